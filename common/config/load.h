@@ -1,0 +1,40 @@
+// From a TOML file to a config: all mistakes at once, each with file, line and key.
+//
+// A syntax error ends its file, everything else is collected. No exception leaves these functions,
+// whatever the file holds.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/config/problem.h"
+
+namespace holdfast {
+
+struct LoadedClient {
+  std::optional<ClientConfig> config;  // absent exactly when `problems` holds an error
+  std::vector<Problem> problems;       // warnings too, which leave the config usable
+};
+
+struct LoadedServer {
+  std::optional<ServerConfig> config;
+  std::vector<Problem> problems;
+};
+
+LoadedClient load_client_config(const std::string& path);
+LoadedServer load_server_config(const std::string& path);
+
+// Whether what the text names is looked up on this machine: secrets and their permissions,
+// certificates, the admin group.
+enum class Surroundings { checked, ignored };
+
+// The same from memory; `path` names the text in messages and gives the folder for relative paths.
+LoadedClient parse_client_config(std::string_view text, const std::string& path,
+                                 Surroundings surroundings);
+LoadedServer parse_server_config(std::string_view text, const std::string& path,
+                                 Surroundings surroundings);
+
+}  // namespace holdfast

@@ -1,0 +1,304 @@
+// HELLO, WELCOME and TABLE: fixed fields, then type-length-value parameters.
+#include <algorithm>
+
+#include "common/wire/coding.h"
+#include "common/wire/frames.h"
+
+namespace holdfast {
+namespace {
+
+// Parameters of HELLO and WELCOME. Odd types may be skipped, unknown even ones are errors.
+enum class Parameter : std::uint16_t {
+  features = 1,
+  name = 2,
+  slot = 4,
+  start_id = 6,
+  ordinal = 8,
+  retry_after = 10,
+  grace = 12,
+  heartbeat = 14,
+  dead_after = 16,
+  max_streams = 18,
+  initial_credit = 20,
+  service_grace = 22,
+};
+
+constexpr std::size_t kMaxServiceGraces = 128;
+
+void put_bytes(Buffer& out, Bytes bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+
+template <typename T>
+void put(Buffer& out, T value) {
+  std::uint8_t raw[sizeof(T)];
+  store_big_endian(raw, value);
+  put_bytes(out, raw);
+}
+
+Bytes as_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+template <typename T>
+void put_parameter(Buffer& out, Parameter type, T value) {
+  put(out, static_cast<std::uint16_t>(type));
+  put(out, static_cast<std::uint16_t>(sizeof(T)));
+  put(out, value);
+}
+
+void put_parameter(Buffer& out, Parameter type, std::string_view text) {
+  put(out, static_cast<std::uint16_t>(type));
+  put(out, static_cast<std::uint16_t>(text.size()));
+  put_bytes(out, as_bytes(text));
+}
+
+void put_duration(Buffer& out, Parameter type, Duration value) {
+  put_parameter(out, type, static_cast<std::uint64_t>(value.count()));
+}
+
+// Starts a frame whose length is filled in by end_frame.
+std::size_t begin_frame(Buffer& out, FrameType type) {
+  put(out, static_cast<std::uint8_t>(type));
+  out.insert(out.end(), 3, 0);
+  return out.size();
+}
+
+void end_frame(Buffer& out, std::size_t payload_begin) {
+  std::size_t length = out.size() - payload_begin;
+  HOLDFAST_CHECK(length <= kMaxControlPayload);
+  out[payload_begin - 3] = static_cast<std::uint8_t>(length >> 16);
+  out[payload_begin - 2] = static_cast<std::uint8_t>(length >> 8);
+  out[payload_begin - 1] = static_cast<std::uint8_t>(length);
+}
+
+Error bad(std::string_view frame, std::string_view what) {
+  return Error{"malformed " + std::string(frame) + ": " + std::string(what)};
+}
+
+// Durations travel in microseconds; ten years is more than any of them means.
+constexpr std::uint64_t kMaxDurationUs = UINT64_C(10) * 366 * 86400 * 1000000;
+
+// One parameter's value, read with the type it must have.
+struct Value {
+  Bytes bytes;
+  template <typename T>
+  bool read(T& into) const {
+    if (bytes.size() != sizeof(T)) return false;
+    into = load_big_endian<T>(bytes.data());
+    return true;
+  }
+  bool read(Duration& into) const {
+    std::uint64_t microseconds_count = 0;
+    if (!read(microseconds_count) || microseconds_count > kMaxDurationUs) return false;
+    into = Duration(static_cast<std::int64_t>(microseconds_count));
+    return true;
+  }
+  bool read_name(std::string& into, std::size_t most) const {
+    if (bytes.empty() || bytes.size() > most) return false;
+    into.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return true;
+  }
+};
+
+// Hands every parameter to `take(type, value)`, which says whether it was good; unknown odd ones
+// are skipped. Gives the reason for the first that was not.
+template <typename Take>
+std::string_view read_parameters(Reader& reader, Take take) {
+  while (!reader.rest().empty()) {
+    auto type = reader.integer<std::uint16_t>();
+    auto length = reader.integer<std::uint16_t>();
+    Value value{reader.bytes(length)};
+    if (reader.failed()) return "parameter cut short";
+    if (!take(static_cast<Parameter>(type), value)) {
+      if (type % 2 == 0) return "bad or unknown mandatory parameter";
+    }
+  }
+  return {};
+}
+
+bool take_hello_parameter(Hello& hello, Parameter type, const Value& value) {
+  switch (type) {
+    case Parameter::features: return value.read(hello.features);
+    case Parameter::name: return value.read_name(hello.name, kMaxNameSize) && valid_name(hello.name);
+    case Parameter::slot: return value.read(hello.slot);
+    case Parameter::start_id: return value.read(hello.start_id);
+    case Parameter::ordinal: return value.read(hello.ordinal);
+    default: return false;
+  }
+}
+
+bool take_service_grace(Welcome& welcome, const Value& value) {
+  Reader reader(value.bytes);
+  ServiceGrace service;
+  auto microseconds_count = reader.integer<std::uint64_t>();
+  Bytes name = reader.rest();
+  if (reader.failed() || microseconds_count > kMaxDurationUs) return false;
+  service.grace = Duration(static_cast<std::int64_t>(microseconds_count));
+  service.service.assign(reinterpret_cast<const char*>(name.data()), name.size());
+  if (!valid_name(service.service) || welcome.services.size() == kMaxServiceGraces) return false;
+  welcome.services.push_back(std::move(service));
+  return true;
+}
+
+bool take_welcome_parameter(Welcome& welcome, Parameter type, const Value& value) {
+  switch (type) {
+    case Parameter::features: return value.read(welcome.features);
+    case Parameter::name: return value.read_name(welcome.server, 255);
+    case Parameter::retry_after: return value.read(welcome.retry_after);
+    case Parameter::grace: return value.read(welcome.grace);
+    case Parameter::heartbeat: return value.read(welcome.heartbeat);
+    case Parameter::dead_after: return value.read(welcome.dead_after);
+    case Parameter::max_streams: return value.read(welcome.max_streams);
+    case Parameter::initial_credit: return value.read(welcome.initial_credit);
+    case Parameter::service_grace: return take_service_grace(welcome, value);
+    default: return false;
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::created: return "created";
+    case Verdict::resumed: return "resumed";
+    case Verdict::unknown: return "unknown";
+    case Verdict::refused: return "refused";
+  }
+  return "invalid";
+}
+
+bool valid_name(std::string_view name) {
+  if (name.empty() || name.size() > kMaxNameSize) return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-';
+  });
+}
+
+void encode_hello(Buffer& out, const Hello& hello) {
+  std::size_t begin = begin_frame(out, FrameType::hello);
+  put(out, kMagic);
+  put(out, hello.version_min);
+  put(out, hello.version_max);
+  put_bytes(out, hello.link.bytes);
+  put(out, hello.instance);
+  put(out, hello.attempt);
+  put_parameter(out, Parameter::name, std::string_view(hello.name));
+  put_parameter(out, Parameter::slot, hello.slot);
+  put_parameter(out, Parameter::start_id, hello.start_id);
+  put_parameter(out, Parameter::ordinal, hello.ordinal);
+  put_parameter(out, Parameter::features, hello.features);
+  end_frame(out, begin);
+}
+
+Result<Hello> decode_hello(Bytes payload) {
+  Reader reader(payload);
+  Hello hello;
+  if (reader.integer<std::uint32_t>() != kMagic) return bad("HELLO", "not a Holdfast client");
+  hello.version_min = reader.integer<std::uint16_t>();
+  hello.version_max = reader.integer<std::uint16_t>();
+  Bytes link = reader.bytes(hello.link.bytes.size());
+  hello.instance = reader.integer<std::uint64_t>();
+  hello.attempt = reader.integer<std::uint64_t>();
+  if (reader.failed()) return bad("HELLO", "cut short");
+  std::copy(link.begin(), link.end(), hello.link.bytes.begin());
+  auto reason = read_parameters(reader, [&](Parameter type, const Value& value) {
+    return take_hello_parameter(hello, type, value);
+  });
+  if (!reason.empty()) return bad("HELLO", reason);
+  if (hello.name.empty()) return bad("HELLO", "no name");
+  return hello;
+}
+
+void encode_welcome(Buffer& out, const Welcome& welcome) {
+  std::size_t begin = begin_frame(out, FrameType::welcome);
+  put(out, welcome.version);
+  put(out, static_cast<std::uint8_t>(welcome.verdict));
+  put(out, static_cast<std::uint16_t>(welcome.code));
+  put(out, welcome.instance);
+  put_parameter(out, Parameter::name, std::string_view(welcome.server));
+  put_duration(out, Parameter::retry_after, welcome.retry_after);
+  put_duration(out, Parameter::grace, welcome.grace);
+  put_duration(out, Parameter::heartbeat, welcome.heartbeat);
+  put_duration(out, Parameter::dead_after, welcome.dead_after);
+  put_parameter(out, Parameter::max_streams, welcome.max_streams);
+  put_parameter(out, Parameter::initial_credit, welcome.initial_credit);
+  put_parameter(out, Parameter::features, welcome.features);
+  HOLDFAST_CHECK(welcome.services.size() <= kMaxServiceGraces);
+  for (const ServiceGrace& service : welcome.services) {
+    put(out, static_cast<std::uint16_t>(Parameter::service_grace));
+    put(out, static_cast<std::uint16_t>(sizeof(std::uint64_t) + service.service.size()));
+    put(out, static_cast<std::uint64_t>(service.grace.count()));
+    put_bytes(out, as_bytes(service.service));
+  }
+  end_frame(out, begin);
+}
+
+Result<Welcome> decode_welcome(Bytes payload) {
+  Reader reader(payload);
+  Welcome welcome;
+  welcome.version = reader.integer<std::uint16_t>();
+  auto verdict = reader.integer<std::uint8_t>();
+  welcome.code = cause_from_code(reader.integer<std::uint16_t>());
+  welcome.instance = reader.integer<std::uint64_t>();
+  if (reader.failed()) return bad("WELCOME", "cut short");
+  if (verdict < 1 || verdict > 4) return bad("WELCOME", "unknown verdict");
+  welcome.verdict = static_cast<Verdict>(verdict);
+  auto reason = read_parameters(reader, [&](Parameter type, const Value& value) {
+    return take_welcome_parameter(welcome, type, value);
+  });
+  if (!reason.empty()) return bad("WELCOME", reason);
+  if (welcome.server.empty()) return bad("WELCOME", "no server name");
+  return welcome;
+}
+
+void encode_table(Buffer& out, StreamId highest, const std::vector<TableEntry>& entries) {
+  std::size_t next = 0;
+  do {
+    std::size_t count = std::min(kMaxTableEntries, entries.size() - next);
+    bool last = next + count == entries.size();
+    std::size_t begin = begin_frame(out, FrameType::table);
+    put(out, static_cast<std::uint8_t>(last ? 1 : 0));
+    put(out, highest.value);
+    for (std::size_t i = 0; i < count; ++i) {
+      const TableEntry& entry = entries[next + i];
+      put(out, entry.id.value);
+      put(out, entry.received);
+      put(out, entry.delivered);
+      put(out, entry.limit);
+      put(out, static_cast<std::uint8_t>(entry.opened ? 1 : 0));
+    }
+    end_frame(out, begin);
+    next += count;
+  } while (next < entries.size());
+}
+
+Result<TableChunk> decode_table(Bytes payload) {
+  Reader reader(payload);
+  TableChunk chunk;
+  auto flags = reader.integer<std::uint8_t>();
+  chunk.last = (flags & 1) != 0;
+  chunk.highest = StreamId{reader.integer<std::uint64_t>()};
+  if (reader.failed()) return bad("TABLE", "cut short");
+  if (flags > 1) return bad("TABLE", "unknown flags");
+  if (reader.rest().size() % kTableEntrySize != 0) return bad("TABLE", "entry cut short");
+  chunk.entries = reader.rest();
+  return chunk;
+}
+
+TableEntry TableChunk::entry(std::size_t index) const {
+  Reader reader(entries.subspan(index * kTableEntrySize, kTableEntrySize));
+  TableEntry entry;
+  entry.id = StreamId{reader.integer<std::uint64_t>()};
+  entry.received = reader.integer<std::uint64_t>();
+  entry.delivered = reader.integer<std::uint64_t>();
+  entry.limit = reader.integer<std::uint64_t>();
+  entry.opened = (reader.integer<std::uint8_t>() & 1) != 0;
+  return entry;
+}
+
+void encode_goodbye(Buffer& out, Cause reason) {
+  std::uint8_t frame[kMaxSmallFrame];
+  put_bytes(out, Bytes(frame, encode_goodbye_frame(frame, reason)));
+}
+
+}  // namespace holdfast
