@@ -22,3 +22,13 @@ def pytest_collection_modifyitems(config, items):
     if slow:
         items[:] = [item for item in items if item not in slow]
         config.hook.pytest_deselected(items=slow)
+
+
+@pytest.fixture(scope="session")
+def namespaces():
+    """Skips, with the reason, where network namespaces cannot be made."""
+    import netns
+    reason = netns.why_unavailable()
+    if reason:
+        print(f"SKIPPED: {reason}")
+        pytest.skip(reason)

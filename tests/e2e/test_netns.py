@@ -1,0 +1,90 @@
+"""The laboratory of namespaces does what it says, with plain sockets."""
+import os
+import socket
+
+import pytest
+
+import netns
+from streams import RST, is_open, read_end, read_exactly
+
+
+@pytest.fixture
+def lab(namespaces):
+    lab = netns.Lab()
+    yield lab
+    lab.remove()
+
+
+def dial(lab, port, seconds=2):
+    with lab.client.enter():
+        return socket.create_connection((netns.SERVER_ADDRESS, port), timeout=seconds)
+
+
+def connect(lab):
+    with lab.server.enter():
+        listener = socket.create_server((netns.SERVER_ADDRESS, 0))
+    client = dial(lab, listener.getsockname()[1])
+    return listener, client, listener.accept()[0]
+
+
+def test_the_hosts_reach_each_other_and_nothing_of_it_is_left(lab):
+    _, client, server = connect(lab)
+    client.sendall(b"x")
+    assert read_exactly(server, 1) == b"x"
+    names = [lab.client.name, lab.router.name, lab.server.name]
+    lab.remove()
+    left = netns.run("ip", "netns", "list").stdout
+    assert not [name for name in names if name in left]
+
+
+@pytest.mark.parametrize("direction", ["both", "up", "down"])
+def test_drop_is_silence_and_heals(lab, direction):
+    listener, client, server = connect(lab)
+    lab.drop(direction)
+    with pytest.raises(TimeoutError):
+        dial(lab, listener.getsockname()[1], 0.3)
+    client.sendall(b"x")
+    if direction != "down":
+        server.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            server.recv(1)
+    lab.heal()
+    assert read_exactly(server, 1) == b"x"
+
+
+def test_reject_resets_at_the_next_packet(lab):
+    listener, client, _ = connect(lab)
+    lab.reject()
+    client.sendall(b"x")
+    assert read_end(client) == (RST, b"")
+    with pytest.raises(ConnectionRefusedError):
+        dial(lab, listener.getsockname()[1], 1)
+    lab.heal()
+    dial(lab, listener.getsockname()[1])
+
+
+def test_a_route_removed_or_a_link_down_makes_dialling_fail_until_restored(lab):
+    listener, _, _ = connect(lab)
+    port = listener.getsockname()[1]
+    for fault, repair in ((lab.remove_route, lab.restore_route), (lab.link_down, lab.link_up)):
+        fault()
+        with pytest.raises(OSError, match="unreachable|timed out"):
+            dial(lab, port, 0.5)
+        repair()
+        dial(lab, port)
+
+
+def test_roaming_silences_the_old_connection_and_lets_new_ones_through(lab):
+    listener, client, server = connect(lab)
+    lab.change_address()
+    server.sendall(b"x")
+    assert is_open(client)
+    fresh = dial(lab, listener.getsockname()[1])
+    assert fresh.getsockname()[0] == f"{netns.CLIENT_NET}.3"
+
+
+def test_leaving_a_namespace_comes_home(lab):
+    home = os.readlink("/proc/thread-self/ns/net")
+    with lab.client.enter():
+        assert os.readlink("/proc/thread-self/ns/net") != home
+    assert os.readlink("/proc/thread-self/ns/net") == home
