@@ -14,17 +14,21 @@ namespace {
 
 constexpr std::string_view kUnixPrefix = "unix:";
 constexpr std::string_view kSystemdPrefix = "systemd:";
-constexpr std::size_t kMaxHostBytes = 253;     // RFC 1035, 2.3.4, without the final dot
+constexpr std::size_t kMaxHostBytes = 253;         // RFC 1035, 2.3.4, without the final dot
 constexpr std::size_t kMaxSystemdNameBytes = 255;  // sd_listen_fds_with_names(3)
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 bool is_name_char(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
          c == '.';
 }
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string quoted(std::string_view text) {
+  return "\"" + std::string(text) + "\"";
+}
 
 Error malformed(std::string_view text, const std::string& why) {
   return Error{quoted(text) + " is not an address: " + why};
@@ -118,8 +122,9 @@ Result<To> widen(Result<From> from) {
 // What a bind would use, so that two spellings of one address compare equal.
 std::string bound_host(const TcpAddress& address) {
   std::string host = address.host;
-  std::transform(host.begin(), host.end(), host.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(host.begin(), host.end(), host.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
   if (host == "localhost") return "127.0.0.1";
   if (auto v4 = canonical_literal(AF_INET, host)) return *v4;
   if (auto v6 = canonical_literal(AF_INET6, host)) return *v6;

@@ -1,7 +1,7 @@
 // What a config file says, as plain structs, with every default filled in.
 //
-// Loading is in load.h. Paths are absolute or `credential:NAME` (see psk.h): a relative one has been
-// resolved against the folder of the config file. Every struct compares, for reloads.
+// Loading is in load.h. Paths are absolute or `credential:NAME` (see psk.h): a relative one has
+// been resolved against the folder of the config file. Every struct compares, for reloads.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@
 
 namespace holdfast {
 
-// ---- Defaults and limits, with their reasons -----------------------------------------------------
+// ---- Defaults and limits, with their reasons
+// -----------------------------------------------------
 
 inline constexpr Duration kDefaultHeartbeat = seconds(1);
 inline constexpr Duration kDefaultDeadAfter = seconds(15);
@@ -36,7 +37,8 @@ inline constexpr std::uint64_t kMemoryPerConnection = 2 * 8 * kKiB;
 // Names travel in the handshake and stand in logs and metrics.
 inline constexpr std::size_t kMaxNameBytes = 64;
 
-// ---- Alike on both sides -------------------------------------------------------------------------
+// ---- Alike on both sides
+// -------------------------------------------------------------------------
 
 struct AdminConfig {
   std::string socket;  // path of the Unix socket that the subcommands talk to
@@ -65,14 +67,15 @@ struct LogConfig {
 };
 
 struct TlsConfig {
-  std::string ca_file;    // whom to trust
-  std::string cert_file;  // who we are
-  std::string key_file;   // a secret: checked like a psk_file
+  std::string ca_file;                     // whom to trust
+  std::string cert_file;                   // who we are
+  std::string key_file;                    // a secret: checked like a psk_file
   std::optional<std::string> server_name;  // client only: the name to verify
   bool operator==(const TlsConfig&) const = default;
 };
 
-// ---- holdfast-client -----------------------------------------------------------------------------
+// ---- holdfast-client
+// -----------------------------------------------------------------------------
 
 struct ClientLinkConfig {
   std::vector<TcpAddress> server;  // addresses of one server agent, tried in order; at least one
@@ -104,7 +107,8 @@ struct ClientConfig {
   bool operator==(const ClientConfig&) const = default;
 };
 
-// ---- holdfast-server -----------------------------------------------------------------------------
+// ---- holdfast-server
+// -----------------------------------------------------------------------------
 
 struct ServerLinkConfig {
   std::vector<ListenAddress> listen;  // TCP or systemd sockets; at least one
@@ -121,8 +125,8 @@ struct ServerLinkConfig {
 
 struct PeerConfig {  // one [clients.NAME]
   std::optional<std::string> psk_file;
-  std::vector<std::string> services;  // what it may ask for; each stands in ServerConfig::services
-  std::optional<std::uint64_t> links;        // limits of this client's own
+  std::vector<std::string> services;   // what it may ask for; each stands in ServerConfig::services
+  std::optional<std::uint64_t> links;  // limits of this client's own
   std::optional<std::uint64_t> connections;
   std::optional<std::uint64_t> memory;  // bytes
   bool operator==(const PeerConfig&) const = default;

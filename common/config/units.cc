@@ -40,7 +40,9 @@ struct Quantity {
 constexpr Quantity kDuration = {kDurationUnits, "duration", "ms, s, m, h or d", "s"};
 constexpr Quantity kSize = {kSizeUnits, "size", "B, KiB, MiB, GiB or TiB", "MiB"};
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string quoted(std::string_view text) {
+  return "\"" + std::string(text) + "\"";
+}
 
 std::string example(std::string_view digits, std::string_view unit) {
   return "write \"" + std::string(digits) + std::string(unit) + "\"";
@@ -59,10 +61,22 @@ std::string_view guess_unit(const Quantity& kind, std::string_view written) {
     return true;
   };
   static constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kMeant = {{
-      {"sec", "s"}, {"secs", "s"}, {"second", "s"}, {"seconds", "s"},
-      {"min", "m"}, {"mins", "m"}, {"minutes", "m"}, {"hours", "h"},
-      {"days", "d"}, {"msec", "ms"}, {"k", "KiB"}, {"kb", "KiB"},
-      {"mb", "MiB"}, {"gb", "GiB"}, {"g", "GiB"}, {"tb", "TiB"},
+      {"sec", "s"},
+      {"secs", "s"},
+      {"second", "s"},
+      {"seconds", "s"},
+      {"min", "m"},
+      {"mins", "m"},
+      {"minutes", "m"},
+      {"hours", "h"},
+      {"days", "d"},
+      {"msec", "ms"},
+      {"k", "KiB"},
+      {"kb", "KiB"},
+      {"mb", "MiB"},
+      {"gb", "GiB"},
+      {"g", "GiB"},
+      {"tb", "TiB"},
   }};
   for (const Unit& unit : kind.units) {
     if (same(unit.name, written)) return unit.name;
@@ -79,8 +93,8 @@ std::string_view guess_unit(const Quantity& kind, std::string_view written) {
 Error unknown_unit(const Quantity& kind, std::string_view text, std::string_view digits,
                    std::string_view written) {
   const std::string_view guess = guess_unit(kind, written);
-  const std::string hint = guess.empty() ? "use " + std::string(kind.unit_list)
-                                         : example(digits, guess);
+  const std::string hint =
+      guess.empty() ? "use " + std::string(kind.unit_list) : example(digits, guess);
   return Error{quoted(text) + " has the unknown unit " + quoted(written) + "; " + hint};
 }
 
@@ -131,13 +145,17 @@ Result<Duration> parse_duration(std::string_view text) {
   return Duration(milliseconds(static_cast<std::int64_t>(*parsed)));
 }
 
-Result<std::uint64_t> parse_size(std::string_view text) { return parse_quantity(kSize, text); }
+Result<std::uint64_t> parse_size(std::string_view text) {
+  return parse_quantity(kSize, text);
+}
 
 std::string format_duration(Duration duration) {
   return format_quantity(kDuration,
                          static_cast<std::uint64_t>(duration_cast<milliseconds>(duration).count()));
 }
 
-std::string format_size(std::uint64_t bytes) { return format_quantity(kSize, bytes); }
+std::string format_size(std::uint64_t bytes) {
+  return format_quantity(kSize, bytes);
+}
 
 }  // namespace holdfast

@@ -1,0 +1,21 @@
+// The known word that a mistyped one was probably meant to be.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace holdfast {
+
+// How many letters must be inserted, removed, replaced or swapped with their neighbour (Damerau and
+// Levenshtein, each place edited once) to make one word of the other.
+std::size_t edit_distance(std::string_view one, std::string_view other);
+
+// The nearest candidate, when no more than a third of its letters (at least one, with short words)
+// differ. The first of equals.
+std::optional<std::string> nearest(std::string_view word,
+                                   const std::vector<std::string>& candidates);
+
+}  // namespace holdfast

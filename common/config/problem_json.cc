@@ -1,0 +1,25 @@
+#include <nlohmann/json.hpp>
+
+#include "common/config/problem.h"
+#include "common/config/problem_order.h"
+
+namespace holdfast {
+
+std::string problems_to_json(const std::vector<Problem>& problems) {
+  nlohmann::ordered_json array = nlohmann::ordered_json::array();
+  for (const Problem& problem : in_reading_order(problems)) {
+    array.push_back({
+        {"file", problem.file},
+        {"line", problem.line},
+        {"key", problem.key},
+        {"severity", problem.severity == Severity::error ? "error" : "warning"},
+        {"kind", problem.kind == ProblemKind::config ? "config" : "permission"},
+        {"reason", problem.reason},
+        {"hint", problem.hint},
+    });
+  }
+  // A path may hold bytes that are no UTF-8; `replace` keeps dump() from throwing.
+  return array.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace holdfast

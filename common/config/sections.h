@@ -1,0 +1,90 @@
+// The tables that both sides' config files have alike, and the checks that need the machine.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/config/load.h"
+#include "common/config/table_reader.h"
+
+namespace holdfast {
+
+// What reading a file needs throughout.
+struct Loading {
+  Report& report;
+  Surroundings surroundings;
+
+  // A path as the file means it: relative ones lie in the file's folder.
+  std::string resolve(const std::string& path) const;
+};
+
+inline constexpr DurationRange kHeartbeatRange = {milliseconds(10), seconds(3600)};
+inline constexpr DurationRange kDeadAfterRange = {milliseconds(20), seconds(24 * 3600)};
+inline constexpr DurationRange kTimeoutRange = {milliseconds(10), seconds(3600)};
+inline constexpr DurationRange kGraceRange = {seconds(1), seconds(7 * 24 * 3600)};
+inline constexpr DurationRange kShutdownRange = {seconds(0), seconds(7 * 24 * 3600)};
+inline constexpr SizeRange kWindowRange = {16 * kKiB, 1024 * kMiB};
+inline constexpr SizeRange kMemoryRange = {kMinMemory, std::uint64_t{1} << 40};
+inline constexpr CountRange kConnectionsRange = {1, 10'000'000};
+inline constexpr CountRange kThreadsRange = {1, 256};
+
+// Addresses that this agent binds, to find two uses of one.
+class Listeners {
+ public:
+  // Reports a clash with an address added before.
+  void add(const ListenAddress& address, const Place& place, Report& report);
+
+ private:
+  struct Entry {
+    ListenAddress address;
+    Place place;
+  };
+  std::vector<Entry> entries_;
+};
+
+AdminConfig read_admin(TableReader table, const Loading& loading, const char* default_socket,
+                       Listeners& listeners);
+LimitsConfig read_limits(TableReader table, const Loading& loading);
+LogConfig read_log(TableReader table, const Loading& loading);
+
+// `top` is the file's root.
+void read_threads(TableReader& top, const Loading& loading, unsigned& threads);
+
+// An agent's own name; stays as it is when the key is absent or wrong.
+void read_name(TableReader& top, const Loading& loading, std::string& name);
+
+// dead_after must leave time for a heartbeat to be answered. A place is absent where the default
+// stands.
+struct Liveness {
+  Duration heartbeat;
+  std::optional<Place> heartbeat_place;
+  Duration dead_after;
+  std::optional<Place> dead_after_place;
+};
+void check_liveness(const Liveness& liveness, const Loading& loading);
+
+void check_max_window(const std::optional<Place>& place, std::uint64_t max_window,
+                      const LimitsConfig& limits, const Loading& loading);
+
+enum class Side { client, server };
+// Nothing when the table is absent. All of its files are required.
+std::optional<TlsConfig> read_tls(TableReader table, const Loading& loading, Side side);
+
+// Says loudly that unsafe_plaintext is on.
+void warn_of_plaintext(const Place& place, const Loading& loading);
+
+// A psk_file. The file itself is looked at unless surroundings are ignored; when `used` is false
+// (plaintext), only what exposes a secret is an error.
+struct PskFile {
+  std::string path;
+  std::optional<std::string> id;  // of the key in it, when it was looked at
+  Place place;
+};
+std::optional<PskFile> read_psk_file(TableReader& table, const Loading& loading, bool used);
+
+void note_unix_socket(const Place& place, const Loading& loading);
+
+}  // namespace holdfast

@@ -1,0 +1,97 @@
+// Reads the keys of one TOML table into typed values and reports whatever does not fit.
+//
+// Each getter fills `out` when the key is there and right, leaves it alone otherwise (so that a
+// default stands), and reports a value that is there and wrong. It returns the place of the key
+// when `out` was filled. Every key asked for counts as known; finish() reports the others. A table
+// that is absent reads as an empty one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/time.h"
+#include "common/config/report.h"
+#include "common/config/toml_tree.h"
+
+namespace holdfast {
+
+struct DurationRange {
+  Duration least;
+  Duration most;
+};
+struct SizeRange {
+  std::uint64_t least;
+  std::uint64_t most;
+};
+struct CountRange {
+  std::uint64_t least;
+  std::uint64_t most;
+};
+
+// One string of an array, with its own place: servers[2] has key "link.server[2]".
+struct TextItem {
+  std::string text;
+  Place place;
+};
+
+class TableReader {
+ public:
+  // `node` may be null: the table is not in the file. `report` must outlive the reader.
+  TableReader(const TomlNode* node, Place place, Report& report);
+
+  TableReader table(const std::string& key);
+
+  std::optional<Place> text(const std::string& key, std::string& out);
+  std::optional<Place> boolean(const std::string& key, bool& out);
+  std::optional<Place> count(const std::string& key, CountRange range, std::uint64_t& out);
+  std::optional<Place> duration(const std::string& key, DurationRange range, Duration& out);
+  std::optional<Place> size(const std::string& key, SizeRange range, std::uint64_t& out);
+
+  // An array of strings. With `or_single`, one string is an array of one.
+  enum class Single { refused, accepted };
+  std::optional<Place> texts(const std::string& key, Single single, std::vector<TextItem>& out);
+
+  // The tables in this table, for [services.X] and [clients.X]: names checked, bad ones reported
+  // and left out. Counts every key as known.
+  void each_table(const std::function<void(const std::string& name, TableReader& table)>& visit);
+
+  // Whether the key stands there at all, right or wrong.
+  bool has(const std::string& key);
+  bool has_boolean(const std::string& key);
+  // Reports `key` as missing unless it stands there, or the whole table is of a wrong type already
+  // reported.
+  void require(const std::string& key, const std::string& hint);
+  // Where the key stands, or would.
+  Place place_of(const std::string& key) const;
+  const Place& place() const { return place_; }
+  bool present() const { return table_ != nullptr; }
+
+  // Reports the keys that nobody asked for. `elsewhere` explains those that belong to another
+  // place.
+  struct Elsewhere {
+    std::string key;
+    std::string hint;
+  };
+  void finish(const std::vector<Elsewhere>& elsewhere = {});
+
+ private:
+  const TomlNode* find(const std::string& key);
+  void wrong_type(const TomlNode& node, const std::string& key, const std::string& expected,
+                  const std::string& hint);
+
+  const TomlTable* table_ = nullptr;  // null when absent or of a wrong type
+  bool broken_ = false;               // present, but not a table: reported once
+  Place place_;
+  Report* report_;
+  std::vector<std::string> known_;
+};
+
+// Names of agents, services and clients: 1..64 of A-Z a-z 0-9 _ . -
+bool is_valid_name(const std::string& name);
+inline constexpr const char* kNameRule =
+    "a name has 1 to 64 characters out of A-Z, a-z, 0-9, _, . and -";
+
+}  // namespace holdfast
