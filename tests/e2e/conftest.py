@@ -32,3 +32,43 @@ def namespaces():
     if reason:
         print(f"SKIPPED: {reason}")
         pytest.skip(reason)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failing scenario's pairs skip their last checks and show the agents' logs instead."""
+    outcome = yield
+    if outcome.get_result().when == "call" and outcome.get_result().failed:
+        item.scenario_failed = True
+
+
+@pytest.fixture
+def make_pair(tmp_path, request):
+    """make_pair(**options): a running Pair; stopped and checked after the scenario."""
+    from pair import Pair
+    pairs = []
+
+    def make(**options):
+        folder = tmp_path / str(len(pairs))
+        folder.mkdir()
+        pair = Pair(folder, **options)
+        pairs.append(pair)
+        return pair.__enter__()
+    yield make
+    failed = getattr(request.node, "scenario_failed", False)
+    errors = []
+    for pair in pairs:
+        pair.failed = failed
+        try:
+            pair.__exit__(None, None, None)
+        except Exception as error:  # the other pairs must be stopped too
+            errors.append(error)
+        if failed or errors:
+            pair.print_logs()
+    if errors:
+        raise errors[0]
+
+
+@pytest.fixture
+def pair(make_pair):
+    return make_pair()

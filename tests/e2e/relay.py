@@ -63,6 +63,11 @@ def unsent_bytes(sock):
     return struct.unpack("i", value)[0]
 
 
+def unread_bytes(sock):
+    value = fcntl.ioctl(sock.fileno(), termios.FIONREAD, b"\0\0\0\0")
+    return struct.unpack("i", value)[0]
+
+
 def directions(name):
     if name == "both":
         return (UP, DOWN)
@@ -182,8 +187,14 @@ class Relay:
     def stats(self):
         return self._call(lambda: {
             "bytes_up": self._bytes[UP], "bytes_down": self._bytes[DOWN],
+            "waiting_up": self._waiting(UP), "waiting_down": self._waiting(DOWN),
             "accepted": self._accepted, "cuts": self._cuts, "carriers": len(self._carriers),
             "port": self.port})
+
+    def _waiting(self, direction):
+        """Bytes that a sender's kernel gave and nobody has forwarded yet."""
+        pipes = [c.pipes[direction] for c in self._carriers if c.pipes]
+        return sum(pipe.queued + unread_bytes(pipe.src) for pipe in pipes)
 
     # -- the loop -----------------------------------------------------------------------------
 

@@ -2,13 +2,13 @@
 import hashlib
 import random
 import socket
-import struct
 import threading
 import time
 
 from relay import reset_close
 
 BLOCK_BYTES = 256 * 1024
+PACE_S = 0.01
 FIN, RST = "fin", "rst"
 
 
@@ -105,10 +105,10 @@ def ping(app, back, text=b"ping", seconds=10):
 
 class Flow:
     """`size` seeded bytes from src to dst, on two threads, compared with what was sent as they
-    arrive; then FIN. size None: until stop()."""
+    arrive; then FIN. size None: until stop(). pace: bytes a second that the sender writes."""
 
-    def __init__(self, src, dst, seed, size, finish=True):
-        self.seed, self.size, self.finish = seed, size, finish
+    def __init__(self, src, dst, seed, size=None, finish=True, pace=None):
+        self.seed, self.size, self.finish, self._pace = seed, size, finish, pace
         self.sent = self.received = 0
         self.end = None
         self.error = None
@@ -132,7 +132,9 @@ class Flow:
     def _send(self):
         generator = random.Random(self.seed)
         while not self._stop.is_set() and (self.size is None or self.sent < self.size):
-            block = generator.randbytes(BLOCK_BYTES)
+            if self._pace:
+                self._stop.wait(PACE_S)
+            block = generator.randbytes(int(self._pace * PACE_S) & ~3 if self._pace else BLOCK_BYTES)
             if self.size is not None:
                 block = block[:self.size - self.sent]
             self._src.sendall(block)
@@ -201,7 +203,3 @@ class Flow:
             f"ended by {self.end} after {self.received} of {self.size}")
         assert self.received == self.size, f"{self.received} of {self.size} bytes"
         assert self._sha.hexdigest() == digest(self.seed, self.size)
-
-
-def linger_of(sock):
-    return struct.unpack("ii", sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
