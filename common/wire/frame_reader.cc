@@ -75,6 +75,17 @@ bool FrameReader::fill_held(std::size_t size) {
   return held_.size() == size;
 }
 
+bool FrameReader::starts_like_hello() const {
+  Bytes held = held_handed_out_ ? Bytes{} : Bytes(held_);
+  if (!held.empty() && held[0] != static_cast<std::uint8_t>(FrameType::hello)) return false;
+  std::uint8_t magic[sizeof kMagic];
+  store_big_endian(magic, kMagic);
+  for (std::size_t i = 0; i < sizeof magic && kFrameHeaderSize + i < held.size(); ++i) {
+    if (held[kFrameHeaderSize + i] != magic[i]) return false;
+  }
+  return true;
+}
+
 FrameReader::Item FrameReader::next() {
   if (held_handed_out_) {
     held_.clear();

@@ -42,7 +42,11 @@ class FrameReader {
   // Bytes fed and not yet handed out (those held for a frame that is not whole yet left out).
   std::size_t unread() const { return input_.size(); }
   // True inside a frame: an end of the carrier here is a truncation.
-  bool inside_frame() const { return !held_.empty() || data_left_ != 0; }
+  bool inside_frame() const {
+    return (!held_.empty() && !held_handed_out_) || data_left_ != 0;
+  }
+  // False as soon as the bytes held of a frame not yet whole cannot begin a HELLO.
+  bool starts_like_hello() const;
 
  private:
   Item parse_header(const std::uint8_t* frame, std::size_t& whole_size) const;

@@ -1,0 +1,78 @@
+#include "common/core/dialer.h"
+
+#include <algorithm>
+
+namespace holdfast {
+
+void Dialer::set_need(Time now, Need need) {
+  if (need == need_) return;
+  bool rises = need > need_;
+  if (need_ == Need::none) {
+    dials_ = 0;
+    backoff_ = tuning::kUrgentDial;
+  }
+  need_ = need;
+  if (need == Need::none) backoff_ = tuning::kUrgentDial;
+  if (rises) next_round_ = std::min(next_round_, now);
+}
+
+void Dialer::set_addresses(Time now, std::size_t count) {
+  if (addresses_ == 0 && count != 0) next_round_ = std::min(next_round_, now);
+  addresses_ = count;
+  if (last_good_ && *last_good_ >= count) last_good_.reset();
+}
+
+std::size_t Dialer::next_other() {
+  turn_ = (turn_ + 1) % addresses_;
+  if (last_good_ == turn_) turn_ = (turn_ + 1) % addresses_;
+  return turn_;
+}
+
+std::optional<std::size_t> Dialer::poll(Time now) {
+  if (need_ == Need::none || addresses_ == 0 || now < not_before_) return std::nullopt;
+  int most = need_ == Need::urgent ? tuning::kMaxDialsInFlight : 1;
+  if (in_flight_ >= most) return std::nullopt;
+  if (other_due_) {
+    other_due_ = false;
+    in_flight_ += 1;
+    dials_ += 1;
+    return next_other();
+  }
+  if (now < next_round_) return std::nullopt;
+  if (need_ == Need::urgent) {
+    next_round_ = now + tuning::kUrgentDial;
+    other_due_ = last_good_ && addresses_ > 1;
+  } else {
+    // 25 % jitter, so that a restarted server is not dialled by everybody at once.
+    auto jitter = static_cast<std::int64_t>(
+        random_.below(static_cast<std::uint64_t>(backoff_.count() / 4 + 1)));
+    next_round_ = now + backoff_ + Duration(jitter);
+    backoff_ = std::min(backoff_ * 2, tuning::kMaxBackoff);
+  }
+  in_flight_ += 1;
+  dials_ += 1;
+  if (need_ == Need::relaxed && last_good_ && addresses_ > 1 && dials_ % 2 == 0) {
+    return next_other();
+  }
+  return last_good_ ? *last_good_ : next_other();
+}
+
+Time Dialer::next_timeout() const {
+  if (need_ == Need::none || addresses_ == 0) return kNever;
+  int most = need_ == Need::urgent ? tuning::kMaxDialsInFlight : 1;
+  if (in_flight_ >= most) return kNever;
+  return std::max(other_due_ ? Time{} : next_round_, not_before_);
+}
+
+void Dialer::connected(std::size_t address) {
+  HOLDFAST_CHECK(in_flight_ > 0);
+  in_flight_ -= 1;
+  last_good_ = address;
+}
+
+void Dialer::failed(Time) {
+  HOLDFAST_CHECK(in_flight_ > 0);
+  in_flight_ -= 1;
+}
+
+}  // namespace holdfast

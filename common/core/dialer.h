@@ -1,0 +1,61 @@
+// Dialer: when to dial which address. It knows no socket: the driver asks, dials and reports.
+//
+// Urgent (streams wait): one round of dials every 400 ms, so that a SYN lost in the outage costs
+// no more than that; the last good address in every round, the others in turn beside it; at most
+// 16 in flight. Relaxed (nobody waits): one dial at a time with exponential, jittered back-off.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "common/base/check.h"
+#include "common/base/random.h"
+#include "common/base/time.h"
+#include "common/core/tuning.h"
+
+namespace holdfast {
+
+class Dialer {
+ public:
+  enum class Need : std::uint8_t { none, relaxed, urgent };
+
+  explicit Dialer(std::uint64_t seed) : random_(seed) {}
+
+  // What the link wants now. Rising to urgent dials at once, once per rise.
+  void set_need(Time now, Need need);
+  // How many addresses there are; indexes are kept where possible. 0: nothing to dial yet.
+  void set_addresses(Time now, std::size_t count);
+
+  // The next address to dial at this moment, by index; ask until it has none.
+  std::optional<std::size_t> poll(Time now);
+  Time next_timeout() const;
+
+  // Each dial given out ends in exactly one of these. `failed` also reports a carrier that
+  // connected but whose handshake came to nothing.
+  void connected(std::size_t address);
+  void failed(Time now);
+  // The other end asked not to be dialled before `until`.
+  void hold_off(Time until) { not_before_ = until; }
+
+  int in_flight() const { return in_flight_; }
+  Need need() const { return need_; }
+  // Dials given out since the need arose: what people want to see.
+  std::uint32_t dials() const { return dials_; }
+
+ private:
+  std::size_t next_other();
+
+  Random random_;
+  Need need_ = Need::none;
+  Time next_round_{};
+  Time not_before_{};
+  Duration backoff_ = tuning::kUrgentDial;
+  std::size_t addresses_ = 0;
+  std::optional<std::size_t> last_good_;
+  std::size_t turn_ = SIZE_MAX;  // so that the first round takes the first address
+  bool other_due_ = false;  // this round's second dial
+  int in_flight_ = 0;
+  std::uint32_t dials_ = 0;
+};
+
+}  // namespace holdfast

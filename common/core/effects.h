@@ -1,0 +1,131 @@
+// What a Link asks of its driver. Polled in order; every one is handled by one exhaustive visit.
+#pragma once
+
+#include <string_view>
+#include <variant>
+
+#include "common/base/bytes.h"
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "common/core/stream_record.h"
+#include "common/wire/cause.h"
+#include "common/wire/endpoint.h"
+
+namespace holdfast {
+
+// Names one stream for the driver: the slot for looking up, the id so that a stale handle (the
+// stream ended, the slot was taken anew) is recognised. Commands ignore stale handles.
+struct StreamHandle {
+  SlotIndex slot = kNoSlot;
+  StreamId id;
+  bool operator==(const StreamHandle&) const = default;
+};
+
+// How one stream went, for logs and the admin interface.
+struct StreamSummary {
+  std::uint16_t service = 0;
+  OpenState open_state{};
+  EndMark own_end{};
+  EndMark peer_end{};
+  Cause cause{};
+  bool paused = false;              // not reading its application now
+  std::uint64_t sent_bytes = 0;     // taken from our application
+  std::uint64_t unacked_bytes = 0;  // of those, not yet written to the peer's application
+  std::uint64_t received_bytes = 0; // delivered to our application
+  std::uint64_t queued_bytes = 0;   // received, not yet taken by our application
+  std::uint64_t window = 0;
+  std::uint64_t replayed_bytes = 0;
+  std::uint32_t resumes = 0;
+  Duration age{};
+  Duration detached{};
+  Endpoint source;
+  Endpoint destination;
+};
+
+namespace effect {
+
+// Write these bytes to the application's socket now, straight from where they lie; then say
+// delivered(n), also for n < size. What is not taken is queued at the next poll_effect().
+struct Deliver {
+  StreamHandle stream;
+  Bytes bytes;
+};
+// Everything before the peer's FIN was taken: shut down writing, then say fin_delivered().
+struct DeliverFin {
+  StreamHandle stream;
+};
+// Everything before the peer's ABORT was taken: reset the application's socket when its kernel
+// has sent what it holds, then say abort_delivered().
+struct DeliverAbort {
+  StreamHandle stream;
+  Cause cause{};
+};
+// Over: reset the application's socket at once (or drop a connect under way) and forget it.
+struct ResetSocket {
+  StreamHandle stream;
+  Cause cause{};
+};
+// Reading was paused for want of credit or memory; there is room again.
+struct ResumeReading {
+  StreamHandle stream;
+};
+// Server: connect to the service, then say opened() or reset(cause).
+struct ConnectTarget {
+  StreamHandle stream;
+};
+// Client: the backend is connected.
+struct Opened {
+  StreamHandle stream;
+};
+// The last of a stream: its record is gone. Exactly one for every stream that was opened here.
+struct Ended {
+  StreamHandle stream;
+  StreamSummary summary;
+};
+// Server: an OPEN was refused without becoming a stream.
+struct OpenRefused {
+  StreamId id;
+  Cause cause{};
+};
+// Close this carrier abortively and drop what it has not sent. It is not the link's any more.
+struct CloseCarrier {
+  CarrierId carrier;
+  Cause cause{};
+};
+// Nothing was heard for dead_after: read this carrier once more; if there is nothing, say
+// carrier_silent().
+struct VerifyCarrier {
+  CarrierId carrier;
+};
+// A carrier carries the link.
+struct LinkUp {
+  CarrierId carrier;
+  bool resumed = false;
+  Duration outage{};  // since the last carrier was lost; zero for a new link
+  std::uint32_t streams = 0;
+};
+struct LinkDown {
+  Cause cause{};
+  std::uint32_t streams = 0;
+};
+// The link is over and every stream with it. A client may renew() it.
+struct LinkEnded {
+  Cause cause{};
+};
+// Client: the server said no, for now.
+struct Refused {
+  Cause cause{};
+  Duration retry_after{};
+};
+// Client: the server drains; no new streams.
+struct Draining {};
+
+}  // namespace effect
+
+using Effect =
+    std::variant<effect::Deliver, effect::DeliverFin, effect::DeliverAbort, effect::ResetSocket,
+                 effect::ResumeReading, effect::ConnectTarget, effect::Opened, effect::Ended,
+                 effect::OpenRefused, effect::CloseCarrier, effect::VerifyCarrier, effect::LinkUp,
+                 effect::LinkDown, effect::LinkEnded, effect::Refused, effect::Draining>;
+
+}  // namespace holdfast

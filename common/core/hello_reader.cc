@@ -1,0 +1,74 @@
+#include "common/core/hello_reader.h"
+
+#include "common/base/overloaded.h"
+
+namespace holdfast {
+std::string add_table_entries(std::vector<TableEntry>& table, const TableChunk& chunk,
+                              std::uint32_t most) {
+  for (std::size_t i = 0; i < chunk.count(); ++i) {
+    TableEntry entry = chunk.entry(i);
+    if (table.size() >= most) return "table of more streams than the limit";
+    if (entry.id.value == 0 || (!table.empty() && entry.id <= table.back().id)) {
+      return "table out of order";
+    }
+    table.push_back(entry);
+  }
+  return {};
+}
+
+void HelloReader::fail(std::string reason) {
+  state_ = State::failed;
+  reason_ = std::move(reason);
+  request_ = {};
+}
+
+void HelloReader::take_table(Bytes payload) {
+  auto chunk = decode_table(payload);
+  if (!chunk) return fail(chunk.error().message);
+  if (!chunk->last && chunk->count() == 0) return fail("empty table chunk");
+  std::string reason = add_table_entries(request_.table, *chunk, max_streams_);
+  if (!reason.empty()) return fail(std::move(reason));
+  if (chunk->last) {
+    request_.highest = chunk->highest;
+    state_ = State::complete;
+  }
+}
+
+void HelloReader::take(const FrameReader::ControlFrame& frame) {
+  if (greeted_) {
+    if (frame.type == FrameType::table) return take_table(frame.payload);
+    return fail("expected TABLE after HELLO");
+  }
+  if (frame.type != FrameType::hello) return fail("expected HELLO");
+  auto hello = decode_hello(frame.payload);
+  if (!hello) return fail(hello.error().message);
+  request_.hello = std::move(*hello);
+  greeted_ = true;
+}
+
+HelloReader::State HelloReader::feed(Bytes bytes) {
+  if (state_ != State::incomplete) return state_;
+  reader_.feed(bytes);
+  while (state_ == State::incomplete) {
+    FrameReader::Item item = reader_.next();
+    if (std::holds_alternative<FrameReader::NeedMore>(item)) break;
+    std::visit(overloaded{
+                   [](const FrameReader::NeedMore&) {},
+                   [&](const FrameReader::ControlFrame& frame) { take(frame); },
+                   [&](const DataHeader&) { fail("DATA before HELLO"); },
+                   [&](const FrameReader::DataPart&) { fail("DATA before HELLO"); },
+                   [&](const FrameReader::Malformed& bad) { fail(bad.error.message); },
+               },
+               item);
+  }
+  if (state_ == State::complete && (reader_.unread() != 0 || reader_.inside_frame())) {
+    fail("bytes after the table and before WELCOME");
+  }
+  // A stray peer is known by its first bytes: do not wait for the rest of its "frame".
+  if (state_ == State::incomplete && !greeted_ && !reader_.starts_like_hello()) {
+    fail("not a Holdfast client");
+  }
+  return state_;
+}
+
+}  // namespace holdfast

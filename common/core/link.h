@@ -1,0 +1,405 @@
+// Link: the sequenced, acked conversation between one client agent and one server agent.
+//
+// A pure state machine: no socket, clock, thread, log or global. Facts go in with the time as an
+// argument, what follows comes out by polling. docs/PROTOCOL.md says what it does and numbers the
+// rules that the comments in the .cc files name.
+//
+// How to drive it. After every input:
+//   1. poll_effect() until it has none, doing what each effect says (effects.h);
+//   2. poll_transmit() and write, until there is nothing or the carrier takes no more;
+//   3. arm one timer for next_timeout().
+// carrier_bytes() must not be called while effects of the last call are unpolled: frames are read
+// one by one as effects are polled, so that payload goes straight to its socket.
+//
+// States of a link (a server's link begins in Live, a client's in Detached):
+//
+//     Detached --carrier_up--> Greeting --WELCOME--> Live --goodbye--> Leaving --> Ended
+//        ^                        |                   |                              |
+//        +---- carrier lost ------+-------------------+     renew() (client) --------+--> Detached
+//        +---- grace over (server: Ended; client: every sent stream reset, new link id)
+#pragma once
+
+#include <sys/uio.h>
+
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "common/base/random.h"
+#include "common/base/result.h"
+#include "common/core/effects.h"
+#include "common/core/liveness.h"
+#include "common/core/memory_pool.h"
+#include "common/core/stream_table.h"
+#include "common/core/trace.h"
+#include "common/wire/frame_reader.h"
+#include "common/wire/frames.h"
+
+namespace holdfast {
+
+// A service as the link needs it. Its index in the list is how records name it.
+struct LinkService {
+  std::string name;
+  Duration grace{};  // server: as configured. Client: overwritten by WELCOME
+};
+
+struct LinkOptions {
+  enum class Role : std::uint8_t { client, server };
+
+  Role role = Role::client;
+  std::string name;  // our own agent's
+  std::vector<LinkService> services;
+  Duration heartbeat = seconds(1);
+  Duration dead_after = seconds(15);
+  Duration handshake_timeout = seconds(10);
+  Duration grace = seconds(300);  // server's; what a client assumes before its first WELCOME
+  Duration open_timeout = seconds(30);
+  std::uint64_t max_window = 16 * kMiB;
+  std::uint32_t max_streams = 10000;
+  std::uint64_t memory_cap = UINT64_MAX;  // of the shared memory, each way
+  // Client only.
+  std::uint32_t slot = 0;
+  std::uint64_t start_id = 0;
+  bool trace = false;
+};
+
+struct LinkCounters {
+  std::uint64_t streams_opened = 0;
+  std::uint64_t resumes = 0;          // of the link
+  std::uint64_t carriers_lost = 0;
+  std::uint64_t sent_bytes = 0;       // taken from our applications
+  std::uint64_t received_bytes = 0;   // delivered to our applications
+  std::uint64_t replayed_bytes = 0;   // written to a carrier again
+  std::uint64_t pauses_credit = 0;    // reading paused for want of the peer's credit
+  std::uint64_t pauses_memory = 0;
+  Duration outage{};                  // ended ones, summed
+  std::uint64_t trace_dropped = 0;
+};
+
+// One gather write. The buffers stay valid until written() has covered them or the carrier is
+// not the link's any more (carrier() tells): then they must not be touched.
+struct Transmit {
+  CarrierId carrier;
+  std::span<const iovec> buffers;
+  std::size_t bytes = 0;
+  bool last = false;  // GOODBYE is in it: close the carrier in order once it is written
+};
+
+struct OpenRequest {
+  std::uint16_t service = 0;  // index into LinkOptions::services
+  Endpoint source;
+  Endpoint destination;
+};
+
+class Link {
+ public:
+  // `pool` must outlive the link. `seed` drives nothing that must be secret.
+  Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t instance);
+  ~Link();
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  // --- Carriers ---------------------------------------------------------------------------
+
+  // Client: a carrier stands (authenticated). Becomes the link's unless it is not wanted any
+  // more; then a CloseCarrier follows. `round_trip`: what its set-up showed, or zero.
+  void carrier_up(Time now, CarrierId carrier, Duration round_trip);
+  // Server: a proven HELLO whose table is complete (rule 3 was checked by LinkRegistry).
+  void accept(Time now, CarrierId carrier, const Hello& hello, StreamId highest,
+              const std::vector<TableEntry>& table, bool created);
+  void carrier_bytes(Time now, CarrierId carrier, Bytes bytes);
+  void carrier_down(Time now, CarrierId carrier, Cause cause);
+  // The answer to VerifyCarrier when there was nothing to read.
+  void carrier_silent(Time now, CarrierId carrier);
+  // The host's addresses or routes changed, or a newcomer asks: is the peer still there?
+  void doubt(Time now);
+
+  // --- Streams ----------------------------------------------------------------------------
+
+  // Client: a new stream; fails over the limits or when the link is ending.
+  Result<StreamHandle> open(Time now, const OpenRequest& request);
+  // Server: the backend is connected.
+  void opened(Time now, StreamHandle stream);
+  // Room for at most `want` bytes from the application: fills `buffers`, returns how many; 0
+  // means stop reading until ResumeReading. Must be followed by commit() (0 bytes are fine).
+  std::size_t prepare(StreamHandle stream, std::size_t want, std::span<iovec> buffers);
+  void commit(Time now, StreamHandle stream, std::size_t size);
+  // The application's EOF was read.
+  void finish(Time now, StreamHandle stream);
+  // The application reset its connection; the socket is gone. In order after the bytes.
+  void abort(Time now, StreamHandle stream);
+  // We reset it: killed, refused, over a limit. At once; a ResetSocket follows.
+  void reset(Time now, StreamHandle stream, Cause cause);
+  // Views of what waits for the application, from the first undelivered byte on.
+  std::size_t queued(StreamHandle stream, std::span<iovec> buffers);
+  // The application's kernel took the next `size` bytes.
+  void delivered(Time now, StreamHandle stream, std::size_t size);
+  void fin_delivered(Time now, StreamHandle stream);
+  void abort_delivered(Time now, StreamHandle stream);
+
+  // --- The link ---------------------------------------------------------------------------
+
+  // Says GOODBYE after at most a second of flushing what applications have already closed.
+  void goodbye(Time now, Cause reason);
+  // Server: no new streams from now on.
+  void drain(Time now);
+  // Ends it without a word: every stream is reset with this cause.
+  void end(Time now, Cause cause);
+  // Client: drops the carrier, if there is one, and wants another.
+  void reconnect(Time now);
+  // Client, after LinkEnded: a new link in place of the old; streams whose OPEN was never
+  // written move to it.
+  void renew(Time now, LinkId id);
+
+  // --- Outputs ----------------------------------------------------------------------------
+
+  std::optional<Effect> poll_effect(Time now);
+  // At most about `most` bytes; nothing while an earlier Transmit is not fully written.
+  std::optional<Transmit> poll_transmit(Time now, std::size_t most);
+  void written(Time now, std::size_t size);
+  Time next_timeout() const;
+  void timeout(Time now);
+  // Events since the last call; empty unless LinkOptions::trace.
+  std::vector<TraceEvent> take_trace();
+
+  // --- Getters ----------------------------------------------------------------------------
+
+  const LinkId& id() const { return id_; }
+  std::uint64_t instance() const { return instance_; }
+  std::uint64_t attempt() const { return attempt_; }
+  // The carrier in use (greeting or live), or 0.
+  CarrierId carrier() const;
+  bool live() const { return std::holds_alternative<Live>(state_); }
+  bool ended() const { return std::holds_alternative<Ended>(state_); }
+  bool detached() const { return std::holds_alternative<Detached>(state_); }
+  // Client: a carrier is wanted (none, or the one in use is suspect).
+  bool wants_carrier() const;
+  // Client: and somebody waits for it.
+  bool urgent() const { return !streams_.empty(); }
+  // Since when there is no carrier; meaningful while detached or greeting.
+  Time detached_since() const { return detached_since_; }
+  // When the grace ends; kNever while live or where none runs.
+  Time grace_deadline() const { return grace_deadline_; }
+  Duration grace() const { return options_.grace; }
+  const Liveness& liveness() const { return liveness_; }
+  const std::string& server_name() const { return server_name_; }
+  std::size_t stream_count() const { return streams_.size(); }
+  const LinkCounters& counters() const { return counters_; }
+  const LinkOptions& options() const { return options_; }
+  bool draining() const { return draining_; }
+  std::string_view state_name() const;
+  // Why it ended, for people: what the peer did wrong, or "".
+  const std::string& detail() const { return detail_; }
+  std::uint64_t send_log_bytes() const { return send_share_.used; }
+
+  // Calls `visit(StreamHandle, StreamSummary)` for every stream in order of id.
+  template <typename Visit>
+  void for_each_stream(Time now, Visit visit) const {
+    for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
+      visit(StreamHandle{slot, streams_[slot].stream()}, summary(now, streams_[slot]));
+    }
+  }
+  std::optional<StreamSummary> find_stream(Time now, StreamId id, StreamHandle* handle) const;
+
+  // Checks every record against the invariants of stream_record.h; CHECKs. For tests: O(streams).
+  void check_invariants() const;
+
+ private:
+  struct Detached {};
+  struct Greeting {
+    CarrierId carrier;
+    Time since;
+    Time impatient_at;       // when another carrier is wanted beside this one
+    bool welcomed = false;   // WELCOME is read, its table is not complete
+    Welcome welcome;
+    StreamId highest;
+    std::vector<TableEntry> table;
+  };
+  struct Live {
+    CarrierId carrier;
+  };
+  struct Leaving {
+    CarrierId carrier;  // 0: none, there is nobody to tell
+    Cause reason;
+    Time flush_until;   // streams may still flush
+    Time close_at;      // the carrier goes then, GOODBYE or not
+    bool said = false;  // GOODBYE is in a gather
+  };
+  struct Ended {
+    Cause cause;
+  };
+  using State = std::variant<Detached, Greeting, Live, Leaving, Ended>;
+
+  // The part of a carrier's bytes that was handed out by Deliver and not yet taken.
+  struct PendingDelivery {
+    SlotIndex slot = kNoSlot;
+    Bytes bytes;
+  };
+  // The DATA frame whose bytes are arriving.
+  struct IncomingData {
+    StreamHandle stream;  // kNoSlot: skip them
+  };
+  struct Linger {
+    StreamHandle stream;
+    Time deadline;
+  };
+
+  bool client() const { return options_.role == LinkOptions::Role::client; }
+  bool sending() const;  // stream frames may be sent: live, or leaving and still flushing
+  StreamRecord* find(StreamHandle stream);
+  StreamHandle handle(SlotIndex slot) const { return {slot, streams_[slot].stream()}; }
+  StreamSummary summary(Time now, const StreamRecord& record) const;
+  void push(Effect effect) { effects_.push_back(std::move(effect)); }
+  void trace(Time now, TraceEvent event);
+
+  // link.cc: life of carrier and link
+  void drop_carrier(Time now, Cause cause);
+  void become_detached(Time now, Cause cause);
+  void become_live(Time now, CarrierId carrier, bool resumed);
+  void become_ended(Time now, Cause cause);
+  void reset_all_streams(Time now, Cause cause, bool keep_unsent);
+  void arm_grace(Time now);
+  void violation(Time now, std::string what);
+  void clear_lists();
+
+  // link_streams.cc: one stream
+  void free_stream(Time now, SlotIndex slot);
+  bool maybe_free(Time now, SlotIndex slot);
+  void reset_stream(Time now, SlotIndex slot, Cause cause);
+  void give_up_socket(StreamRecord& record);
+  void drop_log(StreamRecord& record);
+  void drop_queue(StreamRecord& record);
+  void advance_delivery(SlotIndex slot);
+  void note_end(StreamRecord& record, Cause cause);
+  void account_send(StreamRecord& record);
+  std::uint64_t read_room(const StreamRecord& record) const;
+  void maybe_resume_reading(SlotIndex slot);
+  void start_linger(Time now, SlotIndex slot);
+
+  // link_credit.cc: acks and credit
+  void refresh_limit(StreamRecord& record);
+  void grow_window(Time now, StreamRecord& record);
+  void account_receive(StreamRecord& record);
+  void owe_ack(Time now, SlotIndex slot);
+  void ack_now(SlotIndex slot);
+  void take_ack(Time now, SlotIndex slot, std::uint64_t ack, std::uint64_t limit);
+  std::uint64_t announced_limit(const StreamRecord& record) const;
+
+  // link_receive.cc: frames
+  void read_frames(Time now);
+  void settle_delivery();
+  void on_control(Time now, FrameType type, Bytes payload);
+  void on_greeting_frame(Time now, FrameType type, Bytes payload);
+  void on_live_frame(Time now, FrameType type, Bytes payload);
+  void on_data_header(Time now, const DataHeader& header);
+  void on_data_part(Time now, Bytes bytes);
+  void on_open(Time now, const Open& open);
+  void on_opened(Time now, StreamId id);
+  void on_fin(Time now, const Fin& fin);
+  void on_abort(Time now, const Abort& abort);
+  void on_reset(Time now, const Reset& reset);
+  void on_ack(Time now, const AckList& acks);
+  void on_goodbye(Time now, Cause reason);
+  enum class Lookup : std::uint8_t { found, ignore, violation };
+  Lookup look_up(Time now, StreamId id, const char* frame, SlotIndex& slot);
+
+  // link_resume.cc: tables
+  std::vector<TableEntry> make_table();
+  void on_welcome(Time now, Welcome welcome);
+  void apply_welcome(Time now, Greeting greeting);
+  bool add_table_chunk(Time now, Greeting& greeting, const TableChunk& chunk);
+  bool apply_table(Time now, StreamId highest, const std::vector<TableEntry>& table);
+  bool apply_entry(Time now, SlotIndex slot, const TableEntry& entry);
+  bool apply_absence(Time now, SlotIndex slot, StreamId highest);
+  void requeue_all(Time now);
+
+  // link_transmit.cc: sending
+  struct Gather;
+  void gather_control(Time now, Gather& gather);
+  void gather_opens(Time now, Gather& gather);
+  void gather_refusals(Time now, Gather& gather);
+  void gather_stream_control(Time now, Gather& gather);
+  void gather_acks(Time now, Gather& gather);
+  void gather_streams(Time now, Gather& gather);
+  std::size_t gather_stream(Time now, Gather& gather, SlotIndex slot, std::size_t quantum);
+  void gather_data(Time now, Gather& gather, StreamRecord& record, std::size_t size);
+  void gather_marks(Time now, Gather& gather, SlotIndex slot);
+  void gather_goodbye(Time now, Gather& gather);
+  void release_pins();
+  bool sendable(const StreamRecord& record) const;
+  void schedule(SlotIndex slot);
+  void unschedule(SlotIndex slot);
+  void want_control(SlotIndex slot);
+  void leave_control(SlotIndex slot);
+
+  // link_timers.cc
+  void timeout_liveness(Time now);
+  void timeout_grace(Time now);
+  void timeout_opens(Time now);
+  void timeout_linger(Time now);
+  void timeout_leaving(Time now);
+  void flush_later_acks();
+  bool ready_to_leave() const;
+
+  LinkOptions options_;
+  MemoryPool& pool_;
+  LinkId id_;
+  std::uint64_t instance_ = 0;
+  std::uint64_t attempt_ = 0;
+  std::uint64_t ordinal_ = 1;  // client: rises with every renew()
+  std::string server_name_;    // bound by the first WELCOME applied
+  State state_ = Detached{};
+  bool draining_ = false;
+  std::string detail_;
+
+  StreamTable streams_;
+  StreamId last_id_;  // client: last assigned; server: highest seen
+  std::uint64_t initial_credit_ = 0;  // of a new stream, by the last WELCOME
+  std::uint32_t peer_max_streams_ = UINT32_MAX;
+
+  // Sending.
+  SlotList opens_;        // client: OPENs to write, in order of id
+  SlotList control_;      // records with RESET, OPENED or ACK to write
+  SlotList interactive_;
+  SlotList bulk_;
+  std::vector<Reset> refusals_;
+  Buffer handshake_;      // HELLO or WELCOME with its table, not yet gathered
+  Buffer handshake_sent_; // the same while a gather refers to it
+  std::optional<std::uint64_t> pong_due_;
+  bool ping_due_ = false;
+  bool drain_due_ = false;
+  std::vector<std::uint8_t> headers_;
+  std::vector<iovec> buffers_;
+  std::vector<BlockIndex> gathered_;       // blocks the unwritten gather refers to
+  std::vector<BlockIndex> pinned_;         // of those, freed meanwhile
+  std::size_t unwritten_ = 0;
+  bool last_gathered_ = false;
+
+  // Receiving.
+  FrameReader reader_;
+  PendingDelivery pending_;
+  IncomingData incoming_;
+  std::vector<SlotIndex> later_acks_;      // may name slots that owe nothing any more
+  Time ack_deadline_ = kNever;
+
+  // Time.
+  Liveness liveness_;
+  Time detached_since_{};
+  Time grace_deadline_ = kNever;
+  Time service_deadline_ = kNever;  // the next service whose own grace ends
+  int failed_greetings_ = 0;
+  std::deque<Linger> lingers_;
+  Duration last_round_trip_{};
+
+  std::deque<Effect> effects_;
+  LinkShare send_share_;
+  LinkShare receive_share_;
+  LinkCounters counters_;
+  std::vector<TraceEvent> trace_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,209 @@
+#include "common/core/link_registry.h"
+
+#include <algorithm>
+
+namespace holdfast {
+namespace {
+
+// How soon a refused newcomer may ask again: the old link's silence may show by then.
+constexpr Duration kDuplicateRetry = seconds(2);
+constexpr Duration kLimitRetry = seconds(5);
+
+bool same_process(const Hello& hello, std::uint64_t start_id) { return hello.start_id == start_id; }
+
+}  // namespace
+
+LinkRegistry::LinkRegistry(RegistryOptions options, MemoryPool& pool, std::uint64_t seed)
+    : options_(std::move(options)), pool_(pool), random_(seed) {}
+
+LinkRegistry::Decision LinkRegistry::hello(Time now, CarrierId carrier, const ClientPolicy& client,
+                                           HelloRequest request) {
+  const Hello& hello = request.hello;
+  if (hello.version_min > kVersionMax || hello.version_max < kVersionMin) {
+    return Refused{Cause::version, kLimitRetry};
+  }
+  if (hello.name != client.name) return Refused{Cause::auth, kLimitRetry};
+  auto found = links_.find(hello.link);
+  bool known = found != links_.end() && !found->second.link->ended();
+  if (known && found->second.client != client.name) return Refused{Cause::auth, kLimitRetry};
+  if (hello.instance != 0) {
+    if (!known || found->second.link->instance() != hello.instance) return Unknown{};
+    return resume(now, carrier, found->second, request);
+  }
+  if (known) return resume(now, carrier, found->second, request);
+  return create(now, carrier, client, std::move(request));
+}
+
+LinkRegistry::Decision LinkRegistry::resume(Time now, CarrierId carrier, Entry& entry,
+                                            const HelloRequest& request) {
+  if (request.hello.attempt <= entry.link->attempt()) return Stale{};
+  entry.link->accept(now, carrier, request.hello, request.highest, request.table, false);
+  touch(*entry.link);
+  return Accepted{entry.link.get(), false};
+}
+
+LinkRegistry::Decision LinkRegistry::create(Time now, CarrierId carrier,
+                                            const ClientPolicy& client, HelloRequest request) {
+  if (draining_) return Refused{Cause::draining, kLimitRetry};
+  const Hello& hello = request.hello;
+  for (auto& [id, entry] : links_) {
+    if (entry.client != client.name || entry.slot != hello.slot || entry.link->ended()) continue;
+    if (same_process(hello, entry.start_id)) {
+      // The process replaced this link itself; an older HELLO of its came late.
+      if (hello.ordinal <= entry.ordinal) return Stale{};
+      end_link(now, entry, Cause::stale);
+      continue;
+    }
+    if (entry.link->detached()) {
+      end_link(now, entry, Cause::client_restarted);
+      continue;
+    }
+    Time give_up_at = now + entry.link->liveness().patience();
+    entry.link->doubt(now);
+    touch(*entry.link);
+    waiters_.push_back({carrier, client, std::move(request), id, now, give_up_at});
+    return Waiting{};
+  }
+  return make(now, carrier, client, request);
+}
+
+LinkRegistry::Decision LinkRegistry::make(Time now, CarrierId carrier, const ClientPolicy& client,
+                                          const HelloRequest& request) {
+  if (links_of(client.name) >= client.max_links) return Refused{Cause::limit, kLimitRetry};
+  auto ended = links_.find(request.hello.link);
+  if (ended != links_.end()) return Refused{Cause::stale, kDuplicateRetry};
+  LinkOptions options = options_.link;
+  options.role = LinkOptions::Role::server;
+  options.name = options_.server_name;
+  options.services = client.services;
+  options.max_streams = std::min(options.max_streams, client.max_streams);
+  options.memory_cap = client.memory_cap;
+  std::uint64_t instance = 0;
+  while (instance == 0) instance = random_.next();
+  Entry entry;
+  entry.link = std::make_unique<Link>(std::move(options), pool_, request.hello.link, instance);
+  entry.client = client.name;
+  entry.slot = request.hello.slot;
+  entry.start_id = request.hello.start_id;
+  entry.ordinal = request.hello.ordinal;
+  Link* link = entry.link.get();
+  links_.emplace(request.hello.link, std::move(entry));
+  link->accept(now, carrier, request.hello, request.highest, request.table, true);
+  touch(*link);
+  return Accepted{link, true};
+}
+
+LinkRegistry::Decision LinkRegistry::decide(Time now, Waiter& waiter, bool& decided) {
+  decided = true;
+  auto found = links_.find(waiter.in_the_way);
+  bool gone = found == links_.end() || found->second.link->ended();
+  if (!gone && !found->second.link->detached()) {
+    if (found->second.link->liveness().last_heard() > waiter.asked_at) {
+      return Refused{Cause::duplicate_name, kDuplicateRetry};
+    }
+    if (now < waiter.give_up_at) {
+      decided = false;
+      return Waiting{};
+    }
+  }
+  if (!gone) end_link(now, found->second, Cause::client_restarted);
+  // Anew from the start: other links of the slot, or the same link's later HELLO, may have come.
+  return hello(now, waiter.carrier, waiter.client, std::move(waiter.request));
+}
+
+std::vector<std::pair<CarrierId, LinkRegistry::Decision>> LinkRegistry::poll(Time now) {
+  std::vector<std::pair<CarrierId, Decision>> decisions;
+  std::vector<Waiter> waiters = std::move(waiters_);
+  waiters_.clear();
+  for (Waiter& waiter : waiters) {
+    bool decided = false;
+    CarrierId carrier = waiter.carrier;
+    Decision decision = decide(now, waiter, decided);
+    if (!decided) {
+      waiters_.push_back(std::move(waiter));
+    } else if (!std::holds_alternative<Waiting>(decision)) {
+      decisions.emplace_back(carrier, std::move(decision));
+    }
+  }
+  return decisions;
+}
+
+Time LinkRegistry::next_timeout() const {
+  Time next = kNever;
+  for (const Waiter& waiter : waiters_) next = std::min(next, waiter.give_up_at);
+  return next;
+}
+
+void LinkRegistry::carrier_gone(CarrierId carrier) {
+  std::erase_if(waiters_, [&](const Waiter& waiter) { return waiter.carrier == carrier; });
+}
+
+void LinkRegistry::end_link(Time now, Entry& entry, Cause cause) {
+  entry.link->end(now, cause);
+  touch(*entry.link);
+}
+
+void LinkRegistry::touch(Link& link) { touched_.push_back(link.id()); }
+
+std::vector<Link*> LinkRegistry::take_touched() {
+  std::vector<Link*> links;
+  for (const LinkId& id : touched_) {
+    if (Link* link = find(id); link != nullptr) links.push_back(link);
+  }
+  touched_.clear();
+  return links;
+}
+
+Link* LinkRegistry::find(const LinkId& id) {
+  auto found = links_.find(id);
+  return found == links_.end() ? nullptr : found->second.link.get();
+}
+
+const std::string& LinkRegistry::client_of(const LinkId& id) const {
+  auto found = links_.find(id);
+  HOLDFAST_CHECK(found != links_.end());
+  return found->second.client;
+}
+
+void LinkRegistry::remove(const LinkId& id) {
+  auto found = links_.find(id);
+  if (found == links_.end()) return;
+  HOLDFAST_CHECK(found->second.link->ended());
+  links_.erase(found);
+}
+
+std::size_t LinkRegistry::links_of(const std::string& client) const {
+  return static_cast<std::size_t>(std::count_if(links_.begin(), links_.end(), [&](const auto& item) {
+    return item.second.client == client && !item.second.link->ended();
+  }));
+}
+
+void LinkRegistry::drain(Time now) {
+  draining_ = true;
+  for (auto& [id, entry] : links_) {
+    entry.link->drain(now);
+    touch(*entry.link);
+  }
+}
+
+Buffer LinkRegistry::welcome_refused(const Refused& refused) const {
+  Welcome welcome;
+  welcome.verdict = Verdict::refused;
+  welcome.code = refused.cause;
+  welcome.retry_after = refused.retry_after;
+  welcome.server = options_.server_name;
+  Buffer out;
+  encode_welcome(out, welcome);
+  return out;
+}
+
+Buffer LinkRegistry::welcome_unknown() const {
+  Welcome welcome;
+  welcome.verdict = Verdict::unknown;
+  welcome.server = options_.server_name;
+  Buffer out;
+  encode_welcome(out, welcome);
+  return out;
+}
+
+}  // namespace holdfast

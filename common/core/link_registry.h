@@ -1,0 +1,121 @@
+// LinkRegistry: a server's links, and what a proven HELLO does to them.
+//
+// Creation is idempotent by instance; a live carrier is displaced only by the same authenticated
+// client with the link's id and a higher attempt (PROTOCOL.md, rule 3). A new process of the same
+// client on the same slot displaces the old link at once when that is detached, and otherwise
+// only after the old carrier failed to answer a PING (a cloned configuration never kills live
+// connections).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "common/core/hello_reader.h"
+#include "common/core/link.h"
+
+namespace holdfast {
+
+// What an authenticated client may have.
+struct ClientPolicy {
+  std::string name;
+  std::vector<LinkService> services;  // what it may ask for, with their graces
+  std::uint32_t max_links = 16;
+  std::uint32_t max_streams = 10000;  // per link
+  std::uint64_t memory_cap = UINT64_MAX;
+};
+
+struct RegistryOptions {
+  std::string server_name;
+  LinkOptions link;  // role, heartbeat, grace ...; services and limits come from the policy
+};
+
+class LinkRegistry {
+ public:
+  // The carrier is the link's now: WELCOME and table wait in its poll_transmit().
+  struct Accepted {
+    Link* link = nullptr;
+    bool created = false;
+  };
+  // Send welcome_refused() (or unknown) and close.
+  struct Refused {
+    Cause cause{};
+    Duration retry_after{};
+  };
+  struct Unknown {};
+  // Close without a word: answering would make an old attempt look new.
+  struct Stale {};
+  // The link that stands in the way is being asked; keep the carrier and poll().
+  struct Waiting {};
+  using Decision = std::variant<Accepted, Refused, Unknown, Stale, Waiting>;
+
+  // `pool` must outlive the registry. `seed` draws the links' instances.
+  LinkRegistry(RegistryOptions options, MemoryPool& pool, std::uint64_t seed);
+
+  Decision hello(Time now, CarrierId carrier, const ClientPolicy& client, HelloRequest request);
+  // Decisions that became due for carriers that wait.
+  std::vector<std::pair<CarrierId, Decision>> poll(Time now);
+  Time next_timeout() const;
+  // A waiting carrier was lost.
+  void carrier_gone(CarrierId carrier);
+
+  // Links that hello() or poll() touched since the last call: pump them.
+  std::vector<Link*> take_touched();
+
+  Link* find(const LinkId& id);
+  const std::string& client_of(const LinkId& id) const;
+  // An ended link is forgotten; the caller has drained its effects.
+  void remove(const LinkId& id);
+  template <typename Visit>
+  void for_each(Visit visit) {
+    for (auto& [id, entry] : links_) visit(*entry.link, entry.client);
+  }
+  std::size_t size() const { return links_.size(); }
+
+  // Refuses new links and new streams from now on; resumes are still accepted.
+  void drain(Time now);
+
+  Buffer welcome_refused(const Refused& refused) const;
+  Buffer welcome_unknown() const;
+  const RegistryOptions& options() const { return options_; }
+  // For reloads: applies to links made from now on.
+  void set_options(RegistryOptions options) { options_ = std::move(options); }
+
+ private:
+  struct Entry {
+    std::unique_ptr<Link> link;
+    std::string client;
+    std::uint32_t slot = 0;
+    std::uint64_t start_id = 0;
+    std::uint64_t ordinal = 0;
+  };
+  struct Waiter {
+    CarrierId carrier;
+    ClientPolicy client;
+    HelloRequest request;
+    LinkId in_the_way;
+    Time asked_at;
+    Time give_up_at;  // unanswered until then: the old link goes
+  };
+
+  Decision resume(Time now, CarrierId carrier, Entry& entry, const HelloRequest& request);
+  Decision create(Time now, CarrierId carrier, const ClientPolicy& client, HelloRequest request);
+  Decision make(Time now, CarrierId carrier, const ClientPolicy& client,
+                const HelloRequest& request);
+  Decision decide(Time now, Waiter& waiter, bool& decided);
+  void end_link(Time now, Entry& entry, Cause cause);
+  std::size_t links_of(const std::string& client) const;
+  void touch(Link& link);
+
+  RegistryOptions options_;
+  MemoryPool& pool_;
+  Random random_;
+  bool draining_ = false;
+  std::map<LinkId, Entry> links_;
+  std::vector<Waiter> waiters_;
+  std::vector<LinkId> touched_;
+};
+
+}  // namespace holdfast

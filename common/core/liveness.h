@@ -1,0 +1,74 @@
+// Liveness: is the carrier's other end still there? Only what was heard counts.
+//
+//            heard anything
+//        +----------------------+
+//        v                      |
+//      fresh --silence--> asked --no answer--> suspect --dead_after--> (driver reads once more)
+//
+//   fresh    something was heard since the last question
+//   asked    PING was sent and nothing was heard since
+//   suspect  the question stood for max(4 RTT, 500 ms): the client dials a standby
+//
+// Silence is questioned after `heartbeat`, and much sooner once something was written that nobody
+// has answered in any way. A turn that came late (SIGSTOP, a starved CPU, suspend) says nothing
+// about the peer: it restarts the wait, once until something is heard.
+#pragma once
+
+#include "common/base/time.h"
+#include "common/core/tuning.h"
+
+namespace holdfast {
+
+class Liveness {
+ public:
+  enum class State : std::uint8_t { fresh, asked, suspect };
+  enum class Action : std::uint8_t {
+    none,
+    ping,     // ask
+    suspect,  // the client should dial a standby now
+    verify,   // silent for dead_after: read once more, then call it dead
+  };
+
+  // A new carrier stands; `round_trip` is what is known of the path, zero for nothing.
+  void start(Time now, Duration heartbeat, Duration dead_after, Duration round_trip);
+
+  void heard(Time now) {
+    last_heard_ = now;
+    state_ = State::fresh;
+    written_since_ = kNever;
+    excused_ = false;
+  }
+  // Something was handed to the carrier.
+  void wrote(Time now) {
+    if (written_since_ == kNever) written_since_ = now;
+  }
+  // The host's addresses or routes changed, or a newcomer claims this carrier's place: ask now.
+  void doubt(Time now);
+  void measured(Duration round_trip);
+
+  Time next_timeout() const;
+  Action timeout(Time now);
+
+  State state() const { return state_; }
+  bool suspect() const { return state_ == State::suspect; }
+  Time last_heard() const { return last_heard_; }
+  // Smoothed; zero before the first measurement.
+  Duration round_trip() const { return round_trip_; }
+  // How long an answer may take before its absence is a sign.
+  Duration patience() const;
+
+ private:
+  Time ask_at() const;
+
+  Duration heartbeat_{};
+  Duration dead_after_{};
+  Duration round_trip_{};
+  Time last_heard_{};
+  Time written_since_ = kNever;  // first write since something was heard
+  Time asked_at_ = kNever;
+  State state_ = State::fresh;
+  bool doubted_ = false;
+  bool excused_ = false;  // a late turn was already forgiven
+};
+
+}  // namespace holdfast

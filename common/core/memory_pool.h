@@ -1,0 +1,91 @@
+// MemoryPool: one loop's memory for streams, and who may take how much of it.
+//
+// Half is for send logs, half for received bytes and the credit that was promised for them, so
+// that a full log never stops the reading of acks. Every stream owns its floor in both; what lies
+// above all floors is shared: a stream takes at most a fraction of what is free (tuning.h), and
+// so does a link. Sizes are bytes of blocks.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "common/core/block_arena.h"
+
+namespace holdfast {
+
+// One link's part of the shared memory; the cap is what a configuration allows it at most.
+struct LinkShare {
+  std::uint64_t used = 0;
+  std::uint64_t cap = UINT64_MAX;
+};
+
+// One direction's half.
+class MemoryHalf {
+ public:
+  explicit MemoryHalf(std::uint64_t shared) : shared_(shared) {}
+
+  std::uint64_t free() const { return shared_ - std::min(used_, shared_); }
+  std::uint64_t used() const { return used_; }
+
+  // How much a stream that now holds `held` shared bytes may hold in all.
+  std::uint64_t allowance(std::uint64_t held, const LinkShare& link) const {
+    std::uint64_t more = free() / tuning::kStreamShare;
+    std::uint64_t link_most = std::min(free() * tuning::kLinkShare, link.cap);
+    std::uint64_t link_more = link_most - std::min(link_most, link.used);
+    return std::max(held, std::min(more, held + std::min(link_more, free())));
+  }
+
+  // A stream's part changed; both numbers are its shared bytes.
+  void change(std::uint64_t from, std::uint64_t to, LinkShare& link) {
+    used_ = used_ - from + to;
+    link.used = link.used - from + to;
+  }
+
+ private:
+  std::uint64_t shared_;
+  std::uint64_t used_ = 0;
+};
+
+class MemoryPool {
+ public:
+  // Bytes of floors of one stream, each way.
+  static constexpr std::uint64_t kStreamFloor = tuning::kFloorBlocks * tuning::kBlockSize;
+
+  // `memory` in bytes for both halves; `streams`: how many may live at once. Where the floors of
+  // so many do not fit, there is no shared part and admit() still holds to `streams`.
+  MemoryPool(std::uint64_t memory, std::uint32_t streams)
+      : memory_(memory),
+        max_streams_(streams),
+        send(shared_part(memory, streams)),
+        receive(shared_part(memory, streams)) {}
+
+  bool admit() {
+    if (streams_ >= max_streams_) return false;
+    streams_ += 1;
+    return true;
+  }
+  void leave() {
+    HOLDFAST_CHECK(streams_ > 0);
+    streams_ -= 1;
+  }
+  std::uint32_t streams() const { return streams_; }
+  std::uint32_t max_streams() const { return max_streams_; }
+  std::uint64_t memory() const { return memory_; }
+
+ private:
+  static std::uint64_t shared_part(std::uint64_t memory, std::uint32_t streams) {
+    std::uint64_t half = memory / 2;
+    return half - std::min(half, kStreamFloor * streams);
+  }
+
+  std::uint64_t memory_;
+  std::uint32_t max_streams_;
+  std::uint32_t streams_ = 0;
+
+ public:
+  BlockArena arena;
+  MemoryHalf send;
+  MemoryHalf receive;
+};
+
+}  // namespace holdfast

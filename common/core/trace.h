@@ -1,0 +1,47 @@
+// TraceEvent: what happened to a link, typed; the simulator and the daemons write the same.
+//
+// One JSON object a line (to_json), so that scripts/trace can print two sides beside each other.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "common/wire/cause.h"
+#include "common/wire/constants.h"
+
+namespace holdfast {
+
+struct TraceEvent {
+  enum class Kind : std::uint8_t {
+    send,          // a frame was put into a gather
+    receive,       // a frame was taken from a carrier
+    carrier_up,
+    carrier_down,
+    link_live,
+    link_ended,
+    stream_open,   // a record was made
+    stream_ended,  // and freed
+    delivered,     // bytes were taken by the application
+  };
+
+  Time at{};
+  Kind kind{};
+  FrameType frame{};          // with send and receive
+  std::uint64_t id = 0;       // stream, or carrier with carrier_*
+  std::uint64_t offset = 0;
+  std::uint64_t ack = 0;
+  std::uint64_t length = 0;   // bytes of DATA, entries of ACK and TABLE
+  Cause cause = Cause::none;
+};
+
+std::string_view to_string(TraceEvent::Kind kind);
+std::string_view to_string(FrameType type);
+
+// {"t":1.000250,"side":"client","link":"3fa9c1d2","event":"send","frame":"DATA","id":1,...}
+// Time in seconds; members that mean nothing for the event are left out. No newline.
+std::string to_json(const TraceEvent& event, std::string_view side, std::string_view link);
+
+}  // namespace holdfast

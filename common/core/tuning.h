@@ -1,0 +1,79 @@
+// Tuning constants of the core: each with its unit and its reason. None of them is on the wire.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/base/bytes.h"
+#include "common/base/time.h"
+
+namespace holdfast::tuning {
+
+// One block of a send log or receive queue. A page: ten thousand one-byte leftovers cost 40 MiB,
+// and a gather of 256 KiB is 64 entries, which the kernel copies as fast as larger ones.
+inline constexpr std::size_t kBlockSize = 4 * kKiB;
+
+// What every stream owns each way whatever the others do (bytes of credit, or of log).
+inline constexpr std::size_t kFloor = 4 * kKiB;
+// Blocks that hold a floor: one more than its bytes need, for a block half consumed at each end.
+inline constexpr std::size_t kFloorBlocks = 2;
+
+// Above its floor a stream takes at most free/kStreamShare, a link at most free*kLinkShare
+// (dynamic thresholds: Choudhury and Hahne, IEEE/ACM ToN 6(2), 1998). So whoever grew and stalled
+// leaves room for the rest.
+inline constexpr std::uint64_t kStreamShare = 4;
+inline constexpr std::uint64_t kLinkShare = 2;
+
+// A stream's first window once it has been opened, before need was measured.
+inline constexpr std::uint64_t kInitialWindow = 64 * kKiB;
+// Bytes a stream may have read from its application and not yet sent: more would only age.
+inline constexpr std::uint64_t kMaxUnsent = 1 * kMiB;
+// What may be read from an application ahead of any credit.
+inline constexpr std::uint64_t kReadAhead = 64 * kKiB;
+
+// Acks go out when a quarter of the window is owed, or after this.
+inline constexpr std::uint64_t kAckFraction = 4;
+inline constexpr Duration kAckDelay = milliseconds(25);
+
+// Most that one gather takes; 256 KiB beat 64 KiB by a fifth.
+inline constexpr std::size_t kMaxGather = 256 * kKiB;
+// What one bulk stream may put into a gather before the next one's turn.
+inline constexpr std::size_t kQuantum = 16 * kKiB;
+// A stream with at most this much to send goes ahead of bulk ...
+inline constexpr std::uint64_t kInteractiveBytes = 2 * kKiB;
+// ... until those ahead have taken this share of the gather while bulk waits.
+inline constexpr std::size_t kInteractiveShare = kMaxGather * 3 / 4;
+// Room for frame headers of one gather and for its list of buffers.
+inline constexpr std::size_t kHeaderSpace = 32 * kKiB;
+inline constexpr std::size_t kMaxGatherBuffers = 512;
+
+// A carrier that was written to and says nothing for max(4 RTT, this) is asked; asked in vain for
+// as long again, it is suspect and the client dials a standby.
+inline constexpr Duration kSuspectAfter = milliseconds(500);
+inline constexpr int kSuspectRoundTrips = 4;
+// A timer that ran later than this after its time says that we stalled, not the peer.
+inline constexpr Duration kLateTurn = milliseconds(250);
+
+// Dials while streams live and no carrier is up: one this often, so that a SYN lost in the outage
+// costs no more than this after the path is back.
+inline constexpr Duration kUrgentDial = milliseconds(400);
+inline constexpr int kMaxDialsInFlight = 16;
+// Without streams: exponential from the urgent interval up to this, each with 25 % jitter.
+inline constexpr Duration kMaxBackoff = seconds(15);
+
+// How long an application that does not read may hold up its own ABORT, and how long an ABORT
+// of ours may go without its ack, while a carrier is up.
+inline constexpr Duration kAbortLinger = seconds(30);
+
+// Before GOODBYE: how long streams whose application has already closed may still flush.
+inline constexpr Duration kGoodbyeFlush = seconds(1);
+// How long the last frame may take before the carrier is closed without it.
+inline constexpr Duration kGoodbyeWrite = milliseconds(500);
+
+// RESETs for OPENs that were refused without a record, waiting to be sent.
+inline constexpr std::size_t kMaxRefusals = 16384;
+
+// Effects one poll may leave queued before the reading of frames waits for the driver.
+inline constexpr std::size_t kMaxTraceEvents = 65536;
+
+}  // namespace holdfast::tuning
