@@ -25,7 +25,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 from relay import Relay, RemoteRelay
 from streams import wait_until

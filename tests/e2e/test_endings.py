@@ -186,7 +186,7 @@ def test_a_slow_reader_gets_everything_that_was_written_before_the_reset(pair):
     write_in_background(back, data, lambda: None).join(5)
     taken_by_agent(back)
     reset(back)
-    pair.server.wait_event("connection_closed", 10)
+    wait_until(lambda: not is_open(app), 5 * TIMESCALE, "the first bytes at the application")
     assert read_exactly(app, len(data)) == data
     assert read_end(app) == (RST, b"")
 

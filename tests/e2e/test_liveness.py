@@ -1,0 +1,233 @@
+"""How soon an outage is noticed, and how soon bytes flow again after it."""
+import signal
+import time
+
+import pytest
+
+import outages
+from pair import TIMESCALE
+from streams import Flow, ping, wait_until
+
+PACE = 200_000
+
+
+def hold(seconds):
+    """Real time is the subject here."""
+    start = time.monotonic()
+    wait_until(lambda: time.monotonic() - start >= seconds, seconds + 1, "time")
+
+
+# -- detection -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("traffic", ["idle", "up", "down", "both"])
+@pytest.mark.parametrize("kind", ["silence", "silence-up", "silence-down"])
+def test_a_silent_path_is_noticed_within_a_second_and_a_half(pair, kind, traffic):
+    app, back = pair.connect()
+    flows = []
+    if traffic in ("up", "both"):
+        flows.append(Flow(app, back, 1, pace=PACE))
+    if traffic in ("down", "both"):
+        flows.append(Flow(back, app, 2, pace=PACE))
+    for flow in flows:
+        flow.wait_progress(5)
+    outages.begin(pair, kind)
+    start = time.monotonic()
+    noticed = wait_until(
+        lambda: pair.client.events("link_down") or pair.server.events("link_down"), 3 * TIMESCALE,
+        "link_down in a log")
+    assert noticed and time.monotonic() - start <= 1.5 * TIMESCALE
+    outages.wait_link_down(pair)
+    assert time.monotonic() - start <= 2 * TIMESCALE
+    outages.end(pair)
+    for flow in flows:
+        flow.wait_progress(2)
+        flow.stop()
+    for flow in flows:
+        flow.wait()
+
+
+def test_a_healthy_idle_link_is_never_flapped(pair):
+    app, back = pair.connect()
+    hold(3)
+    ping(app, back)
+    assert pair.reconnects() == 0
+    assert pair.relay.stats()["accepted"] == 1
+
+
+def test_a_path_of_300_milliseconds_keeps_its_carrier(pair):
+    pair.relay.delay(150)
+    app, back = pair.connect()
+    flows = [Flow(app, back, 1, pace=PACE), Flow(back, app, 2, pace=PACE)]
+    hold(3)
+    assert pair.reconnects() == 0
+    for flow in flows:
+        flow.stop()
+    for flow in flows:
+        flow.wait()
+
+
+def test_a_path_of_600_milliseconds_can_still_connect_and_resume(make_pair):
+    pair = make_pair(fast=False)
+    pair.relay.delay(300)
+    app, back = pair.connect()
+    assert ping(app, back) < 1.5 * TIMESCALE
+    pair.relay.cut()
+    assert ping(app, back) < 4 * TIMESCALE
+
+
+def test_a_slow_path_that_still_moves_is_not_taken_for_dead(pair):
+    app, back = pair.connect()
+    pair.relay.rate(300_000)
+    flows = [Flow(app, back, 1, 900_000), Flow(back, app, 2, 900_000)]
+    for flow in flows:
+        flow.wait(30)
+    assert pair.reconnects() == 0
+
+
+# -- stopped processes -----------------------------------------------------------------------------
+
+def test_agents_stopped_together_longer_than_dead_after_keep_their_carrier(pair):
+    app, back = pair.connect()
+    ping(app, back)
+    for agent in (pair.client, pair.server):
+        agent.signal(signal.SIGSTOP)
+    hold(2.5)
+    for agent in (pair.client, pair.server):
+        agent.signal(signal.SIGCONT)
+    assert ping(app, back) < 1 * TIMESCALE
+    hold(1.5)
+    assert pair.reconnects() == 0
+    ping(app, back)
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_an_agent_stopped_longer_than_dead_after_does_not_lose_its_link(pair, role):
+    """The other agent rightly notices the silence; the link and its connections live on."""
+    app, back = pair.connect()
+    ping(app, back)
+    agent = getattr(pair, role)
+    agent.signal(signal.SIGSTOP)
+    app.sendall(b"to")
+    back.sendall(b"fro")
+    hold(2.5)
+    agent.signal(signal.SIGCONT)
+    start = time.monotonic()
+    app.settimeout(5)
+    back.settimeout(5)
+    assert back.recv(2) == b"to"
+    assert app.recv(3) == b"fro"
+    assert time.monotonic() - start < 1.5 * TIMESCALE
+    ping(app, back)
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_a_stop_that_the_other_agent_tolerates_costs_no_carrier(make_pair, role):
+    """Stopped for most of dead_after: the stopped agent must not call the others dead on waking."""
+    pair = make_pair(client={"link": {"heartbeat": "1s", "dead_after": "3s"}},
+                     server={"link": {"heartbeat": "1s", "dead_after": "3s"}})
+    app, back = pair.connect()
+    ping(app, back)
+    agent = getattr(pair, role)
+    agent.signal(signal.SIGSTOP)
+    hold(2.2)
+    agent.signal(signal.SIGCONT)
+    assert ping(app, back) < 1 * TIMESCALE
+    hold(1)
+    assert pair.reconnects() == 0
+
+
+# -- resuming --------------------------------------------------------------------------------------
+
+def outage_at_once(make_pair, duration):
+    """Every kind of outage with data up, down and both ways, all pairs at the same time, with the
+    default settings. Returns {what: seconds from the path's return to the next byte}."""
+    kinds = [kind for kind in outages.OUTAGES if kind not in outages.MOMENTARY]
+    runs = []
+    for kind in kinds:
+        for ways in ("up", "down", "both"):
+            pair = make_pair(fast=False)
+            app, back = pair.connect()
+            flows = {}
+            if ways != "down":
+                flows["up"] = Flow(app, back, 1, pace=PACE)
+            if ways != "up":
+                flows["down"] = Flow(back, app, 2, pace=PACE)
+            runs.append((kind, ways, pair, flows))
+    for *_, flows in runs:
+        for flow in flows.values():
+            flow.wait_progress(10)
+    for kind, _, pair, _ in runs:
+        outages.begin(pair, kind)
+    hold(duration)
+    healed = {}
+    for kind, ways, pair, _ in runs:
+        outages.end(pair)
+        healed[kind, ways] = time.monotonic()
+    taken = {}
+    for kind, ways, pair, flows in runs:
+        for way, flow in flows.items():
+            def flowing():
+                flow.check()
+                return any(t > healed[kind, ways] for t, _ in reversed(flow.arrivals[-2000:]))
+            try:
+                wait_until(flowing, 10, "the next byte")
+                taken[kind, ways, way] = flow.arrived_after(healed[kind, ways]) - healed[kind, ways]
+            except AssertionError:
+                taken[kind, ways, way] = float("inf")
+    for kind, ways, pair, flows in runs:
+        for flow in flows.values():
+            flow.stop()
+        for flow in flows.values():
+            flow.wait()
+        if kind in ("refusal", "loss-up", "loss-down"):
+            for way in flows:
+                if kind == "refusal" or kind.endswith(way):
+                    sender = pair.client if way == "up" else pair.server
+                    if sender.replayed() == 0 and kind != "refusal":
+                        taken[kind, ways, way, "resent nothing"] = float("inf")
+    return taken
+
+
+@pytest.mark.parametrize("duration", [
+    2, 5, pytest.param(12, marks=pytest.mark.slow), pytest.param(30, marks=pytest.mark.slow)])
+def test_the_next_byte_flows_within_a_second_of_the_paths_return(make_pair, duration):
+    taken = outage_at_once(make_pair, duration)
+    late = {" ".join(what): round(seconds, 2) for what, seconds in taken.items()
+            if seconds >= 1 * TIMESCALE}
+    assert not late, f"seconds from the path's return: {late}"
+
+
+@pytest.mark.parametrize("kind", outages.MOMENTARY)
+def test_after_a_mere_cut_the_next_byte_flows_at_once(make_pair, kind):
+    pair = make_pair(fast=False)
+    app, back = pair.connect()
+    for _ in range(5):
+        ping(app, back)
+        outages.begin(pair, kind)
+        assert ping(app, back) < 0.5 * TIMESCALE
+
+
+@pytest.mark.parametrize("connects", ["void", "pass"])
+def test_a_silent_path_that_accepts_connects_is_left_within_a_second_too(make_pair, connects):
+    """A middlebox answers the SYN and nothing else."""
+    pair = make_pair(fast=False)
+    app, back = pair.connect()
+    flow = Flow(app, back, 1, pace=PACE)
+    flow.wait_progress(5)
+    pair.relay.freeze("both", connects)
+    hold(3)
+    pair.relay.thaw()
+    assert flow.wait_progress(5) < 1 * TIMESCALE
+    flow.stop()
+    flow.wait()
+
+
+def test_a_carrier_that_falls_in_its_handshake_is_replaced(make_pair):
+    pair = make_pair(fast=False)
+    app, back = pair.connect()
+    ping(app, back)
+    for offset in (1, 10, 40, 90):
+        for direction in ("up", "down"):
+            pair.relay.cut_after(offset, direction)
+            pair.relay.cut()
+            assert ping(app, back) < 3 * TIMESCALE

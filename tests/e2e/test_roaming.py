@@ -1,0 +1,132 @@
+"""The pair on two hosts with a router between them: the kernel's own outages, default settings."""
+import time
+
+import pytest
+
+import netns
+from pair import TIMESCALE
+from streams import Flow, ping, wait_until
+from test_liveness import PACE, hold
+
+# kind: (what begins the outage, what ends it)
+FAULTS = {
+    "drop both ways": (lambda lab: lab.drop(), lambda lab: lab.heal()),
+    "drop up": (lambda lab: lab.drop("up"), lambda lab: lab.heal()),
+    "drop down": (lambda lab: lab.drop("down"), lambda lab: lab.heal()),
+    "reject": (lambda lab: lab.reject(), lambda lab: lab.heal()),
+    "link down": (lambda lab: lab.link_down(), lambda lab: lab.link_up()),
+    "route removed": (lambda lab: lab.remove_route(), lambda lab: lab.restore_route()),
+    "drop, then another address": (lambda lab: lab.drop(),
+                                   lambda lab: (lab.change_address(), lab.heal())),
+}
+
+
+@pytest.fixture
+def make_lab(namespaces):
+    labs = []
+
+    def make():
+        labs.append(netns.Lab())
+        return labs[-1]
+    yield make
+    for lab in labs:
+        lab.remove()
+
+
+def next_byte_after(flow, moment, seconds=20):
+    def flowing():
+        flow.check()
+        return flow.arrivals and flow.arrivals[-1][0] > moment
+    try:
+        wait_until(flowing, seconds, "the next byte")
+        return flow.arrived_after(moment) - moment
+    except AssertionError:
+        return float("inf")
+
+
+@pytest.mark.parametrize("duration", [
+    2, 5, pytest.param(12, marks=pytest.mark.slow), pytest.param(30, marks=pytest.mark.slow)])
+def test_between_hosts_the_next_byte_flows_within_a_second_of_the_paths_return(
+        make_lab, make_pair, duration):
+    runs = {}
+    for kind in FAULTS:
+        for ways in ("up", "down", "both"):
+            lab = make_lab()
+            pair = make_pair(lab=lab, fast=False)
+            app, back = pair.connect()
+            flows = []
+            if ways != "down":
+                flows.append(Flow(app, back, 1, pace=PACE))
+            if ways != "up":
+                flows.append(Flow(back, app, 2, pace=PACE))
+            runs[kind, ways] = (lab, flows)
+    for _, flows in runs.values():
+        for flow in flows:
+            flow.wait_progress(10)
+    for (kind, _), (lab, _) in runs.items():
+        FAULTS[kind][0](lab)
+    hold(duration)
+    healed = {}
+    for (kind, ways), (lab, _) in runs.items():
+        FAULTS[kind][1](lab)
+        healed[kind, ways] = time.monotonic()
+    late = {}
+    for key, (_, flows) in runs.items():
+        for number, flow in enumerate(flows):
+            seconds = next_byte_after(flow, healed[key])
+            if seconds >= 1 * TIMESCALE:
+                late[" / ".join([*key, str(number)])] = round(seconds, 2)
+    for _, flows in runs.values():
+        for flow in flows:
+            flow.stop()
+        if not late:
+            for flow in flows:
+                flow.wait()
+    assert not late, f"seconds from the path's return: {late}"
+
+
+@pytest.mark.parametrize("ways", ["up", "down", "both", "idle"])
+def test_a_changed_address_costs_less_than_a_second(make_lab, make_pair, ways):
+    lab = make_lab()
+    pair = make_pair(lab=lab, fast=False)
+    app, back = pair.connect()
+    flows = []
+    if ways in ("up", "both"):
+        flows.append(Flow(app, back, 1, pace=PACE))
+    if ways in ("down", "both"):
+        flows.append(Flow(back, app, 2, pace=PACE))
+    for flow in flows:
+        flow.wait_progress(10)
+    for _ in range(3):
+        before = pair.reconnects()
+        lab.change_address()
+        moment = time.monotonic()
+        for flow in flows:
+            assert next_byte_after(flow, moment + 0.001) < 1 * TIMESCALE
+        if not flows:
+            assert ping(app, back) < 1 * TIMESCALE
+        wait_until(lambda: pair.reconnects() > before, 3 * TIMESCALE, "a reconnect counted")
+    for flow in flows:
+        flow.stop()
+    for flow in flows:
+        flow.wait()
+    if flows:
+        assert pair.client.replayed() + pair.server.replayed() > 0
+
+
+def test_bulk_between_hosts_survives_silence_and_roaming_exactly(make_lab, make_pair):
+    lab = make_lab()
+    pair = make_pair(lab=lab)
+    app, back = pair.connect()
+    flows = [Flow(app, back, 1), Flow(back, app, 2)]
+    for fault in (lab.drop, lab.heal, lab.change_address, lab.link_down, lab.link_up, lab.reject,
+                  lab.heal):
+        hold(0.4)
+        fault()
+    for flow in flows:
+        flow.wait_progress(5)
+        flow.stop()
+    for flow in flows:
+        flow.wait(60)
+    assert pair.client.replayed() > 0
+    assert pair.server.replayed() > 0
