@@ -1,0 +1,168 @@
+// The example files are the reference that people copy from: they must load, name every key, and
+// tell the truth about the defaults.
+#include <fstream>
+#include <sstream>
+
+#include "common/config/load.h"
+#include "tests/unit/config/support.h"
+
+namespace holdfast {
+namespace {
+
+using test::Folder;
+using test::of_severity;
+using test::replaced;
+
+std::string example(const std::string& name) {
+  const std::string here = __FILE__;
+  const std::string root = here.substr(0, here.rfind("/tests/unit/config/"));
+  std::ifstream file(root + "/config/" + name, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  INFO("config/" << name);
+  REQUIRE(file.good());
+  REQUIRE_FALSE(text.str().empty());
+  return text.str();
+}
+
+// With every "#key = ..." and "#[table]" line in force; prose ("# ...") stays a comment.
+std::string uncommented(const std::string& text) {
+  std::istringstream lines(text);
+  std::string line;
+  std::string out;
+  while (std::getline(lines, line)) {
+    const bool setting = line.size() > 1 && line[0] == '#' && line[1] != ' ' && line[1] != '#';
+    out += (setting ? line.substr(1) : line) + "\n";
+  }
+  return out;
+}
+
+LoadedClient client(const std::string& text) {
+  return parse_client_config(text, "/etc/holdfast/client.toml", Surroundings::ignored);
+}
+LoadedServer server(const std::string& text) {
+  return parse_server_config(text, "/etc/holdfast/server.toml", Surroundings::ignored);
+}
+
+TEST_CASE("the example configs load without a problem") {
+  for (const char* name : {"client.toml", "quickstart/client.toml"}) {
+    const LoadedClient loaded = client(example(name));
+    INFO(format_problems(loaded.problems));
+    CHECK(loaded.config.has_value());
+    CHECK(loaded.problems.empty());
+  }
+  for (const char* name : {"server.toml", "quickstart/server.toml"}) {
+    const LoadedServer loaded = server(example(name));
+    INFO(format_problems(loaded.problems));
+    CHECK(loaded.config.has_value());
+    CHECK(loaded.problems.empty());
+  }
+}
+
+TEST_CASE("the client example shows true defaults") {
+  const std::string text = example("client.toml");
+  const std::string psk = "psk_file = \"/etc/holdfast/edge-1.psk\"\n";
+  const LoadedClient all = client(replaced(uncommented(text), psk, ""));
+  INFO(format_problems(all.problems));
+  REQUIRE(all.config.has_value());
+  ClientConfig expected = *client(text).config;
+  ClientConfig config = *all.config;
+  // What has no default stands there as an example only.
+  CHECK(config.link.tls.has_value());
+  CHECK(config.admin.group.has_value());
+  CHECK(config.admin.metrics.has_value());
+  CHECK(config.log.file.has_value());
+  CHECK(config.log.trace_file.has_value());
+  config.link.tls = expected.link.tls;
+  config.link.psk_file = expected.link.psk_file;
+  config.admin = AdminConfig{config.admin.socket, std::nullopt, std::nullopt};
+  config.log.file.reset();
+  config.log.trace_file.reset();
+  CHECK(config == expected);
+}
+
+TEST_CASE("the server example shows true defaults") {
+  const std::string text = example("server.toml");
+  const LoadedServer all = server(uncommented(text));
+  INFO(format_problems(all.problems));
+  REQUIRE(all.config.has_value());
+  ServerConfig expected = *server(text).config;
+  ServerConfig config = *all.config;
+  CHECK(config.name == "hub-1");
+  CHECK(config.link.heartbeat == kDefaultHeartbeat);
+  CHECK(config.link.dead_after == kDefaultDeadAfter);
+  CHECK(config.link.tls.has_value());
+  CHECK(config.clients.at("edge-1").links.has_value());
+  CHECK(config.services.at("postgres").grace.has_value());
+  CHECK(config.admin.metrics.has_value());
+  config.name = expected.name;
+  config.link.heartbeat.reset();
+  config.link.dead_after.reset();
+  config.link.tls.reset();
+  config.clients = expected.clients;
+  config.services.at("postgres").grace.reset();
+  config.admin = AdminConfig{config.admin.socket, std::nullopt, std::nullopt};
+  config.log.file.reset();
+  config.log.trace_file.reset();
+  CHECK(config == expected);
+}
+
+// The loader itself tells which keys a table has: in the hint to a key that resembles none.
+template <typename Loaded>
+void require_every_key_shown(const std::string& text, Loaded (*load)(const std::string&)) {
+  const std::string full = uncommented(text);
+  std::vector<std::string> headers = {""};
+  std::istringstream lines(full);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty() && line[0] == '[') headers.push_back(line + "\n");
+  }
+  CHECK(headers.size() >= 7);
+  for (const std::string& header : headers) {
+    const std::string probe = "zzzzzzzzzz = 1\n";
+    const Loaded loaded =
+        load(header.empty() ? probe + full : replaced(full, "\n" + header, "\n" + header + probe));
+    std::string known;
+    for (const Problem& problem : loaded.problems) {
+      if (problem.reason == "unknown key") known = problem.hint;
+    }
+    INFO(header);
+    REQUIRE_THAT(known, Catch::StartsWith("known here: "));
+    std::istringstream words(known.substr(12));
+    for (std::string word; std::getline(words, word, ',');) {
+      const std::string key = word.substr(word.find_first_not_of(' '));
+      const std::string section = header.empty() ? "[" + key : "\n" + key + " = ";
+      INFO(key);
+      const bool shown = full.find("\n" + key + " = ") != std::string::npos ||
+                         full.find(section) != std::string::npos ||
+                         full.find("." + key + "]") != std::string::npos;
+      CHECK(shown);
+    }
+  }
+}
+
+TEST_CASE("the examples show every key there is") {
+  require_every_key_shown<LoadedClient>(example("client.toml"), client);
+  require_every_key_shown<LoadedServer>(example("server.toml"), server);
+}
+
+TEST_CASE("the quick start works with a key beside its files, and its two sides fit") {
+  const Folder folder;
+  folder.write("demo.psk", std::string(32, 'a') + ":" + std::string(64, 'b') + "\n");
+  const LoadedClient c =
+      load_client_config(folder.write("client.toml", example("quickstart/client.toml")));
+  const LoadedServer s =
+      load_server_config(folder.write("server.toml", example("quickstart/server.toml")));
+  INFO(format_problems(c.problems) << format_problems(s.problems));
+  REQUIRE(c.config.has_value());
+  REQUIRE(s.config.has_value());
+  CHECK(c.problems.empty());
+  CHECK(s.problems.empty());
+  CHECK(ListenAddress(c.config->link.server.at(0)) == s.config->link.listen.at(0));
+  REQUIRE(s.config->clients.count(c.config->name) == 1);
+  for (const auto& [name, service] : c.config->services) {
+    CHECK(s.config->services.count(name) == 1);
+  }
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,80 @@
+// What the config tests share: looking for one problem among many, and files of their own.
+#pragma once
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "common/config/problem.h"
+
+namespace holdfast::test {
+
+// One mistake that a text must be told of, and no other.
+struct Expected {
+  int line;
+  std::string key;
+  std::string reason;  // a part of it
+  std::string hint;    // a part of it
+};
+
+inline std::vector<Problem> of_severity(const std::vector<Problem>& problems, Severity severity) {
+  std::vector<Problem> found;
+  for (const Problem& problem : problems) {
+    if (problem.severity == severity) found.push_back(problem);
+  }
+  return found;
+}
+
+inline void require_one(const std::vector<Problem>& problems, Severity severity,
+                        const Expected& expected) {
+  INFO(format_problems(problems));
+  const std::vector<Problem> found = of_severity(problems, severity);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].line == expected.line);
+  CHECK(found[0].key == expected.key);
+  CHECK_THAT(found[0].reason, Catch::Contains(expected.reason));
+  CHECK_THAT(found[0].hint, Catch::Contains(expected.hint));
+}
+
+inline std::string replaced(std::string text, const std::string& old, const std::string& with) {
+  const std::size_t at = text.find(old);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, old.size(), with);
+}
+
+// A folder that goes away with everything in it.
+class Folder {
+ public:
+  Folder() {
+    char name[] = "/tmp/holdfast-config-XXXXXX";
+    const char* made = mkdtemp(name);
+    REQUIRE(made != nullptr);
+    path_ = made;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() {
+    const std::string command = "rm -rf '" + path_ + "'";
+    if (std::system(command.c_str()) != 0) WARN("left behind: " << path_);
+  }
+
+  const std::string& path() const { return path_; }
+
+  std::string write(const std::string& name, const std::string& text, mode_t mode = 0600) const {
+    const std::string file = path_ + "/" + name;
+    unlink(file.c_str());  // it may be one that only root could write to
+    std::ofstream(file, std::ios::binary) << text;
+    REQUIRE(chmod(file.c_str(), mode) == 0);
+    return file;
+  }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace holdfast::test
