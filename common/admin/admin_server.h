@@ -1,0 +1,68 @@
+// AdminServer: what operators and monitoring ask a running agent, over HTTP.
+//
+//   Unix socket (mode 0660)          GET  /v1/status /v1/links /v1/connections /v1/ready
+//                                    POST /v1/kill?id=ID /v1/reconnect /v1/drain
+//   metrics address (TCP, optional)  GET  /metrics /livez /readyz        also on the Unix socket
+//
+// It runs on threads of its own, which only ask the Backend. Users that say nothing, too much or
+// too slowly are cut off (http_server.h): they cannot hold up an agent.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/admin/snapshot.h"
+#include "common/base/result.h"
+#include "common/config/config.h"
+
+namespace holdfast {
+
+struct SnapshotQuery {
+  bool connections = false;  // fill AgentSnapshot::connections
+};
+
+struct Command {
+  enum class Kind : std::uint8_t { kill, reconnect, drain };
+  Kind kind{};
+  std::string id;  // kill: connection_name()
+};
+std::string_view to_string(Command::Kind kind);
+
+struct CommandResult {
+  enum class Outcome : std::uint8_t {
+    done,
+    failed,       // no such connection, not possible here
+    unavailable,  // the agent did not answer in time, or is stopping
+  };
+  Outcome outcome{};
+  std::string message;  // one line, for people; both for what was done and for why not
+};
+
+// What the agent implements. Called on the admin server's threads, several at a time, unless it
+// stands behind a LoopBackend (loop_backend.h).
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  // The error is answered with 503.
+  virtual Result<AgentSnapshot> snapshot(const SnapshotQuery& query) = 0;
+  virtual CommandResult command(const Command& command) = 0;
+  // The admin server stops: calls that wait should return at once. Any thread.
+  virtual void stopping() {}
+};
+
+class AdminServer {
+ public:
+  // Binds and serves. `backend` must outlive the server. A Unix socket left by a dead agent is
+  // replaced, a live one's is an error that names it, as is a metrics address that is taken.
+  static Result<std::unique_ptr<AdminServer>> start(const AdminConfig& config, Backend& backend);
+
+  // Stops within some 100 ms, removes the Unix socket.
+  virtual ~AdminServer() = default;
+
+  // What was bound, for port 0; 0 without a metrics address.
+  virtual std::uint16_t metrics_port() const = 0;
+};
+
+}  // namespace holdfast

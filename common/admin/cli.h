@@ -1,0 +1,37 @@
+// The command line of both programs: `PROG -c FILE` runs the agent, everything else is a
+// subcommand. `PROG --help` lists them.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <variant>
+
+#include "common/admin/snapshot.h"
+#include "common/config/config.h"
+
+namespace holdfast {
+
+// What the programs exit with (sysexits.h where it has a number).
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailed = 1,
+  kExitUsage = 64,
+  kExitUnreachable = 69,
+  kExitNotReady = 75,
+  kExitPermission = 77,
+  kExitConfig = 78,
+};
+
+using AgentConfig = std::variant<ClientConfig, ServerConfig>;  // the alternative of the kind
+
+struct Program {
+  AgentKind kind{};
+  // Runs the agent in the foreground and returns the exit code. The config is valid; warnings were
+  // printed to standard error, and errors never get here. `path` is absolute.
+  std::function<int(const AgentConfig& config, const std::string& path)> run;
+};
+
+// Prints to standard output and standard error. The process's exit code. Throws nothing.
+int run_command_line(int argc, const char* const* argv, const Program& program);
+
+}  // namespace holdfast

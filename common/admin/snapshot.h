@@ -1,0 +1,145 @@
+// What an agent says of itself, as plain values: the loop fills them in on request, and the admin
+// socket, the metrics and the tables are made of them on other threads.
+//
+// Counters count from the start of the process and never fall, also when links come and go.
+// "Up" is from the application to the target, "down" is back, at both ends alike. A text is empty
+// and an optional absent where nothing is known.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "common/wire/cause.h"
+
+namespace holdfast {
+
+enum class AgentKind : std::uint8_t { client, server };
+std::string_view to_string(AgentKind kind);
+// "holdfast-client", "holdfast-server".
+std::string_view program_name(AgentKind kind);
+
+enum class LinkState : std::uint8_t {
+  waiting,   // client: no carrier yet, or refused for now; no stream waits for the grace
+  greeting,  // a carrier stands, the handshake is under way
+  live,
+  detached,  // no carrier; the grace runs where there are connections
+  leaving,   // goodbye is being said
+  ended,
+};
+std::string_view to_string(LinkState state);
+std::optional<LinkState> link_state_from(std::string_view text);
+
+enum class ConnectionState : std::uint8_t {
+  opening,  // accepted; the target is not connected yet
+  open,
+  closing,   // at least one end is closed
+  detached,  // its link has no carrier
+};
+std::string_view to_string(ConnectionState state);
+std::optional<ConnectionState> connection_state_from(std::string_view text);
+
+struct LinkSnapshot {
+  std::string id;    // LinkId::to_string(): 32 digits
+  std::string peer;  // at a client the server's name, at a server the client's
+  LinkState state{};
+  Duration in_state{};  // for how long it has been in it
+  std::string carrier;  // remote address of the carrier in use
+  std::optional<Duration> rtt;
+  std::uint64_t connections = 0;
+  std::optional<Duration> detached_for;       // while there is no carrier
+  std::optional<Duration> grace_remaining;    // while the grace runs
+  std::map<Cause, std::uint64_t> reconnects;  // carriers lost, by reason
+  std::uint64_t resumes = 0;
+  Duration outage_total{};  // ended outages
+  std::uint64_t replayed_bytes = 0;
+  std::uint64_t send_log_bytes = 0;
+  std::uint64_t send_log_limit_bytes = 0;
+  std::uint64_t attempt = 0;
+  std::uint64_t dials = 0;  // client: connects tried
+  std::string last_error;   // why the last dial or carrier failed, for people
+};
+
+struct ConnectionSnapshot {
+  std::string id;  // connection_name(): the same at both ends
+  std::string service;
+  std::string peer;    // the other agent's name, as in LinkSnapshot
+  std::string client;  // the application's address, as the client agent saw it
+  std::string target;  // server: the backend's address
+  ConnectionState state{};
+  std::uint64_t bytes_up = 0;
+  std::uint64_t bytes_down = 0;
+  std::uint64_t unacked_bytes = 0;  // read here, not yet written to the far socket
+  std::uint64_t queued_bytes = 0;   // received here, not yet taken by the near socket
+  std::uint64_t window_bytes = 0;
+  bool paused = false;  // not reading its socket now
+  Duration duration{};
+  Duration detached{};  // summed
+  std::uint64_t resumes = 0;
+  std::uint64_t replayed_bytes = 0;
+  std::int64_t opened_at_ms = 0;  // since the epoch (CLOCK_REALTIME)
+};
+
+struct ServiceCounters {
+  std::uint64_t opened = 0;
+  std::map<Cause, std::uint64_t> closed;
+  std::uint64_t bytes_up = 0;  // live: connections that are still open are counted
+  std::uint64_t bytes_down = 0;
+};
+
+// Sums over everything since the start of the process.
+struct AgentTotals {
+  std::uint64_t replayed_bytes = 0;
+  std::uint64_t connections_resumed = 0;
+  std::map<Cause, std::uint64_t> reconnects;
+  Duration outage_total{};
+  std::uint64_t paused_credit = 0;  // times that reading was paused for want of the peer's credit
+  std::uint64_t paused_memory = 0;
+  std::uint64_t paused_descriptors = 0;             // times that accepting was paused
+  std::map<Cause, std::uint64_t> carriers_refused;  // server: strangers, wrong keys, junk
+  std::uint64_t log_lines_dropped = 0;
+};
+
+struct AgentSnapshot {
+  AgentKind kind{};
+  std::string name;
+  std::string version;
+  std::int64_t pid = 0;
+  std::int64_t started_at_ms = 0;  // since the epoch
+  Duration uptime{};
+  std::string config_path;
+  bool ready = false;  // client: a link is live; server: it listens
+  std::string reason;  // why it is not ready, for people
+  bool draining = false;
+  std::vector<std::string> listening;  // addresses
+  std::vector<std::string> peers;      // server: configured clients, also those without a link
+  std::vector<LinkSnapshot> links;
+  std::map<ConnectionState, std::uint64_t> connections_by_state;
+  std::uint64_t connections_limit = 0;
+  std::uint64_t send_log_bytes = 0;  // of all links
+  std::uint64_t send_log_limit_bytes = 0;
+  std::map<std::string, ServiceCounters> services;  // every configured one, from the start
+  AgentTotals totals;
+  // Only when asked for: there may be thousands.
+  std::optional<std::vector<ConnectionSnapshot>> connections;
+};
+
+std::uint64_t connection_count(const AgentSnapshot& snapshot);
+
+// The connections of links without a carrier, and how long the first of those links still waits.
+struct SafeConnections {
+  std::uint64_t count = 0;
+  std::optional<Duration> remaining;
+};
+SafeConnections safe_connections(const AgentSnapshot& snapshot);
+
+// "link down for 12s: 3 connections are safe for 4m48s more"; the snapshot's own reason where it
+// has one is put before it. Empty when it is ready.
+std::string not_ready_reason(const AgentSnapshot& snapshot);
+
+}  // namespace holdfast
