@@ -1,5 +1,6 @@
 """Options and fixtures of the end-to-end suite; see README.md."""
 import os
+import signal
 import sys
 
 import pytest
@@ -72,3 +73,10 @@ def make_pair(tmp_path, request):
 @pytest.fixture
 def pair(make_pair):
     return make_pair()
+
+
+def pytest_sessionstart(session):
+    """SIGTERM ends the run as Ctrl-C does: with every process and namespace taken away."""
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, interrupt)

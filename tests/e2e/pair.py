@@ -40,6 +40,7 @@ REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime er
 # Opened once and kept: the netlink socket, the resolver's, a standby being dialled.
 LAZY_DESCRIPTORS = 3
 _libc = ctypes.CDLL(None)
+_ports_given = set()
 PR_SET_PDEATHSIG = 1
 
 
@@ -47,9 +48,12 @@ def free_port(host="127.0.0.1"):
     """A port below the ephemeral range, so that no connect takes it before its owner binds."""
     for _ in range(200):
         port = random.SystemRandom().randint(12000, 32000)
+        if port in _ports_given:
+            continue
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
             try:
                 sock.bind((host, port))
+                _ports_given.add(port)
                 return port
             except OSError:
                 continue
