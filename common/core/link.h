@@ -214,6 +214,7 @@ class Link {
     CarrierId carrier;
     Time since;
     Time impatient_at;       // when another carrier is wanted beside this one
+    bool impatient = false;
     bool welcomed = false;   // WELCOME is read, its table is not complete
     Welcome welcome;
     StreamId highest;
@@ -227,7 +228,8 @@ class Link {
     Cause reason;
     Time flush_until;   // streams may still flush
     Time close_at;      // the carrier goes then, GOODBYE or not
-    bool said = false;  // GOODBYE is in a gather
+    bool flushed = false;  // flush_until has passed
+    bool said = false;     // GOODBYE is in a gather
   };
   struct Ended {
     Cause cause;
@@ -243,28 +245,46 @@ class Link {
   struct IncomingData {
     StreamHandle stream;  // kNoSlot: skip them
   };
-  struct Linger {
+  // A stream's deadline in a queue of one constant delay; stale ones are skipped when due.
+  struct Deadline {
     StreamHandle stream;
-    Time deadline;
+    Time at;
   };
 
   bool client() const { return options_.role == LinkOptions::Role::client; }
   bool sending() const;  // stream frames may be sent: live, or leaving and still flushing
+  bool reading() const;  // frames of the carrier mean something
   StreamRecord* find(StreamHandle stream);
   StreamHandle handle(SlotIndex slot) const { return {slot, streams_[slot].stream()}; }
   StreamSummary summary(Time now, const StreamRecord& record) const;
   void push(Effect effect) { effects_.push_back(std::move(effect)); }
-  void trace(Time now, TraceEvent event);
+  void trace(Time now, TraceEvent event) {
+    if (options_.trace) add_trace(now, event);
+  }
+  void add_trace(Time now, TraceEvent event);
+  void trace_frame(Time now, TraceEvent::Kind kind, FrameType type, std::uint64_t stream = 0,
+                   std::uint64_t offset = 0, std::uint64_t length = 0) {
+    if (!options_.trace) return;
+    TraceEvent event;
+    event.kind = kind;
+    event.frame = type;
+    event.id = stream;
+    event.offset = offset;
+    event.length = length;
+    add_trace(now, event);
+  }
 
   // link.cc: life of carrier and link
-  void drop_carrier(Time now, Cause cause);
+  void drop_carrier(Time now, Cause cause, bool tell_driver);
   void become_detached(Time now, Cause cause);
   void become_live(Time now, CarrierId carrier, bool resumed);
   void become_ended(Time now, Cause cause);
   void reset_all_streams(Time now, Cause cause, bool keep_unsent);
   void arm_grace(Time now);
-  void violation(Time now, std::string what);
+  // The peer broke the protocol: the link ends with this cause. Always false.
+  bool violation(Time now, std::string what);
   void clear_lists();
+  void start_greeting(Time now, CarrierId carrier);
 
   // link_streams.cc: one stream
   void free_stream(Time now, SlotIndex slot);
@@ -282,11 +302,12 @@ class Link {
 
   // link_credit.cc: acks and credit
   void refresh_limit(StreamRecord& record);
+  void mark_ack_written(SlotIndex slot);
   void grow_window(Time now, StreamRecord& record);
   void account_receive(StreamRecord& record);
   void owe_ack(Time now, SlotIndex slot);
   void ack_now(SlotIndex slot);
-  void take_ack(Time now, SlotIndex slot, std::uint64_t ack, std::uint64_t limit);
+  bool take_ack(Time now, SlotIndex slot, std::uint64_t ack, std::uint64_t limit);
   std::uint64_t announced_limit(const StreamRecord& record) const;
 
   // link_receive.cc: frames
@@ -310,8 +331,8 @@ class Link {
   // link_resume.cc: tables
   std::vector<TableEntry> make_table();
   void on_welcome(Time now, Welcome welcome);
-  void apply_welcome(Time now, Greeting greeting);
-  bool add_table_chunk(Time now, Greeting& greeting, const TableChunk& chunk);
+  void apply_welcome(Time now);
+  void on_table(Time now, const TableChunk& chunk);
   bool apply_table(Time now, StreamId highest, const std::vector<TableEntry>& table);
   bool apply_entry(Time now, SlotIndex slot, const TableEntry& entry);
   bool apply_absence(Time now, SlotIndex slot, StreamId highest);
@@ -324,9 +345,9 @@ class Link {
   void gather_refusals(Time now, Gather& gather);
   void gather_stream_control(Time now, Gather& gather);
   void gather_acks(Time now, Gather& gather);
-  void gather_streams(Time now, Gather& gather);
-  std::size_t gather_stream(Time now, Gather& gather, SlotIndex slot, std::size_t quantum);
-  void gather_data(Time now, Gather& gather, StreamRecord& record, std::size_t size);
+  void gather_list(Time now, Gather& gather, SlotList& list, std::size_t most);
+  void gather_stream(Time now, Gather& gather, SlotIndex slot, std::size_t quantum);
+  void gather_data(Time now, Gather& gather, SlotIndex slot, std::size_t size);
   void gather_marks(Time now, Gather& gather, SlotIndex slot);
   void gather_goodbye(Time now, Gather& gather);
   void release_pins();
@@ -337,12 +358,14 @@ class Link {
   void leave_control(SlotIndex slot);
 
   // link_timers.cc
+  void timeout_greeting(Time now);
   void timeout_liveness(Time now);
   void timeout_grace(Time now);
   void timeout_opens(Time now);
   void timeout_linger(Time now);
   void timeout_leaving(Time now);
   void flush_later_acks();
+  std::uint64_t send_room(const StreamRecord& record) const;
   bool ready_to_leave() const;
 
   LinkOptions options_;
@@ -363,7 +386,8 @@ class Link {
 
   // Sending.
   SlotList opens_;        // client: OPENs to write, in order of id
-  SlotList control_;      // records with RESET, OPENED or ACK to write
+  SlotList control_;      // records with RESET or OPENED to write
+  SlotList acks_;         // records that owe an ACK now
   SlotList interactive_;
   SlotList bulk_;
   std::vector<Reset> refusals_;
@@ -392,8 +416,9 @@ class Link {
   Time grace_deadline_ = kNever;
   Time service_deadline_ = kNever;  // the next service whose own grace ends
   int failed_greetings_ = 0;
-  std::deque<Linger> lingers_;
-  Duration last_round_trip_{};
+  std::deque<Deadline> lingers_;
+  std::deque<Deadline> open_deadlines_;
+  std::uint64_t ping_token_ = 0;
 
   std::deque<Effect> effects_;
   LinkShare send_share_;

@@ -82,6 +82,7 @@ struct StreamRecord {
   std::uint64_t sent = 0;
   std::uint64_t committed = 0;   // bytes taken from the application
   std::uint64_t send_limit = 0;  // the peer's
+  std::uint64_t send_shared = 0;  // bytes of blocks above the floor
   ByteQueue log;                 // bytes [acked, committed), from a block boundary on
   BlockIndex cursor = kNoBlock;  // block of `next`, or kNoBlock: look from the head
 
@@ -113,7 +114,8 @@ struct StreamRecord {
   std::uint16_t service = 0;       // index into the link's services
 
   ListLinks by_id;
-  ListLinks control;  // also the list of OPENs to send
+  ListLinks control;  // RESET or OPENED to send; also the list of OPENs to send
+  ListLinks ack;
   ListLinks data;
 
   // Measuring need (the window) and telling people.
@@ -152,6 +154,6 @@ struct StreamRecord {
 };
 
 static_assert(std::is_trivially_copyable_v<StreamRecord>);
-static_assert(sizeof(StreamRecord) <= 400, "a record is what an idle connection costs");
+static_assert(sizeof(StreamRecord) <= 416, "a record is what an idle connection costs");
 
 }  // namespace holdfast

@@ -38,13 +38,14 @@ std::string_view to_string(Cause cause) {
     case Cause::other_server: return "other_server";
     case Cause::reconnect: return "reconnect";
     case Cause::tls: return "tls";
+    case Cause::peer_gone: return "peer_gone";
     case Cause::other: return "other";
   }
   return "other";
 }
 
 Cause cause_from_code(std::uint16_t code) {
-  constexpr auto kLast = static_cast<std::uint16_t>(Cause::tls);
+  constexpr auto kLast = static_cast<std::uint16_t>(Cause::peer_gone);
   return code <= kLast ? static_cast<Cause>(code) : Cause::other;
 }
 

@@ -49,6 +49,7 @@ enum class Cause : std::uint16_t {
   other_server = 31,
   reconnect = 32,
   tls = 33,
+  peer_gone = 34,  // the peer had ended it before; its reason was lost with a carrier
   other = 0xffff,
 };
 

@@ -1,0 +1,424 @@
+// The life of a link and of its carriers.
+#include "common/core/link.h"
+
+#include <algorithm>
+
+namespace holdfast {
+
+Link::Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t instance)
+    : options_(std::move(options)), pool_(pool), id_(id), instance_(instance) {
+  send_share_.cap = options_.memory_cap;
+  receive_share_.cap = options_.memory_cap;
+}
+
+Link::~Link() {
+  pending_ = {};
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
+    drop_log(streams_[slot]);
+    drop_queue(streams_[slot]);
+    pool_.receive.change(streams_[slot].receive_shared, 0, receive_share_);
+    pool_.leave();
+  }
+  release_pins();
+}
+
+CarrierId Link::carrier() const {
+  if (auto* greeting = std::get_if<Greeting>(&state_)) return greeting->carrier;
+  if (auto* live = std::get_if<Live>(&state_)) return live->carrier;
+  if (auto* leaving = std::get_if<Leaving>(&state_)) return leaving->carrier;
+  return {};
+}
+
+std::string_view Link::state_name() const {
+  if (std::holds_alternative<Detached>(state_)) return "detached";
+  if (std::holds_alternative<Greeting>(state_)) return "greeting";
+  if (std::holds_alternative<Live>(state_)) return "live";
+  if (std::holds_alternative<Leaving>(state_)) return "leaving";
+  return "ended";
+}
+
+bool Link::sending() const {
+  if (std::holds_alternative<Live>(state_)) return true;
+  auto* leaving = std::get_if<Leaving>(&state_);
+  return leaving != nullptr && !leaving->said;
+}
+
+bool Link::reading() const {
+  auto* leaving = std::get_if<Leaving>(&state_);
+  if (leaving != nullptr) return !leaving->said && leaving->reason != Cause::protocol;
+  return live() || std::holds_alternative<Greeting>(state_);
+}
+
+bool Link::wants_carrier() const {
+  if (!client()) return false;
+  if (detached()) return true;
+  if (auto* greeting = std::get_if<Greeting>(&state_)) return greeting->impatient;
+  return live() && liveness_.suspect();
+}
+
+// --- Carriers -------------------------------------------------------------------------------
+
+void Link::carrier_up(Time now, CarrierId carrier, Duration round_trip) {
+  HOLDFAST_CHECK(client());
+  if (!wants_carrier()) return push(effect::CloseCarrier{carrier, Cause::carrier_replaced});
+  if (live()) become_detached(now, Cause::carrier_silent);
+  if (std::holds_alternative<Greeting>(state_)) {
+    failed_greetings_ += 1;
+    drop_carrier(now, Cause::carrier_replaced, true);
+  }
+  liveness_.start(now, options_.heartbeat, options_.dead_after, round_trip);
+  start_greeting(now, carrier);
+}
+
+// Rule 2: the old carrier is gone; snapshot, HELLO, and no stream frame until WELCOME.
+void Link::start_greeting(Time now, CarrierId carrier) {
+  attempt_ += 1;
+  Hello hello;
+  hello.link = id_;
+  hello.instance = instance_;
+  hello.attempt = attempt_;
+  hello.name = options_.name;
+  hello.slot = options_.slot;
+  hello.start_id = options_.start_id;
+  hello.ordinal = ordinal_;
+  handshake_.clear();
+  encode_hello(handshake_, hello);
+  std::vector<TableEntry> table = make_table();
+  encode_table(handshake_, last_id_, table);
+  trace_frame(now, TraceEvent::Kind::send, FrameType::hello);
+  trace_frame(now, TraceEvent::Kind::send, FrameType::table, 0, 0, table.size());
+  Greeting greeting;
+  greeting.carrier = carrier;
+  greeting.since = now;
+  // Doubles with every failure, so that a slow path is not greeted anew for ever.
+  int doublings = std::min(failed_greetings_, 5);
+  greeting.impatient_at =
+      now + std::min<Duration>(liveness_.patience() * (1 << doublings), options_.handshake_timeout);
+  state_ = std::move(greeting);
+}
+
+// Rule 3, in one step: record the attempt, drop the old carrier, stop the grace timer, apply the
+// client's table, then compute our own.
+void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId highest,
+                  const std::vector<TableEntry>& table, bool created) {
+  HOLDFAST_CHECK(!client() && !ended());
+  HOLDFAST_CHECK(hello.attempt > attempt_);
+  attempt_ = hello.attempt;
+  if (created) {
+    detached_since_ = now;
+  } else if (!detached()) {
+    become_detached(now, Cause::carrier_replaced);
+  }
+  state_ = Live{carrier};
+  liveness_.start(now, options_.heartbeat, options_.dead_after, Duration{});
+  trace_frame(now, TraceEvent::Kind::receive, FrameType::hello);
+  trace_frame(now, TraceEvent::Kind::receive, FrameType::table, 0, 0, table.size());
+  if (!apply_table(now, highest, table)) return;
+  Welcome welcome;
+  welcome.verdict = created ? Verdict::created : Verdict::resumed;
+  welcome.instance = instance_;
+  welcome.server = options_.name;
+  welcome.grace = options_.grace;
+  welcome.heartbeat = options_.heartbeat;
+  welcome.dead_after = options_.dead_after;
+  welcome.max_streams = options_.max_streams;
+  welcome.initial_credit = tuning::kFloor;
+  for (const LinkService& service : options_.services) {
+    if (service.grace != options_.grace && welcome.services.size() < 128) {
+      welcome.services.push_back({service.name, service.grace});
+    }
+  }
+  handshake_.clear();
+  encode_welcome(handshake_, welcome);
+  std::vector<TableEntry> own = make_table();
+  encode_table(handshake_, last_id_, own);
+  trace_frame(now, TraceEvent::Kind::send, FrameType::welcome);
+  trace_frame(now, TraceEvent::Kind::send, FrameType::table, 0, 0, own.size());
+  become_live(now, carrier, !created);
+}
+
+void Link::carrier_bytes(Time now, CarrierId from, Bytes bytes) {
+  if (from != carrier() || bytes.empty() || !reading()) return;  // an old carrier's (rule 3)
+  liveness_.heard(now);
+  if (auto* greeting = std::get_if<Greeting>(&state_)) {
+    // An answer on its way is worth waiting for.
+    greeting->impatient = false;
+    greeting->impatient_at = std::max(greeting->impatient_at, now + liveness_.patience());
+  }
+  reader_.feed(bytes);
+}
+
+void Link::carrier_down(Time now, CarrierId lost, Cause cause) {
+  if (lost != carrier() || lost == CarrierId{}) return;
+  if (auto* leaving = std::get_if<Leaving>(&state_)) {
+    Cause reason = leaving->reason;
+    drop_carrier(now, cause, false);
+    return become_ended(now, reason);
+  }
+  if (std::holds_alternative<Greeting>(state_)) failed_greetings_ += 1;
+  drop_carrier(now, cause, false);
+}
+
+void Link::carrier_silent(Time now, CarrierId silent) {
+  if (silent != carrier() || !live()) return;
+  if (now < liveness_.last_heard() + options_.dead_after) return;
+  become_detached(now, Cause::carrier_silent);
+}
+
+void Link::doubt(Time now) {
+  if (live()) liveness_.doubt(now);
+}
+
+// Rule 1: an old carrier is dropped altogether; what it was to carry is computed anew later.
+// Leaves the link detached (or, when it was live, freshly so).
+void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
+  CarrierId old = carrier();
+  if (old == CarrierId{}) return;
+  bool was_greeting = std::holds_alternative<Greeting>(state_);
+  settle_delivery();
+  reader_ = FrameReader{};
+  incoming_ = {};
+  handshake_.clear();
+  handshake_sent_.clear();
+  unwritten_ = 0;
+  last_gathered_ = false;
+  release_pins();
+  if (tell_driver) push(effect::CloseCarrier{old, cause});
+  TraceEvent event;
+  event.kind = TraceEvent::Kind::carrier_down;
+  event.id = old.value;
+  event.cause = cause;
+  trace(now, event);
+  state_ = Detached{};
+  if (was_greeting) return;
+  clear_lists();
+  detached_since_ = now;
+  counters_.carriers_lost += 1;
+  arm_grace(now);
+  push(effect::LinkDown{cause, static_cast<std::uint32_t>(streams_.size())});
+}
+
+void Link::become_detached(Time now, Cause cause) { drop_carrier(now, cause, true); }
+
+void Link::become_live(Time now, CarrierId carrier, bool resumed) {
+  Duration outage = resumed ? now - detached_since_ : Duration{};
+  grace_deadline_ = kNever;
+  service_deadline_ = kNever;
+  failed_greetings_ = 0;
+  if (resumed) {
+    counters_.resumes += 1;
+    counters_.outage += outage;
+    for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
+      StreamRecord& record = streams_[slot];
+      if (record.open_state == OpenState::queued && !record.ever_sent) continue;
+      record.resumes += 1;
+      record.detached_us += outage.count();
+    }
+  }
+  TraceEvent event;
+  event.kind = TraceEvent::Kind::link_live;
+  event.id = carrier.value;
+  trace(now, event);
+  push(effect::LinkUp{carrier, resumed, outage, static_cast<std::uint32_t>(streams_.size())});
+  drain_due_ = draining_ && !client();
+  requeue_all(now);
+}
+
+// Rule 5: the link's grace is the longest of its streams' services; shorter ones expire apart.
+void Link::arm_grace(Time) {
+  if (instance_ == 0) return;  // never established
+  Duration longest{};
+  bool any = false;
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
+    const StreamRecord& record = streams_[slot];
+    if (client() && !record.ever_sent) continue;
+    longest = std::max(longest, options_.services[record.service].grace);
+    any = true;
+  }
+  grace_deadline_ = detached_since_ + (any ? longest : options_.grace);
+  service_deadline_ = kNever;
+  for (SlotIndex slot = streams_.first(); any && slot != kNoSlot; slot = streams_.next(slot)) {
+    const StreamRecord& record = streams_[slot];
+    if (client() && !record.ever_sent) continue;
+    Duration own = options_.services[record.service].grace;
+    if (own < longest) service_deadline_ = std::min(service_deadline_, detached_since_ + own);
+  }
+}
+
+// Forgets who had what to send; a record's own state stays. OPENs not written stay in order.
+void Link::clear_lists() {
+  opens_ = control_ = acks_ = interactive_ = bulk_ = {};
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
+    StreamRecord& record = streams_[slot];
+    record.control = record.ack = record.data = {};
+    record.in_control = false;
+    record.opened_unsent = false;
+    record.ack_state = AckState::none;
+    record.data_list = DataList::none;
+    if (client() && record.open_state == OpenState::queued) {
+      streams_.push_back<&StreamRecord::control>(opens_, slot);
+    }
+  }
+  refusals_.clear();
+  later_acks_.clear();
+  ack_deadline_ = kNever;
+  pong_due_.reset();
+  ping_due_ = false;
+}
+
+// --- Ends -----------------------------------------------------------------------------------
+
+void Link::reset_all_streams(Time now, Cause cause, bool keep_unsent) {
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot;) {
+    SlotIndex following = streams_.next(slot);
+    StreamRecord& record = streams_[slot];
+    if (!keep_unsent || record.ever_sent) {
+      bool quiet = record.only_last_ack_missing() || record.discarding();
+      if (!quiet) record.cause = cause;
+      give_up_socket(record);
+      free_stream(now, slot);
+    }
+    slot = following;
+  }
+}
+
+void Link::become_ended(Time now, Cause cause) {
+  if (ended()) return;
+  bool leaving = std::holds_alternative<Leaving>(state_);
+  drop_carrier(now, cause, true);
+  state_ = Ended{cause};
+  grace_deadline_ = kNever;
+  service_deadline_ = kNever;
+  reset_all_streams(now, cause, client() && !leaving);
+  TraceEvent event;
+  event.kind = TraceEvent::Kind::link_ended;
+  event.cause = cause;
+  trace(now, event);
+  push(effect::LinkEnded{cause});
+}
+
+bool Link::violation(Time now, std::string what) {
+  detail_ = std::move(what);
+  if (live()) {
+    CarrierId last = carrier();
+    // The streams go at once; the peer is told why by the last frame.
+    state_ = Leaving{last, Cause::protocol, now, now + tuning::kGoodbyeWrite, true, false};
+    reset_all_streams(now, Cause::protocol, client());
+  } else {
+    become_ended(now, Cause::protocol);
+  }
+  return false;
+}
+
+void Link::goodbye(Time now, Cause reason) {
+  if (ended() || std::holds_alternative<Leaving>(state_)) return;
+  if (!live()) {
+    state_ = Leaving{carrier(), reason, now, now, true, false};
+    return become_ended(now, reason);
+  }
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot;) {
+    SlotIndex following = streams_.next(slot);
+    StreamRecord& record = streams_[slot];
+    if (record.own_end == EndMark::none || record.open_state == OpenState::queued) {
+      if (!record.discarding()) record.cause = reason;
+      give_up_socket(record);
+      free_stream(now, slot);
+    }
+    slot = following;
+  }
+  Time flush_until = now + tuning::kGoodbyeFlush;
+  state_ = Leaving{carrier(), reason, flush_until, flush_until + tuning::kGoodbyeWrite, false,
+                   false};
+}
+
+void Link::end(Time now, Cause cause) { become_ended(now, cause); }
+
+void Link::drain(Time now) {
+  HOLDFAST_CHECK(!client());
+  if (draining_) return;
+  draining_ = true;
+  drain_due_ = live();
+  (void)now;
+}
+
+void Link::reconnect(Time now) {
+  if (live() || std::holds_alternative<Greeting>(state_)) {
+    drop_carrier(now, Cause::reconnect, true);
+  }
+}
+
+// Rule 4: streams whose OPEN was never written move to the new link.
+void Link::renew(Time now, LinkId id) {
+  HOLDFAST_CHECK(client() && ended());
+  id_ = id;
+  instance_ = 0;
+  attempt_ = 0;
+  ordinal_ += 1;
+  server_name_.clear();
+  draining_ = false;
+  initial_credit_ = 0;
+  peer_max_streams_ = UINT32_MAX;
+  failed_greetings_ = 0;
+  detached_since_ = now;
+  state_ = Detached{};
+  clear_lists();
+}
+
+// --- Telling --------------------------------------------------------------------------------
+
+void Link::add_trace(Time now, TraceEvent event) {
+  if (trace_.size() >= tuning::kMaxTraceEvents) {
+    counters_.trace_dropped += 1;
+    return;
+  }
+  event.at = now;
+  trace_.push_back(event);
+}
+
+std::vector<TraceEvent> Link::take_trace() { return std::exchange(trace_, {}); }
+
+StreamSummary Link::summary(Time now, const StreamRecord& record) const {
+  StreamSummary summary;
+  summary.service = record.service;
+  summary.open_state = record.open_state;
+  summary.own_end = record.own_end;
+  summary.peer_end = record.peer_end;
+  summary.cause = record.cause;
+  summary.paused = record.reading == Reading::paused;
+  summary.sent_bytes = record.committed;
+  summary.unacked_bytes = record.log_bytes();
+  summary.received_bytes = std::min(record.delivered, record.received_bytes());
+  summary.queued_bytes = record.queued_bytes();
+  summary.window = record.window;
+  summary.replayed_bytes = record.replayed;
+  summary.resumes = record.resumes;
+  summary.age = now - Time(Duration(record.opened_at_us));
+  summary.detached = Duration(record.detached_us);
+  if (grace_deadline_ != kNever) summary.detached += now - detached_since_;
+  summary.source = record.source;
+  summary.destination = record.destination;
+  return summary;
+}
+
+std::optional<StreamSummary> Link::find_stream(Time now, StreamId id, StreamHandle* handle) const {
+  SlotIndex slot = streams_.find(id);
+  if (slot == kNoSlot) return std::nullopt;
+  if (handle != nullptr) *handle = {slot, id};
+  return summary(now, streams_[slot]);
+}
+
+void Link::check_invariants() const {
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
+    const StreamRecord& r = streams_[slot];
+    HOLDFAST_CHECK(r.acked <= r.next && r.next <= r.sent);
+    HOLDFAST_CHECK(r.sent <= r.sequence_end());
+    HOLDFAST_CHECK(r.delivered <= r.received);
+    HOLDFAST_CHECK(r.limit_written <= kMaxLimit);
+    HOLDFAST_CHECK(r.ack_written <= r.delivered);
+    bool queue_needed = r.queued_bytes() != 0 && !r.discarding() && pending_.slot != slot;
+    HOLDFAST_CHECK(!queue_needed || r.queue.head != kNoBlock);
+    HOLDFAST_CHECK(r.log.blocks <= tuning::kFloorBlocks || r.send_shared != 0);
+  }
+}
+
+}  // namespace holdfast

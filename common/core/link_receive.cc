@@ -1,0 +1,301 @@
+// What the peer says: one frame at a time, as the driver polls effects.
+#include <algorithm>
+
+#include "common/base/overloaded.h"
+#include "common/core/link.h"
+
+namespace holdfast {
+
+std::optional<Effect> Link::poll_effect(Time now) {
+  settle_delivery();
+  if (effects_.empty()) read_frames(now);
+  if (effects_.empty()) return std::nullopt;
+  Effect effect = std::move(effects_.front());
+  effects_.pop_front();
+  return effect;
+}
+
+// Reads until something is for the driver to do: payload then goes from the carrier's buffer to
+// its socket before the next frame is looked at.
+void Link::read_frames(Time now) {
+  while (effects_.empty() && reading()) {
+    FrameReader::Item item = reader_.next();
+    if (std::holds_alternative<FrameReader::NeedMore>(item)) return;
+    std::visit(overloaded{
+                   [](const FrameReader::NeedMore&) {},
+                   [&](const FrameReader::ControlFrame& frame) {
+                     on_control(now, frame.type, frame.payload);
+                   },
+                   [&](const DataHeader& header) { on_data_header(now, header); },
+                   [&](const FrameReader::DataPart& part) { on_data_part(now, part.bytes); },
+                   [&](const FrameReader::Malformed& bad) { violation(now, bad.error.message); },
+               },
+               item);
+  }
+}
+
+void Link::on_control(Time now, FrameType type, Bytes payload) {
+  if (options_.trace) {
+    // Stream frames begin with the id.
+    std::uint64_t id = 0;
+    bool names_stream = type != FrameType::hello && type != FrameType::welcome &&
+                        type != FrameType::table && type != FrameType::ping &&
+                        type != FrameType::pong && payload.size() >= 8;
+    for (std::size_t i = 0; names_stream && i < 8; ++i) id = (id << 8) | payload[i];
+    trace_frame(now, TraceEvent::Kind::receive, type, id);
+  }
+  if (std::holds_alternative<Greeting>(state_)) {
+    on_greeting_frame(now, type, payload);
+  } else {
+    on_live_frame(now, type, payload);
+  }
+}
+
+void Link::on_greeting_frame(Time now, FrameType type, Bytes payload) {
+  const auto& greeting = std::get<Greeting>(state_);
+  if (type == FrameType::goodbye) {
+    auto goodbye = decode_goodbye(payload);
+    if (!goodbye) return void(violation(now, goodbye.error().message));
+    return on_goodbye(now, goodbye->reason);
+  }
+  if (!greeting.welcomed && type == FrameType::welcome) {
+    auto welcome = decode_welcome(payload);
+    if (!welcome) return void(violation(now, welcome.error().message));
+    return on_welcome(now, std::move(*welcome));
+  }
+  if (greeting.welcomed && type == FrameType::table) {
+    auto chunk = decode_table(payload);
+    if (!chunk) return void(violation(now, chunk.error().message));
+    return on_table(now, *chunk);
+  }
+  violation(now, std::string("unexpected ") + std::string(to_string(type)) + " while greeting");
+}
+
+void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
+  // Decodes, and hands on what is well formed.
+  auto with = [&](auto decoded, auto take) {
+    if (!decoded) {
+      violation(now, decoded.error().message);
+    } else {
+      take(*decoded);
+    }
+  };
+  switch (type) {
+    case FrameType::open:
+      if (client()) break;
+      return with(decode_open(payload), [&](const Open& open) { on_open(now, open); });
+    case FrameType::opened:
+      if (!client()) break;
+      return with(decode_opened(payload), [&](const Opened& opened) { on_opened(now, opened.id); });
+    case FrameType::fin:
+      return with(decode_fin(payload), [&](const Fin& fin) { on_fin(now, fin); });
+    case FrameType::abort:
+      return with(decode_abort(payload), [&](const Abort& abort) { on_abort(now, abort); });
+    case FrameType::reset:
+      return with(decode_reset(payload), [&](const Reset& reset) { on_reset(now, reset); });
+    case FrameType::ack:
+      return with(decode_ack(payload), [&](const AckList& acks) { on_ack(now, acks); });
+    case FrameType::ping:
+      return with(decode_ping(payload), [&](const Ping& ping) { pong_due_ = ping.token; });
+    case FrameType::pong:
+      return with(decode_ping(payload), [&](const Ping& pong) {
+        if (ping_token_ == 0 || pong.token != ping_token_) return;
+        ping_token_ = 0;
+        auto sent_us = static_cast<std::int64_t>(pong.token);
+        liveness_.measured(std::max(Duration(1), now - Time(Duration(sent_us))));
+      });
+    case FrameType::drain:
+      if (!client()) break;
+      if (!payload.empty()) break;
+      if (!draining_) push(effect::Draining{});
+      draining_ = true;
+      return;
+    case FrameType::goodbye:
+      return with(decode_goodbye(payload),
+                  [&](const Goodbye& goodbye) { on_goodbye(now, goodbye.reason); });
+    case FrameType::hello:
+    case FrameType::welcome:
+    case FrameType::table:
+    case FrameType::data:
+      break;
+  }
+  violation(now, "unexpected " + std::string(to_string(type)));
+}
+
+// Rule 6.
+void Link::on_goodbye(Time now, Cause reason) {
+  become_ended(now, reason == Cause::none ? Cause::goodbye : reason);
+}
+
+// The table of frames in PROTOCOL.md: what a frame means for an id, whatever the frame.
+Link::Lookup Link::look_up(Time now, StreamId id, const char* frame, SlotIndex& slot) {
+  if (id > last_id_ || id.value == 0) {
+    violation(now, std::string(frame) + " for a stream that was never opened");
+    return Lookup::violation;
+  }
+  slot = streams_.find(id);
+  if (slot == kNoSlot) return Lookup::ignore;
+  const StreamRecord& record = streams_[slot];
+  if (client() && record.open_state == OpenState::queued) {
+    violation(now, std::string(frame) + " for a stream that the peer cannot know");
+    return Lookup::violation;
+  }
+  return record.reset == ResetState::waiting ? Lookup::ignore : Lookup::found;
+}
+
+// --- DATA -----------------------------------------------------------------------------------
+
+void Link::on_data_header(Time now, const DataHeader& header) {
+  incoming_ = {};
+  if (std::holds_alternative<Greeting>(state_)) {
+    violation(now, "DATA while greeting");
+    return;
+  }
+  trace_frame(now, TraceEvent::Kind::receive, FrameType::data, header.id.value, header.offset,
+              header.length);
+  SlotIndex slot = kNoSlot;
+  if (look_up(now, header.id, "DATA", slot) != Lookup::found) return;
+  const StreamRecord& record = streams_[slot];
+  bool discard = record.discarding();
+  if (!discard) {
+    if (record.peer_end != EndMark::none) return void(violation(now, "DATA after its end"));
+    if (header.offset != record.received) return void(violation(now, "DATA out of order"));
+    if (header.length > record.limit_written - record.received) {
+      return void(violation(now, "DATA beyond the limit"));
+    }
+  }
+  if (!take_ack(now, slot, header.ack, header.limit)) return;
+  // The ack may have been the last thing that the record waited for.
+  if (!discard) incoming_.stream = {slot, header.id};
+}
+
+void Link::on_data_part(Time now, Bytes bytes) {
+  StreamRecord* record = find(incoming_.stream);
+  if (record == nullptr || record->discarding()) return;
+  SlotIndex slot = incoming_.stream.slot;
+  bool direct = record->queued_bytes() == 0 && record->open_state != OpenState::connecting &&
+                record->socket == SocketState::attached;
+  std::uint64_t offset = record->received;
+  record->received += bytes.size();
+  if (direct) {
+    pending_ = {slot, bytes};
+    push(effect::Deliver{handle(slot), bytes});
+  } else {
+    append(pool_.arena, record->queue, record->id, offset, bytes);
+  }
+  owe_ack(now, slot);
+}
+
+// --- Control frames of a stream -------------------------------------------------------------
+
+void Link::on_open(Time now, const Open& open) {
+  if (open.id <= last_id_) return void(violation(now, "OPEN of an id already used"));
+  // Rule 7: raised even when it is refused.
+  last_id_ = open.id;
+  if (std::holds_alternative<Leaving>(state_)) return;
+  auto service = std::find_if(options_.services.begin(), options_.services.end(),
+                              [&](const LinkService& s) { return s.name == open.service; });
+  Cause refusal = Cause::none;
+  if (draining_) {
+    refusal = Cause::draining;
+  } else if (service == options_.services.end()) {
+    refusal = Cause::unknown_service;
+  } else if (streams_.size() >= options_.max_streams || !pool_.admit()) {
+    refusal = Cause::limit;
+  }
+  if (refusal != Cause::none) {
+    if (refusals_.size() >= tuning::kMaxRefusals) {
+      return void(violation(now, "too many refused OPENs"));
+    }
+    refusals_.push_back({open.id, refusal});
+    return push(effect::OpenRefused{open.id, refusal});
+  }
+  SlotIndex slot = streams_.add(open.id);
+  StreamRecord& record = streams_[slot];
+  record.open_state = OpenState::connecting;
+  record.ever_sent = true;
+  record.service = static_cast<std::uint16_t>(service - options_.services.begin());
+  record.source = open.source;
+  record.destination = open.destination;
+  record.opened_at_us = now.time_since_epoch().count();
+  record.send_limit = open.limit;
+  record.window = tuning::kInitialWindow;
+  record.limit = record.limit_written = tuning::kFloor;  // as WELCOME said
+  counters_.streams_opened += 1;
+  TraceEvent event;
+  event.kind = TraceEvent::Kind::stream_open;
+  event.id = open.id.value;
+  trace(now, event);
+  push(effect::ConnectTarget{handle(slot)});
+}
+
+void Link::on_opened(Time now, StreamId id) {
+  SlotIndex slot = kNoSlot;
+  if (look_up(now, id, "OPENED", slot) != Lookup::found) return;
+  if (streams_[slot].open_state != OpenState::sent) return;
+  streams_[slot].open_state = OpenState::open;
+  push(effect::Opened{handle(slot)});
+}
+
+void Link::on_fin(Time now, const Fin& fin) {
+  SlotIndex slot = kNoSlot;
+  if (look_up(now, fin.id, "FIN", slot) != Lookup::found) return;
+  StreamRecord& record = streams_[slot];
+  if (record.discarding()) return;
+  if (record.peer_end != EndMark::none || fin.offset != record.received) {
+    return void(violation(now, "FIN out of order"));
+  }
+  record.peer_end = EndMark::fin;
+  record.received += 1;
+  account_receive(record);
+  advance_delivery(slot);
+}
+
+// Rule 9.
+void Link::on_abort(Time now, const Abort& abort) {
+  SlotIndex slot = kNoSlot;
+  if (look_up(now, abort.id, "ABORT", slot) != Lookup::found) return;
+  StreamRecord& record = streams_[slot];
+  if (has_abort(record.own_end)) return reset_stream(now, slot, record.cause);
+  if (has_abort(record.peer_end) || abort.offset != record.received) {
+    return void(violation(now, "ABORT out of order"));
+  }
+  record.peer_end = with_abort(record.peer_end);
+  record.received += 1;
+  record.peer_abort_code = abort.code;
+  record.cause = client() ? Cause::target_rst : Cause::client_rst;
+  account_receive(record);
+  drop_log(record);
+  unschedule(slot);
+  start_linger(now, slot);
+  advance_delivery(slot);
+}
+
+void Link::on_reset(Time now, const Reset& reset) {
+  if (reset.id > last_id_ || reset.id.value == 0) {
+    return void(violation(now, "RESET for a stream that was never opened"));
+  }
+  SlotIndex slot = streams_.find(reset.id);
+  if (slot == kNoSlot) return;
+  StreamRecord& record = streams_[slot];
+  if (client() && record.open_state == OpenState::queued) {
+    return void(violation(now, "RESET for a stream that the peer cannot know"));
+  }
+  // Rule 13: the application has had all of it; only the last ack was not seen.
+  bool quiet = record.only_last_ack_missing() || record.discarding();
+  if (!quiet) record.cause = reset.code == Cause::none ? Cause::other : reset.code;
+  give_up_socket(record);
+  free_stream(now, slot);
+}
+
+void Link::on_ack(Time now, const AckList& acks) {
+  for (std::size_t i = 0; i < acks.count(); ++i) {
+    AckEntry entry = acks.entry(i);
+    SlotIndex slot = kNoSlot;
+    Lookup lookup = look_up(now, entry.id, "ACK", slot);
+    if (lookup == Lookup::violation) return;
+    if (lookup == Lookup::found && !take_ack(now, slot, entry.ack, entry.limit)) return;
+  }
+}
+
+}  // namespace holdfast

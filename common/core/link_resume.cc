@@ -1,0 +1,187 @@
+// Resuming: an exchange of two tables. Rules 2 to 4 and 10 to 13.
+#include <algorithm>
+
+#include "common/core/hello_reader.h"
+#include "common/core/link.h"
+
+namespace holdfast {
+
+// Our half of the exchange. What stands in it counts as announced and acked.
+std::vector<TableEntry> Link::make_table() {
+  std::vector<TableEntry> table;
+  table.reserve(streams_.size());
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
+    StreamRecord& record = streams_[slot];
+    if (client() && !record.ever_sent) continue;
+    refresh_limit(record);
+    TableEntry entry;
+    entry.id = record.stream();
+    entry.received = record.received;
+    entry.delivered = record.delivered;
+    entry.limit = std::max(announced_limit(record), record.limit_written);
+    entry.opened = record.open_state == OpenState::open;
+    record.ack_written = record.delivered;
+    record.limit_written = entry.limit;
+    table.push_back(entry);
+  }
+  return table;
+}
+
+void Link::on_welcome(Time now, Welcome welcome) {
+  auto refuse = [&](Cause cause, Duration retry_after) {
+    failed_greetings_ += 1;
+    push(effect::Refused{cause, retry_after});
+    drop_carrier(now, cause, true);
+  };
+  if (welcome.version < kVersionMin || welcome.version > kVersionMax) {
+    return refuse(Cause::version, {});
+  }
+  // Rule 4: another server answering at a fallback address says nothing about our link.
+  if (!server_name_.empty() && welcome.server != server_name_) {
+    return refuse(Cause::other_server, {});
+  }
+  switch (welcome.verdict) {
+    case Verdict::refused:
+      return refuse(welcome.code, welcome.retry_after);
+    case Verdict::unknown:
+      if (instance_ == 0) return refuse(Cause::protocol, {});
+      return become_ended(now, Cause::server_restarted);
+    case Verdict::created:
+    case Verdict::resumed:
+      break;
+  }
+  bool other_instance = instance_ != 0 && welcome.instance != instance_;
+  if (welcome.instance == 0 || other_instance) return refuse(Cause::stale, {});
+  auto& greeting = std::get<Greeting>(state_);
+  greeting.welcomed = true;
+  greeting.welcome = std::move(welcome);
+}
+
+void Link::on_table(Time now, const TableChunk& chunk) {
+  auto& greeting = std::get<Greeting>(state_);
+  std::string reason = add_table_entries(greeting.table, chunk, options_.max_streams);
+  if (reason.empty() && !chunk.last && chunk.count() == 0) reason = "empty table chunk";
+  if (!reason.empty()) return void(violation(now, std::move(reason)));
+  if (!chunk.last) return;
+  greeting.highest = chunk.highest;
+  apply_welcome(now);
+}
+
+void Link::apply_welcome(Time now) {
+  Greeting greeting = std::move(std::get<Greeting>(state_));
+  const Welcome& welcome = greeting.welcome;
+  bool resumed = instance_ != 0;
+  instance_ = welcome.instance;
+  server_name_ = welcome.server;
+  options_.grace = welcome.grace;
+  for (LinkService& service : options_.services) {
+    service.grace = welcome.grace;
+    for (const ServiceGrace& own : welcome.services) {
+      if (own.service == service.name) service.grace = own.grace;
+    }
+  }
+  if (welcome.heartbeat != Duration{}) options_.heartbeat = welcome.heartbeat;
+  if (welcome.dead_after != Duration{}) options_.dead_after = welcome.dead_after;
+  initial_credit_ = std::min(welcome.initial_credit, kMaxLimit);
+  peer_max_streams_ = welcome.max_streams;
+  // A path without a measured round trip: the greeting's own is one.
+  Duration round_trip = liveness_.round_trip();
+  if (round_trip == Duration{}) round_trip = now - greeting.since;
+  state_ = Live{greeting.carrier};
+  liveness_.start(now, options_.heartbeat, options_.dead_after, round_trip);
+  if (!apply_table(now, greeting.highest, greeting.table)) return;
+  become_live(now, greeting.carrier, resumed);
+}
+
+// Rule 12, for every record of ours against the peer's table; both are in order of id.
+bool Link::apply_table(Time now, StreamId highest, const std::vector<TableEntry>& table) {
+  if (client() && highest > last_id_) return violation(now, "table beyond the ids we assigned");
+  std::size_t at = 0;
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot;) {
+    SlotIndex following = streams_.next(slot);
+    StreamId id = streams_[slot].stream();
+    for (; at < table.size() && table[at].id < id; ++at) {
+      if (client()) return violation(now, "table names a stream that we do not hold");
+    }
+    bool listed = at < table.size() && table[at].id == id;
+    bool good = listed ? apply_entry(now, slot, table[at++]) : apply_absence(now, slot, highest);
+    if (!good) return false;
+    slot = following;
+  }
+  if (client() && at < table.size()) return violation(now, "table names a stream that we do not hold");
+  return true;
+}
+
+bool Link::apply_entry(Time now, SlotIndex slot, const TableEntry& entry) {
+  StreamRecord& record = streams_[slot];
+  if (client() && !record.ever_sent) return violation(now, "table names a stream never opened");
+  if (client()) {
+    bool news = entry.opened && record.open_state != OpenState::open;
+    record.open_state = entry.opened ? OpenState::open : OpenState::sent;
+    if (news && record.reset != ResetState::waiting) push(effect::Opened{handle(slot)});
+  }
+  if (record.reset == ResetState::waiting) return true;
+  if (entry.delivered < record.acked || entry.received < entry.delivered ||
+      entry.received > record.sent) {
+    return violation(now, "table with offsets out of range");
+  }
+  if (entry.limit < record.send_limit || entry.limit > kMaxLimit) {
+    return violation(now, "table with a limit that shrinks or is absurd");
+  }
+  record.acked = entry.delivered;
+  record.next = entry.received;
+  record.cursor = kNoBlock;
+  record.send_limit = entry.limit;
+  release_before(pool_.arena, record.log, std::min(record.acked, record.committed), pinned_);
+  account_send(record);
+  return true;
+}
+
+bool Link::apply_absence(Time now, SlotIndex slot, StreamId highest) {
+  StreamRecord& record = streams_[slot];
+  if (client() && !record.ever_sent) return true;
+  if (client() && record.stream() > highest) {
+    if (record.acked != 0 || record.received != 0) {
+      return violation(now, "table forgets a stream that was in use");
+    }
+    if (record.reset == ResetState::waiting) {
+      free_stream(now, slot);  // rule 10(d)
+      return true;
+    }
+    // The OPEN was lost: again, from the start.
+    record.open_state = OpenState::queued;
+    record.next = 0;
+    record.send_limit = 0;
+    record.cursor = kNoBlock;
+    return true;
+  }
+  // Over for the peer. Rule 13 and ends of our own: nothing is left to tell.
+  bool quiet = record.only_last_ack_missing() || record.discarding() ||
+               record.peer_abort_delivered();
+  if (!quiet) record.cause = Cause::peer_gone;
+  give_up_socket(record);
+  free_stream(now, slot);
+  return true;
+}
+
+// A carrier carries the link: everything that waits is queued to be sent.
+void Link::requeue_all(Time now) {
+  clear_lists();
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot;) {
+    SlotIndex following = streams_.next(slot);
+    StreamRecord& record = streams_[slot];
+    if (client() && record.open_state == OpenState::queued) {
+      // In the list of OPENs already.
+    } else if (record.reset == ResetState::waiting) {
+      want_control(slot);
+    } else if (!maybe_free(now, slot)) {
+      schedule(slot);
+      owe_ack(now, slot);
+      if (record.delivered != record.ack_written || record.discarding()) ack_now(slot);
+      maybe_resume_reading(slot);
+    }
+    slot = following;
+  }
+}
+
+}  // namespace holdfast
