@@ -81,9 +81,13 @@ def test_kill_ends_one_connection_with_its_cause_at_both_ends(pair, by):
 
 
 def test_kill_of_an_unknown_connection_says_so(pair):
-    result = pair.client.run("kill", "999999999")
-    assert result.returncode == FAILED
-    assert "999999999" in result.stderr + result.stdout
+    pair.connect()
+    wait_until(lambda: pair.client.connections(), 5 * TIMESCALE, "the connection listed")
+    stranger = pair.client.connections()[0]["id"] + "9"
+    result = pair.client.run("kill", stranger)
+    assert result.returncode == FAILED, result.stderr
+    assert stranger in result.stderr + result.stdout
+    assert len(pair.client.connections()) == 1
 
 
 def test_kill_while_the_link_is_down_resets_both_once_it_is_back(pair):

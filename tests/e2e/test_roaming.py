@@ -6,7 +6,7 @@ import pytest
 import netns
 from pair import TIMESCALE
 from streams import Flow, ping, wait_until
-from test_liveness import PACE, hold
+from test_liveness import PACE, hold, next_byte_after
 
 # kind: (what begins the outage, what ends it)
 FAULTS = {
@@ -31,17 +31,6 @@ def make_lab(namespaces):
     yield make
     for lab in labs:
         lab.remove()
-
-
-def next_byte_after(flow, moment, seconds=20):
-    def flowing():
-        flow.check()
-        return flow.arrivals and flow.arrivals[-1][0] > moment
-    try:
-        wait_until(flowing, seconds, "the next byte")
-        return flow.arrived_after(moment) - moment
-    except AssertionError:
-        return float("inf")
 
 
 @pytest.mark.parametrize("duration", [
@@ -79,10 +68,10 @@ def test_between_hosts_the_next_byte_flows_within_a_second_of_the_paths_return(
     for _, flows in runs.values():
         for flow in flows:
             flow.stop()
-        if not late:
-            for flow in flows:
-                flow.wait()
     assert not late, f"seconds from the path's return: {late}"
+    for _, flows in runs.values():
+        for flow in flows:
+            flow.wait()
 
 
 @pytest.mark.parametrize("ways", ["up", "down", "both", "idle"])
