@@ -70,7 +70,7 @@ def test_a_servers_goodbye_resets_the_applications_at_once(pair):
     pinged(pair)
 
 
-def test_sigterm_with_a_thousand_connections_and_a_dead_link_still_ends_within_two_seconds(pair):
+def test_sigterm_with_200_connections_and_a_dead_link_still_ends_within_two_seconds(pair):
     for _ in range(200):
         pair.dial()
     wait_until(lambda: len(pair.server.connections()) == 200, 10 * TIMESCALE, "200 connections")
