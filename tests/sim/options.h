@@ -1,0 +1,113 @@
+// Options: everything that one simulated world depends on, drawn from one seed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/base/random.h"
+#include "common/base/time.h"
+
+namespace holdfast::sim {
+
+// What happens to a world, one line each in a printed plan.
+enum class FaultKind : std::uint8_t {
+  cut,                // both ends see a reset; bytes in flight lost or partly still read
+  cut_after_bytes,    // the same once so many more bytes went through one direction
+  cut_client_sees,    // the client drops; the server still believes in the old carrier
+  cut_server_sees,    // the other way round
+  end_of_file,        // an orderly EOF both ways
+  silence,            // nothing moves for a while, then what was held is released
+  silence_to_server,  // one way only
+  silence_to_client,
+  silence_for_good,   // until liveness finds it
+  outage,             // carriers cut and dials refused for a while
+  blackout,           // carriers silent for good and dials hanging for a while
+  slow_hello,         // the next carriers hold back what the client says
+  refuse_dials,
+  hang_dials,
+  replay_hello,       // somebody plays an old HELLO again
+  late_turn_client,   // SIGSTOP: time passes, nothing of it runs
+  late_turn_server,
+  kill_stream_client, // an operator resets one connection
+  kill_stream_server,
+  reconnect,          // the operator's command
+  address_change,
+  restart_client,     // kill -9 and a new process
+  restart_server,
+  goodbye_client,     // SIGTERM, then a new process
+  goodbye_lost,       // the same while the path eats it
+  goodbye_server,
+  drain_server,       // and a restart some time later
+  clone_client,       // the same configuration runs elsewhere for a while
+};
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::clone_client) + 1;
+const char* to_string(FaultKind kind);
+
+struct Fault {
+  Time at{};
+  FaultKind kind{};
+  std::uint32_t client = 0;
+  Duration length{};
+  std::uint64_t bytes = 0;
+};
+
+// How one end of an application connection behaves.
+struct SideScript {
+  enum class End : std::uint8_t {
+    close,         // half-closes once everything is written
+    answer_close,  // half-closes once it has also read the peer's EOF
+    reset,         // resets after `reset_at` bytes
+    hold,          // stays open until the healing
+  };
+  std::uint64_t total = 0;
+  std::uint32_t chunk = 1;      // bytes that one write takes
+  Duration gap{};               // between writes
+  End end = End::close;
+  std::uint64_t reset_at = 0;
+  std::uint32_t read_chunk = 4096;
+  Duration read_gap{};          // between reads; zero reads at once
+  Duration stall{};             // reads nothing for so long after the start
+  std::uint32_t receive_buffer = 4096;  // what the kernel takes for an application that is slow
+};
+
+struct ConversationScript {
+  Time start{};
+  std::uint32_t client = 0;
+  std::uint16_t service = 0;
+  SideScript sides[2];     // 0: at the client agent, 1: the backend
+  Duration connect_delay{};
+  bool backend_refuses = false;
+};
+
+struct Options {
+  std::uint64_t seed = 0;
+  std::string size;
+  std::uint32_t clients = 1;
+  std::uint32_t services = 1;
+  Duration service_grace[2] = {};
+  Duration grace = seconds(30);
+  Duration heartbeat = seconds(1);
+  Duration dead_after = seconds(15);
+  Duration open_timeout = seconds(30);
+  Duration handshake_timeout = seconds(10);
+  std::uint64_t max_window = 1024 * 1024;
+  std::uint64_t memory = 16 * 1024 * 1024;
+  std::uint32_t max_streams = 1000;
+  Duration latency = milliseconds(1);
+  std::uint64_t bandwidth = 0;  // bytes a second each way; 0: without end
+  std::uint64_t pipe_capacity = 64 * 1024;
+  std::uint32_t read_chunk = 65536;  // carriers are read in 1..this many bytes
+  std::uint32_t gather = 65536;
+  Time heal_at{};
+  bool trace = false;
+  std::vector<ConversationScript> conversations;
+  std::vector<Fault> faults;
+
+  // Nothing random: a healthy world with no conversation and no fault, for named scenarios.
+  static Options plain();
+  static Options draw(std::uint64_t seed);
+  std::string describe() const;
+};
+
+}  // namespace holdfast::sim
