@@ -41,6 +41,9 @@ enum class ConnectionState : std::uint8_t {
   closing,   // at least one end is closed
   detached,  // its link has no carrier
 };
+inline constexpr ConnectionState kConnectionStates[] = {
+    ConnectionState::opening, ConnectionState::open, ConnectionState::closing,
+    ConnectionState::detached};
 std::string_view to_string(ConnectionState state);
 std::optional<ConnectionState> connection_state_from(std::string_view text);
 

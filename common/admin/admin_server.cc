@@ -1,0 +1,141 @@
+#include "common/admin/admin_server.h"
+
+#include <utility>
+#include <vector>
+
+#include "common/admin/http_server.h"
+#include "common/admin/listeners.h"
+#include "common/admin/metrics.h"
+#include "common/admin/snapshot_json.h"
+
+namespace holdfast {
+namespace {
+
+using Method = HttpRoute::Method;
+
+HttpResponse json(int status, std::string body) {
+  return {status, "application/json", std::move(body)};
+}
+
+// Answers with what `show` makes of a snapshot.
+template <typename Show>
+auto from_snapshot(Backend& backend, SnapshotQuery query, Show show) {
+  return [&backend, query, show](const HttpParameters&) {
+    Result<AgentSnapshot> snapshot = backend.snapshot(query);
+    if (!snapshot) return json(503, error_json(snapshot.error().message));
+    return show(*snapshot);
+  };
+}
+
+HttpResponse run(Backend& backend, const Command& command) {
+  CommandResult result = backend.command(command);
+  int status = 200;
+  if (result.outcome == CommandResult::Outcome::failed) status = 409;
+  if (result.outcome == CommandResult::Outcome::unavailable) status = 503;
+  return json(status, result_json(result));
+}
+
+auto command_handler(Backend& backend, Command::Kind kind) {
+  return [&backend, kind](const HttpParameters& parameters) {
+    auto id = parameters.find("id");
+    Command command{kind, id == parameters.end() ? "" : id->second};
+    if (kind == Command::Kind::kill && command.id.empty()) {
+      return json(400, error_json("kill needs ?id=ID"));
+    }
+    return run(backend, command);
+  };
+}
+
+HttpResponse show_ready(const AgentSnapshot& snapshot) {
+  return json(snapshot.ready ? 200 : 503, ready_json(snapshot));
+}
+
+std::vector<HttpRoute> metrics_routes(Backend& backend) {
+  std::vector<HttpRoute> routes;
+  routes.push_back(
+      {Method::get, "/metrics", from_snapshot(backend, {}, [](const AgentSnapshot& snapshot) {
+         return HttpResponse{200, kMetricsContentType, metrics_text(snapshot)};
+       })});
+  // Alive means that the loop turns, which is what a snapshot needs.
+  routes.push_back({Method::get, "/livez", from_snapshot(backend, {}, [](const AgentSnapshot&) {
+                      return json(200, "{\"alive\":true}\n");
+                    })});
+  routes.push_back({Method::get, "/readyz", from_snapshot(backend, {}, &show_ready)});
+  return routes;
+}
+
+std::vector<HttpRoute> admin_routes(Backend& backend) {
+  std::vector<HttpRoute> routes = metrics_routes(backend);
+  routes.push_back(
+      {Method::get, "/v1/status", from_snapshot(backend, {}, [](const AgentSnapshot& snapshot) {
+         return json(200, status_json(snapshot));
+       })});
+  routes.push_back(
+      {Method::get, "/v1/links", from_snapshot(backend, {}, [](const AgentSnapshot& snapshot) {
+         return json(200, links_json(snapshot.links));
+       })});
+  routes.push_back({Method::get, "/v1/connections",
+                    from_snapshot(backend, {true}, [](const AgentSnapshot& snapshot) {
+                      return json(200, connections_json(snapshot.connections.value_or(
+                                           std::vector<ConnectionSnapshot>())));
+                    })});
+  routes.push_back({Method::get, "/v1/ready", from_snapshot(backend, {}, &show_ready)});
+  for (Command::Kind kind : {Command::Kind::kill, Command::Kind::reconnect, Command::Kind::drain}) {
+    routes.push_back(
+        {Method::post, "/v1/" + std::string(to_string(kind)), command_handler(backend, kind)});
+  }
+  return routes;
+}
+
+class AdminServerImpl final : public AdminServer {
+ public:
+  AdminServerImpl(UnixListener admin, UniqueFd metrics, Backend& backend)
+      : backend_(backend), admin_(std::move(admin)), metrics_(std::move(metrics)) {
+    admin_server_ = HttpServer::start(admin_.fd(), admin_routes(backend));
+    if (!metrics_) return;
+    HttpLimits limits;
+    limits.threads = 2;
+    metrics_server_ = HttpServer::start(metrics_.get(), metrics_routes(backend), limits);
+  }
+
+  ~AdminServerImpl() override { backend_.stopping(); }
+
+  std::uint16_t metrics_port() const override { return metrics_ ? bound_port(metrics_.get()) : 0; }
+
+ private:
+  Backend& backend_;
+  UnixListener admin_;
+  UniqueFd metrics_;
+  std::unique_ptr<HttpServer> admin_server_;
+  std::unique_ptr<HttpServer> metrics_server_;
+};
+
+}  // namespace
+
+std::string_view to_string(Command::Kind kind) {
+  switch (kind) {
+    case Command::Kind::kill:
+      return "kill";
+    case Command::Kind::reconnect:
+      return "reconnect";
+    case Command::Kind::drain:
+      return "drain";
+  }
+  return "invalid";
+}
+
+Result<std::unique_ptr<AdminServer>> AdminServer::start(const AdminConfig& config,
+                                                        Backend& backend) {
+  Result<UnixListener> admin = UnixListener::bind(config.socket, config.group);
+  if (!admin) return admin.error();
+  UniqueFd metrics;
+  if (config.metrics) {
+    Result<UniqueFd> listening = listen_tcp(*config.metrics);
+    if (!listening) return listening.error();
+    metrics = std::move(*listening);
+  }
+  return std::unique_ptr<AdminServer>(
+      std::make_unique<AdminServerImpl>(std::move(*admin), std::move(metrics), backend));
+}
+
+}  // namespace holdfast

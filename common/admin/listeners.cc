@@ -1,0 +1,151 @@
+#include "common/admin/listeners.h"
+
+#include <grp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+namespace holdfast {
+namespace {
+
+constexpr mode_t kMode = 0660;
+constexpr int kBacklog = 64;
+
+std::string why(int error) {
+  return std::strerror(error);
+}
+
+sockaddr_un unix_address(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  return address;
+}
+
+Status make_room(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return Ok{};  // bind() tells what is wrong, if anything
+  if (!S_ISSOCK(info.st_mode)) {
+    return Error{"the admin socket " + path +
+                 " cannot be made: something that is not a socket is there; remove it, or set "
+                 "another [admin] socket"};
+  }
+  int error = probe_unix(path);
+  if (error == ECONNREFUSED) {
+    ::unlink(path.c_str());
+    return Ok{};
+  }
+  if (error == 0 || error == EAGAIN) {
+    return Error{"the admin socket " + path +
+                 " is answered by a running agent; stop that one first, or set another [admin] "
+                 "socket"};
+  }
+  return Error{"the admin socket " + path + " cannot be tried: " + why(error)};
+}
+
+Result<gid_t> group_id(const std::string& name) {
+  std::vector<char> buffer(16384);
+  group entry{};
+  group* found = nullptr;
+  int error = ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  if (error == 0 && found != nullptr) return entry.gr_gid;
+  return Error{"the group " + name + " of [admin] group is not there" +
+               (error != 0 ? ": " + why(error) : std::string())};
+}
+
+Status give_to_group(const std::string& path, const std::string& name) {
+  Result<gid_t> id = group_id(name);
+  if (!id) return id.error();
+  if (::chown(path.c_str(), static_cast<uid_t>(-1), *id) == 0) return Ok{};
+  return Error{"the admin socket " + path + " cannot be given to the group " + name + ": " +
+               why(errno)};
+}
+
+}  // namespace
+
+int probe_unix(const std::string& path) {
+  if (path.size() > kMaxUnixPathBytes) return ENAMETOOLONG;
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return errno;
+  sockaddr_un address = unix_address(path);
+  int result = ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  return result == 0 ? 0 : errno;
+}
+
+UnixListener::UnixListener(UniqueFd fd, std::string path)
+    : fd_(std::move(fd)), path_(std::move(path)) {
+  struct stat info {};
+  if (::lstat(path_.c_str(), &info) == 0) {
+    device_ = info.st_dev;
+    inode_ = info.st_ino;
+  }
+}
+
+UnixListener::~UnixListener() {
+  struct stat info {};
+  if (fd_ && ::lstat(path_.c_str(), &info) == 0 && info.st_dev == device_ &&
+      info.st_ino == inode_) {
+    ::unlink(path_.c_str());
+  }
+}
+
+Result<UnixListener> UnixListener::bind(const std::string& path,
+                                        const std::optional<std::string>& group) {
+  if (path.size() > kMaxUnixPathBytes) return Error{"the admin socket's path is too long: " + path};
+  if (Status room = make_room(path); !room) return room.error();
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return Error{"the admin socket " + path + " cannot be made: " + why(errno)};
+  // The file takes this mode less the umask: at no moment may others open it (unix(7)).
+  ::fchmod(fd.get(), kMode);
+  sockaddr_un address = unix_address(path);
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    return Error{"the admin socket " + path + " cannot be made: " + why(errno) +
+                 (errno == ENOENT ? "; create its folder, or set another [admin] socket" : "")};
+  }
+  UnixListener listener(std::move(fd), path);
+  if (group) {
+    if (Status given = give_to_group(path, *group); !given) return given.error();
+  }
+  if (::chmod(path.c_str(), kMode) != 0 || ::listen(listener.fd(), kBacklog) != 0) {
+    return Error{"the admin socket " + path + " cannot be used: " + why(errno)};
+  }
+  return listener;
+}
+
+Result<UniqueFd> listen_tcp(const TcpAddress& address) {
+  std::string name = "the metrics address " + to_string(address);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* list = nullptr;
+  int error =
+      ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &list);
+  if (error != 0) return Error{name + " cannot be found: " + ::gai_strerror(error)};
+  std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
+  UniqueFd fd(::socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  int on = 1;
+  if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      ::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0 || ::listen(fd.get(), kBacklog) != 0) {
+    return Error{name + " cannot be listened on: " + why(errno)};
+  }
+  return fd;
+}
+
+std::uint16_t bound_port(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return 0;
+  if (storage.ss_family == AF_INET) {
+    return ntohs(reinterpret_cast<sockaddr_in*>(&storage)->sin_port);
+  }
+  return ntohs(reinterpret_cast<sockaddr_in6*>(&storage)->sin6_port);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,187 @@
+#include "common/admin/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace holdfast {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+double in_seconds(Duration duration) {
+  return static_cast<double>(duration.count()) / 1e6;
+}
+
+class Metrics {
+ public:
+  // Starts a family; values follow. One without values is not shown.
+  Metrics& family(const char* name, MetricType type, const char* help) {
+    families_.push_back({name, help, type, {}});
+    return *this;
+  }
+  Metrics& value(double amount, Labels labels = {}) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    MetricFamily& family = families_.back();
+    (family.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = amount;
+    family.metric.push_back(std::move(metric));
+    return *this;
+  }
+  Metrics& value(std::uint64_t amount, Labels labels = {}) {
+    return value(static_cast<double>(amount), std::move(labels));
+  }
+  Metrics& gauge(const char* name, const char* help) {
+    return family(name, MetricType::Gauge, help);
+  }
+  Metrics& counter(const char* name, const char* help) {
+    return family(name, MetricType::Counter, help);
+  }
+
+  std::string text() {
+    std::erase_if(families_, [](const MetricFamily& one) { return one.metric.empty(); });
+    return prometheus::TextSerializer().Serialize(families_);
+  }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+// What one peer's links come to. At a client all links go to one server: no label.
+struct PeerState {
+  bool up = false;
+  std::optional<Duration> rtt;
+  std::optional<Duration> grace_remaining;
+};
+
+std::map<std::string, PeerState> peer_states(const AgentSnapshot& snapshot) {
+  std::map<std::string, PeerState> peers;
+  bool server = snapshot.kind == AgentKind::server;
+  if (!server) peers[""];
+  for (const std::string& name : snapshot.peers) peers[name];
+  for (const LinkSnapshot& link : snapshot.links) {
+    PeerState& peer = peers[server ? link.peer : ""];
+    if (link.state == LinkState::live) {
+      peer.up = true;
+      if (link.rtt) peer.rtt = std::min(*link.rtt, peer.rtt.value_or(*link.rtt));
+    } else if (link.grace_remaining) {
+      Duration left = *link.grace_remaining;
+      peer.grace_remaining = std::min(left, peer.grace_remaining.value_or(left));
+    }
+  }
+  return peers;
+}
+
+Labels peer_labels(const std::string& name) {
+  return name.empty() ? Labels{} : Labels{{"peer", name}};
+}
+
+void add_links(Metrics& metrics, const AgentSnapshot& snapshot) {
+  auto peers = peer_states(snapshot);
+  metrics.gauge("holdfast_link_up", "1 while a link to the peer has a live carrier.");
+  for (const auto& [name, peer] : peers) metrics.value(peer.up ? 1.0 : 0.0, peer_labels(name));
+  metrics.gauge("holdfast_link_rtt_seconds", "Smoothed round trip to the peer.");
+  for (const auto& [name, peer] : peers) {
+    if (peer.rtt) metrics.value(in_seconds(*peer.rtt), peer_labels(name));
+  }
+  metrics.gauge("holdfast_grace_remaining_seconds",
+                "How long the peer's detached connections are still kept.");
+  for (const auto& [name, peer] : peers) {
+    if (peer.grace_remaining) {
+      metrics.value(in_seconds(*peer.grace_remaining), peer_labels(name));
+    }
+  }
+}
+
+void add_reconnects(Metrics& metrics, const AgentTotals& totals) {
+  // From 0 on, with what a carrier is usually lost by, so that the first one shows as a rise.
+  auto reconnects = totals.reconnects;
+  for (Cause cause : {Cause::carrier_reset, Cause::carrier_eof, Cause::carrier_silent,
+                      Cause::carrier_replaced, Cause::reconnect}) {
+    reconnects.try_emplace(cause, 0);
+  }
+  metrics.counter("holdfast_link_reconnects_total", "Carriers lost, by reason.");
+  for (const auto& [cause, count] : reconnects) {
+    metrics.value(count, {{"reason", std::string(to_string(cause))}});
+  }
+  metrics.counter("holdfast_link_outage_seconds_total", "Time that links were without a carrier.")
+      .value(in_seconds(totals.outage_total));
+  metrics.counter("holdfast_carriers_refused_total", "Carriers that were turned away, by cause.");
+  for (const auto& [cause, count] : totals.carriers_refused) {
+    metrics.value(count, {{"cause", std::string(to_string(cause))}});
+  }
+}
+
+void add_connections(Metrics& metrics, const AgentSnapshot& snapshot) {
+  metrics.gauge("holdfast_connections", "Connections now, by state.");
+  for (ConnectionState state : kConnectionStates) {
+    auto found = snapshot.connections_by_state.find(state);
+    bool known = found != snapshot.connections_by_state.end();
+    metrics.value(known ? found->second : 0, {{"state", std::string(to_string(state))}});
+  }
+  metrics.gauge("holdfast_connections_limit", "Connections that are allowed at most.")
+      .value(snapshot.connections_limit);
+  metrics
+      .counter("holdfast_connections_resumed_total",
+               "Connections that went on after an outage, once per outage.")
+      .value(snapshot.totals.connections_resumed);
+}
+
+void add_services(Metrics& metrics, const std::map<std::string, ServiceCounters>& services) {
+  metrics.counter("holdfast_connections_opened_total", "Connections opened, by service.");
+  for (const auto& [name, service] : services) metrics.value(service.opened, {{"service", name}});
+  metrics.counter("holdfast_connections_closed_total", "Connections ended, by service and cause.");
+  for (const auto& [name, service] : services) {
+    for (const auto& [cause, count] : service.closed) {
+      metrics.value(count, {{"service", name}, {"cause", std::string(to_string(cause))}});
+    }
+  }
+  metrics.counter("holdfast_bytes_total",
+                  "Bytes of applications, counted live; up is towards the target.");
+  for (const auto& [name, service] : services) {
+    metrics.value(service.bytes_up, {{"service", name}, {"direction", "up"}});
+    metrics.value(service.bytes_down, {{"service", name}, {"direction", "down"}});
+  }
+}
+
+void add_memory(Metrics& metrics, const AgentSnapshot& snapshot) {
+  const AgentTotals& totals = snapshot.totals;
+  metrics.counter("holdfast_replayed_bytes_total", "Bytes sent again after an outage.")
+      .value(totals.replayed_bytes);
+  metrics.gauge("holdfast_send_log_bytes", "Bytes kept until the far application has them.")
+      .value(snapshot.send_log_bytes);
+  metrics.gauge("holdfast_send_log_limit_bytes", "Most that may be kept.")
+      .value(snapshot.send_log_limit_bytes);
+  metrics.counter("holdfast_paused_reading_total", "Times that reading was paused, by reason.")
+      .value(totals.paused_credit, {{"reason", "credit"}})
+      .value(totals.paused_memory, {{"reason", "memory"}})
+      .value(totals.paused_descriptors, {{"reason", "descriptors"}});
+  metrics.counter("holdfast_log_lines_dropped_total", "Log lines that were never written.")
+      .value(totals.log_lines_dropped);
+}
+
+}  // namespace
+
+std::string metrics_text(const AgentSnapshot& snapshot) {
+  Metrics metrics;
+  metrics.gauge("holdfast_build_info", "Always 1; the labels say what runs.")
+      .value(1.0, {{"version", snapshot.version}, {"kind", std::string(to_string(snapshot.kind))}});
+  metrics.gauge("holdfast_start_time_seconds", "When the agent started, since the epoch.")
+      .value(static_cast<double>(snapshot.started_at_ms) / 1000);
+  metrics.gauge("holdfast_ready", "1 while the agent is usable, as /readyz says.")
+      .value(snapshot.ready ? 1.0 : 0.0);
+  add_links(metrics, snapshot);
+  add_reconnects(metrics, snapshot.totals);
+  add_connections(metrics, snapshot);
+  add_services(metrics, snapshot.services);
+  add_memory(metrics, snapshot);
+  return metrics.text();
+}
+
+}  // namespace holdfast

@@ -1,0 +1,105 @@
+#include "common/admin/snapshot.h"
+
+#include <algorithm>
+
+#include "common/admin/units_text.h"
+
+namespace holdfast {
+namespace {
+
+template <typename T, std::size_t size>
+std::optional<T> find_by_name(const T (&all)[size], std::string_view text) {
+  for (T one : all) {
+    if (to_string(one) == text) return one;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view to_string(AgentKind kind) {
+  return kind == AgentKind::client ? "client" : "server";
+}
+
+std::string_view program_name(AgentKind kind) {
+  return kind == AgentKind::client ? "holdfast-client" : "holdfast-server";
+}
+
+std::string_view to_string(LinkState state) {
+  switch (state) {
+    case LinkState::waiting:
+      return "waiting";
+    case LinkState::greeting:
+      return "greeting";
+    case LinkState::live:
+      return "live";
+    case LinkState::detached:
+      return "detached";
+    case LinkState::leaving:
+      return "leaving";
+    case LinkState::ended:
+      return "ended";
+  }
+  return "invalid";
+}
+
+std::optional<LinkState> link_state_from(std::string_view text) {
+  constexpr LinkState kAll[] = {LinkState::waiting,  LinkState::greeting, LinkState::live,
+                                LinkState::detached, LinkState::leaving,  LinkState::ended};
+  return find_by_name(kAll, text);
+}
+
+std::string_view to_string(ConnectionState state) {
+  switch (state) {
+    case ConnectionState::opening:
+      return "opening";
+    case ConnectionState::open:
+      return "open";
+    case ConnectionState::closing:
+      return "closing";
+    case ConnectionState::detached:
+      return "detached";
+  }
+  return "invalid";
+}
+
+std::optional<ConnectionState> connection_state_from(std::string_view text) {
+  return find_by_name(kConnectionStates, text);
+}
+
+std::uint64_t connection_count(const AgentSnapshot& snapshot) {
+  std::uint64_t count = 0;
+  for (const auto& [state, number] : snapshot.connections_by_state) count += number;
+  return count;
+}
+
+SafeConnections safe_connections(const AgentSnapshot& snapshot) {
+  SafeConnections safe;
+  for (const LinkSnapshot& link : snapshot.links) {
+    if (link.state == LinkState::live || link.connections == 0 || !link.grace_remaining) continue;
+    safe.count += link.connections;
+    Duration left = *link.grace_remaining;
+    safe.remaining = safe.remaining ? std::min(*safe.remaining, left) : left;
+  }
+  return safe;
+}
+
+std::string not_ready_reason(const AgentSnapshot& snapshot) {
+  if (snapshot.ready) return "";
+  std::string reason = snapshot.reason;
+  if (reason.empty() && snapshot.kind == AgentKind::server) reason = "not listening";
+  if (reason.empty()) {
+    reason = "link down";
+    if (!snapshot.links.empty() && snapshot.links.front().detached_for) {
+      reason += " for " + show_duration(*snapshot.links.front().detached_for);
+    }
+  }
+  SafeConnections safe = safe_connections(snapshot);
+  if (safe.count == 0) return reason;
+  bool one = safe.count == 1;
+  return reason + ": " + std::to_string(safe.count) +
+         (one ? " connection is" : " connections are") + " safe for " +
+         show_duration(*safe.remaining) + " more";
+}
+
+}  // namespace holdfast
