@@ -44,6 +44,14 @@ Conversation& World::converse(const ConversationScript& script) {
   return added;
 }
 
+std::vector<LinkService> World::services() const {
+  std::vector<LinkService> services;
+  for (std::uint32_t i = 0; i < options_.services; ++i) {
+    services.push_back({"service-" + std::to_string(i), options_.service_grace[i]});
+  }
+  return services;
+}
+
 // --- Phases ----------------------------------------------------------------------------------
 
 void World::run() {
