@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <ostream>
 #include <string>
 #include <variant>
 
@@ -33,5 +34,8 @@ struct Program {
 
 // Prints to standard output and standard error. The process's exit code. Throws nothing.
 int run_command_line(int argc, const char* const* argv, const Program& program);
+// The same with other places to print to.
+int run_command_line(int argc, const char* const* argv, const Program& program, std::ostream& out,
+                     std::ostream& err, bool colour);
 
 }  // namespace holdfast

@@ -1,0 +1,163 @@
+#include "common/admin/cli.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "common/admin/subcommands.h"
+#include "common/config/nearest.h"
+
+namespace holdfast {
+namespace {
+
+struct Words {  // what was read from the command line
+  std::string config;
+  std::string socket;
+  std::string id;
+  bool json = false;
+};
+
+bool prints_state(const std::string& name) {
+  return name == "check" || name == "status" || name == "connections" || name == "links" ||
+         name == "ready";
+}
+
+std::string examples(const Program& program) {
+  std::string name(program_name(program.kind));
+  std::string config = "/etc/holdfast/" + std::string(to_string(program.kind)) + ".toml";
+  std::string out = "Examples:\n";
+  auto example = [&out, &name](const std::string& words, const std::string& what) {
+    std::string line = "  " + name + " " + words;
+    line.resize(std::max<std::size_t>(line.size() + 2, 62), ' ');
+    out += line + "# " + what + "\n";
+  };
+  example("-c " + config, "run in the foreground");
+  example("check -c " + config, "every mistake, with file and line");
+  example("status -c " + config, "is the link up?");
+  example("connections --json -c " + config, "for scripts");
+  example("kill 3fa9c1d2-17 -c " + config, "end one connection");
+  example("genpsk > edge-1.psk", "a new key, for both sides");
+  out +=
+      "\nExit codes: 0 ok, 1 failed, 64 usage, 69 agent not reachable, 75 not ready,\n"
+      "77 permission, 78 config.\n";
+  return out;
+}
+
+void add_commands(CLI::App& app, const Program& program, Words& words) {
+  app.add_subcommand("check", "Check the config without starting; prints file:line: key: reason");
+  app.add_subcommand("status", "How the link and its connections are");
+  app.add_subcommand("connections", "Every connection");
+  app.add_subcommand("links", "Every link");
+  app.add_subcommand("kill", "End one connection: both applications get a reset")
+      ->add_option("ID", words.id, "as `connections` shows it")
+      ->required();
+  if (program.kind == AgentKind::client) {
+    app.add_subcommand("reconnect", "Replace the carrier; connections stay");
+  }
+  app.add_subcommand("drain", "Take no new connections, exit when the last one is over");
+  app.add_subcommand("ready", "Exit 0 when usable, 75 when not");
+  app.add_subcommand("reload", "Apply a changed config (not there yet)");
+  app.add_subcommand("genpsk", "Print a new pre-shared key; needs no config");
+  app.require_subcommand(0, 1);
+}
+
+void set_up(CLI::App& app, const Program& program, Words& words) {
+  std::string name(program_name(program.kind));
+  app.name(name);
+  app.description("Holdfast's " + std::string(to_string(program.kind)) +
+                  " agent: TCP connections that outlive the network between them.\n"
+                  "Without a subcommand it runs in the foreground.");
+  app.add_option("-c,--config", words.config, "Config file (TOML)")->type_name("FILE");
+  app.add_option("--socket", words.socket, "The running agent's admin socket, instead of -c")
+      ->type_name("PATH");
+  app.add_flag("--json", words.json, "check, status, connections, links, ready: print JSON");
+  app.set_version_flag("-V,--version", name + " " + HOLDFAST_VERSION);
+  app.footer(examples(program));
+  app.fallthrough();  // options may stand after the subcommand, too
+  add_commands(app, program, words);
+}
+
+// What CLI11 cannot say by itself; empty when all is well.
+std::string misuse(const std::string& command, const Words& words) {
+  if (words.json && !prints_state(command)) {
+    return "--json is for check, status, connections, links and ready";
+  }
+  bool talks = !command.empty() && command != "check" && command != "genpsk" && command != "reload";
+  if (!words.socket.empty() && !talks) return "--socket is for asking a running agent";
+  bool told = !words.config.empty() || (talks && !words.socket.empty());
+  if (!told && command != "genpsk" && command != "reload") {
+    return "which config? add -c FILE";
+  }
+  return "";
+}
+
+int dispatch(const std::string& command, const Invocation& call, const Words& words,
+             const Program& program) {
+  if (command.empty()) return do_run(call, program);
+  if (command == "check") return do_check(call);
+  if (command == "genpsk") return do_genpsk(call);
+  if (command == "reload") return do_reload(call);
+  if (command == "ready") return do_ready(call);
+  if (prints_state(command)) return do_show(call, command);
+  return do_command(call, command, words.id);
+}
+
+// "did you mean" for a first word that is no subcommand.
+std::string hint(const CLI::App& app, int argc, const char* const* argv) {
+  std::vector<std::string> known;
+  for (const CLI::App* sub : app.get_subcommands({})) known.push_back(sub->get_name());
+  for (int i = 1; i < argc; ++i) {
+    std::string word = argv[i];
+    if (word.empty() || word[0] == '-') continue;
+    if (std::find(known.begin(), known.end(), word) != known.end()) return "";
+    if (auto near = nearest(word, known)) return " (did you mean \"" + *near + "\"?)";
+  }
+  return "";
+}
+
+int usage(const Program& program, const std::string& reason, std::ostream& err) {
+  err << program_name(program.kind) << ": " << reason << "; see " << program_name(program.kind)
+      << " --help\n";
+  return kExitUsage;
+}
+
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv, const Program& program, std::ostream& out,
+                     std::ostream& err, bool colour) {
+  Words words;
+  CLI::App app;
+  try {
+    set_up(app, program, words);
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked, out, err) == 0 ? kExitOk : kExitFailed;
+  } catch (const CLI::Error& error) {
+    return usage(program, error.what() + hint(app, argc, argv), err);
+  }
+  auto chosen = app.get_subcommands();
+  std::string command = chosen.empty() ? "" : chosen.front()->get_name();
+  if (std::string wrong = misuse(command, words); !wrong.empty()) return usage(program, wrong, err);
+  Invocation call{program.kind, words.config, words.socket, words.json, colour, out, err};
+  try {
+    return dispatch(command, call, words, program);
+  } catch (const std::exception& error) {
+    err << program_name(program.kind) << ": internal error: " << error.what() << "\n";
+    return kExitFailed;
+  }
+}
+
+int run_command_line(int argc, const char* const* argv, const Program& program) {
+  const char* no_colour = std::getenv("NO_COLOR");
+  bool colour = ::isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
+  int code = run_command_line(argc, argv, program, std::cout, std::cerr, colour);
+  std::cout.flush();
+  if (code == kExitOk && !std::cout) {
+    std::cerr << program_name(program.kind) << ": cannot write to standard output\n";
+    return kExitFailed;
+  }
+  return code;
+}
+
+}  // namespace holdfast

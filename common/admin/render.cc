@@ -1,0 +1,185 @@
+#include "common/admin/render.h"
+
+#include <algorithm>
+
+#include "common/admin/escape.h"
+#include "common/admin/units_text.h"
+
+namespace holdfast {
+namespace {
+
+constexpr const char* kGreen = "\033[32m";
+constexpr const char* kYellow = "\033[33m";
+constexpr const char* kRed = "\033[31m";
+constexpr const char* kBold = "\033[1m";
+constexpr const char* kPlain = "\033[0m";
+
+std::string coloured(const std::string& text, const char* colour, const RenderStyle& style) {
+  return style.colour ? colour + text + kPlain : text;
+}
+
+const char* state_colour(LinkState state) {
+  if (state == LinkState::live) return kGreen;
+  return state == LinkState::ended ? kRed : kYellow;
+}
+
+enum class Align { left, right };
+
+// Columns as wide as their widest cell, two spaces apart. Widths are bytes: cells are ASCII.
+class Table {
+ public:
+  void column(std::string title, Align align = Align::left) {
+    columns_.push_back({title, align, title.size()});
+  }
+  void row(std::vector<std::string> cells) {
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      cells[i] = cells[i].empty() ? "-" : escaped(cells[i]);
+      columns_[i].width = std::max(columns_[i].width, cells[i].size());
+    }
+    rows_.push_back(std::move(cells));
+  }
+  std::string text(const RenderStyle& style) const {
+    std::vector<std::string> titles;
+    for (const Column& column : columns_) titles.push_back(column.title);
+    std::string out = coloured(line(titles), kBold, style) + "\n";
+    for (const auto& cells : rows_) out += line(cells) + "\n";
+    return out;
+  }
+
+ private:
+  struct Column {
+    std::string title;
+    Align align{};
+    std::size_t width = 0;
+  };
+
+  std::string line(const std::vector<std::string>& cells) const {
+    std::string out;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      std::string pad(columns_[i].width - cells[i].size(), ' ');
+      if (i > 0) out += "  ";
+      out += columns_[i].align == Align::right ? pad + cells[i] : cells[i] + pad;
+    }
+    out.erase(out.find_last_not_of(' ') + 1);
+    return out;
+  }
+
+  std::vector<Column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string counted(std::uint64_t count, const std::string& noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+std::string optional_duration(const std::optional<Duration>& duration) {
+  return duration ? show_duration(*duration) : "";
+}
+
+std::uint64_t sum(const std::map<Cause, std::uint64_t>& counts) {
+  std::uint64_t total = 0;
+  for (const auto& [cause, count] : counts) total += count;
+  return total;
+}
+
+std::string link_line(const LinkSnapshot& link, const RenderStyle& style) {
+  std::string peer = link.peer.empty() ? link.id.substr(0, 8) : escaped(link.peer);
+  std::string line = "link " + peer + ": " +
+                     coloured(std::string(to_string(link.state)), state_colour(link.state), style) +
+                     " for " + show_duration(link.in_state);
+  if (link.rtt && link.state == LinkState::live) {
+    line += ", round trip " + show_duration(*link.rtt);
+  }
+  if (!link.carrier.empty()) line += ", carrier " + escaped(link.carrier);
+  line += ", " + counted(link.connections, "connection");
+  if (link.state != LinkState::live && link.connections > 0 && link.grace_remaining) {
+    line += std::string(link.connections == 1 ? ", safe for " : ", all safe for ") +
+            show_duration(*link.grace_remaining) + " more";
+  }
+  if (link.state != LinkState::live && !link.last_error.empty()) {
+    line += " (" + escaped(link.last_error) + ")";
+  }
+  return line + "\n";
+}
+
+std::string readiness_line(const AgentSnapshot& snapshot, const RenderStyle& style) {
+  if (snapshot.draining) return coloured("draining", kYellow, style) + ": no new connections\n";
+  if (snapshot.ready) return coloured("ready", kGreen, style) + "\n";
+  std::string why = snapshot.reason.empty() ? "" : ": " + escaped(snapshot.reason);
+  return coloured("not ready", kRed, style) + why + "\n";
+}
+
+std::string connections_line(const AgentSnapshot& snapshot) {
+  std::string line = "connections: " + std::to_string(connection_count(snapshot));
+  if (snapshot.connections_limit > 0) {
+    line += " of at most " + std::to_string(snapshot.connections_limit);
+  }
+  std::string parts;
+  for (const auto& [state, count] : snapshot.connections_by_state) {
+    if (count == 0) continue;
+    parts +=
+        (parts.empty() ? "" : ", ") + std::to_string(count) + " " + std::string(to_string(state));
+  }
+  return line + (parts.empty() ? "" : " (" + parts + ")") + "\n";
+}
+
+}  // namespace
+
+std::string render_status(const AgentSnapshot& snapshot, const RenderStyle& style) {
+  std::string out(program_name(snapshot.kind));
+  out += " " + coloured(escaped(snapshot.name), kBold, style) + " " + escaped(snapshot.version) +
+         ", pid " + std::to_string(snapshot.pid) + ", up " + show_duration(snapshot.uptime) +
+         ", config " + escaped(snapshot.config_path) + "\n";
+  out += readiness_line(snapshot, style);
+  for (const LinkSnapshot& link : snapshot.links) out += link_line(link, style);
+  if (snapshot.links.empty()) out += "no link\n";
+  out += connections_line(snapshot);
+  const AgentTotals& totals = snapshot.totals;
+  out += "since the start: " + counted(sum(totals.reconnects), "reconnect") + ", " +
+         show_duration(totals.outage_total) + " of outage, " + show_bytes(totals.replayed_bytes) +
+         " replayed\n";
+  out += "send log: " + show_bytes(snapshot.send_log_bytes) + " of at most " +
+         show_bytes(snapshot.send_log_limit_bytes) + "\n";
+  return out;
+}
+
+std::string render_links(const std::vector<LinkSnapshot>& links, const RenderStyle& style) {
+  if (links.empty()) return "no link\n";
+  Table table;
+  for (const char* title : {"LINK", "PEER", "STATE"}) table.column(title);
+  table.column("SINCE", Align::right);
+  table.column("CARRIER");
+  for (const char* title : {"RTT", "CONNECTIONS", "SAFE FOR", "RECONNECTS", "OUTAGE", "REPLAYED"}) {
+    table.column(title, Align::right);
+  }
+  for (const LinkSnapshot& link : links) {
+    table.row({link.id.substr(0, 8), link.peer, std::string(to_string(link.state)),
+               show_duration(link.in_state), link.carrier, optional_duration(link.rtt),
+               std::to_string(link.connections), optional_duration(link.grace_remaining),
+               std::to_string(sum(link.reconnects)), show_duration(link.outage_total),
+               show_bytes(link.replayed_bytes)});
+  }
+  return table.text(style);
+}
+
+std::string render_connections(const std::vector<ConnectionSnapshot>& connections,
+                               const RenderStyle& style) {
+  if (connections.empty()) return "no connection\n";
+  Table table;
+  for (const char* title : {"ID", "SERVICE", "PEER", "CLIENT", "TARGET", "STATE"}) {
+    table.column(title);
+  }
+  for (const char* title : {"UP", "DOWN", "UNACKED", "QUEUED", "AGE", "DETACHED", "RESUMES"}) {
+    table.column(title, Align::right);
+  }
+  for (const ConnectionSnapshot& one : connections) {
+    table.row({one.id, one.service, one.peer, one.client, one.target,
+               std::string(to_string(one.state)) + (one.paused ? ", paused" : ""),
+               show_bytes(one.bytes_up), show_bytes(one.bytes_down), show_bytes(one.unacked_bytes),
+               show_bytes(one.queued_bytes), show_duration(one.duration),
+               show_duration(one.detached), std::to_string(one.resumes)});
+  }
+  return table.text(style);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,178 @@
+#include "common/admin/subcommands.h"
+
+#include <cstdlib>
+#include <memory>
+#include <optional>
+
+#include "common/admin/escape.h"
+#include "common/admin/http_client.h"
+#include "common/admin/render.h"
+#include "common/admin/snapshot_json.h"
+#include "common/config/files.h"
+#include "common/config/load.h"
+#include "common/config/psk.h"
+#include "common/config/text_guard.h"
+
+namespace holdfast {
+namespace {
+
+struct Loaded {
+  std::optional<AgentConfig> config;
+  std::vector<Problem> problems;
+};
+
+template <typename Side>
+Loaded loaded_from(Side side) {
+  Loaded loaded;
+  if (side.config) loaded.config = std::move(*side.config);
+  loaded.problems = std::move(side.problems);
+  return loaded;
+}
+
+Loaded load(AgentKind kind, const std::string& path) {
+  if (kind == AgentKind::client) return loaded_from(load_client_config(path));
+  return loaded_from(load_server_config(path));
+}
+
+// For talking to a running agent: whoever may use its socket need not be able to read its secrets.
+Loaded load_without_secrets(AgentKind kind, const std::string& path) {
+  auto text = read_file(path, kMaxConfigBytes, Privacy::open);
+  // The full loader words the failure.
+  if (!std::holds_alternative<std::string>(text)) return load(kind, path);
+  const std::string& content = std::get<std::string>(text);
+  if (kind == AgentKind::client) {
+    return loaded_from(parse_client_config(content, path, Surroundings::ignored));
+  }
+  return loaded_from(parse_server_config(content, path, Surroundings::ignored));
+}
+
+// The socket's path, or the exit code after saying why there is none.
+std::variant<std::string, int> find_socket(const Invocation& call) {
+  if (!call.socket.empty()) return call.socket;
+  Loaded loaded = load_without_secrets(call.kind, call.config_path);
+  if (!loaded.config) {
+    call.err << format_problems(loaded.problems);
+    return exit_code(loaded.problems);
+  }
+  return std::visit([](const auto& config) { return config.admin.socket; }, *loaded.config);
+}
+
+// The agent's answer, or the exit code after saying why there is none.
+std::variant<HttpAnswer, int> ask(const Invocation& call, const std::string& method,
+                                  const std::string& target) {
+  auto socket = find_socket(call);
+  if (int* code = std::get_if<int>(&socket)) return *code;
+  auto answer = ask_agent(std::get<std::string>(socket), method, target);
+  if (auto* unanswered = std::get_if<Unanswered>(&answer)) {
+    call.err << program_name(call.kind) << ": " << unanswered->reason << "\n";
+    return unanswered->permission ? kExitPermission : kExitUnreachable;
+  }
+  return std::get<HttpAnswer>(std::move(answer));
+}
+
+int fail(const Invocation& call, const HttpAnswer& answer) {
+  std::string reason = parse_message(answer.body);
+  if (reason.empty())
+    reason = "the agent answered with HTTP status " + std::to_string(answer.status);
+  call.err << program_name(call.kind) << ": " << escaped(reason) << "\n";
+  return answer.status == 503 ? kExitUnreachable : kExitFailed;
+}
+
+Result<std::string> tables(const std::string& what, const std::string& body, bool colour) {
+  RenderStyle style{colour};
+  if (what == "connections") {
+    auto connections = parse_connections(body);
+    if (!connections) return connections.error();
+    return render_connections(*connections, style);
+  }
+  auto snapshot = parse_status(body);
+  if (!snapshot) return snapshot.error();
+  return what == "links" ? render_links(snapshot->links, style) : render_status(*snapshot, style);
+}
+
+}  // namespace
+
+int do_check(const Invocation& call) {
+  Loaded loaded = load(call.kind, call.config_path);
+  if (call.json) {
+    call.out << problems_to_json(loaded.problems) << "\n";
+  } else {
+    call.out << format_problems(loaded.problems);
+    if (loaded.config) call.out << escaped(call.config_path) << ": ok\n";
+  }
+  return exit_code(loaded.problems);
+}
+
+int do_show(const Invocation& call, const std::string& what) {
+  // The table of links is made from the status, which holds them.
+  std::string asked = what == "links" && !call.json ? "status" : what;
+  auto answer = ask(call, "GET", "/v1/" + asked);
+  if (int* code = std::get_if<int>(&answer)) return *code;
+  const HttpAnswer& got = std::get<HttpAnswer>(answer);
+  if (got.status != 200) return fail(call, got);
+  if (call.json) {
+    call.out << got.body;
+    return kExitOk;
+  }
+  Result<std::string> shown = tables(what, got.body, call.colour);
+  if (!shown) {
+    call.err << program_name(call.kind) << ": " << shown.error().message << "\n";
+    return kExitFailed;
+  }
+  call.out << *shown;
+  return kExitOk;
+}
+
+int do_ready(const Invocation& call) {
+  auto answer = ask(call, "GET", "/v1/ready");
+  if (int* code = std::get_if<int>(&answer)) return *code;
+  const HttpAnswer& got = std::get<HttpAnswer>(answer);
+  if (call.json) call.out << got.body;
+  if (got.status == 200) {
+    if (!call.json) call.out << "ready\n";
+    return kExitOk;
+  }
+  fail(call, got);
+  return got.status == 503 ? kExitNotReady : kExitFailed;
+}
+
+int do_command(const Invocation& call, const std::string& name, const std::string& id) {
+  std::string query = id.empty() ? "" : "?id=" + percent_encoded(id);
+  auto answer = ask(call, "POST", "/v1/" + name + query);
+  if (int* code = std::get_if<int>(&answer)) return *code;
+  const HttpAnswer& got = std::get<HttpAnswer>(answer);
+  if (got.status != 200) return fail(call, got);
+  call.out << escaped(parse_message(got.body)) << "\n";
+  return kExitOk;
+}
+
+int do_genpsk(const Invocation& call) {
+  Result<Psk> psk = generate_psk();
+  if (!psk) {
+    call.err << program_name(call.kind) << ": " << psk.error().message << "\n";
+    return kExitFailed;
+  }
+  std::string line = format_psk(*psk);
+  call.out << line << "\n" << std::flush;
+  wipe(line);
+  return call.out ? kExitOk : kExitFailed;
+}
+
+int do_reload(const Invocation& call) {
+  call.err << program_name(call.kind)
+           << ": reload is not there yet in this version: restart the agent to apply a changed "
+              "config (its connections end)\n";
+  return kExitFailed;
+}
+
+int do_run(const Invocation& call, const Program& program) {
+  std::unique_ptr<char, decltype(&std::free)> full(::realpath(call.config_path.c_str(), nullptr),
+                                                   &std::free);
+  std::string path = full ? full.get() : call.config_path;
+  Loaded loaded = load(call.kind, path);
+  call.err << format_problems(loaded.problems) << std::flush;
+  if (!loaded.config) return exit_code(loaded.problems);
+  return program.run(*loaded.config, path);
+}
+
+}  // namespace holdfast
