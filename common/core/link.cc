@@ -313,7 +313,8 @@ bool Link::violation(Time now, std::string what) {
 void Link::goodbye(Time now, Cause reason) {
   if (ended() || std::holds_alternative<Leaving>(state_)) return;
   if (!live()) {
-    state_ = Leaving{carrier(), reason, now, now, true, false};
+    drop_carrier(now, reason, true);  // a greeting's: the link was not up, so no LinkDown
+    state_ = Leaving{{}, reason, now, now, true, false};
     return become_ended(now, reason);
   }
   for (SlotIndex slot = streams_.first(); slot != kNoSlot;) {
