@@ -35,6 +35,7 @@ void World::start_conversation(const Event& event) {
   }
   for (Side& side : conversation.sides) side.script.stall += now_.time_since_epoch();
   totals_.streams += 1;
+  conversation.excuses.add(standing_[conversation.client]);
   host.open(conversation);
   look_at_application(conversation, 0);
 }

@@ -44,6 +44,7 @@ void ClientHost::start() {
   dialer_->set_addresses(world_.now(), 1);
   leaving_ = exiting_ = ever_up_ = false;
   stalled_until_ = {};
+  world_.new_link(index_);
   turn();
 }
 
@@ -191,7 +192,6 @@ void ClientHost::link_ended(LinkDriver&, Cause cause) {
 void ClientHost::turn() {
   for (int i = 0; !exiting_ && i < 2; ++i) driver_->pump();
   if (exiting_) {
-    world_.link_gone(index_);
     kill();
     world_.client_exited(index_);
     return;

@@ -37,6 +37,13 @@ struct Excuses {
   bool drain = false;
   bool displaced = false;  // by a clone or an old process's HELLO
   bool outage_over_grace = false;
+  void add(const Excuses& other) {
+    client_restarted = client_restarted || other.client_restarted;
+    server_restarted = server_restarted || other.server_restarted;
+    goodbye = goodbye || other.goodbye;
+    drain = drain || other.drain;
+    displaced = displaced || other.displaced;
+  }
   bool any() const {
     return application_reset || agent_killed_stream || backend_refused || refused_open ||
            client_restarted || server_restarted || goodbye || drain || displaced ||

@@ -37,6 +37,7 @@ void World::excuse(std::uint32_t client, bool Excuses::*why) {
       conversation->excuses.*why = true;
     }
   }
+  standing_[client].*why = true;
 }
 
 void World::excuse_all(bool Excuses::*why) {
@@ -57,9 +58,9 @@ void World::restart_server() {
 // The same configuration, started a second time elsewhere.
 void World::clone_client(std::uint32_t client, Duration length) {
   auto index = static_cast<std::uint32_t>(clients_.size());
-  clones_ += 1;
   excuse(client, &Excuses::displaced);
   paths_.push_back({});
+  standing_.push_back({});
   clients_.push_back(std::make_unique<ClientHost>(*this, index, clients_[client]->name()));
   clients_.back()->start();
   schedule(now_ + length, EventKind::stop_clone, index, 0);

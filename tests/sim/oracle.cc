@@ -43,7 +43,10 @@ void World::link_up(LinkDriver&, int side, const effect::LinkUp& up) {
 }
 
 void World::link_ended(std::uint32_t client, int side, Cause cause) {
-  if (side == 0) links_renewed_ += 1;
+  if (side == 0) {
+    links_renewed_ += 1;
+    new_link(client);
+  }
   std::string who = side == 0 ? "the client's link" : "the server's link";
   // Nobody here breaks the protocol: a violation is a bug of the sender or of the judge.
   if (cause == Cause::protocol) {
@@ -58,7 +61,10 @@ void World::link_ended(std::uint32_t client, int side, Cause cause) {
   }
 }
 
-void World::link_gone(std::uint32_t) {}
+void World::new_link(std::uint32_t client) {
+  Excuses old = std::exchange(standing_[client], {});
+  standing_[client].displaced = old.displaced;
+}
 
 void World::client_exited(std::uint32_t client) {
   if (!finished_ && healed_ && client < options_.clients) clients_[client]->start();
@@ -97,7 +103,7 @@ void World::explain(Conversation& conversation, int side, Cause cause, const cha
     case Cause::target_rst: explained = excuses.application_reset; break;
     case Cause::target_refused: explained = excuses.backend_refused; break;
     case Cause::grace_expired: explained = excuses.outage_over_grace; break;
-    case Cause::client_restarted: explained = excuses.client_restarted || excuses.displaced; break;
+    case Cause::client_restarted: explained = excuses.client_restarted || excuses.displaced || excuses.goodbye; break;
     case Cause::admin_kill: explained = excuses.agent_killed_stream; break;
     case Cause::draining: explained = excuses.drain; break;
     case Cause::limit:

@@ -17,6 +17,7 @@ World::World(Options options) : options_(std::move(options)), random_(options_.s
   server_ = std::make_unique<ServerHost>(*this);
   server_->start();
   paths_.resize(options_.clients);
+  standing_.resize(options_.clients);
   for (std::uint32_t i = 0; i < options_.clients; ++i) {
     clients_.push_back(std::make_unique<ClientHost>(*this, i, "edge-" + std::to_string(i)));
     clients_.back()->start();
@@ -159,9 +160,11 @@ void World::finish() {
   require(server_->pool()->send.used() == 0 && server_->pool()->receive.used() == 0,
           "the server's memory account is not empty");
   require(server_->registry()->size() == options_.clients, "the server keeps a link of nobody");
+  // A carrier that went silent before the healing is found by liveness, so that no goodbye is lost.
+  run_until(now_ + options_.dead_after + options_.grace);
   finished_ = true;
   for (auto& host : clients_) host->goodbye();
-  run_until(now_ + seconds(5));
+  run_until(now_ + seconds(6));
   for (auto& host : clients_) require(!host->running(), "a client does not end after goodbye");
   require(server_->registry()->size() == 0, "a link outlives its client's goodbye");
   server_->kill();

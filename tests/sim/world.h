@@ -101,8 +101,9 @@ class World {
   // --- What the oracle is told ---
   void link_up(LinkDriver& driver, int side, const effect::LinkUp& up);
   void link_ended(std::uint32_t client, int side, Cause cause);
-  void link_gone(std::uint32_t client);
   void client_exited(std::uint32_t client);
+  // A link that knows nothing of what happened to those before.
+  void new_link(std::uint32_t client);
   void stream_ended(Conversation& conversation, int side, const StreamSummary& summary);
   void explain(Conversation& conversation, int side, Cause cause, const char* what);
   void open_refused(std::uint32_t client, const effect::OpenRefused& refused);
@@ -186,7 +187,7 @@ class World {
   std::uint64_t first_bytes_[2] = {0, 0};
   CarrierId first_carrier_;
   std::map<std::uint32_t, Duration> longest_;  // of each conversation, by index
-  std::uint64_t clones_ = 0;
+  std::vector<Excuses> standing_;  // of each client, for streams that it opens from now on
   std::uint64_t links_renewed_ = 0;
   std::uint64_t checks_ = 0;
   std::FILE* trace_ = nullptr;
