@@ -1,0 +1,61 @@
+// TLS 1.3 for carriers, by OpenSSL 3: who may talk to us, and as whom.
+//
+// Pre-shared keys with ephemeral key exchange (RFC 8446, 2.2 and 4.2.9), or certificates, or at a
+// server both. TLS 1.3 only; one group, so that no hello is answered by a retry; no tickets, no
+// early data. A key's id is what travels in clear, not the client's name.
+//
+// Contexts are made once from loaded secrets and make one transport a carrier. Replacing a context
+// (a reload) leaves standing carriers alone.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/net/transport.h"
+
+namespace holdfast {
+
+// One pre-shared key. The context copies it, and overwrites its copy at its end.
+struct TlsKey {
+  std::string id;    // on the wire
+  std::string name;  // at a server: the client that it proves
+  std::array<std::uint8_t, 32> key{};
+};
+
+struct TlsFiles {
+  std::string ca_file;    // PEM: whom to trust
+  std::string cert_file;  // PEM: our chain
+  std::string key_file;   // PEM: our key
+};
+
+struct TlsClientOptions {
+  std::optional<TlsKey> key;      // exactly one of key and files
+  std::optional<TlsFiles> files;
+  std::string server_name;        // with files: the name or address the server must prove
+};
+
+struct TlsServerOptions {
+  std::vector<TlsKey> keys;
+  std::optional<TlsFiles> files;
+  // With files: the client that a certificate's DNS names (SAN) stand for, or none.
+  std::function<std::optional<std::string>(const std::vector<std::string>&)> client_of;
+};
+
+class TlsContext {
+ public:
+  virtual ~TlsContext() = default;
+  // The descriptor is connected and non-blocking; it must outlive the transport. The transport
+  // keeps what it needs of the context, which may go before it.
+  virtual std::unique_ptr<Transport> make(int descriptor) = 0;
+};
+
+Result<std::unique_ptr<TlsContext>> make_tls_client(const TlsClientOptions& options);
+Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& options);
+
+}  // namespace holdfast

@@ -1,0 +1,314 @@
+// Who may talk to us: keys and certificates handed to OpenSSL.
+#include <arpa/inet.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "common/net/tls_internal.h"
+
+namespace holdfast {
+namespace tls {
+namespace {
+
+int proof_index() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+// What a context's callbacks look up. It belongs to the SSL_CTX, which lives as long as the last
+// session made from it, so that a reload may drop a context while a handshake runs.
+struct Secrets {
+  std::unordered_map<std::string, TlsKey> keys;  // by id
+  ~Secrets() {
+    for (auto& [id, key] : keys) OPENSSL_cleanse(key.key.data(), key.key.size());
+  }
+};
+
+int secrets_index() {
+  static const int index = SSL_CTX_get_ex_new_index(
+      0, nullptr, nullptr, nullptr,
+      [](void*, void* secrets, CRYPTO_EX_DATA*, int, long, void*) {
+        delete static_cast<Secrets*>(secrets);
+      });
+  return index;
+}
+
+const Secrets& secrets_of(SSL* ssl) {
+  return *static_cast<const Secrets*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), secrets_index()));
+}
+
+void give_secrets(SSL_CTX* context, std::unique_ptr<Secrets> secrets) {
+  HOLDFAST_CHECK(SSL_CTX_set_ex_data(context, secrets_index(), secrets.get()) == 1);
+  static_cast<void>(secrets.release());
+}
+
+// The suites whose hash is SHA-256, which an external key is bound to (RFC 8446, 4.2.11).
+constexpr char kSuites[] = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
+// One group: a client's first guess is then always right, and no hello costs a retry.
+constexpr char kGroups[] = "X25519";
+constexpr unsigned char kPskSuite[] = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
+
+// A TLS 1.3 session that stands for an external key.
+SSL_SESSION* session_of(SSL* ssl, const unsigned char* key, std::size_t size) {
+  const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, kPskSuite);
+  SSL_SESSION* session = SSL_SESSION_new();
+  bool good = cipher != nullptr && session != nullptr &&
+              SSL_SESSION_set1_master_key(session, key, size) == 1 &&
+              SSL_SESSION_set_cipher(session, cipher) == 1 &&
+              SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) == 1;
+  if (good) return session;
+  SSL_SESSION_free(session);
+  return nullptr;
+}
+
+Result<ContextPtr> make_context(const SSL_METHOD* method) {
+  ContextPtr context(SSL_CTX_new(method));
+  if (!context) return Error{"OpenSSL: " + last_error()};
+  SSL_CTX* raw = context.get();
+  bool good = SSL_CTX_set_min_proto_version(raw, TLS1_3_VERSION) == 1 &&
+              SSL_CTX_set_max_proto_version(raw, TLS1_3_VERSION) == 1 &&
+              SSL_CTX_set_ciphersuites(raw, kSuites) == 1 &&
+              SSL_CTX_set1_groups_list(raw, kGroups) == 1 && SSL_CTX_set_num_tickets(raw, 0) == 1;
+  if (!good) return Error{"OpenSSL: " + last_error()};
+  SSL_CTX_set_options(raw, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_clear_options(raw, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
+  SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_mode(raw, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+  return context;
+}
+
+Status use_files(SSL_CTX* context, const TlsFiles& files) {
+  if (SSL_CTX_load_verify_locations(context, files.ca_file.c_str(), nullptr) != 1) {
+    return Error{files.ca_file + ": cannot be used as ca_file: " + last_error()};
+  }
+  if (SSL_CTX_use_certificate_chain_file(context, files.cert_file.c_str()) != 1) {
+    return Error{files.cert_file + ": cannot be used as cert_file: " + last_error()};
+  }
+  if (SSL_CTX_use_PrivateKey_file(context, files.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+    return Error{files.key_file + ": cannot be used as key_file: " + last_error()};
+  }
+  if (SSL_CTX_check_private_key(context) != 1) {
+    return Error{files.key_file + ": is not the key of " + files.cert_file};
+  }
+  return Ok{};
+}
+
+// Names of the peer's certificate, for mapping to a client.
+std::vector<std::string> dns_names(SSL* ssl) {
+  std::vector<std::string> names;
+  X509* certificate = SSL_get1_peer_certificate(ssl);
+  if (certificate == nullptr) return names;
+  auto* entries = static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
+  for (int i = 0; entries != nullptr && i < sk_GENERAL_NAME_num(entries); ++i) {
+    const GENERAL_NAME* entry = sk_GENERAL_NAME_value(entries, i);
+    if (entry->type != GEN_DNS) continue;
+    const ASN1_STRING* text = entry->d.dNSName;
+    std::string name(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                     static_cast<std::size_t>(ASN1_STRING_length(text)));
+    // A zero byte inside would make two readers see two names.
+    if (name.find('\0') == std::string::npos) names.push_back(std::move(name));
+  }
+  GENERAL_NAMES_free(entries);
+  X509_free(certificate);
+  return names;
+}
+
+std::string verify_failure(SSL* ssl) {
+  long result = SSL_get_verify_result(ssl);
+  switch (result) {
+    case X509_V_OK: return "";
+    case X509_V_ERR_CERT_HAS_EXPIRED: return "the peer's certificate has expired";
+    case X509_V_ERR_CERT_NOT_YET_VALID: return "the peer's certificate is not valid yet";
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return "the server's certificate is for another name (see server_name)";
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+      return "the peer's certificate is not from the CA in ca_file";
+    default:
+      return std::string("the peer's certificate was not accepted: ") +
+             X509_verify_cert_error_string(result);
+  }
+}
+
+// --- Client ---------------------------------------------------------------------------------
+
+class ClientContext final : public TlsContext {
+ public:
+  ClientContext(ContextPtr context, const TlsClientOptions& options)
+      : context_(std::move(context)),
+        with_key_(options.key.has_value()),
+        server_name_(options.server_name) {
+    auto secrets = std::make_unique<Secrets>();
+    if (options.key) secrets->keys.emplace(options.key->id, *options.key);
+    give_secrets(context_.get(), std::move(secrets));
+  }
+
+  std::unique_ptr<Transport> make(int descriptor) override;
+
+  static int use_session(SSL* ssl, const EVP_MD*, const unsigned char** id, std::size_t* id_size,
+                         SSL_SESSION** session) {
+    const TlsKey& key = secrets_of(ssl).keys.begin()->second;
+    *session = session_of(ssl, key.key.data(), key.key.size());
+    if (*session == nullptr) return 0;
+    *id = reinterpret_cast<const unsigned char*>(key.id.data());
+    *id_size = key.id.size();
+    return 1;
+  }
+
+ private:
+  ContextPtr context_;
+  bool with_key_;
+  std::string server_name_;
+};
+
+std::string describe_client_failure(bool with_key, SSL* ssl) {
+  std::string verify = verify_failure(ssl);
+  std::string error = last_error();
+  if (!verify.empty()) return verify;
+  bool alert = error.find("alert") != std::string::npos;
+  if (with_key && alert) {
+    return "the server refused the handshake (" + error +
+           "): it does not know this psk_file's key, or has another key for its id";
+  }
+  return "TLS handshake failed: " + error;
+}
+
+std::unique_ptr<Transport> ClientContext::make(int descriptor) {
+  SslPtr ssl(SSL_new(context_.get()));
+  HOLDFAST_CHECK(ssl != nullptr);
+  SSL_set_connect_state(ssl.get());
+  bool with_key = with_key_;
+  if (!with_key) {
+    std::array<unsigned char, 16> address{};
+    bool literal = inet_pton(AF_INET, server_name_.c_str(), address.data()) == 1 ||
+                   inet_pton(AF_INET6, server_name_.c_str(), address.data()) == 1;
+    if (literal) {
+      X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), server_name_.c_str());
+    } else {
+      SSL_set_tlsext_host_name(ssl.get(), server_name_.c_str());
+      SSL_set1_host(ssl.get(), server_name_.c_str());
+    }
+  }
+  return make_transport(
+      std::move(ssl), descriptor,
+      [with_key](SSL* session, const Proof&) { return describe_client_failure(with_key, session); },
+      [](SSL*) { return std::optional<std::string>(); });
+}
+
+// --- Server ---------------------------------------------------------------------------------
+
+class ServerContext final : public TlsContext {
+ public:
+  ServerContext(ContextPtr context, const TlsServerOptions& options)
+      : context_(std::move(context)), client_of_(options.client_of) {
+    auto secrets = std::make_unique<Secrets>();
+    for (const TlsKey& key : options.keys) secrets->keys.emplace(key.id, key);
+    give_secrets(context_.get(), std::move(secrets));
+  }
+
+  std::unique_ptr<Transport> make(int descriptor) override;
+
+  // An unknown id gets a random key, so that it fails exactly as a wrong key does.
+  static int find_session(SSL* ssl, const unsigned char* id, std::size_t id_size,
+                          SSL_SESSION** session) {
+    const auto& keys = secrets_of(ssl).keys;
+    Proof& proof = proof_of(ssl);
+    auto found = keys.find(std::string(reinterpret_cast<const char*>(id), id_size));
+    std::array<std::uint8_t, 32> dummy{};
+    const std::uint8_t* key = dummy.data();
+    if (found != keys.end()) {
+      proof.name = found->second.name;
+      key = found->second.key.data();
+    } else {
+      proof.name.reset();
+      proof.unknown_key = true;
+      if (RAND_bytes(dummy.data(), dummy.size()) != 1) return 0;
+    }
+    *session = session_of(ssl, key, dummy.size());
+    OPENSSL_cleanse(dummy.data(), dummy.size());
+    return *session == nullptr ? 0 : 1;
+  }
+
+ private:
+  ContextPtr context_;
+  std::function<std::optional<std::string>(const std::vector<std::string>&)> client_of_;
+};
+
+std::string describe_server_failure(SSL* ssl, const Proof& proof) {
+  std::string verify = verify_failure(ssl);
+  std::string error = last_error();
+  if (proof.unknown_key) return "no client has the key that was offered";
+  if (proof.name) return "client " + *proof.name + " offered a wrong key (" + error + ")";
+  if (!verify.empty()) return verify;
+  return "TLS handshake failed: " + error;
+}
+
+std::unique_ptr<Transport> ServerContext::make(int descriptor) {
+  SslPtr ssl(SSL_new(context_.get()));
+  HOLDFAST_CHECK(ssl != nullptr);
+  SSL_set_accept_state(ssl.get());
+  auto client_of = client_of_;
+  return make_transport(std::move(ssl), descriptor, describe_server_failure,
+                        [client_of](SSL* session) -> std::optional<std::string> {
+                          std::vector<std::string> names = dns_names(session);
+                          if (names.empty() || !client_of) return std::nullopt;
+                          return client_of(names);
+                        });
+}
+
+}  // namespace
+
+Proof& proof_of(SSL* ssl) { return *static_cast<Proof*>(SSL_get_ex_data(ssl, proof_index())); }
+
+void set_proof(SSL* ssl, Proof& proof) { SSL_set_ex_data(ssl, proof_index(), &proof); }
+
+std::string last_error() {
+  unsigned long code = ERR_get_error();
+  ERR_clear_error();
+  if (code == 0) return "no reason given";
+  const char* reason = ERR_reason_error_string(code);
+  return reason != nullptr ? reason : "error " + std::to_string(code);
+}
+
+}  // namespace tls
+
+Result<std::unique_ptr<TlsContext>> make_tls_client(const TlsClientOptions& options) {
+  HOLDFAST_CHECK(options.key.has_value() != options.files.has_value());
+  auto context = tls::make_context(TLS_client_method());
+  if (!context) return context.error();
+  if (options.key) {
+    SSL_CTX_set_psk_use_session_callback(context->get(), tls::ClientContext::use_session);
+    // The key proves the server; a certificate would prove nothing to us.
+    SSL_CTX_set_verify(context->get(), SSL_VERIFY_PEER, nullptr);
+  } else {
+    auto used = tls::use_files(context->get(), *options.files);
+    if (!used) return used.error();
+    SSL_CTX_set_verify(context->get(), SSL_VERIFY_PEER, nullptr);
+  }
+  return std::unique_ptr<TlsContext>(
+      std::make_unique<tls::ClientContext>(std::move(*context), options));
+}
+
+Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& options) {
+  auto context = tls::make_context(TLS_server_method());
+  if (!context) return context.error();
+  if (!options.keys.empty()) {
+    SSL_CTX_set_psk_find_session_callback(context->get(), tls::ServerContext::find_session);
+  }
+  if (options.files) {
+    auto used = tls::use_files(context->get(), *options.files);
+    if (!used) return used.error();
+    SSL_CTX_set_verify(context->get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  }
+  return std::unique_ptr<TlsContext>(
+      std::make_unique<tls::ServerContext>(std::move(*context), options));
+}
+
+}  // namespace holdfast

@@ -1,0 +1,325 @@
+// The data path of TLS: whole records out of gathered blocks, one send for many of them; large
+// reads, decrypted straight into the carrier's buffer.
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "common/base/check.h"
+#include "common/net/socket.h"
+#include "common/net/tls_internal.h"
+
+namespace holdfast::tls {
+namespace {
+
+// The most that one TLS 1.3 record may hold (RFC 8446, 5.1); smaller ones cost bulk a third.
+constexpr std::size_t kRecordSize = 16384;
+// Ciphertext gathered for one send.
+constexpr std::size_t kBatchSize = 8 * (kRecordSize + 256);
+// What may wait when the peer makes us answer without reading: beyond it the session ends.
+constexpr std::size_t kMaxPending = 2 * kBatchSize;
+// Ciphertext taken with one recv, once the peer has proved who it is.
+constexpr std::size_t kReadAhead = 64 * 1024;
+constexpr std::size_t kHandshakeReadAhead = 4096;
+// Bytes written under one key before a new one is asked for: far below AES-GCM's limit of
+// 2^24.5 full records (RFC 8446, 5.5).
+constexpr std::uint64_t kKeyUpdateAfter = UINT64_C(64) << 30;
+
+class TlsTransport final : public Transport {
+ public:
+  TlsTransport(SslPtr ssl, int descriptor,
+               std::function<std::string(SSL*, const Proof&)> describe,
+               std::function<std::optional<std::string>(SSL*)> identify)
+      : ssl_(std::move(ssl)),
+        descriptor_(descriptor),
+        describe_(std::move(describe)),
+        identify_(std::move(identify)) {
+    set_proof(ssl_.get(), proof_);
+    BIO* bio = BIO_new(method());
+    HOLDFAST_CHECK(bio != nullptr);
+    BIO_set_data(bio, this);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl_.get(), bio, bio);
+    input_.resize(kHandshakeReadAhead);
+  }
+
+  Status handshake() override;
+  Outcome read(MutableBytes buffer) override;
+  Outcome write(std::span<const iovec> buffers) override;
+  void shut_down() override;
+  Wants wants() const override { return {false, pending() != 0}; }
+  bool buffered() const override { return input_begin_ < input_end_ && !starved_; }
+  std::optional<std::string> identity() const override { return identity_; }
+  std::string error() const override { return error_; }
+
+ private:
+  static BIO_METHOD* method();
+  static int bio_write(BIO* bio, const char* data, int size);
+  static int bio_read(BIO* bio, char* data, int size);
+  static long bio_control(BIO* bio, int command, long number, void* pointer);
+
+  std::size_t pending() const { return output_.size() - output_sent_; }
+  bool flush();
+  bool refill();
+  bool encrypt(std::span<const iovec>& buffers, std::size_t& skip, std::size_t& taken);
+  Status fail(int result);
+  Status socket_failed(int error);
+
+  SslPtr ssl_;
+  int descriptor_;
+  std::function<std::string(SSL*, const Proof&)> describe_;
+  std::function<std::optional<std::string>(SSL*)> identify_;
+  Proof proof_;
+  std::optional<std::string> identity_;
+  std::string error_;
+  bool standing_ = false;
+  bool shutting_ = false;
+
+  // Ciphertext read and not yet decrypted: [input_begin_, input_end_) of input_.
+  std::vector<std::uint8_t> input_;
+  std::size_t input_begin_ = 0;
+  std::size_t input_end_ = 0;
+  bool starved_ = true;   // what is there is no whole record
+  bool input_ended_ = false;
+  int input_error_ = 0;
+
+  std::vector<std::uint8_t> output_;  // ciphertext not yet sent, from output_sent_ on
+  std::size_t output_sent_ = 0;
+  int output_error_ = 0;
+  std::uint64_t written_ = 0;         // under the present key
+  std::array<std::uint8_t, kRecordSize> record_;
+};
+
+BIO_METHOD* TlsTransport::method() {
+  // One a process, never freed: OpenSSL's own are the same.
+  static BIO_METHOD* const made = [] {
+    BIO_METHOD* fresh = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "holdfast");
+    HOLDFAST_CHECK(fresh != nullptr);
+    BIO_meth_set_write(fresh, bio_write);
+    BIO_meth_set_read(fresh, bio_read);
+    BIO_meth_set_ctrl(fresh, bio_control);
+    return fresh;
+  }();
+  return made;
+}
+
+int TlsTransport::bio_write(BIO* bio, const char* data, int size) {
+  auto* self = static_cast<TlsTransport*>(BIO_get_data(bio));
+  BIO_clear_retry_flags(bio);
+  if (self->pending() > kMaxPending) {
+    BIO_set_retry_write(bio);
+    return -1;
+  }
+  auto* bytes = reinterpret_cast<const std::uint8_t*>(data);
+  self->output_.insert(self->output_.end(), bytes, bytes + size);
+  return size;
+}
+
+int TlsTransport::bio_read(BIO* bio, char* data, int size) {
+  auto* self = static_cast<TlsTransport*>(BIO_get_data(bio));
+  BIO_clear_retry_flags(bio);
+  if (self->input_begin_ == self->input_end_ && !self->refill()) {
+    if (self->input_ended_ || self->input_error_ != 0) return 0;
+    BIO_set_retry_read(bio);
+    return -1;
+  }
+  std::size_t take = std::min(static_cast<std::size_t>(size), self->input_end_ - self->input_begin_);
+  std::memcpy(data, self->input_.data() + self->input_begin_, take);
+  self->input_begin_ += take;
+  return static_cast<int>(take);
+}
+
+long TlsTransport::bio_control(BIO*, int command, long, void*) {
+  return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+// Reads once from the socket; false when there is nothing, with why in input_ended_/input_error_.
+bool TlsTransport::refill() {
+  if (input_ended_ || input_error_ != 0) return false;
+  ssize_t size = 0;
+  do {
+    size = recv(descriptor_, input_.data(), input_.size(), 0);
+  } while (size < 0 && errno == EINTR);
+  if (size > 0) {
+    input_begin_ = 0;
+    input_end_ = static_cast<std::size_t>(size);
+    return true;
+  }
+  if (size == 0) {
+    input_ended_ = true;
+  } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
+    input_error_ = errno;
+  }
+  return false;
+}
+
+// Sends what waits; true when nothing is left.
+bool TlsTransport::flush() {
+  while (pending() != 0 && output_error_ == 0) {
+    iovec rest{output_.data() + output_sent_, pending()};
+    ssize_t size = send_vector(descriptor_, {&rest, 1});
+    if (size < 0) {
+      if (errno != EAGAIN && errno != EWOULDBLOCK) output_error_ = errno;
+      return false;
+    }
+    output_sent_ += static_cast<std::size_t>(size);
+  }
+  if (pending() != 0) return false;
+  output_.clear();
+  output_sent_ = 0;
+  if (shutting_) {
+    shutting_ = false;
+    ::shutdown(descriptor_, SHUT_WR);
+  }
+  return true;
+}
+
+Transport::Status TlsTransport::socket_failed(int error) {
+  error_ = error_text(error);
+  return Status::reset;
+}
+
+// What a call of OpenSSL that gave `result` means.
+Transport::Status TlsTransport::fail(int result) {
+  int reason = SSL_get_error(ssl_.get(), result);
+  if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) return Status::again;
+  // An alert of ours tells the peer why.
+  flush();
+  if (input_error_ != 0) return socket_failed(input_error_);
+  if (reason == SSL_ERROR_ZERO_RETURN) return Status::end;
+  if (standing_ && input_ended_) {
+    ERR_clear_error();
+    return Status::end;
+  }
+  error_ = input_ended_ ? "the peer closed the connection during the TLS handshake"
+                        : describe_(ssl_.get(), proof_);
+  ERR_clear_error();
+  return Status::failed;
+}
+
+Transport::Status TlsTransport::handshake() {
+  ERR_clear_error();
+  int result = SSL_do_handshake(ssl_.get());
+  if (result != 1) {
+    Status status = fail(result);
+    if (status == Status::again) flush();
+    return output_error_ != 0 ? socket_failed(output_error_) : status;
+  }
+  flush();
+  if (output_error_ != 0) return socket_failed(output_error_);
+  // A key that was offered proves something only when the handshake used it.
+  identity_ = SSL_session_reused(ssl_.get()) == 1 ? proof_.name : identify_(ssl_.get());
+  standing_ = true;
+  // What was read ahead moves to the larger buffer.
+  std::vector<std::uint8_t> larger(kReadAhead);
+  std::copy(input_.begin() + static_cast<std::ptrdiff_t>(input_begin_),
+            input_.begin() + static_cast<std::ptrdiff_t>(input_end_), larger.begin());
+  input_end_ -= input_begin_;
+  input_begin_ = 0;
+  input_ = std::move(larger);
+  starved_ = false;
+  return Status::done;
+}
+
+Transport::Outcome TlsTransport::read(MutableBytes buffer) {
+  if (pending() != 0) flush();
+  ERR_clear_error();
+  std::size_t size = 0;
+  while (size < buffer.size()) {
+    int want = static_cast<int>(std::min<std::size_t>(buffer.size() - size, INT32_MAX));
+    int result = SSL_read(ssl_.get(), buffer.data() + size, want);
+    if (result <= 0) {
+      starved_ = true;
+      if (size != 0) break;  // the reason shows again at the next call
+      Status status = fail(result);
+      if (pending() != 0) flush();  // an answer to the peer's KeyUpdate
+      return {status, 0};
+    }
+    size += static_cast<std::size_t>(result);
+    starved_ = false;
+  }
+  return {Status::done, size};
+}
+
+// Encrypts one record of what the buffers hold from `skip` on; false when OpenSSL did not.
+bool TlsTransport::encrypt(std::span<const iovec>& buffers, std::size_t& skip,
+                           std::size_t& taken) {
+  const void* data = nullptr;
+  std::size_t size = 0;
+  std::span<const iovec> next = buffers;
+  std::size_t next_skip = skip;
+  if (buffers.front().iov_len - skip >= kRecordSize) {
+    data = static_cast<const std::uint8_t*>(buffers.front().iov_base) + skip;
+    size = kRecordSize;
+    next_skip += size;
+  } else {
+    while (!next.empty() && size < kRecordSize) {
+      std::size_t take = std::min(kRecordSize - size, next.front().iov_len - next_skip);
+      std::memcpy(record_.data() + size,
+                  static_cast<const std::uint8_t*>(next.front().iov_base) + next_skip, take);
+      size += take;
+      next_skip += take;
+      if (next_skip < next.front().iov_len) break;
+      next = next.subspan(1);
+      next_skip = 0;
+    }
+    data = record_.data();
+  }
+  int result = SSL_write(ssl_.get(), data, static_cast<int>(size));
+  if (result <= 0) return false;
+  HOLDFAST_CHECK(static_cast<std::size_t>(result) == size);
+  if (!next.empty() && next_skip == next.front().iov_len) {
+    next = next.subspan(1);
+    next_skip = 0;
+  }
+  buffers = next;
+  skip = next_skip;
+  taken += size;
+  written_ += size;
+  return true;
+}
+
+Transport::Outcome TlsTransport::write(std::span<const iovec> buffers) {
+  if (!flush()) {
+    if (output_error_ != 0) return {socket_failed(output_error_), 0};
+    return {Status::again, 0};
+  }
+  if (written_ >= kKeyUpdateAfter) {
+    written_ = 0;
+    SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED);
+  }
+  ERR_clear_error();
+  std::size_t taken = 0;
+  std::size_t skip = 0;
+  while (!buffers.empty() && buffers.front().iov_len == 0) buffers = buffers.subspan(1);
+  while (!buffers.empty()) {
+    while (!buffers.empty() && pending() < kBatchSize) {
+      if (!encrypt(buffers, skip, taken)) {
+        if (taken != 0) break;
+        return {fail(-1), 0};
+      }
+    }
+    if (!flush()) break;
+  }
+  if (output_error_ != 0 && taken == 0) return {socket_failed(output_error_), 0};
+  return taken == 0 ? Outcome{Status::again, 0} : Outcome{Status::done, taken};
+}
+
+void TlsTransport::shut_down() {
+  SSL_shutdown(ssl_.get());
+  ERR_clear_error();
+  shutting_ = true;
+  flush();
+}
+
+}  // namespace
+
+std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor,
+                                          std::function<std::string(SSL*, const Proof&)> describe,
+                                          std::function<std::optional<std::string>(SSL*)> identify) {
+  return std::make_unique<TlsTransport>(std::move(ssl), descriptor, std::move(describe),
+                                        std::move(identify));
+}
+
+}  // namespace holdfast::tls
