@@ -1,0 +1,158 @@
+"""Programs of one run, in the foreground: started by us, ended by pid, and gone if we are.
+
+Nothing here touches a service of the system: each program gets a config, a folder and free ports of
+its own.
+"""
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+PR_SET_PDEATHSIG = 1
+END_S = 3.0
+_libc = ctypes.CDLL(None)
+
+
+class ProgramFailed(Exception):
+    """One of the programs around Holdfast did not do its part."""
+
+
+def find_program(name):
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not path:
+        raise ProgramFailed(f"{name} is not installed")
+    return path
+
+
+def _die_with_parent():
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def die_on_signals():
+    """SIGTERM and SIGHUP end us in order, through every `finally`."""
+    def leave(number, _frame):
+        raise SystemExit(128 + number)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
+
+
+class Programs:
+    """Must be used from the main thread: a program dies with the thread that started it."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+        self._running = []
+
+    def start(self, words, log=None, **options):
+        """`log`: a file in the folder that takes stdout and stderr."""
+        words = [find_program(words[0]), *map(str, words[1:])]
+        options.setdefault("stdin", subprocess.DEVNULL)
+        if log:
+            with open(os.path.join(self.folder, log), "ab") as file:
+                process = subprocess.Popen(words, stdout=file, stderr=file,
+                                           preexec_fn=_die_with_parent, **options)
+        else:
+            process = subprocess.Popen(words, preexec_fn=_die_with_parent, **options)
+        self._running.append(process)
+        return process
+
+    def start_listening(self, words, port, log, seconds=10):
+        process = self.start(words, log)
+        self.wait_port(process, port, log, seconds)
+        return process
+
+    def wait_port(self, process, port, log, seconds=10):
+        deadline = time.monotonic() + seconds
+        while not answers(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ProgramFailed(f"{process.args[0]} does not listen on port {port}:\n"
+                                    + self.tail(log))
+            time.sleep(0.02)
+
+    def tail(self, log, lines=15):
+        path = os.path.join(self.folder, log)
+        if not os.path.exists(path):
+            return ""
+        with open(path, errors="replace") as file:
+            return "".join(file.readlines()[-lines:])
+
+    def stop(self, process):
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if process in self._running:
+            self._running.remove(process)
+
+    def stop_all(self):
+        """All are told at once; who does not listen within END_S is killed."""
+        for process in self._running:
+            if process.poll() is None:
+                process.terminate()
+        for process in reversed(list(self._running)):
+            self.stop(process)
+
+
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def start_nginx(programs, port, root, directives=""):
+    """A web server that serves the folder `root` on 127.0.0.1:port."""
+    base = os.path.join(programs.folder, f"nginx-{port}")
+    os.makedirs(base, exist_ok=True)
+    # Without a user line, a root-started nginx drops to an account that cannot read our folder.
+    user = "user root;" if os.geteuid() == 0 else ""
+    temporary = "".join(f"  {kind}_temp_path {base}/{kind};\n" for kind in
+                        ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    config = os.path.join(base, "nginx.conf")
+    with open(config, "w") as file:
+        file.write(f"""{user}
+daemon off;
+worker_processes 1;
+pid {base}/pid;
+error_log stderr;
+events {{ worker_connections 4096; }}
+http {{
+{temporary}  access_log {base}/access.log;
+  sendfile on;
+  tcp_nopush on;
+  {directives}
+  server {{ listen 127.0.0.1:{port}; root {root}; }}
+}}
+""")
+    words = ["nginx", "-e", "stderr", "-p", base, "-c", config]
+    return programs.start_listening(words, port, f"nginx-{port}.log")
+
+
+def start_redis(programs, port):
+    """A Redis without persistence on 127.0.0.1:port."""
+    words = ["redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly",
+             "no", "--daemonize", "no", "--dir", programs.folder]
+    return programs.start_listening(words, port, f"redis-{port}.log")
+
+
+def cpu_seconds(pid):
+    """User and system time that the process has used so far."""
+    with open(f"/proc/{pid}/stat") as file:
+        words = file.read().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_bytes(pid):
+    """What the process alone is charged for: its private pages (and its share of shared ones)."""
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        for line in file:
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0

@@ -1,0 +1,478 @@
+"""The demo: real programs through a path that is cut, first without Holdfast and then with it.
+
+Started by scripts/demo, which has built the agents. Everything runs on loopback in a temporary
+folder, in the foreground, and is stopped by pid.
+"""
+import argparse
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(os.path.dirname(HERE), folder) for folder in ("e2e", "bench")]
+
+from pair import BIN, Agent, free_port                                 # noqa: E402
+from programs import ProgramFailed, Programs, die_on_signals, start_nginx, start_redis  # noqa: E402
+from relay import Relay                                                # noqa: E402
+from screen import Screen                                              # noqa: E402
+from visitors import (Download, Publisher, RedisBeside, Session, Subscriber,  # noqa: E402
+                      megabytes)
+
+# How the agents speak to each other: "plain" (unsafe_plaintext) or "psk" (TLS with a key of genpsk).
+LINK = "plain"
+NAME = "edge-1"
+PATH_BYTES_PER_S = 5_000_000           # the path between the agents: 40 Mbit/s
+PATH_BUFFER_BYTES = 64 * 1024          # its sockets; a path of this speed holds little more
+DOWNLOAD_LIMIT_S = 50                  # the download takes half of it; then something is wrong
+SAMPLE_S = 0.02
+SETTLE_S = 0.8                         # after the path's return, before the pause is measured
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    kind: str
+    hold_s: float = 0.0
+    at: float = 0.0                    # the part of the download that has arrived by then
+
+    @property
+    def text(self):
+        return {
+            "reset": "reset: the TCP connection that carries it all is torn down",
+            "silence": f"silence: for {self.hold_s:g} s every packet vanishes, both ways",
+            "one-way": f"one-way silence: for {self.hold_s:g} s nothing comes back",
+            "refusal": f"refusal: torn down, and for {self.hold_s:g} s new connections are refused",
+        }[self.kind]
+
+    def begin(self, relay):
+        if self.kind == "silence":
+            relay.blackhole("both")
+        elif self.kind == "one-way":
+            relay.blackhole("down")
+        else:
+            if self.kind == "refusal":
+                relay.refuse()
+            relay.cut()
+
+    @staticmethod
+    def end(relay):
+        relay.thaw()
+        relay.accept()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    file_bytes: int
+    without: tuple
+    cuts: tuple
+
+
+FULL = Plan(70_000_000,
+            (Cut("reset"), Cut("silence", 2), Cut("refusal", 1)),
+            (Cut("reset", 0, 0.10), Cut("silence", 3, 0.25), Cut("refusal", 2, 0.45),
+             Cut("one-way", 2, 0.65), Cut("reset", 0, 0.85)))
+QUICK = Plan(25_000_000,
+             (Cut("reset"), Cut("silence", 1), Cut("refusal", 0.5)),
+             (Cut("reset", 0, 0.10), Cut("silence", 1.5, 0.35), Cut("refusal", 1, 0.70)))
+
+
+def wait_for(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(SAMPLE_S)
+    return condition()
+
+
+class Flow:
+    """When bytes arrived, as far as looking at a file's size every 20 ms can tell."""
+
+    def __init__(self):
+        self._size = 0
+        self._arrivals = []
+
+    def sample(self, size):
+        now = time.monotonic()
+        if size > self._size:
+            self._size = size
+            self._arrivals.append((now, size))
+
+    def pause(self, since):
+        """(begin, end) of the longest time without a byte after `since`."""
+        times = [since] + [t for t, _ in self._arrivals if t > since]
+        return max(zip(times, times[1:]), key=lambda gap: gap[1] - gap[0], default=None)
+
+    def last_arrival(self):
+        return self._arrivals[-1][0] if self._arrivals else 0.0
+
+    def rate(self, seconds=1.0):
+        now = time.monotonic()
+        early = [size for t, size in self._arrivals if t < now - seconds]
+        return max(0, self._size - (early[-1] if early else 0)) / seconds
+
+
+class Monitor:
+    """What the agents say of themselves, asked four times a second as a person would."""
+
+    def __init__(self, client, server):
+        self._client, self._server = client, server
+        self.state, self.outage_s, self.resumes, self.resent = "?", 0.0, 0, 0
+        self._leave = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._leave.is_set():
+            try:
+                self.ask()
+            except (OSError, ValueError, AssertionError, subprocess.TimeoutExpired):
+                self.state = "?"
+            self._leave.wait(0.25)
+
+    def ask(self):
+        status = json.loads(self._client.run("status", "--json").stdout)
+        links = status.get("links") or [{}]
+        self.state = links[0].get("state", "?")
+        self.outage_s = sum(link.get("outage_total_s", 0) + (link.get("detached_for_s") or 0)
+                            for link in links)
+        self.resumes = sum(link.get("resumes", 0) for link in links)
+        self.resent = self._client.replayed() + self._server.replayed()
+
+    def stop(self):
+        self._leave.set()
+        self._thread.join(5)
+
+
+class Demo:
+    def __init__(self, plan, screen, folder):
+        self.plan, self.screen, self.folder = plan, screen, folder
+        self.began = time.monotonic()
+        self.programs = Programs(folder)
+        self.agents, self.relays = [], []
+        self.beside = None
+        self.summary, self.slowest_return_s = [], 0.0
+
+    # -- the place -------------------------------------------------------------------------------
+
+    def prepare(self):
+        root = os.path.join(self.folder, "www")
+        os.mkdir(root)
+        self.file = os.path.join(root, "file.bin")
+        with open(self.file, "wb") as file:
+            for _ in range(self.plan.file_bytes // 1_000_000):
+                file.write(os.urandom(1_000_000))
+        self.web_port, self.redis_port = free_port(), free_port()
+        start_nginx(self.programs, self.web_port, root)
+        start_redis(self.programs, self.redis_port)
+        self.beside = RedisBeside(self.redis_port)
+
+    def path(self, target_port):
+        """A relay to the port, in the shape of a slow wide-area path."""
+        relay = Relay(("127.0.0.1", target_port), buffer_bytes=PATH_BUFFER_BYTES).start()
+        relay.rate(PATH_BYTES_PER_S)
+        self.relays.append(relay)
+        return relay
+
+    def requests_served(self):
+        with open(os.path.join(self.folder, f"nginx-{self.web_port}", "access.log")) as file:
+            return len(file.readlines())
+
+    # -- without ---------------------------------------------------------------------------------
+
+    def without(self):
+        screen = self.screen
+        screen.heading("Without Holdfast")
+        screen.line(screen.style("  curl fetches a file from nginx; one redis-cli types INCR, another "
+                                 "listens. The path is cut:", "dim"))
+        web, redis = self.path(self.web_port), self.path(self.redis_port)
+        died = [self.without_one(cut, number, web, redis)
+                for number, cut in enumerate(self.plan.without)]
+        for relay in (web, redis):
+            relay.stop()
+            self.relays.remove(relay)
+        self.died = [sum(column) for column in zip(*died)]
+        if any(count < len(self.plan.without) for count in self.died):
+            raise ProgramFailed("a program lived through a cut without Holdfast: nothing is shown")
+
+    def without_one(self, cut, number, web, redis):
+        """A fresh set of programs and one cut: which of them died of it."""
+        screen, key = self.screen, f"without-{number}"
+        download = Download(self.programs, web.port, self.folder, self.file)
+        session = Session(self.programs, redis.port, key)
+        listener = Subscriber(self.programs, redis.port, key)
+        try:
+            self.expect(listener.subscribed.wait(5), "redis-cli subscribes")
+            publisher = Publisher(self.beside, key)
+            self.expect(wait_for(lambda: download.received > 3_000_000 and len(session.answers) > 4
+                                 and listener.messages, 10), "the programs run before the cut")
+            screen.line(f"  {screen.style(screen.symbol('⚡', '!'), 'yellow')} {cut.text}")
+            for relay in (web, redis):
+                cut.begin(relay)
+            time.sleep(cut.hold_s)
+            for relay in (web, redis):
+                cut.end(relay)
+            wait_for(lambda: download.ended and session.trouble and listener.trouble, 3)
+            publisher.stop()
+            fates = [
+                ("curl", download.ended and not download.exact(),
+                 f"{megabytes(download.received)} of {megabytes(download.size)}, then "
+                 f"{download.said() or 'still waiting'}"),
+                ("redis-cli", bool(session.trouble),
+                 f"after {len(session.answers)} answers: {session.trouble}"),
+                ("listener", bool(listener.trouble),
+                 f"after {len(listener.messages)} messages: {listener.trouble}")]
+            for name, dead, text in fates:
+                screen.line(f"      {screen.mark(not dead)} {name:<10} {text}")
+            return [dead for _, dead, _ in fates]
+        finally:
+            for visitor in (download, session, listener):
+                visitor.stop()
+
+    @staticmethod
+    def expect(true, what):
+        if not true:
+            raise ProgramFailed(f"did not happen: {what}")
+
+    # -- with ------------------------------------------------------------------------------------
+
+    def start_agents(self):
+        link_port = free_port()
+        self.relay = self.path(link_port)
+        web, redis = free_port(), free_port()
+        key = {"psk_file": self.write_key()} if LINK == "psk" else {}
+        plain = {"unsafe_plaintext": True} if LINK == "plain" else {}
+        server = {
+            "link": {"listen": [f"127.0.0.1:{link_port}"], **plain},
+            "clients": {NAME: {"services": ["web", "redis"], **key}},
+            "services": {"web": {"target": f"127.0.0.1:{self.web_port}"},
+                         "redis": {"target": f"127.0.0.1:{self.redis_port}"}},
+            "admin": self.admin("server")}
+        client = {
+            "name": NAME,
+            "link": {"server": [f"127.0.0.1:{self.relay.port}"], **plain, **key},
+            "services": {"web": {"listen": f"127.0.0.1:{web}"},
+                         "redis": {"listen": f"127.0.0.1:{redis}"}},
+            "admin": self.admin("client")}
+        for role, config in (("server", server), ("client", client)):
+            self.agents.append(Agent(role, self.folder, config).start())
+        self.server, self.client = self.agents
+
+        def ready():
+            for agent in self.agents:
+                if not agent.running:
+                    raise ProgramFailed(f"the {agent.role} agent ended: {agent.log()[-1000:]}")
+            return self.client.run("ready").returncode == 0
+        self.expect(wait_for(ready, 10), "holdfast-client is ready")
+        return web, redis
+
+    def admin(self, role):
+        return {"socket": os.path.join(self.folder, f"{role}.sock"),
+                "metrics": f"127.0.0.1:{free_port()}"}
+
+    def write_key(self):
+        program = os.path.join(BIN, "holdfast-client")
+        key = subprocess.run([program, "genpsk"], capture_output=True, text=True, check=True).stdout
+        path = os.path.join(self.folder, f"{NAME}.psk")
+        with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
+            file.write(key)
+        return path
+
+    def with_holdfast(self):
+        screen = self.screen
+        screen.heading("With Holdfast")
+        web, redis = self.start_agents()
+        screen.line(screen.style("  The same programs, through holdfast-client and holdfast-server "
+                                 f"({'TLS' if LINK == 'psk' else 'plaintext'} link):", "dim"))
+        key = "with"
+        served, joined = self.requests_served(), self.beside.connections_received()
+        monitor = Monitor(self.client, self.server)
+        download = Download(self.programs, web, self.folder, self.file)
+        session = Session(self.programs, redis, key)
+        listener = Subscriber(self.programs, redis, key)
+        try:
+            self.expect(listener.subscribed.wait(5), "redis-cli subscribes")
+            publisher = Publisher(self.beside, key)
+            cuts_made = self.run_cuts(download, session, listener, monitor)
+            publisher.stop()
+            session.finish(5)
+            wait_for(lambda: len(listener.messages) >= publisher.published, 5)
+            wait_for(lambda: self.requests_served() > served, 2)
+            monitor.stop()
+            monitor.ask()
+            return self.judge(download, session, listener, monitor, publisher.published, cuts_made,
+                              self.requests_served() - served,
+                              self.beside.connections_received() - joined)
+        finally:
+            monitor.stop()
+            for visitor in (download, session, listener):
+                visitor.stop()
+
+    def run_cuts(self, download, session, listener, monitor):
+        """Cuts the path as planned while the download runs; how many cuts were made."""
+        screen, began, flow = self.screen, time.monotonic(), Flow()
+        waiting, made = list(self.plan.cuts), 0
+        current = path_back = None
+        while not download.ended or current:
+            now = time.monotonic()
+            if now - began > DOWNLOAD_LIMIT_S:
+                raise ProgramFailed("the download did not end in time")
+            flow.sample(download.received)
+            if current is None and waiting and download.received >= waiting[0].at * download.size:
+                current, cut_at, path_back = waiting.pop(0), now, None
+                made += 1
+                self.event(began, screen.style(screen.symbol("⚡", "!"), "yellow"), current.text)
+                current.begin(self.relay)
+            elif current and path_back is None and now >= cut_at + current.hold_s:
+                current.end(self.relay)
+                path_back = time.monotonic()
+            elif current and path_back and (download.ended or (
+                    now > path_back + SETTLE_S and flow.last_arrival() > path_back)):
+                self.report_pause(began, flow, cut_at, path_back)
+                current = None
+            self.draw(began, flow, download, session, listener, monitor,
+                      cut=bool(current and path_back is None))
+            time.sleep(SAMPLE_S)
+        self.draw(began, flow, download, session, listener, monitor, cut=False, force=True)
+        screen.end_live()
+        return made
+
+    def event(self, began, mark, text):
+        self.screen.line(f"  {time.monotonic() - began:5.1f} s  {mark} {text}")
+
+    def report_pause(self, began, flow, cut_at, path_back):
+        begin, end = flow.pause(cut_at) or (cut_at, path_back)
+        after = max(0.0, end - path_back)
+        self.slowest_return_s = max(self.slowest_return_s, after)
+        self.event(began, self.screen.mark(True),
+                   f"back: curl waited {end - begin:.2f} s, its next byte came {after:.2f} s after "
+                   "the path's return")
+
+    def draw(self, began, flow, download, session, listener, monitor, cut, force=False):
+        screen = self.screen
+        part = download.received / download.size
+        live = monitor.state == "live"
+        dot = screen.style(screen.symbol("●", "*"), "green" if live else "red")
+        path = screen.style("CUT ", "red", "bold") if cut else screen.style("open", "green")
+        cells = max(10, min(44, screen.columns - 46))
+        screen.live([
+            f"  {time.monotonic() - began:5.1f} s  {screen.bar(part, cells, ['cyan'])} "
+            f"{download.received / 1e6:5.1f} of {megabytes(download.size)} "
+            f"{flow.rate() / 1e6:4.1f} MB/s",
+            f"           path {path}  link {dot} {monitor.state:<8}  outage {monitor.outage_s:4.1f} s  "
+            f"resumed {monitor.resumes}  resent {megabytes(monitor.resent)}",
+            f"           redis-cli: {len(session.answers)} INCR answered, listener: "
+            f"{len(listener.messages)} messages"], force)
+
+    # -- the verdict -----------------------------------------------------------------------------
+
+    def judge(self, download, session, listener, monitor, published, cuts_made, requests, joined):
+        counted = self.beside.counted("with")
+        same_file = download.exact()
+        checks = [
+            (same_file, f"curl: {megabytes(download.received)} in one request, "
+             + (f"SHA-256 {download.digest()[:16]}... equal" if same_file else
+                f"NOT the file that was served {download.said()}")),
+            (requests == 1, f"nginx: {requests} request served"),
+            (session.exact() and counted == session.typed,
+             f"redis-cli: {session.typed} INCR typed, {len(session.answers)} answered 1, 2, 3 ..., "
+             f"Redis counts {counted} {session.trouble or ''}".rstrip()),
+            (session.same_connection(),
+             f"redis-cli: connection {session.connection} at the start, "
+             f"{session.connection_at_end} at the end"),
+            (listener.exact(published),
+             f"listener: {len(listener.messages)} of {published} messages, "
+             f"{'in order' if listener.exact(published) else 'NOT exact'}"),
+            (joined == 2, f"Redis: {joined} connections opened through the link"),
+            (cuts_made == len(self.plan.cuts) and monitor.resumes >= cuts_made,
+             f"link: cut {cuts_made} times, resumed {monitor.resumes} times"),
+            (monitor.resent > 0, f"link: {megabytes(monitor.resent)} resent, "
+             f"{monitor.outage_s:.1f} s of outage"),
+        ]
+        checks.append(self.end_agents(download, session, listener))
+        self.screen.line()
+        for good, text in checks:
+            self.screen.line(f"  {self.screen.mark(good)} {text}")
+        total, times = len(self.plan.without), f"of {len(self.plan.without)} times"
+        self.summary = [
+            ["cuts of the path", f"{total}", f"{cuts_made}"],
+            ["curl, the download", f"died {self.died[0]} {times}",
+             "complete and equal" if checks[0][0] else "NOT EXACT"],
+            ["redis-cli, typing", f"cut off {self.died[1]} {times}",
+             f"{session.typed} of {counted} INCR exact" if checks[2][0] else "NOT EXACT"],
+            ["redis-cli, listening", f"cut off {self.died[2]} {times}",
+             f"{published} of {published} messages" if checks[4][0] else "NOT EXACT"],
+            ["next byte after the path's return", "never",
+             f"at most {self.slowest_return_s:.2f} s"],
+        ]
+        return all(good for good, _ in checks)
+
+    def end_agents(self, *visitors):
+        """SIGTERM to the client agent, then to the server agent; each ends with 0."""
+        for visitor in visitors:
+            visitor.stop()
+        try:
+            for agent in (self.client, self.server):
+                agent.terminate()
+        except AssertionError as error:
+            return False, f"agents: {error}"
+        return True, "agents: ended in order"
+
+    def show_summary(self):
+        self.screen.heading("Summary")
+        self.screen.table(["", "without Holdfast", "with Holdfast"], self.summary)
+
+    def print_logs(self):
+        for agent in self.agents:
+            self.screen.line(f"---- end of the {agent.role} agent's log:")
+            self.screen.line("\n".join(agent.log().splitlines()[-25:]))
+
+    def stop(self):
+        """Leaves nothing running, whatever happened."""
+        for agent in self.agents:
+            agent.kill()
+        if self.beside:
+            self.beside.close()
+        self.programs.stop_all()
+        for relay in self.relays:
+            relay.stop()
+
+
+def run(plan, screen):
+    with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as folder:
+        demo = Demo(plan, screen, folder)
+        exact = False
+        try:
+            demo.prepare()
+            demo.without()
+            exact = demo.with_holdfast()
+            demo.show_summary()
+        except (ProgramFailed, AssertionError, OSError) as error:
+            screen.line(f"  {screen.mark(False)} {error}")
+        finally:
+            if not exact:
+                demo.print_logs()
+            demo.stop()
+        seconds = time.monotonic() - demo.began
+    screen.line()
+    verdict = ("Exact: every byte once and in order." if exact else "NOT exact: see above.")
+    screen.line(f"  {screen.mark(exact)} {screen.style(verdict, 'bold')} {seconds:.0f} s, nothing "
+                "left running.")
+    return 0 if exact else 1
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a smaller file and fewer cuts")
+    options = parser.parse_args()
+    die_on_signals()
+    try:
+        return run(QUICK if options.quick else FULL, Screen())
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
