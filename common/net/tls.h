@@ -35,9 +35,9 @@ struct TlsFiles {
 };
 
 struct TlsClientOptions {
-  std::optional<TlsKey> key;      // exactly one of key and files
+  std::optional<TlsKey> key;  // exactly one of key and files
   std::optional<TlsFiles> files;
-  std::string server_name;        // with files: the name or address the server must prove
+  std::string server_name;  // with files: the name or address the server must prove
 };
 
 struct TlsServerOptions {

@@ -29,8 +29,7 @@ struct Secrets {
 
 int secrets_index() {
   static const int index = SSL_CTX_get_ex_new_index(
-      0, nullptr, nullptr, nullptr,
-      [](void*, void* secrets, CRYPTO_EX_DATA*, int, long, void*) {
+      0, nullptr, nullptr, nullptr, [](void*, void* secrets, CRYPTO_EX_DATA*, int, long, void*) {
         delete static_cast<Secrets*>(secrets);
       });
   return index;
@@ -120,9 +119,12 @@ std::vector<std::string> dns_names(SSL* ssl) {
 std::string verify_failure(SSL* ssl) {
   long result = SSL_get_verify_result(ssl);
   switch (result) {
-    case X509_V_OK: return "";
-    case X509_V_ERR_CERT_HAS_EXPIRED: return "the peer's certificate has expired";
-    case X509_V_ERR_CERT_NOT_YET_VALID: return "the peer's certificate is not valid yet";
+    case X509_V_OK:
+      return "";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return "the peer's certificate has expired";
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return "the peer's certificate is not valid yet";
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       return "the server's certificate is for another name (see server_name)";
@@ -265,9 +267,13 @@ std::unique_ptr<Transport> ServerContext::make(int descriptor) {
 
 }  // namespace
 
-Proof& proof_of(SSL* ssl) { return *static_cast<Proof*>(SSL_get_ex_data(ssl, proof_index())); }
+Proof& proof_of(SSL* ssl) {
+  return *static_cast<Proof*>(SSL_get_ex_data(ssl, proof_index()));
+}
 
-void set_proof(SSL* ssl, Proof& proof) { SSL_set_ex_data(ssl, proof_index(), &proof); }
+void set_proof(SSL* ssl, Proof& proof) {
+  SSL_set_ex_data(ssl, proof_index(), &proof);
+}
 
 std::string last_error() {
   unsigned long code = ERR_get_error();

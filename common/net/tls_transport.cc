@@ -28,8 +28,7 @@ constexpr std::uint64_t kKeyUpdateAfter = UINT64_C(64) << 30;
 
 class TlsTransport final : public Transport {
  public:
-  TlsTransport(SslPtr ssl, int descriptor,
-               std::function<std::string(SSL*, const Proof&)> describe,
+  TlsTransport(SslPtr ssl, int descriptor, std::function<std::string(SSL*, const Proof&)> describe,
                std::function<std::optional<std::string>(SSL*)> identify)
       : ssl_(std::move(ssl)),
         descriptor_(descriptor),
@@ -80,14 +79,14 @@ class TlsTransport final : public Transport {
   std::vector<std::uint8_t> input_;
   std::size_t input_begin_ = 0;
   std::size_t input_end_ = 0;
-  bool starved_ = true;   // what is there is no whole record
+  bool starved_ = true;  // what is there is no whole record
   bool input_ended_ = false;
   int input_error_ = 0;
 
   std::vector<std::uint8_t> output_;  // ciphertext not yet sent, from output_sent_ on
   std::size_t output_sent_ = 0;
   int output_error_ = 0;
-  std::uint64_t written_ = 0;         // under the present key
+  std::uint64_t written_ = 0;  // under the present key
   std::array<std::uint8_t, kRecordSize> record_;
 };
 
@@ -124,7 +123,8 @@ int TlsTransport::bio_read(BIO* bio, char* data, int size) {
     BIO_set_retry_read(bio);
     return -1;
   }
-  std::size_t take = std::min(static_cast<std::size_t>(size), self->input_end_ - self->input_begin_);
+  std::size_t take =
+      std::min(static_cast<std::size_t>(size), self->input_end_ - self->input_begin_);
   std::memcpy(data, self->input_.data() + self->input_begin_, take);
   self->input_begin_ += take;
   return static_cast<int>(take);
@@ -243,8 +243,7 @@ Transport::Outcome TlsTransport::read(MutableBytes buffer) {
 }
 
 // Encrypts one record of what the buffers hold from `skip` on; false when OpenSSL did not.
-bool TlsTransport::encrypt(std::span<const iovec>& buffers, std::size_t& skip,
-                           std::size_t& taken) {
+bool TlsTransport::encrypt(std::span<const iovec>& buffers, std::size_t& skip, std::size_t& taken) {
   const void* data = nullptr;
   std::size_t size = 0;
   std::span<const iovec> next = buffers;
@@ -315,9 +314,9 @@ void TlsTransport::shut_down() {
 
 }  // namespace
 
-std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor,
-                                          std::function<std::string(SSL*, const Proof&)> describe,
-                                          std::function<std::optional<std::string>(SSL*)> identify) {
+std::unique_ptr<Transport> make_transport(
+    SslPtr ssl, int descriptor, std::function<std::string(SSL*, const Proof&)> describe,
+    std::function<std::optional<std::string>(SSL*)> identify) {
   return std::make_unique<TlsTransport>(std::move(ssl), descriptor, std::move(describe),
                                         std::move(identify));
 }

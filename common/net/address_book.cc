@@ -1,0 +1,80 @@
+#include "common/net/address_book.h"
+
+#include <algorithm>
+
+namespace holdfast {
+namespace {
+
+// Between two look-ups of the same names: dials of an outage come every 400 ms.
+constexpr Duration kRefreshInterval = seconds(5);
+
+bool contains(const std::vector<SocketAddress>& list, const SocketAddress& address) {
+  return std::find(list.begin(), list.end(), address) != list.end();
+}
+
+}  // namespace
+
+std::vector<SocketAddress> keep_places(const std::vector<SocketAddress>& old,
+                                       const std::vector<SocketAddress>& fresh) {
+  std::vector<SocketAddress> added;
+  for (const SocketAddress& address : fresh) {
+    if (!contains(old, address) && !contains(added, address)) added.push_back(address);
+  }
+  std::vector<SocketAddress> result;
+  std::size_t used = 0;
+  for (const SocketAddress& address : old) {
+    if (contains(fresh, address)) {
+      result.push_back(address);
+    } else if (used < added.size()) {
+      result.push_back(added[used++]);
+    }
+  }
+  for (; used < added.size(); ++used) result.push_back(added[used]);
+  return result;
+}
+
+AddressBook::AddressBook(Loop& loop, Resolver& resolver, std::vector<HostPort> servers,
+                         std::function<void()> changed,
+                         std::function<void(const std::string&)> failed)
+    : loop_(loop), resolver_(resolver), changed_(std::move(changed)), failed_(std::move(failed)) {
+  entries_.reserve(servers.size());  // questions refer to their entry
+  for (HostPort& server : servers) {
+    Entry& entry = entries_.emplace_back();
+    entry.server = std::move(server);
+    if (auto literal = SocketAddress::literal(entry.server)) {
+      entry.literal = true;
+      entry.known = {*literal};
+    }
+  }
+  rebuild();
+}
+
+void AddressBook::refresh() {
+  if (loop_.now() < next_refresh_) return;
+  next_refresh_ = loop_.now() + kRefreshInterval;
+  for (Entry& entry : entries_) {
+    if (entry.literal || entry.question) continue;
+    entry.question = std::make_unique<Resolver::Question>(
+        resolver_, entry.server,
+        [this, &entry](const Resolver::Answer& answer) { answered(entry, answer); });
+  }
+}
+
+void AddressBook::answered(Entry& entry, const Resolver::Answer& answer) {
+  entry.question.reset();
+  if (!answer) return failed_(answer.error().message);
+  if (entry.known == *answer) return;
+  entry.known = *answer;
+  rebuild();
+  changed_();
+}
+
+void AddressBook::rebuild() {
+  std::vector<SocketAddress> fresh;
+  for (const Entry& entry : entries_) {
+    fresh.insert(fresh.end(), entry.known.begin(), entry.known.end());
+  }
+  addresses_ = keep_places(addresses_, fresh);
+}
+
+}  // namespace holdfast

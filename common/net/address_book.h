@@ -1,0 +1,51 @@
+// AddressBook: every address of every server name, kept fresh. Literals and the addresses that the
+// last look-up found are there at once; look-ups run beside the dials, for names are often down in
+// the same outage.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "common/net/resolver.h"
+
+namespace holdfast {
+
+class AddressBook {
+ public:
+  // `changed` is called when addresses() did, never from within refresh(). `failed` is told why a
+  // look-up came to nothing.
+  AddressBook(Loop& loop, Resolver& resolver, std::vector<HostPort> servers,
+              std::function<void()> changed, std::function<void(const std::string&)> failed);
+
+  // Looks the names up again, unless that was done a moment ago or is under way.
+  void refresh();
+  // In the order of the configuration; an address keeps its place as long as it is known.
+  const std::vector<SocketAddress>& addresses() const { return addresses_; }
+
+ private:
+  struct Entry {
+    HostPort server;
+    bool literal = false;
+    std::vector<SocketAddress> known;
+    std::unique_ptr<Resolver::Question> question;
+  };
+
+  void answered(Entry& entry, const Resolver::Answer& answer);
+  void rebuild();
+
+  Loop& loop_;
+  Resolver& resolver_;
+  std::function<void()> changed_;
+  std::function<void(const std::string&)> failed_;
+  std::vector<Entry> entries_;
+  std::vector<SocketAddress> addresses_;
+  Time next_refresh_{};
+};
+
+// Puts `fresh` into the order of `old`: what stays keeps its index, what is new takes the places of
+// what went, in order, or follows.
+std::vector<SocketAddress> keep_places(const std::vector<SocketAddress>& old,
+                                       const std::vector<SocketAddress>& fresh);
+
+}  // namespace holdfast

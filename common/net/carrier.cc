@@ -1,0 +1,176 @@
+#include "common/net/carrier.h"
+
+namespace holdfast {
+namespace {
+
+// Reads of one turn while the transport holds decrypted bytes that no poller sees.
+constexpr int kMaxReads = 16;
+
+}  // namespace
+
+Carrier::Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const TransportFactory& transport,
+                 Owner& owner)
+    : loop_(loop),
+      id_(id),
+      owner_(&owner),
+      peer_(SocketAddress::peer_of(descriptor.get())),
+      descriptor_(std::move(descriptor)),
+      transport_(transport(descriptor_.get())),
+      registration_(loop.poller(), descriptor_.get(), *this),
+      deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }) {
+  tune_carrier_socket(descriptor_.get());
+}
+
+void Carrier::start() {
+  watch();
+  shake_hands();
+}
+
+void Carrier::shake_hands() {
+  Transport::Status status = transport_->handshake();
+  if (status == Transport::Status::again) return watch();
+  if (status != Transport::Status::done) return lost(status);
+  state_ = State::standing;
+  watch();
+  if (transport_->buffered()) registration_.kick();
+  owner_->carrier_standing(*this);
+}
+
+void Carrier::watch() {
+  if (closed()) return;
+  Transport::Wants wants = transport_->wants();
+  bool write = wants.write || blocked_;
+  registration_.set(EPOLLIN | (write ? static_cast<std::uint32_t>(EPOLLOUT) : 0U));
+}
+
+void Carrier::on_ready(std::uint32_t events) {
+  if (state_ == State::handshaking) return shake_hands();
+  constexpr std::uint32_t kInput = EPOLLIN | EPOLLHUP | EPOLLERR;
+  Transport::Wants wants = transport_->wants();
+  if ((events & kInput) != 0 || wants.write) read_available();
+  if (closed()) return;
+  bool room = (events & EPOLLOUT) != 0 || (wants.read && (events & EPOLLIN) != 0);
+  if (!blocked_ || !room) return;
+  blocked_ = false;
+  if (finishing()) {
+    write_farewell();
+  } else {
+    owner_->carrier_writable(*this);
+  }
+  watch();
+}
+
+void Carrier::read_available() {
+  for (int reads = 0; reads < kMaxReads; ++reads) {
+    if (state_ == State::standing && !owner_->carrier_may_read(*this)) {
+      if (!closed()) registration_.kick();
+      return;
+    }
+    if (closed()) return;
+    MutableBytes buffer = loop_.read_buffer().first(read_size_);
+    Transport::Outcome outcome = transport_->read(buffer);
+    if (outcome.status == Transport::Status::again) return watch();
+    if (outcome.status != Transport::Status::done) return lost(outcome.status);
+    if (state_ == State::standing) owner_->carrier_bytes(*this, buffer.first(outcome.bytes));
+    if (closed()) return;
+    if (!transport_->buffered()) return;
+  }
+  registration_.kick();
+}
+
+bool Carrier::read_once() {
+  if (state_ != State::standing) return true;
+  MutableBytes buffer = loop_.read_buffer().first(read_size_);
+  Transport::Outcome outcome = transport_->read(buffer);
+  if (outcome.status == Transport::Status::again) return false;
+  if (outcome.status != Transport::Status::done) {
+    lost(outcome.status);
+    return true;
+  }
+  owner_->carrier_bytes(*this, buffer.first(outcome.bytes));
+  if (!closed() && transport_->buffered()) registration_.kick();
+  return true;
+}
+
+std::size_t Carrier::write(std::span<const iovec> buffers) {
+  HOLDFAST_CHECK(state_ == State::standing);
+  std::size_t wanted = 0;
+  for (const iovec& buffer : buffers) wanted += buffer.iov_len;
+  Transport::Outcome outcome = transport_->write(buffers);
+  if (outcome.status == Transport::Status::done || outcome.status == Transport::Status::again) {
+    blocked_ = outcome.bytes < wanted;
+    watch();
+    return outcome.bytes;
+  }
+  // What the peer sent before it went may still be unread: the read finds the end itself.
+  blocked_ = true;
+  registration_.kick();
+  registration_.set(EPOLLIN);
+  return 0;
+}
+
+void Carrier::finish_with(std::vector<std::uint8_t> bytes, Time deadline) {
+  if (state_ != State::standing) return close();
+  farewell_ = std::move(bytes);
+  farewell_written_ = 0;
+  finish(deadline);
+}
+
+void Carrier::finish(Time deadline) {
+  if (state_ != State::standing) return;
+  state_ = State::finishing;
+  deadline_.arm(deadline);
+  if (!blocked_) write_farewell();
+}
+
+void Carrier::write_farewell() {
+  while (farewell_written_ < farewell_.size()) {
+    iovec rest{farewell_.data() + farewell_written_, farewell_.size() - farewell_written_};
+    Transport::Outcome outcome = transport_->write({&rest, 1});
+    if (outcome.status == Transport::Status::again) {
+      blocked_ = true;
+      return watch();
+    }
+    if (outcome.status != Transport::Status::done) {
+      blocked_ = true;  // the read finds the end
+      return registration_.kick();
+    }
+    farewell_written_ += outcome.bytes;
+  }
+  if (!shut_down_) transport_->shut_down();
+  shut_down_ = true;
+  watch();
+}
+
+void Carrier::close() {
+  if (closed()) return;
+  registration_.leave();
+  close_with_reset(descriptor_);
+  shut();
+}
+
+void Carrier::shut() {
+  state_ = State::closed;
+  deadline_.cancel();
+  registration_.leave();
+  descriptor_.reset();
+}
+
+void Carrier::lost(Transport::Status status) {
+  switch (status) {
+    case Transport::Status::end:
+      return lost(Cause::carrier_eof, "closed by the peer");
+    case Transport::Status::failed:
+      return lost(Cause::tls, transport_->error());
+    default:
+      return lost(Cause::carrier_reset, transport_->error());
+  }
+}
+
+void Carrier::lost(Cause cause, std::string reason) {
+  if (closed()) return;
+  shut();
+  owner_->carrier_lost(*this, cause, reason);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,103 @@
+// Carrier: one socket that carries, or may carry, a link: descriptor, transport, what is half
+// written. It knows nothing of streams.
+//
+//     handshaking --> standing --finish()--> finishing --peer's end, or deadline--> closed
+//          |             |                                                            ^
+//          +-------------+------------ lost, or close() ------------------------------+
+//
+// The owner is told in callbacks and may call anything in them, close() too; it must not destroy
+// the carrier in one (it keeps what it closed until the end of the turn).
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/net/loop.h"
+#include "common/net/socket.h"
+#include "common/net/transport.h"
+#include "common/wire/cause.h"
+
+namespace holdfast {
+
+class Carrier final : public Poller::Watcher {
+ public:
+  enum class State : std::uint8_t { handshaking, standing, finishing, closed };
+
+  class Owner {
+   public:
+    virtual void carrier_standing(Carrier& carrier) = 0;
+    // May bytes be taken now? False: asked again in the next turn.
+    virtual bool carrier_may_read(Carrier& carrier) = 0;
+    // The bytes are good until this returns.
+    virtual void carrier_bytes(Carrier& carrier, Bytes bytes) = 0;
+    // After a write that did not take all: there is room again.
+    virtual void carrier_writable(Carrier& carrier) = 0;
+    // It is closed now, by the peer, by an error, or because finishing is done.
+    virtual void carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  // The descriptor is connected. Call start() once the owner is ready for callbacks.
+  Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const TransportFactory& transport,
+          Owner& owner);
+
+  void start();
+  void set_owner(Owner& owner) { owner_ = &owner; }
+
+  // Writes at once, as much as the socket takes; what is left must be given again, first, after
+  // carrier_writable(). 0 also when it failed (the owner has been told then).
+  std::size_t write(std::span<const iovec> buffers);
+  bool writable() const { return state_ == State::standing && !blocked_; }
+
+  // Appends bytes of the carrier's own (a refusal) and then finishes.
+  void finish_with(std::vector<std::uint8_t> bytes, Time deadline);
+  // Everything is written: ends in order, once the peer has ended too, at the deadline at last.
+  void finish(Time deadline);
+  // At once, abortively: the peer reads a reset.
+  void close();
+
+  // What was read in this turn's own read, for effect::VerifyCarrier: true when there was anything.
+  bool read_once();
+
+  CarrierId id() const { return id_; }
+  State state() const { return state_; }
+  bool closed() const { return state_ == State::closed; }
+  bool finishing() const { return state_ == State::finishing; }
+  const SocketAddress& peer() const { return peer_; }
+  std::optional<std::string> identity() const { return transport_->identity(); }
+  Duration round_trip() const { return measured_round_trip(descriptor_.get()); }
+  // How large one read is: small beside several active streams, for latency.
+  void set_read_size(std::size_t size) { read_size_ = size; }
+
+ private:
+  void on_ready(std::uint32_t events) override;
+  void shake_hands();
+  void write_farewell();
+  void read_available();
+  void watch();
+  void lost(Cause cause, std::string reason);
+  void lost(Transport::Status status);
+  void shut();
+
+  Loop& loop_;
+  CarrierId id_;
+  Owner* owner_;
+  SocketAddress peer_;
+  State state_ = State::handshaking;
+  bool blocked_ = false;  // a write waits for room
+  std::size_t read_size_ = Loop::kReadBufferSize;
+  std::vector<std::uint8_t> farewell_;
+  std::size_t farewell_written_ = 0;
+  bool shut_down_ = false;
+  Descriptor descriptor_;
+  std::unique_ptr<Transport> transport_;
+  Poller::Registration registration_;
+  Timer deadline_;
+};
+
+}  // namespace holdfast

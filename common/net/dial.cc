@@ -1,0 +1,127 @@
+#include "common/net/dial.h"
+
+#include <algorithm>
+
+namespace holdfast {
+namespace {
+
+// A SYN and the first of its retransmissions (1 s) over a path of 600 ms; short enough that dials
+// into a silent path make room for new ones, and that a silent address costs little.
+constexpr Duration kConnectTimeout = seconds(2);
+
+void tune_nothing(int, int) {}  // Carrier does
+
+}  // namespace
+
+Dials::Dials(Loop& loop, Resolver& resolver, DialOptions options, Observer& observer,
+             ClosingCarriers& closing, std::uint64_t seed, std::uint64_t& next_carrier,
+             std::function<void(std::unique_ptr<Carrier>)> stands, std::function<void()> wake)
+    : loop_(loop),
+      options_(std::move(options)),
+      observer_(observer),
+      closing_(closing),
+      next_carrier_(next_carrier),
+      stands_(std::move(stands)),
+      wake_(std::move(wake)),
+      dialer_(seed),
+      book_(
+          loop, resolver, options_.servers, [this] { wake_(); },
+          [this](const std::string& why) {
+            last_error_ = why;
+            observer_.dial_failed("", why);
+          }),
+      timer_(loop.timers(), [this] { wake_(); }) {}
+
+void Dials::update(Dialer::Need need) {
+  std::erase_if(dials_, [](const auto& dial) { return dial->over; });
+  Time now = loop_.now();
+  dialer_.set_need(now, need);
+  if (need == Dialer::Need::none) {
+    drop_all();
+    return timer_.cancel();
+  }
+  book_.refresh();
+  dialer_.set_addresses(now, book_.addresses().size());
+  while (auto index = dialer_.poll(now)) begin(*index);
+  timer_.arm(dialer_.next_timeout());
+}
+
+void Dials::network_changed() {
+  if (dialer_.need() != Dialer::Need::relaxed) return;  // urgent dials come soon by themselves
+  dialer_.set_need(loop_.now(), Dialer::Need::none);
+  wake_();
+}
+
+void Dials::begin(std::size_t index) {
+  count_ += 1;
+  Dial& dial = *dials_.emplace_back(std::make_unique<Dial>());
+  dial.address = book_.addresses()[index];
+  dial.connector = std::make_unique<Connector>(
+      loop_, tune_nothing, nullptr,
+      [this, &dial](Connector::Outcome outcome) { connected(dial, std::move(outcome)); });
+  dial.connector->start({dial.address}, loop_.now() + kConnectTimeout);
+}
+
+void Dials::connected(Dial& dial, Connector::Outcome outcome) {
+  if (!outcome.descriptor.valid()) return failed(dial, error_text(outcome.error));
+  next_carrier_ += 1;
+  dial.carrier = std::make_unique<Carrier>(
+      loop_, CarrierId{next_carrier_}, std::move(outcome.descriptor), options_.transport, *this);
+  dial.deadline =
+      std::make_unique<Timer>(loop_.timers(), [this, &dial] { failed(dial, "handshake timeout"); });
+  dial.deadline->arm(loop_.now() + options_.handshake_timeout);
+  dial.carrier->start();
+}
+
+Dials::Dial* Dials::dial_of(const Carrier& carrier) {
+  for (auto& dial : dials_) {
+    if (dial->carrier.get() == &carrier) return dial.get();
+  }
+  return nullptr;
+}
+
+void Dials::carrier_standing(Carrier& carrier) {
+  Dial* dial = dial_of(carrier);
+  HOLDFAST_CHECK(dial != nullptr);
+  dial->over = true;
+  dial->deadline->cancel();
+  // The addresses may have changed meanwhile: the place that this one has now, if any.
+  const auto& addresses = book_.addresses();
+  auto found = std::find(addresses.begin(), addresses.end(), dial->address);
+  if (found == addresses.end()) {
+    dialer_.failed(loop_.now());
+  } else {
+    dialer_.connected(static_cast<std::size_t>(found - addresses.begin()));
+  }
+  wake_();
+  stands_(std::move(dial->carrier));
+}
+
+void Dials::carrier_lost(Carrier& carrier, Cause, const std::string& reason) {
+  if (Dial* dial = dial_of(carrier); dial != nullptr) failed(*dial, reason);
+}
+
+void Dials::failed(Dial& dial, const std::string& reason) {
+  last_error_ = dial.address.to_string() + ": " + reason;
+  observer_.dial_failed(dial.address.to_string(), reason);
+  drop(dial);
+  wake_();
+}
+
+// Its memory goes in update(): this may be one of its own callbacks.
+void Dials::drop(Dial& dial) {
+  if (dial.over) return;
+  dial.over = true;
+  dialer_.failed(loop_.now());
+  if (dial.deadline) dial.deadline->cancel();
+  if (!dial.carrier) return;
+  dial.carrier->close();
+  closing_.adopt(std::move(dial.carrier));
+}
+
+void Dials::drop_all() {
+  for (auto& dial : dials_) drop(*dial);
+  dials_.clear();
+}
+
+}  // namespace holdfast

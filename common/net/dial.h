@@ -1,0 +1,78 @@
+// Dials: the client's connects under way, each to one address, from SYN to a standing carrier.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "common/core/dialer.h"
+#include "common/net/address_book.h"
+#include "common/net/carrier.h"
+#include "common/net/closing_carriers.h"
+#include "common/net/connector.h"
+#include "common/net/observer.h"
+
+namespace holdfast {
+
+struct DialOptions {
+  std::vector<HostPort> servers;
+  TransportFactory transport;
+  Duration handshake_timeout = seconds(10);
+};
+
+class Dials final : public Carrier::Owner {
+ public:
+  // `stands` gets every carrier whose handshake is done; `wake` asks for update() at the end of
+  // this turn.
+  Dials(Loop& loop, Resolver& resolver, DialOptions options, Observer& observer,
+        ClosingCarriers& closing, std::uint64_t seed, std::uint64_t& next_carrier,
+        std::function<void(std::unique_ptr<Carrier>)> stands, std::function<void()> wake);
+
+  // What the link wants now: dials what is due, drops what is not wanted, arms the timer.
+  void update(Dialer::Need need);
+  void hold_off(Time until) { dialer_.hold_off(until); }
+  // The host's network changed: what failed before may work now.
+  void network_changed();
+
+  // Since the start of the process.
+  std::uint64_t count() const { return count_; }
+  const std::string& last_error() const { return last_error_; }
+
+ private:
+  struct Dial {
+    SocketAddress address;
+    std::unique_ptr<Connector> connector;
+    std::unique_ptr<Carrier> carrier;
+    std::unique_ptr<Timer> deadline;  // of the handshake
+    bool over = false;
+  };
+
+  void begin(std::size_t index);
+  void connected(Dial& dial, Connector::Outcome outcome);
+  void failed(Dial& dial, const std::string& reason);
+  Dial* dial_of(const Carrier& carrier);
+  void drop(Dial& dial);
+  void drop_all();
+
+  void carrier_standing(Carrier& carrier) override;
+  bool carrier_may_read(Carrier&) override { return false; }
+  void carrier_bytes(Carrier&, Bytes) override {}
+  void carrier_writable(Carrier&) override {}
+  void carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) override;
+
+  Loop& loop_;
+  DialOptions options_;
+  Observer& observer_;
+  ClosingCarriers& closing_;
+  std::uint64_t& next_carrier_;
+  std::function<void(std::unique_ptr<Carrier>)> stands_;
+  std::function<void()> wake_;
+  Dialer dialer_;
+  AddressBook book_;
+  std::vector<std::unique_ptr<Dial>> dials_;
+  std::uint64_t count_ = 0;
+  std::string last_error_;
+  Timer timer_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,153 @@
+// LinkDriver: one Link on the loop: its carriers, its bridges, its timer. The same at both ends.
+//
+// Whatever happens is told to the link at once; what the link wants done (effects) is done as soon
+// as bytes came from a carrier, so that payload goes straight from the read buffer to its socket,
+// and otherwise at the end of the turn, in pump(), where everything to be sent leaves as well.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "common/core/link.h"
+#include "common/net/bridge.h"
+#include "common/net/carrier.h"
+#include "common/net/closing_carriers.h"
+#include "common/net/loop.h"
+#include "common/net/observer.h"
+#include "common/net/target.h"
+
+namespace holdfast {
+
+class LinkDriver final : public Carrier::Owner, public Bridge::Host {
+ public:
+  class Host {
+   public:
+    // pump() it at the end of this turn. May be called many times.
+    virtual void wants_pump(LinkDriver& driver) = 0;
+    // Server: connect, then call connected() or target_failed(). Nothing for an unknown service.
+    virtual std::unique_ptr<TargetConnect> connect_target(LinkDriver& driver,
+                                                          StreamHandle stream) = 0;
+    // Client: not to be dialled before then; the server drains.
+    virtual void link_refused(Duration retry_after) = 0;
+    virtual void link_draining() = 0;
+    // Streams ended, or more are allowed: there may be room for others.
+    virtual void room_for_streams() = 0;
+    // The configured address of a service's target; empty at a client.
+    virtual std::string_view target_of(const LinkDriver& driver, std::uint16_t service) const = 0;
+
+   protected:
+    ~Host() = default;
+  };
+
+  // `peer`: the client's name at a server; a client learns the server's from the link.
+  LinkDriver(Loop& loop, Link& link, Host& host, Observer& observer, ClosingCarriers& closing,
+             std::string peer);
+
+  Link& link() { return link_; }
+  const Link& link() const { return link_; }
+  std::string_view peer() const;
+  // Where the carrier in use leads; empty without one.
+  std::string carrier_address() const;
+  // Why the last carrier was lost, for people.
+  const std::string& last_error() const { return last_error_; }
+
+  // A standing carrier, of which the link was told (server) or is told now (client).
+  void adopt(std::unique_ptr<Carrier> carrier);
+  // A connected, tuned application's socket for the stream.
+  void attach(StreamHandle stream, Descriptor socket, bool is_unix);
+  // Server: how connect_target() went.
+  void connected(StreamHandle stream, TargetConnect::Outcome outcome);
+
+  // Effects, then everything there is to send, then the timer. True: there is more to do.
+  bool pump();
+  // All effects were polled.
+  bool settled() const { return settled_; }
+  void touch() { host_.wants_pump(*this); }
+
+  ConnectionInfo info(StreamHandle stream, const StreamSummary& summary) const;
+  template <typename Visit>
+  void for_each_connection(Time now, Visit visit) const {
+    link_.for_each_stream(now, [&](StreamHandle stream, const StreamSummary& summary) {
+      visit(info(stream, summary));
+    });
+  }
+
+ private:
+  struct Slot {
+    StreamId id;
+    std::unique_ptr<Bridge> bridge;
+    std::unique_ptr<TargetConnect> target;  // while it is being connected
+  };
+
+  // Carrier::Owner
+  void carrier_standing(Carrier&) override {}
+  bool carrier_may_read(Carrier& carrier) override;
+  void carrier_bytes(Carrier& carrier, Bytes bytes) override;
+  void carrier_writable(Carrier& carrier) override;
+  void carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) override;
+  // Bridge::Host
+  void link_touched() override { touch(); }
+  std::size_t read_budget() override;
+  void stream_read() override { reads_ += 1; }
+
+  // Polls at most so many effects; true when there are none left.
+  bool drain(std::size_t most);
+  void verify();
+  void transmit();
+  // What of a gather the carrier did not take.
+  void keep_rest(std::span<const iovec> buffers, std::size_t taken);
+  void all_written(Carrier& carrier);
+  void adapt_to_activity();
+  Carrier* find(CarrierId id) const;
+  void part_with(CarrierId id);
+  Slot* slot_of(StreamHandle stream);
+  Bridge* bridge_of(StreamHandle stream);
+  Slot& make_slot(StreamHandle stream);
+  LinkEvent event() const;
+
+  void on(const effect::Deliver& effect);
+  void on(const effect::DeliverFin& effect);
+  void on(const effect::DeliverAbort& effect);
+  void on(const effect::ResetSocket& effect);
+  void on(const effect::ResumeReading& effect);
+  void on(const effect::ConnectTarget& effect);
+  void on(const effect::Opened& effect);
+  void on(const effect::Ended& effect);
+  void on(const effect::OpenRefused& effect);
+  void on(const effect::CloseCarrier& effect);
+  void on(const effect::VerifyCarrier& effect);
+  void on(const effect::LinkUp& effect);
+  void on(const effect::LinkDown& effect);
+  void on(const effect::LinkEnded& effect);
+  void on(const effect::Refused& effect);
+  void on(const effect::Draining& effect);
+
+  Loop& loop_;
+  Link& link_;
+  Host& host_;
+  Observer& observer_;
+  ClosingCarriers& closing_;
+  std::string peer_;
+  std::string last_error_;
+
+  std::vector<std::unique_ptr<Carrier>> carriers_;  // the link's, and at most one not yet closed
+  std::vector<Slot> slots_;                         // by StreamHandle::slot
+  bool settled_ = true;
+  CarrierId verify_;
+
+  // The gather under way: what is left of it, for which carrier, and whether it is the last one.
+  std::vector<iovec> rest_;
+  CarrierId rest_carrier_;
+  bool rest_last_ = false;
+
+  // Streams active in this turn and in the last one that had any.
+  std::size_t reads_ = 0;
+  std::size_t deliveries_ = 0;
+  SlotIndex last_delivered_ = kNoSlot;
+  std::size_t last_reads_ = 0;
+
+  Timer timer_;
+};
+
+}  // namespace holdfast

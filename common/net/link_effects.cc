@@ -1,0 +1,112 @@
+// What the link asks for, done: one small function an effect.
+#include "common/net/link_driver.h"
+
+namespace holdfast {
+
+void LinkDriver::on(const effect::Deliver& effect) {
+  if (effect.stream.slot != last_delivered_) {
+    deliveries_ += 1;
+    last_delivered_ = effect.stream.slot;
+  }
+  if (Bridge* bridge = bridge_of(effect.stream)) bridge->deliver(effect.bytes);
+}
+
+void LinkDriver::on(const effect::DeliverFin& effect) {
+  if (Bridge* bridge = bridge_of(effect.stream)) bridge->deliver_fin();
+}
+
+void LinkDriver::on(const effect::DeliverAbort& effect) {
+  if (Bridge* bridge = bridge_of(effect.stream)) return bridge->deliver_abort();
+  link_.abort_delivered(loop_.now(), effect.stream);
+}
+
+void LinkDriver::on(const effect::ResetSocket& effect) {
+  Slot* slot = slot_of(effect.stream);
+  if (slot == nullptr) return;
+  slot->target.reset();
+  if (slot->bridge) slot->bridge->reset();
+}
+
+void LinkDriver::on(const effect::ResumeReading& effect) {
+  if (Bridge* bridge = bridge_of(effect.stream)) bridge->resume_reading();
+}
+
+void LinkDriver::on(const effect::ConnectTarget& effect) {
+  std::unique_ptr<TargetConnect> target = host_.connect_target(*this, effect.stream);
+  if (!target) return link_.reset(loop_.now(), effect.stream, Cause::unknown_service);
+  make_slot(effect.stream).target = std::move(target);
+}
+
+void LinkDriver::on(const effect::Opened& effect) {
+  auto summary = link_.find_stream(loop_.now(), effect.stream.id, nullptr);
+  if (summary) observer_.connection_open(info(effect.stream, *summary));
+}
+
+void LinkDriver::on(const effect::Ended& effect) {
+  observer_.connection_closed(info(effect.stream, effect.summary));
+  if (Slot* slot = slot_of(effect.stream); slot != nullptr) {
+    // Both ends over: it has closed itself. Anything else was told by ResetSocket.
+    if (slot->bridge) slot->bridge->reset();
+    *slot = Slot{};
+  }
+  host_.room_for_streams();
+}
+
+void LinkDriver::on(const effect::OpenRefused& effect) {
+  observer_.connection_refused(link_.id(), peer(), effect.id, effect.cause);
+}
+
+void LinkDriver::on(const effect::CloseCarrier& effect) {
+  Carrier* carrier = find(effect.carrier);
+  if (carrier == nullptr) return;  // it ends in order, or is lost already
+  carrier->close();
+  part_with(effect.carrier);
+}
+
+void LinkDriver::on(const effect::VerifyCarrier& effect) {
+  verify_ = effect.carrier;
+}
+
+void LinkDriver::on(const effect::LinkUp& effect) {
+  LinkEvent up = event();
+  up.outage = effect.outage;
+  up.connections = effect.streams;
+  if (!effect.resumed) {
+    observer_.link_up(up);
+  } else {
+    observer_.link_resumed(up);
+    if (observer_.wants_connection_resumed()) {
+      for_each_connection(loop_.now(), [&](const ConnectionInfo& connection) {
+        observer_.connection_resumed(connection);
+      });
+    }
+  }
+  host_.room_for_streams();
+}
+
+void LinkDriver::on(const effect::LinkDown& effect) {
+  LinkEvent down = event();
+  down.cause = effect.cause;
+  down.connections = effect.streams;
+  observer_.link_down(down);
+}
+
+void LinkDriver::on(const effect::LinkEnded& effect) {
+  LinkEvent ended = event();
+  ended.cause = effect.cause;
+  observer_.link_ended(ended);
+}
+
+void LinkDriver::on(const effect::Refused& effect) {
+  LinkEvent refused = event();
+  refused.cause = effect.cause;
+  observer_.link_refused(refused, effect.retry_after);
+  host_.link_refused(effect.retry_after);
+}
+
+void LinkDriver::on(const effect::Draining&) {
+  observer_.link_draining(event());
+  host_.link_draining();
+}
+
+}  // namespace holdfast

@@ -1,0 +1,172 @@
+#include "common/net/listener.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/net/resolver.h"
+
+namespace holdfast {
+namespace {
+
+// Connections taken in one turn.
+constexpr int kAcceptsPerTurn = 64;
+// The kernel caps it at net.core.somaxconn.
+constexpr int kBacklog = 4096;
+constexpr Duration kDescriptorRetry = milliseconds(200);
+
+// True when the path is a socket at which nobody answers.
+bool stale_unix_socket(const SocketAddress& address, const std::string& path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
+  Descriptor probe = make_socket(AF_UNIX);
+  return probe.valid() && connect(probe.get(), address.get(), address.size()) != 0 &&
+         errno == ECONNREFUSED;
+}
+
+int bind_socket(int descriptor, const SocketAddress& address, const std::string& path) {
+  if (bind(descriptor, address.get(), address.size()) == 0) return 0;
+  if (errno != EADDRINUSE || !address.is_unix()) return errno;
+  if (!stale_unix_socket(address, path)) return EADDRINUSE;
+  unlink(path.c_str());
+  return bind(descriptor, address.get(), address.size()) == 0 ? 0 : errno;
+}
+
+// Bound and listening, or `error` says why not.
+Descriptor bind_one(const SocketAddress& address, const std::string& path, void (*tune)(int, int),
+                    int& error) {
+  Descriptor descriptor = make_socket(address.family());
+  error = descriptor.valid() ? 0 : errno;
+  if (error != 0) return {};
+  int on = 1;
+  if (!address.is_unix()) {
+    (void)setsockopt(descriptor.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  }
+  if (address.family() == AF_INET6) {
+    (void)setsockopt(descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  }
+  if (tune != nullptr) tune(descriptor.get(), address.family());
+  error = bind_socket(descriptor.get(), address, path);
+  if (error == 0 && listen(descriptor.get(), kBacklog) != 0) error = errno;
+  if (error != 0) return {};
+  return descriptor;
+}
+
+Result<std::vector<SocketAddress>> addresses_of(const NetAddress& address) {
+  if (const auto* unix_socket = std::get_if<UnixPath>(&address)) {
+    auto one = SocketAddress::unix_path(unix_socket->path);
+    if (!one) return Error{to_string(address) + ": the path is too long"};
+    return std::vector<SocketAddress>{*one};
+  }
+  const auto& tcp = std::get<HostPort>(address);
+  if (auto one = SocketAddress::literal(tcp)) return std::vector<SocketAddress>{*one};
+  return resolve_now(tcp);
+}
+
+}  // namespace
+
+BoundSocket::~BoundSocket() {
+  if (descriptor_.valid() && !unix_path_.empty()) unlink(unix_path_.c_str());
+}
+
+Result<std::vector<BoundSocket>> bind_sockets(const NetAddress& address,
+                                              void (*tune)(int descriptor, int family)) {
+  auto addresses = addresses_of(address);
+  if (!addresses) return addresses.error();
+  const auto* unix_socket = std::get_if<UnixPath>(&address);
+  std::string path = unix_socket != nullptr ? unix_socket->path : "";
+  std::vector<BoundSocket> sockets;
+  int first_error = 0;
+  for (const SocketAddress& one : *addresses) {
+    int error = 0;
+    Descriptor socket = bind_one(one, path, tune, error);
+    if (socket.valid()) sockets.emplace_back(std::move(socket), to_string(address), path);
+    if (error != 0 && (first_error == 0 || error == EADDRINUSE)) first_error = error;
+  }
+  // A name may have an address of a family that this host lacks.
+  if (sockets.empty() || first_error == EADDRINUSE) {
+    return Error{"cannot listen on " + to_string(address) + ": " + error_text(first_error)};
+  }
+  return sockets;
+}
+
+Listener::Listener(Loop& loop, BoundSocket socket, std::size_t tag, const DescriptorBudget& budget,
+                   Handler& handler, Observer& observer)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      tag_(tag),
+      budget_(budget),
+      handler_(handler),
+      observer_(observer),
+      registration_(loop.poller(), socket_.descriptor(), *this),
+      retry_(loop.timers(), [this] { resume(); }) {
+  registration_.set(EPOLLIN);
+}
+
+void Listener::on_ready(std::uint32_t) {
+  accept_some();
+}
+
+void Listener::accept_some() {
+  for (int accepts = 0; accepts < kAcceptsPerTurn && state_ == State::accepting; ++accepts) {
+    int descriptor = accept4(socket_.descriptor(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (descriptor < 0) {
+      if (errno == ECONNABORTED || errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+      return pause(State::out_of_descriptors, error_text(errno));
+    }
+    Descriptor socket(descriptor);
+    bool scarce = budget_.scarce(descriptor);
+    if (!offer(socket)) return;
+    if (scarce) pause(State::out_of_descriptors, "few descriptors are left");
+  }
+}
+
+bool Listener::offer(Descriptor& socket) {
+  handler_.accepted(*this, socket, SocketAddress::peer_of(socket.get()));
+  if (!socket.valid()) return true;
+  held_ = std::move(socket);
+  pause(State::full, "the limit of connections is reached");
+  return false;
+}
+
+void Listener::pause(State state, const std::string& reason) {
+  if (!told_) {
+    pauses_ += 1;
+    observer_.listener_paused(name(), reason);
+  }
+  told_ = true;
+  state_ = state;
+  registration_.leave();
+  if (state == State::out_of_descriptors) retry_.arm(loop_.now() + kDescriptorRetry);
+}
+
+void Listener::resume() {
+  if (state_ == State::accepting) return;
+  if (state_ == State::out_of_descriptors && !descriptors_free()) {
+    return retry_.arm(loop_.now() + kDescriptorRetry);
+  }
+  retry_.cancel();
+  if (held_.valid()) {
+    Descriptor socket = std::move(held_);
+    handler_.accepted(*this, socket, SocketAddress::peer_of(socket.get()));
+    if (socket.valid()) {
+      held_ = std::move(socket);
+      return;
+    }
+  }
+  state_ = State::accepting;
+  registration_.set(EPOLLIN);
+  accept_some();
+  if (state_ != State::accepting) return;
+  told_ = false;
+  observer_.listener_resumed(name());
+}
+
+bool Listener::descriptors_free() const {
+  Descriptor probe(fcntl(socket_.descriptor(), F_DUPFD_CLOEXEC, 0));
+  return probe.valid() && !budget_.scarce(probe.get());
+}
+
+}  // namespace holdfast

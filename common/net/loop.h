@@ -1,0 +1,76 @@
+// Loop: one thread's event loop. Reads happen as descriptors become ready; what they lead to is
+// written once at the end of the turn, for everything that the turn brought.
+//
+//   libuv polls --> callbacks (Poller, TimerQueue, Mailbox, Resolver) --> Task::end_of_turn()
+//        ^                                                                        |
+//        +-------------- sleeps, unless the task or a kick has more --------------+
+#pragma once
+
+#include <uv.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include "common/base/bytes.h"
+#include "common/net/handle.h"
+#include "common/net/poller.h"
+#include "common/net/timer.h"
+
+namespace holdfast {
+
+class Loop {
+ public:
+  class Task {
+   public:
+    // All input of this turn was taken. True: there is more to do, do not sleep.
+    virtual bool end_of_turn() = 0;
+
+   protected:
+    ~Task() = default;
+  };
+
+  Loop();
+  // Everything on the loop must be gone by now; look-ups that hang in libuv's threads may stay.
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // Until stop().
+  void run(Task& task);
+  void stop() { uv_stop(&uv_); }
+
+  // The time of this turn.
+  Time now();
+  // After long work: reads the clock anew.
+  Time refresh();
+  // When the last turn ended, in microseconds of the boot clock; for a watchdog on any thread.
+  std::int64_t last_turn_us() const { return last_turn_us_.load(std::memory_order_relaxed); }
+
+  uv_loop_t* uv() { return &uv_; }
+  Poller& poller() { return *poller_; }
+  TimerQueue& timers() { return *timers_; }
+  // Scratch for one read; its content is good until the reader's callback returns.
+  MutableBytes read_buffer() { return {read_buffer_.get(), kReadBufferSize}; }
+  static constexpr std::size_t kReadBufferSize = 256 * kKiB;
+
+  // False when look-ups were still running at the end: the process must leave by _exit(), because
+  // libuv waits for its threads in exit().
+  bool close();
+
+ private:
+  void end_turn();
+
+  uv_loop_t uv_{};
+  Task* task_ = nullptr;
+  std::optional<Time> now_;
+  std::atomic<std::int64_t> last_turn_us_{0};
+  std::unique_ptr<std::uint8_t[]> read_buffer_;
+  std::unique_ptr<Poller> poller_;
+  std::unique_ptr<TimerQueue> timers_;
+  std::unique_ptr<Handle<uv_check_t>> check_;
+  std::unique_ptr<Handle<uv_idle_t>> idle_;
+  bool closed_ = false;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,77 @@
+// Newcomers: a server's accepted carriers before it is known whose they are: from accept to a
+// whole, believable HELLO. Bounded in number, in all and by source, and in time; the oldest makes
+// room for the newest, since who is real needs only a moment.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "common/core/hello_reader.h"
+#include "common/net/carrier.h"
+#include "common/net/closing_carriers.h"
+#include "common/net/observer.h"
+
+namespace holdfast {
+
+class Newcomers final : public Carrier::Owner {
+ public:
+  class Host {
+   public:
+    // The HELLO is whole. The host calls take() or refuse() now, or later.
+    virtual void hello(CarrierId carrier, const std::optional<std::string>& identity,
+                       HelloRequest request) = 0;
+    // A newcomer whose HELLO was given was lost.
+    virtual void newcomer_gone(CarrierId carrier) = 0;
+
+   protected:
+    ~Host() = default;
+  };
+
+  Newcomers(Loop& loop, Host& host, Observer& observer, ClosingCarriers& closing,
+            Duration handshake_timeout, std::uint32_t max_streams)
+      : loop_(loop),
+        host_(host),
+        observer_(observer),
+        closing_(closing),
+        handshake_timeout_(handshake_timeout),
+        max_streams_(max_streams) {}
+
+  void add(CarrierId id, Descriptor socket, const TransportFactory& transport);
+  // It belongs to a link now.
+  std::unique_ptr<Carrier> take(CarrierId carrier);
+  // Written, then closed in order; with nothing to write, closed at once.
+  void refuse(CarrierId carrier, Cause cause, const std::string& reason, Buffer answer);
+  void clear();
+
+ private:
+  struct Newcomer {
+    Newcomer(std::uint32_t max_streams, TimerQueue& timers, std::function<void()> expired)
+        : reader(max_streams), deadline(timers, std::move(expired)) {}
+    std::unique_ptr<Carrier> carrier;
+    HelloReader reader;
+    bool greeted = false;  // its HELLO was given to the host
+    Timer deadline;
+  };
+  using Table = std::map<CarrierId, std::unique_ptr<Newcomer>>;  // the oldest first
+
+  void make_room(const std::string& source);
+  std::size_t count_from(const std::string& source, Table::iterator& oldest);
+  void reject(CarrierId carrier, Cause cause, const std::string& reason);
+
+  void carrier_standing(Carrier&) override {}
+  bool carrier_may_read(Carrier&) override { return true; }
+  void carrier_bytes(Carrier& carrier, Bytes bytes) override;
+  void carrier_writable(Carrier&) override {}
+  void carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) override;
+
+  Loop& loop_;
+  Host& host_;
+  Observer& observer_;
+  ClosingCarriers& closing_;
+  Duration handshake_timeout_;
+  std::uint32_t max_streams_;
+  Table newcomers_;
+};
+
+}  // namespace holdfast

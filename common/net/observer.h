@@ -1,0 +1,81 @@
+// Observer: what the driver tells of itself, for logs and counters. It returns nothing, and what
+// it does must be quick: it is called on the loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "common/core/effects.h"
+#include "common/core/trace.h"
+#include "common/wire/cause.h"
+
+namespace holdfast {
+
+struct LinkEvent {
+  LinkId link;
+  std::string peer;     // at a client the server's name, at a server the client's
+  std::string address;  // of the carrier's other end; empty without one
+  Cause cause = Cause::none;
+  Duration outage{};
+  Duration round_trip{};
+  Duration grace{};  // link_down: how long the connections are safe
+  std::uint32_t connections = 0;
+  std::string detail;  // link_ended: what the peer did wrong, for people
+};
+
+// One connection as it now is, or as it ended. "Up" is from the application to the target.
+struct ConnectionInfo {
+  StreamHandle stream;
+  LinkId link;
+  std::string_view service;
+  std::string_view peer;
+  std::string client;  // the application's address
+  std::string target;  // server: the backend's address; empty before one is known
+  std::uint64_t bytes_up = 0;
+  std::uint64_t bytes_down = 0;
+  StreamSummary summary;
+
+  std::string id() const { return connection_name(link, stream.id); }
+};
+
+class Observer {
+ public:
+  virtual ~Observer() = default;
+
+  virtual void link_up(const LinkEvent& event) = 0;
+  virtual void link_down(const LinkEvent& event) = 0;
+  virtual void link_resumed(const LinkEvent& event) = 0;
+  virtual void link_ended(const LinkEvent& event) = 0;
+  // Client: the server said no, for now.
+  virtual void link_refused(const LinkEvent& event, Duration retry_after) = 0;
+  // Client: the server drains.
+  virtual void link_draining(const LinkEvent& event) = 0;
+
+  virtual void connection_open(const ConnectionInfo& connection) = 0;
+  // False spares the walk over thousands after a resume.
+  virtual bool wants_connection_resumed() const = 0;
+  virtual void connection_resumed(const ConnectionInfo& connection) = 0;
+  virtual void connection_closed(const ConnectionInfo& connection) = 0;
+  // Server: an OPEN that did not become a connection.
+  virtual void connection_refused(const LinkId& link, std::string_view peer, StreamId stream,
+                                  Cause cause) = 0;
+
+  // A socket on the link port came to nothing before it was anybody's. Strangers can cause these.
+  virtual void carrier_rejected(const std::string& address, Cause cause,
+                                const std::string& reason) = 0;
+  // Client: a dial came to nothing.
+  virtual void dial_failed(const std::string& address, const std::string& reason) = 0;
+
+  // Accepting stopped for want of descriptors or of room, and goes on.
+  virtual void listener_paused(const std::string& address, const std::string& reason) = 0;
+  virtual void listener_resumed(const std::string& address) = 0;
+
+  virtual void warning(const std::string& text) = 0;
+  virtual void trace(const LinkId& link, const std::vector<TraceEvent>& events) = 0;
+};
+
+}  // namespace holdfast

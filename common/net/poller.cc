@@ -1,0 +1,75 @@
+#include "common/net/poller.h"
+
+#include <algorithm>
+
+namespace holdfast {
+
+void Poller::Registration::set(std::uint32_t events) {
+  if (member_ && events == events_) return;
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = this;
+  int operation = member_ ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  HOLDFAST_CHECK(epoll_ctl(poller_.epoll_.get(), operation, descriptor_, &event) == 0);
+  member_ = true;
+  events_ = events;
+}
+
+void Poller::Registration::leave() {
+  if (member_) {
+    epoll_ctl(poller_.epoll_.get(), EPOLL_CTL_DEL, descriptor_, nullptr);
+    member_ = false;
+  }
+  poller_.forget(this);
+}
+
+void Poller::Registration::kick() {
+  if (kicked_) return;
+  kicked_ = true;
+  poller_.kicked_.push_back(this);
+}
+
+Poller::Poller(uv_loop_t* loop)
+    : epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      handle_(this, [&](uv_poll_t* handle) { return uv_poll_init(loop, handle, epoll_.get()); }) {
+  uv_poll_start(handle_.get(), UV_READABLE, [](uv_poll_t* handle, int, int) {
+    auto* poller = Handle<uv_poll_t>::owner_of<Poller>(handle);
+    if (poller != nullptr) poller->dispatch();
+  });
+}
+
+void Poller::dispatch() {
+  int count = epoll_wait(epoll_.get(), batch_.data(), static_cast<int>(kBatch), 0);
+  batch_size_ = count < 0 ? 0 : static_cast<std::size_t>(count);
+  ready_count_ = batch_size_;
+  for (std::size_t i = 0; i < batch_size_; ++i) {
+    auto* registration = static_cast<Registration*>(batch_[i].data.ptr);
+    if (registration != nullptr) registration->watcher_.on_ready(batch_[i].events);
+  }
+  batch_size_ = 0;
+}
+
+void Poller::run_kicked() {
+  running_.swap(kicked_);
+  for (Registration* registration : running_) {
+    if (registration != nullptr) registration->kicked_ = false;
+  }
+  for (std::size_t i = 0; i < running_.size(); ++i) {
+    if (running_[i] != nullptr) running_[i]->watcher_.on_ready(EPOLLIN);
+  }
+  running_.clear();
+}
+
+// Events already fetched must not reach who is gone.
+void Poller::forget(Registration* registration) {
+  for (std::size_t i = 0; i < batch_size_; ++i) {
+    if (batch_[i].data.ptr == registration) batch_[i].data.ptr = nullptr;
+  }
+  std::replace(running_.begin(), running_.end(), registration, static_cast<Registration*>(nullptr));
+  if (registration->kicked_) {
+    registration->kicked_ = false;
+    std::erase(kicked_, registration);
+  }
+}
+
+}  // namespace holdfast

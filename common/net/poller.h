@@ -1,0 +1,88 @@
+// Poller: readiness of descriptors, as an epoll set of our own inside libuv's loop.
+//
+// uv_poll cannot wait for errors alone: while reading is paused a descriptor is either not watched
+// at all (a reset goes unseen) or its half-close spins. An epoll set says exactly that, and a
+// change of interest is one epoll_ctl. The set itself is one uv_poll of the loop.
+#pragma once
+
+#include <sys/epoll.h>
+#include <uv.h>
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "common/net/handle.h"
+#include "common/net/socket.h"
+
+namespace holdfast {
+
+class Poller {
+ public:
+  class Watcher {
+   public:
+    // EPOLL* bits. May destroy the watcher, or any other.
+    virtual void on_ready(std::uint32_t events) = 0;
+
+   protected:
+    ~Watcher() = default;
+  };
+
+  // One descriptor in the set; leaves it when destroyed, which must be before the descriptor is
+  // closed. EPOLLERR and EPOLLHUP are always watched.
+  class Registration {
+   public:
+    // What to watch for; level-triggered.
+    static constexpr std::uint32_t kRead = EPOLLIN | EPOLLRDHUP;
+    static constexpr std::uint32_t kWrite = EPOLLOUT;
+    // Nothing but news: the other side's close, an error. Told once each, so they cannot spin.
+    static constexpr std::uint32_t kOnlyNews = EPOLLRDHUP | EPOLLET;
+
+    Registration(Poller& poller, int descriptor, Watcher& watcher)
+        : poller_(poller), watcher_(watcher), descriptor_(descriptor) {}
+    ~Registration() { leave(); }
+    Registration(const Registration&) = delete;
+    Registration& operator=(const Registration&) = delete;
+
+    void set(std::uint32_t events);
+    void leave();
+    // Calls the watcher with EPOLLIN in the next turn, whatever the kernel says.
+    void kick();
+
+   private:
+    friend class Poller;
+    Poller& poller_;
+    Watcher& watcher_;
+    int descriptor_;
+    std::uint32_t events_ = 0;
+    bool member_ = false;
+    bool kicked_ = false;
+  };
+
+  explicit Poller(uv_loop_t* loop);
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
+
+  // Somebody was kicked: the loop must not sleep.
+  bool busy() const { return !kicked_.empty(); }
+  void run_kicked();
+  // Descriptors that were ready in this turn.
+  std::size_t ready_count() const { return ready_count_; }
+
+ private:
+  // One turn's work; what more is ready waits for the next turn.
+  static constexpr std::size_t kBatch = 256;
+
+  void dispatch();
+  void forget(Registration* registration);
+
+  Descriptor epoll_;
+  std::array<epoll_event, kBatch> batch_{};
+  std::size_t batch_size_ = 0;
+  std::size_t ready_count_ = 0;
+  std::vector<Registration*> kicked_;
+  std::vector<Registration*> running_;
+  Handle<uv_poll_t> handle_;
+};
+
+}  // namespace holdfast

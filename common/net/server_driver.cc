@@ -1,0 +1,222 @@
+#include "common/net/server_driver.h"
+
+#include <algorithm>
+
+#include "common/base/overloaded.h"
+#include "common/net/secure_random.h"
+
+namespace holdfast {
+namespace {
+
+// SIGTERM promises an end within 2 s; the rest is for closing.
+constexpr Duration kLeavePatience = milliseconds(1800);
+constexpr Duration kAuthRetry = seconds(5);
+
+}  // namespace
+
+ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer)
+    : loop_(loop),
+      options_(std::move(options)),
+      observer_(observer),
+      budget_(options_.descriptors),
+      pool_(options_.memory, options_.connections),
+      resolver_(loop),
+      closing_([this] { wake_ = true; }),
+      registry_(options_.registry, pool_, random_u64()),
+      newcomers_(loop, *this, observer, closing_, options_.registry.link.handshake_timeout,
+                 options_.registry.link.max_streams),
+      registry_timer_(loop.timers(), [this] { wake_ = true; }),
+      deadline_(loop.timers(), [this] { wake_ = true; }) {}
+
+ServerDriver::~ServerDriver() = default;
+
+Status ServerDriver::listen() {
+  for (const NetAddress& address : options_.listen) {
+    auto sockets = bind_sockets(address, nullptr);
+    if (!sockets) return sockets.error();
+    for (BoundSocket& socket : *sockets) {
+      listeners_.push_back(
+          std::make_unique<Listener>(loop_, std::move(socket), 0, budget_, *this, observer_));
+    }
+  }
+  return Ok{};
+}
+
+// --- Newcomers ------------------------------------------------------------------------------
+
+void ServerDriver::accepted(Listener&, Descriptor& socket, const SocketAddress&) {
+  next_carrier_ += 1;
+  newcomers_.add(CarrierId{next_carrier_}, std::move(socket), options_.transport);
+  wake_ = true;
+}
+
+void ServerDriver::hello(CarrierId carrier, const std::optional<std::string>& identity,
+                         HelloRequest request) {
+  // Without a transport that proves anything, the name is believed: unsafe_plaintext.
+  auto policy = options_.clients.find(identity.value_or(request.hello.name));
+  wake_ = true;
+  if (policy == options_.clients.end()) {
+    LinkRegistry::Refused refused{Cause::auth, kAuthRetry};
+    return newcomers_.refuse(carrier, Cause::auth, "unknown client " + request.hello.name,
+                             registry_.welcome_refused(refused));
+  }
+  decide(carrier, registry_.hello(loop_.now(), carrier, policy->second, std::move(request)));
+}
+
+void ServerDriver::newcomer_gone(CarrierId carrier) {
+  registry_.carrier_gone(carrier);
+  wake_ = true;
+}
+
+void ServerDriver::decide(CarrierId carrier, LinkRegistry::Decision decision) {
+  std::visit(overloaded{
+                 [&](const LinkRegistry::Accepted& accepted) { accept_link(carrier, accepted); },
+                 [&](const LinkRegistry::Refused& refused) {
+                   newcomers_.refuse(carrier, refused.cause, "refused",
+                                     registry_.welcome_refused(refused));
+                 },
+                 [&](const LinkRegistry::Unknown&) {
+                   newcomers_.refuse(carrier, Cause::server_restarted, "unknown link",
+                                     registry_.welcome_unknown());
+                 },
+                 [&](const LinkRegistry::Stale&) {
+                   newcomers_.refuse(carrier, Cause::stale, "an older attempt", {});
+                 },
+                 [&](const LinkRegistry::Waiting&) {},
+             },
+             decision);
+}
+
+void ServerDriver::accept_link(CarrierId carrier, LinkRegistry::Accepted accepted) {
+  std::unique_ptr<Carrier> taken = newcomers_.take(carrier);
+  HOLDFAST_CHECK(taken != nullptr);
+  const LinkId& id = accepted.link->id();
+  if (accepted.created) {
+    drivers_[id] = std::make_unique<LinkDriver>(loop_, *accepted.link, *this, observer_, closing_,
+                                                registry_.client_of(id));
+  }
+  drivers_.at(id)->adopt(std::move(taken));
+}
+
+// --- Streams --------------------------------------------------------------------------------
+
+std::unique_ptr<TargetConnect> ServerDriver::connect_target(LinkDriver& driver,
+                                                            StreamHandle stream) {
+  auto summary = driver.link().find_stream(loop_.now(), stream.id, nullptr);
+  if (!summary) return nullptr;
+  auto service = options_.services.find(driver.link().options().services[summary->service].name);
+  if (service == options_.services.end()) return nullptr;
+  return std::make_unique<TargetConnect>(loop_, resolver_, budget_, service->second.target,
+                                         [&driver, stream](TargetConnect::Outcome outcome) {
+                                           driver.connected(stream, std::move(outcome));
+                                         });
+}
+
+std::string_view ServerDriver::target_of(const LinkDriver& driver, std::uint16_t service) const {
+  auto found = options_.services.find(driver.link().options().services[service].name);
+  return found == options_.services.end() ? std::string_view() : found->second.name;
+}
+
+bool ServerDriver::kill(std::string_view connection) {
+  auto id = parse_connection(connection);
+  if (!id) return false;
+  for (auto& [link, driver] : drivers_) {
+    if (link.short_name() != id->link) continue;
+    StreamHandle stream;
+    if (!driver->link().find_stream(loop_.now(), id->stream, &stream)) continue;
+    driver->link().reset(loop_.now(), stream, Cause::admin_kill);
+    driver->touch();
+    return true;
+  }
+  return false;
+}
+
+// --- A turn's end ---------------------------------------------------------------------------
+
+void ServerDriver::wants_pump(LinkDriver& driver) {
+  wake_ = true;
+  const LinkId& id = driver.link().id();
+  if (std::find(dirty_.begin(), dirty_.end(), id) == dirty_.end()) dirty_.push_back(id);
+}
+
+bool ServerDriver::end_of_turn() {
+  if (!wake_) return false;
+  wake_ = false;
+  poll_registry();
+  bool more = pump_links();
+  remove_ended();
+  if (std::exchange(room_, false)) {
+    for (auto& listener : listeners_) listener->resume();
+  }
+  if (state_ != State::running) advance_shutdown();
+  closing_.sweep();
+  wake_ = wake_ || more;
+  return wake_;
+}
+
+void ServerDriver::poll_registry() {
+  if (registry_.next_timeout() != kNever) {
+    for (auto& [carrier, decision] : registry_.poll(loop_.now())) {
+      decide(carrier, std::move(decision));
+    }
+  }
+  for (Link* link : registry_.take_touched()) {
+    auto driver = drivers_.find(link->id());
+    if (driver != drivers_.end()) wants_pump(*driver->second);
+  }
+  registry_timer_.arm(registry_.next_timeout());
+}
+
+bool ServerDriver::pump_links() {
+  std::vector<LinkId> links = std::exchange(dirty_, {});
+  bool more = false;
+  for (const LinkId& id : links) {
+    auto driver = drivers_.find(id);
+    if (driver == drivers_.end() || !driver->second->pump()) continue;
+    wants_pump(*driver->second);
+    more = true;
+  }
+  return more;
+}
+
+void ServerDriver::remove_ended() {
+  for (auto it = drivers_.begin(); it != drivers_.end();) {
+    bool over = it->second->link().ended() && it->second->settled();
+    LinkId id = it->first;
+    it = over ? drivers_.erase(it) : std::next(it);
+    if (over) registry_.remove(id);
+  }
+}
+
+void ServerDriver::shut_down() {
+  if (state_ == State::leaving || state_ == State::stopped) return;
+  state_ = State::leaving;
+  listeners_.clear();
+  newcomers_.clear();
+  deadline_.arm(loop_.now() + kLeavePatience);
+  for (auto& [id, driver] : drivers_) {
+    driver->link().goodbye(loop_.now(), Cause::shutdown);
+    driver->touch();
+  }
+  wake_ = true;
+}
+
+void ServerDriver::drain() {
+  if (state_ != State::running) return;
+  state_ = State::draining;
+  registry_.drain(loop_.now());
+  deadline_.arm(loop_.now() + options_.shutdown_timeout);
+  wake_ = true;
+}
+
+void ServerDriver::advance_shutdown() {
+  if (state_ == State::draining && (pool_.streams() == 0 || !deadline_.armed())) shut_down();
+  if (state_ != State::leaving) return;
+  closing_.sweep();
+  bool over = drivers_.empty() && closing_.empty();
+  if (!over && deadline_.armed()) return;
+  state_ = State::stopped;
+  loop_.stop();
+}
+
+}  // namespace holdfast

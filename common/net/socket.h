@@ -1,0 +1,130 @@
+// Descriptors, addresses and socket options.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "common/base/bytes.h"
+#include "common/base/result.h"
+#include "common/base/time.h"
+#include "common/wire/endpoint.h"
+
+namespace holdfast {
+
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+  Descriptor(Descriptor&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    if (this != &other) reset(std::exchange(other.descriptor_, -1));
+    return *this;
+  }
+  ~Descriptor() { reset(); }
+
+  int get() const { return descriptor_; }
+  bool valid() const { return descriptor_ >= 0; }
+  void reset(int descriptor = -1);
+
+ private:
+  int descriptor_ = -1;
+};
+
+// Where to connect to or to listen, as configured.
+struct HostPort {
+  std::string host;  // name or literal
+  std::uint16_t port = 0;
+  bool operator==(const HostPort&) const = default;
+};
+struct UnixPath {
+  std::string path;
+  bool operator==(const UnixPath&) const = default;
+};
+using NetAddress = std::variant<HostPort, UnixPath>;
+std::string to_string(const NetAddress& address);
+
+// An address that the kernel takes.
+class SocketAddress {
+ public:
+  SocketAddress() = default;
+  SocketAddress(const sockaddr* address, socklen_t size);
+  // Nothing for a name.
+  static std::optional<SocketAddress> literal(const HostPort& address);
+  // Nothing for a path that is too long.
+  static std::optional<SocketAddress> unix_path(const std::string& path);
+  static SocketAddress peer_of(int descriptor);
+
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
+  socklen_t size() const { return size_; }
+  int family() const { return storage_.ss_family; }
+  bool is_unix() const { return family() == AF_UNIX; }
+  // The address without its port, for counting by source.
+  std::string host() const;
+  Endpoint endpoint() const;
+  std::string to_string() const;
+  bool operator==(const SocketAddress& other) const;
+
+ private:
+  sockaddr_storage storage_{};
+  socklen_t size_ = 0;
+};
+
+// A new non-blocking stream socket; errno tells why there is none.
+Descriptor make_socket(int family);
+
+// What an application's connection has: SO_LINGER {1, 0} preset, so that a killed agent never looks
+// like a clean end (Unix sockets have no reset), TCP_NODELAY, keepalive, and a bounded send buffer:
+// the kernel's autotuned one would lie outside every limit of ours. Accepted sockets inherit all of
+// it from their listener.
+void tune_application_socket(int descriptor, int family);
+inline constexpr int kApplicationSendBuffer = 128 * 1024;  // the kernel doubles it
+
+// A carrier's socket: little unsent in the kernel, so that what is urgent does not queue behind.
+void tune_carrier_socket(int descriptor);
+inline constexpr int kCarrierNotSent = 128 * 1024;
+
+// Just before a deliberate clean close.
+void clear_linger(int descriptor);
+// Closes so that the other side reads a reset (TCP), whatever is queued.
+void close_with_reset(Descriptor& descriptor);
+
+// The pending error, which this takes away; 0 for none.
+int take_socket_error(int descriptor);
+// Bytes written that the other side's kernel has not acknowledged (SIOCOUTQ).
+std::size_t unsent_bytes(int descriptor);
+// Smoothed round trip as the kernel measured it; zero if unknown.
+Duration measured_round_trip(int descriptor);
+
+// Like writev, without SIGPIPE; -1 and errno as usual.
+ssize_t send_vector(int descriptor, std::span<const iovec> buffers);
+
+// "connection refused" and the like.
+std::string error_text(int error);
+
+// Raises RLIMIT_NOFILE to what is allowed; gives the limit.
+std::size_t raise_descriptor_limit();
+
+// Tells when descriptors run short, before there are none: the link itself must stay able to dial.
+// The kernel gives out the lowest free number, so a high one says how few are left.
+class DescriptorBudget {
+ public:
+  explicit DescriptorBudget(std::size_t limit)
+      : scarce_from_(static_cast<int>(
+            std::min<std::size_t>(limit - std::min<std::size_t>(limit / 8, 64), INT_MAX))) {}
+  bool scarce(int descriptor) const { return descriptor >= scarce_from_; }
+
+ private:
+  int scarce_from_;
+};
+
+}  // namespace holdfast

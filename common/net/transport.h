@@ -1,0 +1,62 @@
+// Transport: how bytes travel on one carrier's socket: plain now, TLS beside it.
+//
+//   handshake() until done --> standing: read(), write() --> shut_down()
+//
+// All calls are non-blocking. `again` means: wait for what wants() says, then call the same again.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "common/base/bytes.h"
+
+namespace holdfast {
+
+class Transport {
+ public:
+  enum class Status : std::uint8_t {
+    done,
+    again,
+    end,     // the other side ended the sending of bytes (read only)
+    reset,   // the socket failed
+    failed,  // the peer broke the transport's own protocol, or proved the wrong identity
+  };
+  struct Outcome {
+    Status status = Status::done;
+    std::size_t bytes = 0;  // with done: at least 1
+  };
+  // Events beyond the carrier's own interest, as for Poller.
+  struct Wants {
+    bool read = false;   // a write waits for bytes from the peer
+    bool write = false;  // a read, or the handshake, waits for room
+  };
+
+  virtual ~Transport() = default;
+
+  virtual Status handshake() = 0;
+  virtual Outcome read(MutableBytes buffer) = 0;
+  // May take a part. After `again` the same bytes must come first in the next call.
+  virtual Outcome write(std::span<const iovec> buffers) = 0;
+  // Says that nothing more will be written; the peer reads an orderly end.
+  virtual void shut_down() = 0;
+  virtual Wants wants() const = 0;
+  // Bytes are decrypted and waiting that no poller sees.
+  virtual bool buffered() const = 0;
+  // Whom the handshake proved the peer to be; nothing where it proves nothing.
+  virtual std::optional<std::string> identity() const = 0;
+  // After reset or failed: why, for people.
+  virtual std::string error() const = 0;
+};
+
+// Makes the transport of one socket; the descriptor outlives it.
+using TransportFactory = std::function<std::unique_ptr<Transport>(int descriptor)>;
+
+std::unique_ptr<Transport> make_plain_transport(int descriptor);
+
+}  // namespace holdfast
