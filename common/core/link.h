@@ -420,7 +420,9 @@ class Link {
   std::deque<Deadline> open_deadlines_;
   std::uint64_t ping_token_ = 0;
 
-  std::deque<Effect> effects_;
+  // A queue that keeps its memory: polled from effects_head_ on, emptied when it has caught up.
+  std::vector<Effect> effects_;
+  std::size_t effects_head_ = 0;
   LinkShare send_share_;
   LinkShare receive_share_;
   LinkCounters counters_;

@@ -10,8 +10,11 @@ std::optional<Effect> Link::poll_effect(Time now) {
   settle_delivery();
   if (effects_.empty()) read_frames(now);
   if (effects_.empty()) return std::nullopt;
-  Effect effect = std::move(effects_.front());
-  effects_.pop_front();
+  Effect effect = effects_[effects_head_++];
+  if (effects_head_ == effects_.size()) {
+    effects_.clear();
+    effects_head_ = 0;
+  }
   return effect;
 }
 
