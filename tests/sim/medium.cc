@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace holdfast::sim {
+namespace {
+
+// What arrives at once on a path of bounded bandwidth.
+constexpr std::size_t kPacket = 1460;
+
+}  // namespace
 
 std::size_t Pipe::write(Time now, Bytes bytes) {
   if (discarding_) return bytes.size();
@@ -12,13 +18,17 @@ std::size_t Pipe::write(Time now, Bytes bytes) {
   if (end_ != End::none) return size;  // lost behind the cut, as the writer will learn
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
   written_ += size;
-  Time start = std::max(now, line_free_);
-  Duration sending{};
-  if (shape_.bandwidth != 0) {
-    sending = Duration(static_cast<std::int64_t>(size * 1000000 / shape_.bandwidth));
+  line_free_ = std::max(now, line_free_);
+  if (shape_.bandwidth == 0) {
+    arrivals_.push_back({written_, line_free_ + shape_.latency});
+    return size;
   }
-  line_free_ = start + sending;
-  arrivals_.push_back({written_, line_free_ + shape_.latency});
+  for (std::size_t left = size; left != 0;) {
+    std::size_t packet = std::min(left, kPacket);
+    left -= packet;
+    line_free_ += Duration(static_cast<std::int64_t>(packet * 1000000 / shape_.bandwidth));
+    arrivals_.push_back({written_ - left, line_free_ + shape_.latency});
+  }
   return size;
 }
 

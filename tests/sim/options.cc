@@ -158,9 +158,15 @@ void draw_limits(Random& random, const Scale& scale, Options& options) {
 
 void draw_path(Random& random, const Scale& scale, Options& options) {
   options.latency = random.one_in(4) ? between_ms(random, 0, 300) : between_ms(random, 0, 20);
-  if (random.one_in(3)) options.bandwidth = random.between(scale.bytes / 8 + 2000, scale.bytes * 20);
+  if (random.one_in(3)) options.bandwidth = random.between(scale.bytes / 8 + 8000, scale.bytes * 20);
   options.pipe_capacity = random.one_in(3) ? random.between(1, 3000)
                                            : pick<std::uint64_t>(random, {16384, 65536, 1 << 20});
+  // No path is so poor that a heartbeat's answer takes dead_after: such a one carries no link.
+  auto least = static_cast<std::uint64_t>(options.latency.count()) * 3 / 10;
+  options.pipe_capacity = std::max(options.pipe_capacity, least);
+  if (options.bandwidth != 0) {
+    options.pipe_capacity = std::min(options.pipe_capacity, std::max(options.bandwidth / 2, least));
+  }
   options.read_chunk = pick<std::uint32_t>(random, {65536, 65536, 1500, 100, 7});
   if (scale.bytes <= 4000 && random.one_in(4)) options.read_chunk = 1;
   options.gather = pick<std::uint32_t>(random, {256, 4096, 65536, 262144});
@@ -196,7 +202,8 @@ Options Options::draw(std::uint64_t seed) {
   options.service_grace[0] = options.grace;
   options.service_grace[1] = random.one_in(2) ? options.grace : Duration(options.grace.count() / 3);
   options.heartbeat = pick<Duration>(random, {milliseconds(200), seconds(1)});
-  options.dead_after = pick<Duration>(random, {seconds(1), seconds(3), seconds(15)});
+  options.dead_after = options.heartbeat * 3 + seconds(1) +
+                       pick<Duration>(random, {Duration{}, seconds(2), seconds(12)});
   options.open_timeout = pick<Duration>(random, {seconds(2), seconds(30)});
   options.heal_at = Time(between_ms(random, 1000, random.one_in(4) ? 40000 : 10000));
   draw_limits(random, scale, options);
