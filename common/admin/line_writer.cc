@@ -36,11 +36,13 @@ void LineWriter::replace_file(UniqueFd file) {
 // (pipe(7)), so that a descriptor which we share and must not make non-blocking does not block us.
 bool LineWriter::wait_writable(int fd) const {
   for (;;) {
+    // In short turns: give_up_at() may come while we wait.
+    std::int64_t left_ms = give_up_at_ms_.load() - monotonic_ms();
     pollfd entry{fd, POLLOUT, 0};
-    int ready = ::poll(&entry, 1, 50);
+    int ready = ::poll(&entry, 1, static_cast<int>(std::clamp<std::int64_t>(left_ms, 0, 50)));
     if (ready > 0) return true;
     if (ready < 0 && errno != EINTR) return false;
-    if (monotonic_ms() >= give_up_at_ms_.load()) return false;
+    if (left_ms <= 0) return false;
   }
 }
 

@@ -1,0 +1,337 @@
+#include "common/admin/admin_server.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <thread>
+
+#include "common/admin/http_client.h"
+#include "common/admin/loop_backend.h"
+#include "common/admin/unique_fd.h"
+#include "tests/unit/admin/fixtures.h"
+
+namespace holdfast {
+namespace {
+
+struct Served {
+  explicit Served(std::optional<std::string> group = std::nullopt) : Served(agent, group) {}
+  explicit Served(Backend& backend, std::optional<std::string> group = std::nullopt) {
+    config.socket = folder / "agent.sock";
+    config.metrics = TcpAddress{"127.0.0.1", 0};
+    config.group = group;
+    auto started = AdminServer::start(config, backend);
+    REQUIRE(started.ok());
+    server = std::move(*started);
+  }
+  HttpAnswer ask(const std::string& method, const std::string& target) const {
+    auto answer = ask_agent(config.socket, method, target);
+    REQUIRE(std::holds_alternative<HttpAnswer>(answer));
+    return std::get<HttpAnswer>(answer);
+  }
+
+  Folder folder;
+  FakeAgent agent;
+  AdminConfig config;
+  std::unique_ptr<AdminServer> server;
+};
+
+UniqueFd connect_unix(const std::string& path) {
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  return fd;
+}
+
+UniqueFd connect_tcp(std::uint16_t port) {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  return fd;
+}
+
+void say(const UniqueFd& fd, const std::string& text) {
+  static_cast<void>(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL));
+}
+
+// Everything until the server closes.
+std::string hear(const UniqueFd& fd) {
+  std::string out;
+  char buffer[4096];
+  for (ssize_t size; (size = ::recv(fd.get(), buffer, sizeof buffer, 0)) > 0;) {
+    out.append(buffer, static_cast<std::size_t>(size));
+  }
+  return out;
+}
+
+bool has(const std::string& text, const std::string& word) {
+  return text.find(word) != std::string::npos;
+}
+
+TEST_CASE("metrics, livez and readyz answer on TCP and on the Unix socket") {
+  Served served;
+  for (const char* path : {"/metrics", "/livez", "/readyz"}) {
+    UniqueFd fd = connect_tcp(served.server->metrics_port());
+    say(fd, std::string("GET ") + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(has(hear(fd), "HTTP/1.1 200 OK"));
+    CHECK(served.ask("GET", path).status == 200);
+  }
+  CHECK(has(served.ask("GET", "/metrics").body, "\nholdfast_replayed_bytes_total 0\n"));
+}
+
+TEST_CASE("commands and connections are not for the metrics address") {
+  Served served;
+  for (const char* request : {"POST /v1/drain", "GET /v1/connections", "GET /v1/status"}) {
+    UniqueFd fd = connect_tcp(served.server->metrics_port());
+    say(fd, std::string(request) + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    CHECK(has(hear(fd), "HTTP/1.1 404"));
+  }
+  CHECK(served.agent.commands().empty());
+}
+
+TEST_CASE("readyz says how many connections are safe and for how long") {
+  Served served;
+  AgentSnapshot down = sample_snapshot();
+  lose_link(down);
+  served.agent.set(down);
+  HttpAnswer answer = served.ask("GET", "/readyz");
+  CHECK(answer.status == 503);
+  CHECK(has(answer.body, R"("connections_safe":3,"safe_for_s":288.0)"));
+  CHECK(served.ask("GET", "/livez").status == 200);
+}
+
+TEST_CASE("commands reach the agent and its refusals come back") {
+  Served served;
+  CHECK(served.ask("POST", "/v1/kill?id=3fa9c1d2-17").status == 200);
+  HttpAnswer refused = served.ask("POST", "/v1/kill?id=nobody");
+  CHECK(refused.status == 409);
+  CHECK(has(refused.body, "no connection nobody"));
+  CHECK(served.ask("POST", "/v1/kill").status == 400);
+  CHECK(served.ask("POST", "/v1/reconnect").status == 200);
+  CHECK(served.ask("POST", "/v1/drain").status == 200);
+  auto commands = served.agent.commands();
+  REQUIRE(commands.size() == 4);
+  CHECK(commands[0].id == "3fa9c1d2-17");
+  CHECK(commands[3].kind == Command::Kind::drain);
+}
+
+TEST_CASE("a command is not run by a GET") {
+  Served served;
+  CHECK(served.ask("GET", "/v1/drain").status == 404);
+  CHECK(served.agent.commands().empty());
+}
+
+TEST_CASE("an agent that does not answer is a 503 with the reason") {
+  Served served;
+  served.agent.fail("the agent's loop did not answer within 2 s");
+  for (const char* path : {"/metrics", "/livez", "/readyz", "/v1/status", "/v1/connections"}) {
+    HttpAnswer answer = served.ask("GET", path);
+    CHECK(answer.status == 503);
+    CHECK(has(answer.body, "did not answer within 2 s"));
+  }
+}
+
+TEST_CASE("the admin socket is for its user and group only") {
+  Served served;
+  struct stat info {};
+  REQUIRE(::stat(served.config.socket.c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0660);
+}
+
+TEST_CASE("a group that is not there is an error and leaves no socket") {
+  Folder folder;
+  FakeAgent agent;
+  AdminConfig config{folder / "agent.sock", std::nullopt, "no-such-group-here"};
+  auto server = AdminServer::start(config, agent);
+  REQUIRE_FALSE(server.ok());
+  CHECK(has(server.error().message, "no-such-group-here"));
+  CHECK_FALSE(std::filesystem::exists(config.socket));
+}
+
+TEST_CASE("a socket that a dead agent left is replaced") {
+  Folder folder;
+  std::string path = folder / "agent.sock";
+  {
+    UniqueFd dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::bind(dead.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(dead.get(), 1) == 0);
+  }
+  REQUIRE(std::filesystem::exists(path));
+  FakeAgent agent;
+  auto server = AdminServer::start({path, std::nullopt, std::nullopt}, agent);
+  REQUIRE(server.ok());
+  CHECK(std::holds_alternative<HttpAnswer>(ask_agent(path, "GET", "/livez")));
+}
+
+TEST_CASE("a living agent's socket is refused and stays that agent's") {
+  Served served;
+  FakeAgent rival;
+  auto second = AdminServer::start({served.config.socket, std::nullopt, std::nullopt}, rival);
+  REQUIRE_FALSE(second.ok());
+  CHECK(has(second.error().message, served.config.socket));
+  CHECK(has(second.error().message, "running agent"));
+  CHECK(served.ask("GET", "/livez").status == 200);
+}
+
+TEST_CASE("what is not a socket is never removed") {
+  Folder folder;
+  write_file(folder / "agent.sock", "precious");
+  FakeAgent agent;
+  auto server = AdminServer::start({folder / "agent.sock", std::nullopt, std::nullopt}, agent);
+  REQUIRE_FALSE(server.ok());
+  CHECK(read_text(folder / "agent.sock") == "precious");
+}
+
+TEST_CASE("a metrics address that is taken is an error that names it") {
+  Served served;
+  FakeAgent rival;
+  TcpAddress taken{"127.0.0.1", served.server->metrics_port()};
+  auto second = AdminServer::start({served.folder / "other.sock", taken, std::nullopt}, rival);
+  REQUIRE_FALSE(second.ok());
+  CHECK(has(second.error().message, to_string(taken)));
+  CHECK_FALSE(std::filesystem::exists(served.folder / "other.sock"));
+}
+
+TEST_CASE("stopping removes the socket unless another has taken its place") {
+  Served served;
+  SECTION("its own") {
+    served.server.reset();
+    CHECK_FALSE(std::filesystem::exists(served.config.socket));
+  }
+  SECTION("another's") {
+    std::filesystem::remove(served.config.socket);
+    write_file(served.config.socket, "newer");
+    served.server.reset();
+    CHECK(read_text(served.config.socket) == "newer");
+  }
+}
+
+TEST_CASE("a hundred silent users hold nothing up, nor does stopping wait for them") {
+  Served served;
+  std::vector<UniqueFd> mutes;
+  for (int i = 0; i < 100; ++i) mutes.push_back(connect_unix(served.config.socket));
+  CHECK(served.ask("GET", "/v1/status").status == 200);
+  auto start = std::chrono::steady_clock::now();
+  served.server.reset();
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
+}
+
+TEST_CASE("users that began to speak and stopped are cut off") {
+  Served served;
+  std::vector<UniqueFd> slow;
+  for (int i = 0; i < 4; ++i) {
+    slow.push_back(connect_unix(served.config.socket));
+    say(slow.back(), "GET /v1/sta");
+  }
+  CHECK(served.ask("GET", "/v1/status").status == 200);  // after at most 2 s, of its 5
+  for (const UniqueFd& fd : slow) CHECK_FALSE(has(hear(fd), " 200 "));
+}
+
+TEST_CASE("a request without an end is cut off by its size") {
+  Served served;
+  UniqueFd fd = connect_unix(served.config.socket);
+  say(fd, "GET /v1/status HTTP/1.1\r\n");
+  for (int i = 0; i < 2000; ++i) say(fd, "X-Filler: " + std::string(100, 'x') + "\r\n");
+  CHECK_FALSE(has(hear(fd), " 200 "));
+  CHECK(served.ask("GET", "/v1/status").status == 200);
+}
+
+TEST_CASE("junk gets no more than an error") {
+  Served served;
+  for (std::string junk : {"\r\n\r\n", "\x16\x03\x01\x02", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
+                           "POST /v1/kill?id=%zz%00 HTTP/1.1\r\nContent-Length: -1\r\n\r\n"}) {
+    UniqueFd fd = connect_unix(served.config.socket);
+    say(fd, junk);
+    ::shutdown(fd.get(), SHUT_WR);
+    CHECK_FALSE(has(hear(fd), " 200 "));
+  }
+  CHECK(served.ask("GET", "/livez").status == 200);
+}
+
+// ---- LoopBackend: a thread plays the loop.
+
+class Loop {
+ public:
+  explicit Loop(LoopBackend& backend, Backend& agent)
+      : thread_([this, &backend, &agent] {
+          std::unique_lock lock(mutex_);
+          while (!over_) {
+            if (!woken_) wake_up_.wait(lock);
+            woken_ = false;
+            lock.unlock();
+            backend.serve(agent);
+            lock.lock();
+          }
+        }) {}
+  ~Loop() {
+    {
+      std::lock_guard lock(mutex_);
+      over_ = true;
+      woken_ = true;
+    }
+    wake_up_.notify_one();
+    thread_.join();
+  }
+  static void wake(Loop* loop) {
+    if (loop == nullptr) return;
+    std::lock_guard lock(loop->mutex_);
+    loop->woken_ = true;
+    loop->wake_up_.notify_one();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_up_;
+  bool woken_ = false;
+  bool over_ = false;
+  std::thread thread_;
+};
+
+TEST_CASE("questions are answered by the loop's thread") {
+  FakeAgent agent;
+  std::atomic<Loop*> loop{nullptr};
+  LoopBackend backend([&loop] { Loop::wake(loop.load()); });
+  Loop running(backend, agent);
+  loop = &running;
+  Served served(backend);
+  CHECK(served.ask("GET", "/v1/status").status == 200);
+  CHECK(served.ask("POST", "/v1/kill?id=3fa9c1d2-17").status == 200);
+  CHECK(agent.commands().size() == 1);
+}
+
+TEST_CASE("a loop that does not turn makes an error in time, and its command never happens") {
+  FakeAgent agent;
+  LoopBackend backend([] {}, milliseconds(50));
+  auto snapshot = backend.snapshot({});
+  REQUIRE_FALSE(snapshot.ok());
+  CHECK(has(snapshot.error().message, "loop did not answer"));
+  CommandResult result = backend.command({Command::Kind::drain, ""});
+  CHECK(result.outcome == CommandResult::Outcome::unavailable);
+  backend.serve(agent);
+  CHECK(agent.commands().empty());
+}
+
+TEST_CASE("stopping frees who waits for the loop") {
+  LoopBackend backend([] {}, seconds(60));
+  auto served = std::make_unique<Served>(backend);
+  UniqueFd fd = connect_unix(served->config.socket);
+  say(fd, "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n");
+  auto start = std::chrono::steady_clock::now();
+  served.reset();
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(2));
+  CHECK_FALSE(backend.snapshot({}).ok());
+}
+
+}  // namespace
+}  // namespace holdfast

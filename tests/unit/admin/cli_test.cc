@@ -1,0 +1,236 @@
+#include "common/admin/cli.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <catch2/catch.hpp>
+
+#include "common/admin/unique_fd.h"
+#include "common/config/psk.h"
+#include "tests/unit/admin/fixtures.h"
+
+namespace holdfast {
+namespace {
+
+const Program kClient{AgentKind::client, nullptr};
+const Program kServer{AgentKind::server, nullptr};
+
+bool has(const std::string& text, const std::string& word) {
+  return text.find(word) != std::string::npos;
+}
+
+// A config in a folder of its own, and perhaps a made-up agent that answers on its socket.
+struct Site {
+  Site() { write_config("unsafe_plaintext = true\n"); }
+  void write_config(const std::string& link) {
+    write_file(config, "name = \"edge-1\"\n[link]\nserver = [\"127.0.0.1:7443\"]\n" + link +
+                           "[services.web]\nlisten = \"127.0.0.1:8080\"\n[admin]\nsocket = \"" +
+                           socket + "\"\n");
+  }
+  void serve() {
+    auto started = AdminServer::start({socket, std::nullopt, std::nullopt}, agent);
+    REQUIRE(started.ok());
+    server = std::move(*started);
+  }
+  Ran run(std::vector<std::string> words) const {
+    words.insert(words.end(), {"-c", config});
+    return run_words(std::move(words), kClient);
+  }
+
+  Folder folder;
+  std::string config = folder / "client.toml";
+  std::string socket = folder / "agent.sock";
+  FakeAgent agent;
+  std::unique_ptr<AdminServer> server;
+};
+
+TEST_CASE("wrong usage is 64 with one line that says where help is") {
+  using Words = std::vector<std::string>;
+  for (const Words& words :
+       {Words{}, Words{"explode"}, Words{"--no-such-option"}, Words{"status"}, Words{"kill"},
+        Words{"kill", "-c", "x"}, Words{"-c"}, Words{"status", "links", "-c", "x"},
+        Words{"genpsk", "--json"}, Words{"--json", "-c", "x"}, Words{"--socket", "x"},
+        Words{"check", "--socket", "x"}, Words{"ready", "extra", "-c", "x"}}) {
+    for (const Program& program : {kClient, kServer}) {
+      Ran ran = run_words(words, program);
+      INFO(ran.out << ran.err);
+      CHECK(ran.code == kExitUsage);
+      CHECK(has(ran.err, "--help"));
+      CHECK(std::count(ran.err.begin(), ran.err.end(), '\n') == 1);
+    }
+  }
+}
+
+TEST_CASE("a mistyped subcommand is answered with the nearest one") {
+  CHECK(has(run_words({"statsu", "-c", "x"}, kClient).err, "did you mean \"status\"?"));
+}
+
+TEST_CASE("reconnect is the client's alone") {
+  CHECK(run_words({"reconnect", "-c", "x"}, kServer).code == kExitUsage);
+}
+
+TEST_CASE("version and help are 0") {
+  for (const char* word : {"-V", "--version"}) {
+    Ran ran = run_words({word}, kServer);
+    CHECK(ran.code == kExitOk);
+    CHECK(ran.out == std::string("holdfast-server ") + HOLDFAST_VERSION + "\n");
+  }
+  Ran help = run_words({"--help"}, kClient);
+  CHECK(help.code == kExitOk);
+  for (const char* word : {"check", "connections", "Examples:", "Exit codes:"}) {
+    CHECK(has(help.out, word));
+  }
+  CHECK(run_words({"kill", "--help"}, kClient).code == kExitOk);
+}
+
+TEST_CASE("genpsk prints one line that a psk_file holds, new each time") {
+  Ran one = run_words({"genpsk"}, kClient), two = run_words({"genpsk"}, kServer);
+  CHECK(one.code == kExitOk);
+  CHECK(parse_psk(one.out).ok());
+  CHECK(one.out.back() == '\n');
+  CHECK(one.out != two.out);
+}
+
+TEST_CASE("reload says plainly that it is not there yet") {
+  Site site;
+  Ran ran = site.run({"reload"});
+  CHECK(ran.code == kExitFailed);
+  CHECK(has(ran.err, "not there yet"));
+}
+
+TEST_CASE("check tells that a good config is ok") {
+  Site site;
+  Ran ran = site.run({"check"});
+  CHECK(ran.code == kExitOk);
+  CHECK(has(ran.out, site.config + ": ok\n"));
+}
+
+TEST_CASE("check tells file, line and key of a mistake, for people and as JSON") {
+  Site site;
+  site.write_config("unsafe_plaintext = true\nheartbeet = \"1s\"\n");
+  Ran ran = site.run({"check"});
+  CHECK(ran.code == kExitConfig);
+  CHECK(has(ran.out, site.config + ":5: link.heartbeet: "));
+  CHECK_FALSE(has(ran.out, ": ok"));
+  Ran json = site.run({"check", "--json"});
+  CHECK(json.code == kExitConfig);
+  CHECK(has(json.out, R"("line": 5)"));
+}
+
+TEST_CASE("a secret that others can read is 77") {
+  Site site;
+  write_file(site.folder / "key", run_words({"genpsk"}, kClient).out);
+  ::chmod((site.folder / "key").c_str(), 0644);
+  site.write_config("unsafe_plaintext = true\npsk_file = \"" + (site.folder / "key") + "\"\n");
+  CHECK(site.run({"check"}).code == kExitPermission);
+  ::chmod((site.folder / "key").c_str(), 0600);
+  CHECK(site.run({"check"}).code == kExitOk);
+}
+
+TEST_CASE("a missing config is 78") {
+  CHECK(run_words({"check", "-c", "/nonexistent.toml"}, kClient).code == kExitConfig);
+  CHECK(run_words({"status", "-c", "/nonexistent.toml"}, kClient).code == kExitConfig);
+  CHECK(run_words({"-c", "/nonexistent.toml"}, kClient).code == kExitConfig);
+}
+
+TEST_CASE("without an agent the exit code is 69 and the socket is named") {
+  Site site;
+  using Words = std::vector<std::string>;
+  for (const Words& words : {Words{"ready"}, Words{"status"}, Words{"connections"}, Words{"links"},
+                             Words{"kill", "x"}, Words{"reconnect"}, Words{"drain"}}) {
+    Ran ran = site.run(words);
+    CHECK(ran.code == kExitUnreachable);
+    CHECK(has(ran.err, site.socket));
+    CHECK(std::count(ran.err.begin(), ran.err.end(), '\n') == 1);
+  }
+}
+
+TEST_CASE("state is shown to people and to programs") {
+  Site site;
+  site.serve();
+  CHECK(has(site.run({"status"}).out, "link home: live for 3m12s"));
+  CHECK(has(site.run({"links"}).out, "198.51.100.10:7443"));
+  CHECK(has(site.run({"connections"}).out, "3fa9c1d2-17"));
+  for (const char* word : {"status", "links", "connections", "ready"}) {
+    Ran ran = site.run({word, "--json"});
+    CHECK(ran.code == kExitOk);
+    CHECK((ran.out.front() == '{' || ran.out.front() == '['));
+  }
+}
+
+TEST_CASE("options may stand before or after the subcommand") {
+  Site site;
+  site.serve();
+  std::string after = run_words({"links", "--json", "-c", site.config}, kClient).out;
+  CHECK(after.front() == '[');
+  CHECK(run_words({"-c", site.config, "--json", "links"}, kClient).out == after);
+  CHECK(run_words({"--json", "links", "--config", site.config}, kClient).out == after);
+  CHECK(run_words({"links", "--json", "--socket", site.socket}, kClient).out == after);
+}
+
+TEST_CASE("an agent can be asked by who cannot read its secrets") {
+  Site site;
+  site.write_config("psk_file = \"/nonexistent/key\"\n");
+  site.serve();
+  CHECK(site.run({"check"}).code != kExitOk);
+  CHECK(site.run({"status"}).code == kExitOk);
+}
+
+TEST_CASE("ready is 0 with the link up and 75 with the reason without") {
+  Site site;
+  site.serve();
+  CHECK(site.run({"ready"}).code == kExitOk);
+  AgentSnapshot down = sample_snapshot();
+  lose_link(down);
+  site.agent.set(down);
+  Ran ran = site.run({"ready"});
+  CHECK(ran.code == kExitNotReady);
+  CHECK(has(ran.err, "link down for 12s: 3 connections are safe for 4m48s more"));
+  CHECK(site.run({"status"}).code == kExitOk);
+}
+
+TEST_CASE("kill tells what was done or that there is no such connection") {
+  Site site;
+  site.serve();
+  Ran done = site.run({"kill", "3fa9c1d2-17"});
+  CHECK(done.code == kExitOk);
+  CHECK(done.out == "killed 3fa9c1d2-17\n");
+  Ran unknown = site.run({"kill", "a b&id=c/%"});
+  CHECK(unknown.code == kExitFailed);
+  CHECK(has(unknown.err, "a b&id=c/%"));
+  CHECK(site.agent.commands().back().id == "a b&id=c/%");
+}
+
+TEST_CASE("an agent whose loop is stuck is 69") {
+  Site site;
+  site.serve();
+  site.agent.fail("the agent's loop did not answer within 2 s");
+  Ran ran = site.run({"status"});
+  CHECK(ran.code == kExitUnreachable);
+  CHECK(has(ran.err, "did not answer within 2 s"));
+}
+
+TEST_CASE("without a subcommand the agent runs with its config and gives the exit code") {
+  Site site;
+  std::string name, path;
+  Program program{AgentKind::client, [&](const AgentConfig& config, const std::string& from) {
+                    name = std::get<ClientConfig>(config).name;
+                    path = from;
+                    return 42;
+                  }};
+  CHECK(run_words({"-c", site.config}, program).code == 42);
+  CHECK(name == "edge-1");
+  CHECK(path == site.config);
+}
+
+TEST_CASE("an agent with a wrong config does not run") {
+  Site site;
+  site.write_config("nonsense = 1\n");
+  Program program{AgentKind::client, [](const AgentConfig&, const std::string&) { return 42; }};
+  Ran ran = run_words({"-c", site.config}, program);
+  CHECK(ran.code == kExitConfig);
+  CHECK(has(ran.err, "nonsense"));
+}
+
+}  // namespace
+}  // namespace holdfast

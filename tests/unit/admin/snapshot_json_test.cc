@@ -1,0 +1,79 @@
+#include "common/admin/snapshot_json.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/admin/fixtures.h"
+
+namespace holdfast {
+namespace {
+
+TEST_CASE("a status comes back as it was sent") {
+  AgentSnapshot sent = sample_snapshot();
+  sent.totals.carriers_refused = {{Cause::auth, 7}};
+  sent.totals.paused_memory = 3;
+  auto got = parse_status(status_json(sent));
+  REQUIRE(got.ok());
+  CHECK(status_json(*got) == status_json(sent));
+  CHECK(got->started_at_ms == sent.started_at_ms);
+  CHECK(got->links.front().rtt == sent.links.front().rtt);
+  CHECK(got->services["web"].closed == sent.services["web"].closed);
+  CHECK(got->totals.carriers_refused == sent.totals.carriers_refused);
+}
+
+TEST_CASE("connections come back as they were sent") {
+  std::string text = connections_json({sample_connection(), sample_connection()});
+  auto got = parse_connections(text);
+  REQUIRE(got.ok());
+  REQUIRE(got->size() == 2);
+  CHECK(connections_json(*got) == text);
+  CHECK(got->front().opened_at_ms == sample_connection().opened_at_ms);
+}
+
+TEST_CASE("a connection's members are named as the log's fields") {
+  std::string text = connections_json({sample_connection()});
+  CHECK(text ==
+        "[\n {\"id\":\"3fa9c1d2-17\",\"service\":\"web\",\"peer\":\"home\","
+        "\"client\":\"127.0.0.1:41234\",\"target\":\"\",\"state\":\"open\",\"bytes_up\":8,"
+        "\"bytes_down\":1258291,\"unacked_bytes\":0,\"queued_bytes\":0,\"window_bytes\":0,"
+        "\"paused\":false,\"duration_s\":61.0,\"detached_s\":1.5,\"resumes\":2,"
+        "\"replayed_bytes\":4096,\"opened_at\":\"2026-01-01T00:00:00.000000Z\"}\n]\n");
+}
+
+TEST_CASE("no connections are an empty array") {
+  CHECK(connections_json({}) == "[]\n");
+}
+
+TEST_CASE("unknown members are skipped and missing ones take their defaults") {
+  auto got = parse_status(R"({"name":"x","from_the_future":[1,{}]})");
+  REQUIRE(got.ok());
+  CHECK(got->name == "x");
+  CHECK(got->links.empty());
+}
+
+TEST_CASE("what is not a status is an error and no crash") {
+  for (const char* text : {"", "[", "null", "[]", "7", R"({"name":7})", R"({"links":7})",
+                           R"({"links":[7]})", R"({"totals":{"reconnects":{"x":"y"}}})"}) {
+    CHECK_FALSE(parse_status(text).ok());
+  }
+  CHECK_FALSE(parse_connections("{}").ok());
+  CHECK_FALSE(parse_connections("[7]").ok());
+  CHECK(parse_message("nonsense").empty());
+}
+
+TEST_CASE("broken UTF-8 from the network makes no broken JSON") {
+  AgentSnapshot snapshot = sample_snapshot();
+  snapshot.links.front().last_error = "\xff\n";
+  CHECK(parse_status(status_json(snapshot)).ok());
+}
+
+TEST_CASE("readiness says what is safe for how long") {
+  AgentSnapshot snapshot = sample_snapshot();
+  lose_link(snapshot);
+  CHECK(ready_json(snapshot) ==
+        "{\"ready\":false,\"reason\":\"link down for 12s: 3 connections are safe for 4m48s "
+        "more\",\"draining\":false,\"connections\":3,\"connections_safe\":3,"
+        "\"safe_for_s\":288.0}\n");
+}
+
+}  // namespace
+}  // namespace holdfast
