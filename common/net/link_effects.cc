@@ -94,6 +94,10 @@ void LinkDriver::on(const effect::LinkDown& effect) {
 void LinkDriver::on(const effect::LinkEnded& effect) {
   LinkEvent ended = event();
   ended.cause = effect.cause;
+  if (link_.options().role == LinkOptions::Role::server) {
+    ended.pauses_credit = link_.counters().pauses_credit;
+    ended.pauses_memory = link_.counters().pauses_memory;
+  }
   observer_.link_ended(ended);
 }
 

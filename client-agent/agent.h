@@ -1,0 +1,13 @@
+// The client agent: config in, a ClientDriver with log and admin interface around it.
+#pragma once
+
+#include <string>
+
+#include "common/config/config.h"
+
+namespace holdfast {
+
+// Runs in the foreground until it is stopped. The process's exit code.
+int run_client_agent(const ClientConfig& config, const std::string& config_path);
+
+}  // namespace holdfast

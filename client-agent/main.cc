@@ -1,0 +1,11 @@
+#include "client-agent/agent.h"
+#include "common/admin/cli.h"
+
+int main(int argc, char** argv) {
+  holdfast::Program program;
+  program.kind = holdfast::AgentKind::client;
+  program.run = [](const holdfast::AgentConfig& config, const std::string& path) {
+    return holdfast::run_client_agent(std::get<holdfast::ClientConfig>(config), path);
+  };
+  return holdfast::run_command_line(argc, argv, program);
+}

@@ -1,0 +1,165 @@
+#include "common/agent/ledger.h"
+
+namespace holdfast {
+
+const Ledger::LinkTally* Ledger::tally(const LinkId& link) const {
+  auto found = tallies_.find(link);
+  return found == tallies_.end() ? nullptr : &found->second;
+}
+
+Ledger::LinkTally& Ledger::note_change(const LinkId& link) {
+  LinkTally& tally = tallies_[link];
+  tally.changed_at = read_boot_clock();
+  return tally;
+}
+
+// --- Links ----------------------------------------------------------------------------------
+
+void Ledger::link_up(const LinkEvent& event) {
+  note_change(event.link);
+  logger_.event(LogLevel::info, "link_up",
+                {{"link", event.link.short_name()},
+                 {"peer", event.peer},
+                 {"address", event.address},
+                 {"grace_s", event.grace}});
+}
+
+void Ledger::link_down(const LinkEvent& event) {
+  note_change(event.link).reconnects[event.cause] += 1;
+  totals_.reconnects[event.cause] += 1;
+  logger_.event(LogLevel::warn, "link_down",
+                {{"link", event.link.short_name()},
+                 {"peer", event.peer},
+                 {"cause", to_string(event.cause)},
+                 {"connections", event.connections},
+                 {"grace_s", event.grace}});
+}
+
+void Ledger::link_resumed(const LinkEvent& event) {
+  note_change(event.link);
+  totals_.outage_total += event.outage;
+  totals_.connections_resumed += event.connections;
+  logger_.event(LogLevel::info, "link_resumed",
+                {{"link", event.link.short_name()},
+                 {"peer", event.peer},
+                 {"address", event.address},
+                 {"outage_s", event.outage},
+                 {"connections", event.connections}});
+}
+
+void Ledger::link_ended(const LinkEvent& event) {
+  tallies_.erase(event.link);
+  idle_since_ = read_boot_clock();
+  totals_.paused_credit += event.pauses_credit;
+  totals_.paused_memory += event.pauses_memory;
+  bool planned = event.cause == Cause::goodbye || event.cause == Cause::shutdown;
+  logger_.event(planned ? LogLevel::info : LogLevel::warn, "link_ended",
+                {{"link", event.link.short_name()},
+                 {"peer", event.peer},
+                 {"cause", to_string(event.cause)},
+                 {"detail", event.detail}});
+}
+
+void Ledger::link_refused(const LinkEvent& event, Duration retry_after) {
+  logger_.stranger(LogLevel::warn, "link_refused",
+                   {{"link", event.link.short_name()},
+                    {"cause", to_string(event.cause)},
+                    {"retry_after_s", retry_after}});
+}
+
+void Ledger::link_draining(const LinkEvent& event) {
+  logger_.event(LogLevel::info, "link_draining",
+                {{"link", event.link.short_name()}, {"peer", event.peer}});
+}
+
+// --- Connections ----------------------------------------------------------------------------
+
+void Ledger::connection_open(const ConnectionInfo& connection) {
+  if (!logger_.enabled(LogLevel::info)) return;
+  logger_.event(LogLevel::info, "connection_open",
+                {{"id", connection.id()},
+                 {"service", connection.service},
+                 {"peer", connection.peer},
+                 {"client", connection.client},
+                 {"target", connection.target}});
+}
+
+bool Ledger::wants_connection_resumed() const {
+  return logger_.enabled(LogLevel::debug);
+}
+
+void Ledger::connection_resumed(const ConnectionInfo& connection) {
+  logger_.event(LogLevel::debug, "connection_resumed",
+                {{"id", connection.id()},
+                 {"service", connection.service},
+                 {"peer", connection.peer},
+                 {"detached_s", connection.summary.detached},
+                 {"resumes", connection.summary.resumes}});
+}
+
+void Ledger::connection_closed(const ConnectionInfo& connection) {
+  const StreamSummary& summary = connection.summary;
+  auto found = closed_.find(connection.service);
+  if (found == closed_.end()) found = closed_.emplace(connection.service, ServiceCounters{}).first;
+  ServiceCounters& service = found->second;
+  service.opened += 1;
+  service.closed[summary.cause] += 1;
+  service.bytes_up += connection.bytes_up;
+  service.bytes_down += connection.bytes_down;
+  totals_.replayed_bytes += summary.replayed_bytes;
+  if (!logger_.enabled(LogLevel::info)) return;
+  logger_.event(LogLevel::info, "connection_closed",
+                {{"id", connection.id()},
+                 {"service", connection.service},
+                 {"peer", connection.peer},
+                 {"client", connection.client},
+                 {"target", connection.target},
+                 {"bytes_up", connection.bytes_up},
+                 {"bytes_down", connection.bytes_down},
+                 {"unacked_bytes", summary.unacked_bytes},
+                 {"duration_s", summary.age},
+                 {"detached_s", summary.detached},
+                 {"resumes", summary.resumes},
+                 {"replayed_bytes", summary.replayed_bytes},
+                 {"cause", to_string(summary.cause)}});
+}
+
+void Ledger::connection_refused(const LinkId& link, std::string_view peer, StreamId stream,
+                                Cause cause) {
+  logger_.stranger(
+      LogLevel::warn, "connection_refused",
+      {{"id", connection_name(link, stream)}, {"peer", peer}, {"cause", to_string(cause)}});
+}
+
+// --- Strangers, dials, listeners ------------------------------------------------------------
+
+void Ledger::carrier_rejected(const std::string& address, Cause cause, const std::string& reason) {
+  totals_.carriers_refused[cause] += 1;
+  // Port scans and health checks come and go.
+  bool nothing_said = cause == Cause::carrier_eof || cause == Cause::carrier_reset;
+  logger_.stranger(nothing_said ? LogLevel::debug : LogLevel::warn, "carrier_rejected",
+                   {{"address", address}, {"cause", to_string(cause)}, {"reason", reason}});
+}
+
+void Ledger::dial_failed(const std::string& address, const std::string& reason) {
+  logger_.stranger(LogLevel::info, "dial_failed", {{"address", address}, {"reason", reason}});
+}
+
+void Ledger::listener_paused(const std::string& address, const std::string& reason) {
+  totals_.paused_descriptors += 1;
+  logger_.stranger(LogLevel::warn, "listener_paused", {{"address", address}, {"reason", reason}});
+}
+
+void Ledger::listener_resumed(const std::string& address) {
+  logger_.stranger(LogLevel::info, "listener_resumed", {{"address", address}});
+}
+
+void Ledger::warning(const std::string& text) {
+  logger_.event(LogLevel::warn, "warning", {{"reason", text}});
+}
+
+void Ledger::trace(const LinkId& link, const std::vector<TraceEvent>& events) {
+  if (trace_ != nullptr) trace_->write(link, events);
+}
+
+}  // namespace holdfast

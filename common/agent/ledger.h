@@ -1,0 +1,67 @@
+// Ledger: what the driver tells, written to the log and counted.
+//
+// Counters are sums over everything since the start of the process; what is still open is added by
+// whoever makes a snapshot (reporting.h).
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "common/admin/log.h"
+#include "common/admin/snapshot.h"
+#include "common/agent/trace_file.h"
+#include "common/core/link.h"
+#include "common/net/observer.h"
+#include "common/net/timer.h"
+
+namespace holdfast {
+
+class Ledger final : public Observer {
+ public:
+  // `logger` outlives the ledger; `trace` may be null.
+  Ledger(Logger& logger, TraceFile* trace) : logger_(logger), trace_(trace) {}
+
+  // What is known of one link besides what it says itself.
+  struct LinkTally {
+    Time changed_at{};  // its last change of state
+    std::map<Cause, std::uint64_t> reconnects;
+  };
+  const LinkTally* tally(const LinkId& link) const;
+  // Ended connections, by service.
+  const std::map<std::string, ServiceCounters, std::less<>>& closed() const { return closed_; }
+  const AgentTotals& totals() const { return totals_; }
+  // Since when there is no link at all, or the start.
+  Time idle_since() const { return idle_since_; }
+
+  void link_up(const LinkEvent& event) override;
+  void link_down(const LinkEvent& event) override;
+  void link_resumed(const LinkEvent& event) override;
+  void link_ended(const LinkEvent& event) override;
+  void link_refused(const LinkEvent& event, Duration retry_after) override;
+  void link_draining(const LinkEvent& event) override;
+  void connection_open(const ConnectionInfo& connection) override;
+  bool wants_connection_resumed() const override;
+  void connection_resumed(const ConnectionInfo& connection) override;
+  void connection_closed(const ConnectionInfo& connection) override;
+  void connection_refused(const LinkId& link, std::string_view peer, StreamId stream,
+                          Cause cause) override;
+  void carrier_rejected(const std::string& address, Cause cause,
+                        const std::string& reason) override;
+  void dial_failed(const std::string& address, const std::string& reason) override;
+  void listener_paused(const std::string& address, const std::string& reason) override;
+  void listener_resumed(const std::string& address) override;
+  void warning(const std::string& text) override;
+  void trace(const LinkId& link, const std::vector<TraceEvent>& events) override;
+
+ private:
+  LinkTally& note_change(const LinkId& link);
+
+  Logger& logger_;
+  TraceFile* trace_;
+  std::map<LinkId, LinkTally> tallies_;
+  std::map<std::string, ServiceCounters, std::less<>> closed_;
+  AgentTotals totals_;
+  Time idle_since_ = read_boot_clock();
+};
+
+}  // namespace holdfast

@@ -1,0 +1,29 @@
+// Links and connections as the admin interface shows them.
+#pragma once
+
+#include "common/admin/admin_server.h"
+#include "common/admin/snapshot.h"
+#include "common/agent/ledger.h"
+#include "common/core/memory_pool.h"
+#include "common/net/link_driver.h"
+
+namespace holdfast {
+
+// What both kinds of agent say of themselves, links left out.
+struct AgentFacts {
+  AgentKind kind{};
+  std::string name;
+  std::string config_path;
+  std::vector<std::string> services;  // every configured one
+  Time started_at{};
+};
+
+// Fills in everything but readiness, links and listeners, from ended connections.
+AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, const Logger& logger,
+                             const MemoryPool& pool, Time now);
+
+// Adds one link and its connections to the snapshot and its sums.
+void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const Ledger& ledger,
+              const MemoryPool& pool, const SnapshotQuery& query, Time now);
+
+}  // namespace holdfast

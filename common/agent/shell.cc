@@ -1,0 +1,122 @@
+#include "common/agent/shell.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "common/admin/cli.h"
+#include "common/admin/loop_backend.h"
+#include "common/base/overloaded.h"
+#include "common/net/signals.h"
+
+namespace holdfast {
+namespace {
+
+constexpr Duration kReportInterval = seconds(60);
+constexpr Duration kLastFlush = milliseconds(500);
+
+int fail(Logger& logger, const Error& error) {
+  logger.event(LogLevel::error, "start_failed", {{"reason", error.message}});
+  return kExitFailed;
+}
+
+// Tells now and then how many lines of strangers were kept back.
+class Reporter {
+ public:
+  Reporter(Loop& loop, Logger& logger)
+      : loop_(loop), logger_(logger), timer_(loop.timers(), [this] { report(); }) {
+    timer_.arm(loop.now() + kReportInterval);
+  }
+
+ private:
+  void report() {
+    logger_.report_suppressed();
+    timer_.arm(loop_.now() + kReportInterval);
+  }
+
+  Loop& loop_;
+  Logger& logger_;
+  Timer timer_;
+};
+
+int serve(const ShellOptions& options, Loop& loop, Logger& logger, Agent& agent) {
+  if (auto started = agent.start(); !started) return fail(logger, started.error());
+  LoopBackend* asked = nullptr;
+  Wakeup wakeup(loop, [&] { asked->serve(agent); });
+  LoopBackend backend([&wakeup] { wakeup.wake(); });
+  asked = &backend;
+  auto admin = AdminServer::start(options.admin, backend);
+  if (!admin) return fail(logger, admin.error());
+  SignalWatcher signals(loop, {SIGTERM, SIGINT, SIGHUP}, [&](int number) {
+    if (number == SIGHUP) {
+      logger.event(LogLevel::info, "reload", {{"reason", "reloading is not available yet"}});
+      return;
+    }
+    logger.event(LogLevel::info, "stopping", {{"signal", strsignal(number)}});
+    agent.shut_down();
+  });
+  Reporter reporter(loop, logger);
+  logger.event(LogLevel::info, "started",
+               {{"version", HOLDFAST_VERSION}, {"pid", getpid()}, {"config", options.config_path}});
+  loop.run(agent.task());
+  return kExitOk;
+}
+
+}  // namespace
+
+int run_shell(const ShellOptions& options,
+              const std::function<std::unique_ptr<Agent>(const Around&)>& make) {
+  signal(SIGPIPE, SIG_IGN);
+  auto logger = Logger::open(options.log, std::string(program_name(options.kind)));
+  if (!logger) {
+    std::fprintf(stderr, "%s\n", logger.error().message.c_str());
+    return kExitFailed;
+  }
+  std::unique_ptr<TraceFile> trace;
+  if (options.log.trace_file) {
+    auto opened = TraceFile::open(*options.log.trace_file, std::string(to_string(options.kind)));
+    if (!opened) return fail(**logger, opened.error());
+    trace = std::move(*opened);
+  }
+  if (options.unsafe_plaintext) {
+    (*logger)->event(LogLevel::warn, "unsafe_plaintext",
+                     {{"reason", "the link is unencrypted and nobody proves who they are"}});
+  }
+  std::size_t descriptors = raise_descriptor_limit();
+  Ledger ledger(**logger, trace.get());
+  Loop loop;
+  int code = kExitOk;
+  {
+    std::unique_ptr<Agent> agent =
+        make(Around{loop, **logger, ledger, descriptors, options.config_path});
+    code = serve(options, loop, **logger, *agent);
+  }
+  (*logger)->event(LogLevel::info, "stopped");
+  if (!loop.close()) {
+    // A look-up hangs in one of libuv's threads, and exit() would wait for it.
+    (*logger)->flush(kLastFlush);
+    _exit(code);
+  }
+  return code;
+}
+
+HostPort host_port(const TcpAddress& address) {
+  return {address.host, address.port};
+}
+
+NetAddress net_address(const Address& address) {
+  if (const auto* tcp = std::get_if<TcpAddress>(&address)) return host_port(*tcp);
+  return UnixPath{std::get<UnixAddress>(address).path};
+}
+
+Result<NetAddress> net_address(const ListenAddress& address) {
+  if (const auto* tcp = std::get_if<TcpAddress>(&address)) return NetAddress(host_port(*tcp));
+  if (const auto* path = std::get_if<UnixAddress>(&address)) {
+    return NetAddress(UnixPath{path->path});
+  }
+  return Error{to_string(address) + ": sockets passed in by systemd are not available yet"};
+}
+
+}  // namespace holdfast

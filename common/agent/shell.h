@@ -1,0 +1,53 @@
+// The process around an agent: log, loop, signals, admin interface, in order up and down.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/admin/admin_server.h"
+#include "common/admin/log.h"
+#include "common/agent/ledger.h"
+#include "common/config/config.h"
+#include "common/net/loop.h"
+#include "common/net/socket.h"
+
+namespace holdfast {
+
+// One agent on its loop. Backend's calls come on the loop's thread.
+class Agent : public Backend {
+ public:
+  // Binds what it listens on.
+  virtual Status start() = 0;
+  virtual Loop::Task& task() = 0;
+  // Goodbye, then stops the loop; within 2 s.
+  virtual void shut_down() = 0;
+};
+
+struct Around {
+  Loop& loop;
+  Logger& logger;
+  Ledger& ledger;
+  std::size_t descriptors;  // RLIMIT_NOFILE, raised to what is allowed
+  std::string config_path;
+};
+
+struct ShellOptions {
+  AgentKind kind{};
+  LogConfig log;
+  AdminConfig admin;
+  std::string config_path;
+  bool unsafe_plaintext = false;
+};
+
+// Runs until SIGTERM, SIGINT or a drain has ended the agent. The process's exit code.
+int run_shell(const ShellOptions& options,
+              const std::function<std::unique_ptr<Agent>(const Around&)>& make);
+
+// Config's addresses as the driver takes them.
+HostPort host_port(const TcpAddress& address);
+NetAddress net_address(const Address& address);
+// Fails for systemd sockets, which this version does not take.
+Result<NetAddress> net_address(const ListenAddress& address);
+
+}  // namespace holdfast

@@ -1,0 +1,11 @@
+#include "common/admin/cli.h"
+#include "server-agent/agent.h"
+
+int main(int argc, char** argv) {
+  holdfast::Program program;
+  program.kind = holdfast::AgentKind::server;
+  program.run = [](const holdfast::AgentConfig& config, const std::string& path) {
+    return holdfast::run_server_agent(std::get<holdfast::ServerConfig>(config), path);
+  };
+  return holdfast::run_command_line(argc, argv, program);
+}
