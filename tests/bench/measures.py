@@ -1,0 +1,236 @@
+"""What is measured, and with which program. A job runs on one path and returns {metric: value}."""
+import dataclasses
+import json
+import math
+import re
+import select
+import socket
+import subprocess
+import time
+
+from programs import ProgramFailed, cpu_seconds, find_program, memory_bytes
+
+BESIDE_LEAD_S = 0.3                # bulk runs this long before the pings beside it
+BUSY_S = 5.0                       # for the end of the test before
+HTTP_CONNECTIONS = 32
+PAGE_BYTES = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    key: str
+    title: str
+    unit: str
+    lower_is_better: bool = False
+
+
+METRICS = (
+    Metric("gbps_1_up", "throughput, 1 connection up", "Gbit/s"),
+    Metric("gbps_1_down", "throughput, 1 connection down", "Gbit/s"),
+    Metric("gbps_8_up", "throughput, 8 connections up", "Gbit/s"),
+    Metric("gbps_8_down", "throughput, 8 connections down", "Gbit/s"),
+    Metric("cpu_up", "CPU of both hops, 1 connection up", "s/GB", True),
+    Metric("cpu_down", "CPU of both hops, 1 connection down", "s/GB", True),
+    Metric("ping_p50", "ping-pong, p50", "µs", True),
+    Metric("ping_p99", "ping-pong, p99", "µs", True),
+    Metric("ping_p999", "ping-pong, p99.9", "µs", True),
+    Metric("beside_p50", "ping beside 2 bulk streams, p50", "µs", True),
+    Metric("beside_p99", "ping beside 2 bulk streams, p99", "µs", True),
+    Metric("http", "HTTP 1 KiB, kept alive", "1/s"),
+    Metric("http_close", "HTTP 1 KiB, a connection each", "1/s"),
+    Metric("idle", "memory per idle connection, both hops", "KiB", True),
+)
+
+
+def run_tool(words, seconds):
+    """stdout of a client program that runs for `seconds`."""
+    words = [find_program(words[0]), *map(str, words[1:])]
+    try:
+        result = subprocess.run(words, capture_output=True, text=True, timeout=seconds + 15)
+    except subprocess.TimeoutExpired:
+        raise ProgramFailed(f"{words[0]} did not end") from None
+    if result.returncode and "is busy" not in result.stdout:
+        text = (result.stderr.strip() or result.stdout.strip())[-300:]
+        raise ProgramFailed(f"{words[0]}: exit {result.returncode}: {text}")
+    return result.stdout
+
+
+def iperf_words(port, seconds, streams, down):
+    return ["iperf3", "-c", "127.0.0.1", "-p", port, "-t", math.ceil(seconds), "-P", streams, "-J",
+            "--connect-timeout", 5000, *(["-R"] if down else [])]
+
+
+def run_iperf(port, seconds, streams, down):
+    """The sum over all streams at the receiver. Our server takes one test at a time, and may still
+    be leaving the one before."""
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        text = run_tool(iperf_words(port, seconds, streams, down), seconds)
+        found = json.loads(text)
+        if "busy" not in found.get("error", "") or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    if "sum_received" not in found.get("end", {}):
+        raise ProgramFailed(f"iperf3: {found.get('error', text[-300:])}")
+    return found["end"]["sum_received"]
+
+
+def bulk(streams, down):
+    def job(path, seconds):
+        before = sum(map(cpu_seconds, path.pids))
+        end = run_iperf(path.ports["iperf"], seconds, streams, down)
+        used = sum(map(cpu_seconds, path.pids)) - before
+        way = "down" if down else "up"
+        values = {f"gbps_{streams}_{way}": end["bits_per_second"] / 1e9}
+        if streams == 1 and path.pids:
+            values[f"cpu_{way}"] = used / (end["bytes"] / 1e9)
+        return values
+    return job
+
+
+def percentiles(port, seconds):
+    """Round-trip times in microseconds of a 64-byte ping-pong over one connection."""
+    text = run_tool(["sockperf", "ping-pong", "--tcp", "-i", "127.0.0.1", "-p", port, "-t",
+                     max(1, round(seconds)), "-m", 64, "--full-rtt"], seconds)
+    found = {float(p): float(value) for p, value in
+             re.findall(r"percentile\s+([\d.]+)\s*=\s*([\d.]+)", text)}
+    if not {50.0, 99.0, 99.9} <= found.keys():
+        raise ProgramFailed(f"sockperf measured nothing: {text[-300:]}")
+    return found
+
+
+def ping(path, seconds):
+    found = percentiles(path.ports["sockperf"], seconds)
+    return {"ping_p50": found[50.0], "ping_p99": found[99.0], "ping_p999": found[99.9]}
+
+
+def ping_beside_bulk(path, seconds):
+    # sockperf needs some seconds more than its test: the bulk is ended when it is ready.
+    words = iperf_words(path.ports["iperf"], seconds + 30, 2, False)
+    beside = path.programs.start(words, "bulk.log")
+    try:
+        time.sleep(BESIDE_LEAD_S)
+        found = percentiles(path.ports["sockperf"], seconds)
+        if beside.poll() is not None:
+            raise ProgramFailed(f"the bulk streams ended early: {path.programs.tail('bulk.log')}")
+    finally:
+        path.programs.stop(beside)
+    return {"beside_p50": found[50.0], "beside_p99": found[99.0]}
+
+
+def http(close):
+    def job(path, seconds):
+        header = ["-H", "Connection: close"] if close else []
+        text = run_tool(["wrk", "-t", 1, "-c", HTTP_CONNECTIONS, "-d", f"{max(1, round(seconds))}s",
+                         "--timeout", "5s", *header,
+                         f"http://127.0.0.1:{path.ports['http']}/page"], seconds)
+        rate = float(re.search(r"Requests/sec:\s*([\d.]+)", text)[1])
+        trouble = re.search(r"Socket errors:.*|Non-2xx.*", text)
+        if trouble and (close is False or re.search(r"connect [1-9]|timeout [1-9]|Non", trouble[0])):
+            raise ProgramFailed(f"wrk: {trouble[0]}")
+        return {"http_close" if close else "http": rate}
+    return job
+
+
+class Idle:
+    """Connections that have echoed one byte and then keep still."""
+
+    def __init__(self, port, count):
+        self.socks = []
+        try:
+            for _ in range(count):
+                sock = socket.create_connection(("127.0.0.1", port), 10)
+                self.socks.append(sock)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.send()
+            self.wait_echoes(20)
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self):
+        for sock in self.socks:
+            sock.sendall(b"x")
+
+    def wait_echoes(self, seconds):
+        """Reads one byte from each: the times at which the first and the last came."""
+        poll, waiting = select.epoll(), {}
+        for sock in self.socks:
+            poll.register(sock, select.EPOLLIN)
+            waiting[sock.fileno()] = sock
+        first, deadline = None, time.monotonic() + seconds
+        try:
+            while waiting:
+                ready = poll.poll(max(0, deadline - time.monotonic()))
+                if not ready:
+                    raise ProgramFailed(f"{len(waiting)} of {len(self.socks)} echoes did not come")
+                for fd, _ in ready:
+                    if waiting[fd].recv(16) != b"x":
+                        raise ProgramFailed("an idle connection ended")
+                    first = first or time.monotonic()
+                    poll.unregister(fd)
+                    del waiting[fd]
+            return first, time.monotonic()
+        except OSError as error:
+            raise ProgramFailed(f"an idle connection died: {error}") from None
+        finally:
+            poll.close()
+
+    def close(self):
+        for sock in self.socks:
+            sock.close()
+
+
+def idle_memory(count):
+    def job(path, _seconds):
+        if not path.pids:
+            return {}
+        Idle(path.ports["echo"], 1).close()
+        before = sum(map(memory_bytes, path.pids))
+        idle = Idle(path.ports["echo"], count)
+        try:
+            time.sleep(1.0)            # buffers of the first byte go back to their pools
+            used = sum(map(memory_bytes, path.pids)) - before
+        finally:
+            idle.close()
+        return {"idle": used / count / 1024}
+    return job
+
+
+def jobs(idle_count):
+    """(name, job), in the order of running: idle memory is asked of fresh processes."""
+    return (
+        ("idle connections", idle_memory(idle_count)),
+        ("1 connection up", bulk(1, False)),
+        ("1 connection down", bulk(1, True)),
+        ("8 connections up", bulk(8, False)),
+        ("8 connections down", bulk(8, True)),
+        ("ping-pong", ping),
+        ("ping beside bulk", ping_beside_bulk),
+        ("HTTP kept alive", http(False)),
+        ("HTTP, a connection each", http(True)),
+    )
+
+
+def resume_times(path, count, silence_s):
+    """Milliseconds from the path's return until the first and the last of `count` idle connections
+    has had a byte to and fro that was sent during the outage: {kind: (first, last)}."""
+    idle = Idle(path.ports["echo"], count)
+    try:
+        times = {}
+        for kind in ("reset", "silence"):
+            if kind == "silence":
+                path.relay.blackhole("both")
+                idle.send()
+                time.sleep(silence_s)
+                path.relay.thaw()
+                back = time.monotonic()
+            else:
+                path.relay.cut()
+                back = time.monotonic()
+                idle.send()
+            first, last = idle.wait_echoes(20)
+            times[kind] = ((first - back) * 1000, (last - back) * 1000)
+        return times
+    finally:
+        idle.close()

@@ -1,0 +1,219 @@
+"""The ways from an application to a service that are compared: each is two hops on loopback.
+
+A path is started with {service: port of the service} and then has `ports` {service: port to dial},
+and `pids` of its hops. Each hop has one thread.
+"""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
+
+from pair import BIN, Agent, free_port                # noqa: E402
+from programs import ProgramFailed, Programs          # noqa: E402
+from relay import Relay                               # noqa: E402
+
+NAME = "edge-1"
+READY_S = 5.0
+PROBED = "http"                    # dialled to see that a hop listens: iperf3 would take it for a test
+
+
+class Path:
+    """Base: subclasses start programs in `begin`."""
+    label = ""
+
+    def __init__(self, folder):
+        self.folder = os.path.join(str(folder), type(self).__name__ + self.label.replace(" ", "-"))
+        os.makedirs(self.folder, exist_ok=True)
+        self.programs = Programs(self.folder)
+        self.ports, self.pids = {}, []
+
+    def start(self, targets):
+        self.ports, self.pids = {}, []
+        try:
+            self.begin(targets)
+        except BaseException:
+            self.stop()
+            raise
+
+    def begin(self, targets):
+        raise NotImplementedError
+
+    def stop(self):
+        self.programs.stop_all()
+
+    def file(self, name, text, mode=0o600):
+        path = os.path.join(self.folder, name)
+        with open(path, "w", opener=lambda p, flags: os.open(p, flags, mode)) as file:
+            file.write(text)
+        return path
+
+
+class Direct(Path):
+    label = "direct"
+
+    def begin(self, targets):
+        self.ports = dict(targets)
+
+
+def make_certificate(path):
+    """A key and a self-signed certificate for localhost, in one file."""
+    pem = os.path.join(path.folder, "both.pem")
+    if not os.path.exists(pem):
+        key, certificate = (os.path.join(path.folder, name) for name in ("key.pem", "cert.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj",
+                        "/CN=localhost", "-keyout", key, "-out", certificate],
+                       check=True, capture_output=True, timeout=20)
+        path.file("both.pem", open(certificate).read() + open(key).read())
+    return pem
+
+
+class Haproxy(Path):
+    """Two haproxy processes, plain (spliced) or with TLS 1.3 between them."""
+    tls = False
+    label = "haproxy"
+
+    def begin(self, targets):
+        middle = {service: free_port() for service in targets}
+        self.ports = {service: free_port() for service in targets}
+        to_next = bind = ""
+        if self.tls:
+            pem = make_certificate(self)
+            to_next = f" ssl verify required ca-file {pem} verifyhost localhost ssl-min-ver TLSv1.3"
+            bind = f" ssl crt {pem} ssl-min-ver TLSv1.3"
+        # The far hop first: the near one is dialled as soon as it listens.
+        self._hop("far", middle, targets, bind, "")
+        self._hop("near", self.ports, middle, "", to_next)
+
+    def _hop(self, name, listen, targets, bind, server):
+        sections = "".join(f"""
+listen {service}
+  bind 127.0.0.1:{port}{bind}
+  server s 127.0.0.1:{targets[service]}{server}
+""" for service, port in listen.items())
+        config = self.file(f"{name}.cfg", f"""global
+  nbthread 1
+  maxconn 4000
+defaults
+  mode tcp
+  option splice-auto
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+{sections}""")
+        process = self.programs.start_listening(["haproxy", "-db", "-f", config],
+                                                listen[PROBED], f"{name}.log")
+        self.pids.append(process.pid)
+
+
+class HaproxyTls(Haproxy):
+    tls = True
+    label = "haproxy TLS"
+
+
+class Pair(Path):
+    """holdfast-client and holdfast-server; `with_relay` puts the fault relay between them."""
+    link = "plain"
+    label = "holdfast"
+    with_relay = False
+
+    def begin(self, targets):
+        link_port = free_port()
+        self.relay = Relay(("127.0.0.1", link_port)).start() if self.with_relay else None
+        dialled = self.relay.port if self.relay else link_port
+        self.ports = {service: free_port() for service in targets}
+        plain = {"unsafe_plaintext": True} if self.link == "plain" else {}
+        key = {"psk_file": self._key()} if self.link == "psk" else {}
+        server = {"link": {"listen": [f"127.0.0.1:{link_port}"], **plain},
+                  "clients": {NAME: {"services": list(targets), **key}},
+                  "services": {s: {"target": f"127.0.0.1:{port}"} for s, port in targets.items()},
+                  "admin": self._admin("server")}
+        client = {"name": NAME,
+                  "link": {"server": [f"127.0.0.1:{dialled}"], **plain, **key},
+                  "services": {s: {"listen": f"127.0.0.1:{port}"} for s, port in self.ports.items()},
+                  "admin": self._admin("client")}
+        self.agents = []
+        for role, config in (("server", server), ("client", client)):
+            program = os.path.join(BIN, f"holdfast-{role}")
+            if not os.access(program, os.X_OK):
+                raise ProgramFailed(f"{program} is not there")
+            self.agents.append(Agent(role, self.folder, config).start())
+        self.server, self.client = self.agents
+        self._wait_ready()
+        self.pids = [agent.pid for agent in self.agents]
+
+    def _admin(self, role):
+        return {"socket": os.path.join(self.folder, f"{role}.sock"),
+                "metrics": f"127.0.0.1:{free_port()}"}
+
+    def _key(self):
+        result = subprocess.run([os.path.join(BIN, "holdfast-client"), "genpsk"], timeout=10,
+                                capture_output=True, text=True)
+        if result.returncode:
+            raise ProgramFailed(f"genpsk: {result.stderr.strip()}")
+        return self.file("edge-1.psk", result.stdout)
+
+    def _wait_ready(self):
+        from streams import wait_until
+
+        def ready():
+            for agent in self.agents:
+                if not agent.running:
+                    last = (agent.log().strip().splitlines() or ["without a word"])[-1]
+                    raise ProgramFailed(f"holdfast-{agent.role} ended: {last}")
+            return self.client.run("ready").returncode == 0
+        try:
+            wait_until(ready, READY_S, "holdfast-client ready")
+        except AssertionError as error:
+            last = (self.client.log().strip().splitlines() or [""])[-1]
+            raise ProgramFailed(f"{error}; {last}") from None
+
+    def stop(self):
+        for agent in reversed(getattr(self, "agents", [])):
+            if agent.running:
+                agent.process.terminate()
+                try:
+                    agent.process.wait(3)
+                except subprocess.TimeoutExpired:
+                    pass
+            agent.kill()
+        self.agents = []
+        if getattr(self, "relay", None):
+            self.relay.stop()
+            self.relay = None
+        super().stop()
+
+
+class PairTls(Pair):
+    link = "psk"
+    label = "holdfast TLS"
+
+
+class Stunnel(Path):
+    """stunnel at both ends, TLS between."""
+    label = "stunnel"
+
+    def begin(self, targets):
+        pem = make_certificate(self)
+        middle = {service: free_port() for service in targets}
+        self.ports = {service: free_port() for service in targets}
+        self._hop("far", middle, targets, f"cert = {pem}")
+        self._hop("near", self.ports, middle, f"client = yes\nverifyChain = yes\nCAfile = {pem}")
+
+    def _hop(self, name, listen, targets, tls):
+        sections = "".join(f"""
+[{service}]
+accept = 127.0.0.1:{port}
+connect = 127.0.0.1:{targets[service]}
+TIMEOUTclose = 0
+{tls}
+""" for service, port in listen.items())
+        config = self.file(f"{name}.conf", "foreground = yes\nsyslog = no\ndebug = err\npid =\n"
+                           "socket = l:TCP_NODELAY=1\nsocket = r:TCP_NODELAY=1\n" + sections)
+        process = self.programs.start_listening(["stunnel", config], listen[PROBED],
+                                                f"{name}.log")
+        self.pids.append(process.pid)
+
+
+ALL = (Direct, Haproxy, HaproxyTls, Pair, PairTls, Stunnel)
