@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import measures                                                       # noqa: E402
 import paths                                                          # noqa: E402
+import plot                                                           # noqa: E402
 import report                                                         # noqa: E402
 from pair import EchoBackend, free_port                               # noqa: E402
 from programs import ProgramFailed, Programs, die_on_signals, find_program, start_nginx  # noqa: E402
@@ -193,6 +194,7 @@ def parse():
                         help=f"which of: {', '.join(labels)} (all but stunnel)")
     parser.add_argument("--max-minutes", type=float, default=20, help="no measure begins later (20)")
     parser.add_argument("--json", metavar="FILE", help="all values, for other programs")
+    parser.add_argument("--svg", metavar="FILE", help="the ratios as a picture")
     options = parser.parse_args()
     unknown = [label for label in options.paths.split(",") if label not in labels]
     if unknown:
@@ -219,10 +221,14 @@ def main():
         print("\n" + text)
     if results.resume:
         print("\n" + report.resume_table(results))
+    values = results.as_json(conditions(options))
     if options.json:
         with open(options.json, "w") as file:
-            json.dump(results.as_json(conditions(options)), file, indent=1)
+            json.dump(values, file, indent=1)
             file.write("\n")
+    if options.svg:
+        with open(options.svg, "w") as file:
+            file.write(plot.draw(values))
     if results.failures:
         print(f"\n{len(results.failures)} failed; the tables above lack them.")
     return 1 if results.failures else 0
