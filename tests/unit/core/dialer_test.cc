@@ -1,0 +1,172 @@
+#include "common/core/dialer.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+
+namespace holdfast {
+namespace {
+
+using Need = Dialer::Need;
+
+Time at_ms(std::int64_t ms) { return Time(milliseconds(ms)); }
+
+std::vector<std::size_t> dials_at(Dialer& dialer, Time now) {
+  std::vector<std::size_t> dials;
+  while (auto address = dialer.poll(now)) dials.push_back(*address);
+  return dials;
+}
+
+}  // namespace
+
+TEST_CASE("with streams waiting a dial goes out every 400 ms though none of them ends") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 1);
+  dialer.set_need(at_ms(0), Need::urgent);
+  for (int round = 0; round < 16; ++round) {
+    INFO("round " << round);
+    Time now = at_ms(400 * round);
+    CHECK(dialer.next_timeout() <= now);
+    CHECK(dials_at(dialer, now) == std::vector<std::size_t>{0});
+    CHECK(dialer.next_timeout() == (round == 15 ? kNever : now + milliseconds(400)));
+  }
+  CHECK(dialer.in_flight() == 16);
+  CHECK(dials_at(dialer, at_ms(6400)).empty());
+  dialer.failed(at_ms(6500));
+  CHECK(dials_at(dialer, at_ms(6500)).size() == 1);
+  CHECK(dialer.dials() == 17);
+}
+
+TEST_CASE("addresses are tried in turn and all of them") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 3);
+  dialer.set_need(at_ms(0), Need::urgent);
+  std::vector<std::size_t> order;
+  for (int round = 0; round < 6; ++round) {
+    for (std::size_t address : dials_at(dialer, at_ms(400 * round))) order.push_back(address);
+  }
+  CHECK(order == std::vector<std::size_t>{0, 1, 2, 0, 1, 2});
+}
+
+TEST_CASE("the last good address is dialled in every round and the others beside it") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 3);
+  dialer.set_need(at_ms(0), Need::urgent);
+  REQUIRE(dials_at(dialer, at_ms(0)).size() == 1);
+  dialer.connected(1);
+  dialer.set_need(at_ms(1), Need::none);
+  CHECK(dialer.next_timeout() == kNever);
+  dialer.set_need(at_ms(5000), Need::urgent);
+  std::map<std::size_t, int> others;
+  for (int round = 0; round < 6; ++round) {
+    INFO("round " << round);
+    auto dials = dials_at(dialer, at_ms(5000 + 400 * round));
+    REQUIRE(dials.size() == 2);
+    CHECK(dials[0] == 1);
+    CHECK(dials[1] != 1);
+    others[dials[1]] += 1;
+    dialer.failed(at_ms(5000 + 400 * round));
+    dialer.failed(at_ms(5000 + 400 * round));
+  }
+  CHECK(others[0] == 3);
+  CHECK(others[2] == 3);
+}
+
+TEST_CASE("without streams one dial at a time, backing off with jitter up to a bound") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    Dialer dialer(seed);
+    dialer.set_addresses(at_ms(0), 1);
+    dialer.set_need(at_ms(0), Need::relaxed);
+    Time now = at_ms(0);
+    Duration expected = tuning::kUrgentDial;
+    for (int round = 0; round < 12; ++round) {
+      REQUIRE(dials_at(dialer, now).size() == 1);
+      CHECK(dialer.next_timeout() == kNever);  // one in flight
+      dialer.failed(now);
+      Duration wait = dialer.next_timeout() - now;
+      CHECK(wait >= expected);
+      CHECK(wait <= expected + expected / 4);
+      CHECK(dials_at(dialer, now + wait - Duration(1)).empty());
+      now += wait;
+      expected = std::min<Duration>(expected * 2, tuning::kMaxBackoff);
+    }
+    CHECK(expected == tuning::kMaxBackoff);
+  }
+}
+
+TEST_CASE("the jitter of two agents differs") {
+  auto first_wait = [](std::uint64_t seed) {
+    Dialer dialer(seed);
+    dialer.set_addresses(at_ms(0), 1);
+    dialer.set_need(at_ms(0), Need::relaxed);
+    dialer.poll(at_ms(0));
+    dialer.failed(at_ms(0));
+    return dialer.next_timeout();
+  };
+  CHECK(first_wait(1) != first_wait(2));
+  CHECK(first_wait(1) == first_wait(1));
+}
+
+TEST_CASE("an application that comes ends the back-off at once") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 1);
+  dialer.set_need(at_ms(0), Need::relaxed);
+  Time now = at_ms(0);
+  for (int round = 0; round < 8; ++round) {
+    dials_at(dialer, now);
+    dialer.failed(now);
+    now = dialer.next_timeout();
+  }
+  Time waiting = now - seconds(10);
+  CHECK(dials_at(dialer, waiting).empty());
+  dialer.set_need(waiting, Need::urgent);
+  CHECK(dials_at(dialer, waiting).size() == 1);
+}
+
+TEST_CASE("a dial under way without need does not delay urgent ones") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 1);
+  dialer.set_need(at_ms(0), Need::relaxed);
+  REQUIRE(dials_at(dialer, at_ms(0)).size() == 1);
+  dialer.set_need(at_ms(100), Need::urgent);
+  CHECK(dials_at(dialer, at_ms(100)).size() == 1);
+  CHECK(dialer.in_flight() == 2);
+}
+
+TEST_CASE("the other end's wish not to be dialled is kept") {
+  for (Need need : {Need::relaxed, Need::urgent}) {
+    Dialer dialer(1);
+    dialer.set_addresses(at_ms(0), 2);
+    dialer.set_need(at_ms(0), need);
+    dialer.hold_off(at_ms(2000));
+    CHECK(dialer.next_timeout() == at_ms(2000));
+    CHECK(dials_at(dialer, at_ms(1999)).empty());
+    CHECK_FALSE(dials_at(dialer, at_ms(2000)).empty());
+  }
+}
+
+TEST_CASE("without addresses nothing is dialled and the first look-up dials at once") {
+  Dialer dialer(1);
+  dialer.set_need(at_ms(0), Need::urgent);
+  CHECK(dialer.next_timeout() == kNever);
+  CHECK(dials_at(dialer, at_ms(100)).empty());
+  dialer.set_addresses(at_ms(150), 2);
+  CHECK(dialer.next_timeout() <= at_ms(150));
+  CHECK(dials_at(dialer, at_ms(150)).size() == 1);
+}
+
+TEST_CASE("addresses may become fewer") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 5);
+  dialer.set_need(at_ms(0), Need::urgent);
+  REQUIRE(dials_at(dialer, at_ms(0)).size() == 1);
+  dialer.connected(4);
+  dialer.set_addresses(at_ms(10), 2);
+  dialer.set_need(at_ms(10), Need::none);
+  dialer.set_need(at_ms(20), Need::urgent);
+  for (int round = 0; round < 5; ++round) {
+    for (std::size_t address : dials_at(dialer, at_ms(500 + 400 * round))) CHECK(address < 2);
+  }
+}
+
+}  // namespace holdfast

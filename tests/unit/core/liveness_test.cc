@@ -1,0 +1,150 @@
+#include "common/core/liveness.h"
+
+#include <catch2/catch.hpp>
+
+namespace holdfast {
+namespace {
+
+using Action = Liveness::Action;
+
+Time at_ms(std::int64_t ms) { return Time(milliseconds(ms)); }
+
+// A carrier that stands at 1000 ms, heartbeat 1 s, dead after 15 s, 20 ms of round trip.
+Liveness standing(Duration round_trip = milliseconds(20)) {
+  Liveness liveness;
+  liveness.start(at_ms(1000), seconds(1), seconds(15), round_trip);
+  return liveness;
+}
+
+// Runs timeouts when due, without hearing anything, until the action comes.
+Time when(Liveness& liveness, Action wanted) {
+  for (int i = 0; i < 10; ++i) {
+    Time due = liveness.next_timeout();
+    if (liveness.timeout(due) == wanted) return due;
+  }
+  return kNever;
+}
+
+}  // namespace
+
+TEST_CASE("nothing is due while the peer talks") {
+  Liveness liveness = standing();
+  for (int ms = 1000; ms < 20000; ms += 500) {
+    liveness.heard(at_ms(ms));
+    CHECK(liveness.timeout(at_ms(ms + 1)) == Action::none);
+    CHECK(liveness.state() == Liveness::State::fresh);
+  }
+}
+
+TEST_CASE("silence is questioned, then suspected, then verified, at these times") {
+  struct Row {
+    const char* name;
+    Duration round_trip;
+    bool written;
+    int ping_ms, suspect_ms, verify_ms;
+  };
+  // From 1000 ms on, when the carrier stood; the write comes at 1100 ms.
+  const Row rows[] = {
+      {"heartbeat only", milliseconds(20), false, 2000, 2500, 16000},
+      {"a write unanswered", milliseconds(20), true, 1600, 2100, 16000},
+      {"a write on a slow path waits for the heartbeat", milliseconds(600), true, 2000, 4400, 16000},
+      {"a slow path, heartbeat only", milliseconds(600), false, 2000, 4400, 16000},
+  };
+  for (const Row& row : rows) {
+    INFO(row.name);
+    Liveness liveness = standing(row.round_trip);
+    if (row.written) liveness.wrote(at_ms(1100));
+    CHECK(when(liveness, Action::ping) == at_ms(row.ping_ms));
+    CHECK(liveness.state() == Liveness::State::asked);
+    CHECK(when(liveness, Action::suspect) == at_ms(row.suspect_ms));
+    CHECK(liveness.suspect());
+    CHECK(when(liveness, Action::verify) == at_ms(row.verify_ms));
+  }
+}
+
+TEST_CASE("our own writes never put the question off") {
+  Liveness liveness = standing();
+  for (int ms = 1000; ms < 1500; ms += 50) liveness.wrote(at_ms(ms));
+  CHECK(when(liveness, Action::ping) == at_ms(1500));
+  for (int ms = 1500; ms < 2000; ms += 50) liveness.wrote(at_ms(ms));
+  CHECK(when(liveness, Action::suspect) == at_ms(2000));
+  for (int ms = 2000; ms < 16000; ms += 50) liveness.wrote(at_ms(ms));
+  CHECK(liveness.next_timeout() == at_ms(16000));
+}
+
+TEST_CASE("any byte heard answers the question") {
+  for (int answered_in : {1, 2}) {
+    Liveness liveness = standing();
+    when(liveness, Action::ping);
+    if (answered_in == 2) when(liveness, Action::suspect);
+    liveness.heard(at_ms(2600));
+    CHECK(liveness.state() == Liveness::State::fresh);
+    CHECK(liveness.next_timeout() == at_ms(3600));
+  }
+}
+
+TEST_CASE("a turn that came late is excused once and asks at once") {
+  Liveness liveness = standing();
+  // Stopped from 1000 ms to 31 s: nobody knows whether the peer was silent.
+  CHECK(liveness.timeout(at_ms(31000)) == Action::ping);
+  CHECK(liveness.state() == Liveness::State::asked);
+  CHECK(liveness.timeout(at_ms(31001)) == Action::none);
+  // Late again without having heard anything: no second excuse.
+  CHECK(liveness.timeout(at_ms(60000)) == Action::verify);
+}
+
+TEST_CASE("after an excuse and an answer the next late turn is excused again") {
+  Liveness liveness = standing();
+  CHECK(liveness.timeout(at_ms(31000)) == Action::ping);
+  liveness.heard(at_ms(31020));
+  CHECK(liveness.timeout(at_ms(90000)) == Action::ping);
+}
+
+TEST_CASE("an excused carrier that stays silent still dies") {
+  Liveness liveness = standing();
+  CHECK(liveness.timeout(at_ms(31000)) == Action::ping);
+  CHECK(when(liveness, Action::suspect) == at_ms(31500));
+  CHECK(when(liveness, Action::verify) == at_ms(46000));
+}
+
+TEST_CASE("doubt asks at once, whenever something was last heard") {
+  for (int silent_ms : {0, 100, 300, 900}) {
+    INFO("silent for " << silent_ms << " ms");
+    Liveness liveness = standing();
+    Time now = at_ms(1000 + silent_ms);
+    liveness.doubt(now);
+    CHECK(liveness.next_timeout() <= now);
+    CHECK(liveness.timeout(now) == Action::ping);
+    CHECK(liveness.state() == Liveness::State::asked);
+    // A question is not an answer: what was heard last stays.
+    CHECK(liveness.last_heard() == at_ms(1000));
+    CHECK(when(liveness, Action::suspect) == now + milliseconds(500));
+  }
+}
+
+TEST_CASE("an answered doubt leaves nothing behind") {
+  Liveness liveness = standing();
+  liveness.doubt(at_ms(1200));
+  liveness.timeout(at_ms(1200));
+  liveness.heard(at_ms(1220));
+  CHECK(liveness.next_timeout() == at_ms(2220));
+}
+
+TEST_CASE("patience follows the measured round trip") {
+  Liveness liveness = standing(Duration{});
+  CHECK(liveness.patience() == milliseconds(500));
+  liveness.measured(milliseconds(300));
+  CHECK(liveness.round_trip() == milliseconds(300));
+  CHECK(liveness.patience() == milliseconds(1200));
+  for (int i = 0; i < 100; ++i) liveness.measured(milliseconds(10));
+  CHECK(liveness.round_trip() < milliseconds(12));
+  CHECK(liveness.patience() == milliseconds(500));
+}
+
+TEST_CASE("with tight timers a silent path is noticed within one and a half seconds") {
+  Liveness liveness;
+  liveness.start(at_ms(0), milliseconds(200), seconds(1), milliseconds(1));
+  CHECK(when(liveness, Action::verify) == at_ms(1000));
+}
+
+}  // namespace holdfast
