@@ -65,8 +65,10 @@ HelloReader::State HelloReader::feed(Bytes bytes) {
     fail("bytes after the table and before WELCOME");
   }
   // A stray peer is known by its first bytes: do not wait for the rest of its "frame".
-  if (state_ == State::incomplete && !greeted_ && !reader_.starts_like_hello()) {
-    fail("not a Holdfast client");
+  if (state_ == State::incomplete && !greeted_) {
+    before_hello_ += bytes.size();
+    bool too_many = before_hello_ > kFrameHeaderSize + kMaxControlPayload;  // optional frames only
+    if (too_many || !reader_.starts_like_hello()) fail("not a Holdfast client");
   }
   return state_;
 }

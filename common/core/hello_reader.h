@@ -41,6 +41,7 @@ class HelloReader {
   std::uint32_t max_streams_;
   State state_ = State::incomplete;
   bool greeted_ = false;
+  std::size_t before_hello_ = 0;  // bytes fed until HELLO was whole
   FrameReader reader_;
   HelloRequest request_;
   std::string reason_;

@@ -14,7 +14,7 @@ void Liveness::start(Time now, Duration heartbeat, Duration dead_after, Duration
 
 void Liveness::doubt(Time now) {
   if (state_ != State::fresh) return;
-  doubted_ = true;
+  if (doubted_at_ == kNever) doubted_at_ = now;
   wrote(now);
 }
 
@@ -28,7 +28,7 @@ Duration Liveness::patience() const {
 }
 
 Time Liveness::ask_at() const {
-  if (doubted_) return last_heard_;
+  if (doubted_at_ != kNever) return doubted_at_;
   Time silence = last_heard_ + heartbeat_;
   return written_since_ == kNever ? silence : std::min(silence, written_since_ + patience());
 }
@@ -52,14 +52,14 @@ Liveness::Action Liveness::timeout(Time now) {
     last_heard_ = now;
     state_ = State::asked;
     asked_at_ = now;
-    doubted_ = false;
+    doubted_at_ = kNever;
     return Action::ping;
   }
   if (now >= last_heard_ + dead_after_) return Action::verify;
   if (state_ == State::fresh) {
     state_ = State::asked;
     asked_at_ = now;
-    doubted_ = false;
+    doubted_at_ = kNever;
     wrote(now);
     return Action::ping;
   }
