@@ -112,8 +112,8 @@ struct Logger::Impl {
   }
   ~Impl() {
     end->writer().give_up_at(monotonic_ms() + kExitPatience_ms);
+    pool.reset();  // joins: only then is nobody else's hand on the queue
     queue.reset();
-    pool.reset();  // joins
   }
 
   void push(spdlog::level::level_enum kind, std::string_view line) {

@@ -67,7 +67,7 @@ TEST_CASE("tables are aligned, numbers to the right") {
   longer.bytes_up = 5;
   CHECK(render_connections({sample_connection(), longer}, {}) ==
         "ID                SERVICE  PEER  CLIENT           TARGET  STATE   UP     DOWN  UNACKED  "
-        "QUEUED   AGE  DETACHED  RESUMES\n"
+        "QUEUED    AGE  DETACHED  RESUMES\n"
         "3fa9c1d2-17       web      home  127.0.0.1:41234  -       open   8 B  1.2 MiB      0 B  "
         "   0 B  1m01s      1.5s        2\n"
         "3fa9c1d2-1234567  web      home  127.0.0.1:41234  -       open   5 B  1.2 MiB      0 B  "
