@@ -16,16 +16,50 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import measures                                                       # noqa: E402
 import paths                                                          # noqa: E402
+import netns                                                          # noqa: E402
 import plot                                                           # noqa: E402
+import wan                                                            # noqa: E402
 import report                                                         # noqa: E402
 from pair import EchoBackend, free_port                               # noqa: E402
 from programs import ProgramFailed, Programs, die_on_signals, find_program, start_nginx  # noqa: E402
 
 SILENCE_S = 2.0
+WAN_DELAY_MS, WAN_LOSS = 25, 0.01      # each way: a round trip of 50 ms
+
+
+class WanBackends:
+    """The services at the far end of the long path."""
+
+    def __init__(self, folder, wan):
+        self.programs, self.wan = Programs(folder), wan
+
+    def __enter__(self):
+        try:
+            self.ports = {"iperf": free_port(), "sockperf": free_port()}
+            self.start_iperf()
+            self.programs.start_listening(
+                ["sockperf", "server", "--tcp", "-i", "0.0.0.0", "-p", self.ports["sockperf"]],
+                self.ports["sockperf"], "wan-sockperf.log", self.wan.far)
+            return self
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def start_iperf(self):
+        self.iperf = self.programs.start_listening(
+            ["iperf3", "-s", "-p", self.ports["iperf"]], self.ports["iperf"], "wan-iperf.log",
+            self.wan.far)
+
+    def restart_iperf(self):
+        self.programs.stop(self.iperf)
+        self.start_iperf()
+
+    def __exit__(self, *_):
+        self.programs.stop_all()
 
 
 class Backends:
-    """The services behind every path."""
+    """The services behind every path on loopback."""
 
     def __init__(self, folder):
         self.programs = Programs(folder)
@@ -53,12 +87,12 @@ class Backends:
             raise
 
     def start_iperf(self):
-        self.iperf = self.programs.start(["iperf3", "-s", "-B", "127.0.0.1", "-p",
-                                          self.ports["iperf"]], "iperf.log")
-        time.sleep(0.3)                # a probing connect would be taken for a test
+        self.iperf = self.programs.start_listening(
+            ["iperf3", "-s", "-B", "127.0.0.1", "-p", self.ports["iperf"]], self.ports["iperf"],
+            "iperf.log")
 
     def restart_iperf(self):
-        """After a failed test the server may wait for its end for long."""
+        """It takes one test at a time and may still be leaving the one before."""
         self.programs.stop(self.iperf)
         self.start_iperf()
 
@@ -94,22 +128,41 @@ class Bench:
         self.paths = [kind(folder) for kind in options.paths]
 
     def run(self):
-        jobs = [job for job in measures.jobs(self.options.idle)
-                if not self.options.only or any(word in job[0] for word in self.options.only)]
-        with Backends(self.folder) as backends:
-            try:
+        try:
+            with Backends(self.folder) as backends:
                 self.try_paths(backends)
-                for number in range(self.options.rounds):
-                    if not self.round(number, jobs, backends):
-                        print(f"Stopped after {self.options.max_minutes:g} minutes.")
-                        break
+                self.rounds(self.wanted(measures.jobs(self.options.idle)), backends)
                 if not self.options.only or "resume" in self.options.only:
                     self.resume(backends)
-            finally:
-                for path in self.paths:
-                    path.stop()
-                self.progress.end()
+            if self.options.wan:
+                self.long_path()
+        finally:
+            for path in self.paths:
+                path.stop()
+            self.progress.end()
         return self.results
+
+    def wanted(self, jobs):
+        return [job for job in jobs if not self.options.only
+                or any(word in job[0] for word in self.options.only)]
+
+    def rounds(self, jobs, backends):
+        for number in range(self.options.rounds if jobs else 0):
+            if not self.round(number, jobs, backends):
+                self.progress.end()
+                print(f"Stopped after {self.options.max_minutes:g} minutes.")
+                return
+
+    def long_path(self):
+        programs = Programs(self.folder)
+        try:
+            with wan.Wan(programs, WAN_DELAY_MS, WAN_LOSS) as long, \
+                    WanBackends(self.folder, long) as backends:
+                for path in self.paths:
+                    path.place(long)
+                self.rounds(self.wanted(measures.wan_jobs()), backends)
+        finally:
+            programs.stop_all()
 
     def try_paths(self, backends):
         """A path that cannot be is left out with its reason; the plain pair is not optional."""
@@ -146,12 +199,12 @@ class Bench:
 
     def one(self, path, name, job, backends):
         try:
+            backends.restart_iperf()
             self.results.add(path.label, job(path, self.options.seconds))
         except ProgramFailed as error:
             self.progress.end()
             print(f"Failed: {path.label}: {name}: {error}")
             self.results.failures.append(f"{path.label}: {name}: {error}")
-            backends.restart_iperf()
 
     def resume(self, backends):
         for kind in (paths.Pair, paths.PairTls):
@@ -173,10 +226,16 @@ class Bench:
                     path.stop()
 
 
+def read(path):
+    with open(path) as file:
+        return file.read().strip()
+
+
 def conditions(options):
     return {"rounds": options.rounds, "seconds": options.seconds, "idle_connections": options.idle,
             "cpus": os.cpu_count(), "kernel": platform.release(), "machine": platform.machine(),
-            "silence_s": SILENCE_S,
+            "silence_s": SILENCE_S, "wan_delay_ms": WAN_DELAY_MS, "wan_loss": WAN_LOSS,
+            "congestion_control": read("/proc/sys/net/ipv4/tcp_congestion_control"),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
@@ -192,6 +251,8 @@ def parse():
                         help="only measures whose name holds the text, or `resume`; may be repeated")
     parser.add_argument("--paths", default=",".join(usual), metavar="A,B",
                         help=f"which of: {', '.join(labels)} (all but stunnel)")
+    parser.add_argument("--wan", action="store_true",
+                        help="also between two network namespaces with 50 ms and 1 %% loss (root)")
     parser.add_argument("--max-minutes", type=float, default=20, help="no measure begins later (20)")
     parser.add_argument("--json", metavar="FILE", help="all values, for other programs")
     parser.add_argument("--svg", metavar="FILE", help="the ratios as a picture")
@@ -200,6 +261,8 @@ def parse():
     if unknown:
         parser.error(f"unknown path {unknown[0]}, one of: {', '.join(labels)}")
     options.paths = [labels[label] for label in options.paths.split(",")]
+    if options.wan and (reason := netns.why_unavailable()):
+        parser.error(f"--wan: {reason}")
     if options.quick:
         options.rounds, options.seconds, options.idle = 1, 1.0, min(options.idle, 300)
     return options

@@ -1,7 +1,8 @@
 """The ways from an application to a service that are compared: each is two hops on loopback.
 
-A path is started with {service: port of the service} and then has `ports` {service: port to dial},
-and `pids` of its hops. Each hop has one thread.
+A path is started with {service: port of the service} and then has `ports` {service: port to dial}
+at `host`, and `pids` of its hops. Each hop has one thread. Between two network namespaces (`place`)
+the near hop, the dialling programs included, is in the one and the far hop in the other.
 """
 import os
 import subprocess
@@ -15,7 +16,6 @@ from relay import Relay                               # noqa: E402
 
 NAME = "edge-1"
 READY_S = 5.0
-PROBED = "http"                    # dialled to see that a hop listens: iperf3 would take it for a test
 
 
 class Path:
@@ -27,6 +27,13 @@ class Path:
         os.makedirs(self.folder, exist_ok=True)
         self.programs = Programs(self.folder)
         self.ports, self.pids = {}, []
+        self.near = self.far = None
+        self.host = self.far_host = "127.0.0.1"
+
+    def place(self, wan):
+        """On a wan.Wan instead of loopback."""
+        self.near, self.far, self.far_host = wan.near, wan.far, wan.far_host
+        return self
 
     def start(self, targets):
         self.ports, self.pids = {}, []
@@ -53,7 +60,7 @@ class Direct(Path):
     label = "direct"
 
     def begin(self, targets):
-        self.ports = dict(targets)
+        self.ports, self.host = dict(targets), self.far_host
 
 
 def make_certificate(path):
@@ -83,15 +90,16 @@ class Haproxy(Path):
             to_next = f" ssl verify required ca-file {pem} verifyhost localhost ssl-min-ver TLSv1.3"
             bind = f" ssl crt {pem} ssl-min-ver TLSv1.3"
         # The far hop first: the near one is dialled as soon as it listens.
-        self._hop("far", middle, targets, bind, "")
-        self._hop("near", self.ports, middle, "", to_next)
+        self._hop("far", (self.far_host, middle), ("127.0.0.1", targets), bind, "")
+        self._hop("near", ("127.0.0.1", self.ports), (self.far_host, middle), "", to_next)
 
-    def _hop(self, name, listen, targets, bind, server):
+    def _hop(self, name, listen, target, bind, server):
+        (host, ports), (next_host, next_ports) = listen, target
         sections = "".join(f"""
 listen {service}
-  bind 127.0.0.1:{port}{bind}
-  server s 127.0.0.1:{targets[service]}{server}
-""" for service, port in listen.items())
+  bind {host}:{port}{bind}
+  server s {next_host}:{next_ports[service]}{server}
+""" for service, port in ports.items())
         config = self.file(f"{name}.cfg", f"""global
   nbthread 1
   maxconn 4000
@@ -102,8 +110,8 @@ defaults
   timeout client 1h
   timeout server 1h
 {sections}""")
-        process = self.programs.start_listening(["haproxy", "-db", "-f", config],
-                                                listen[PROBED], f"{name}.log")
+        process = self.programs.start_listening(["haproxy", "-db", "-f", config], next(iter(ports.values())),
+                                                f"{name}.log", getattr(self, name))
         self.pids.append(process.pid)
 
 
@@ -120,25 +128,25 @@ class Pair(Path):
 
     def begin(self, targets):
         link_port = free_port()
-        self.relay = Relay(("127.0.0.1", link_port)).start() if self.with_relay else None
+        self.relay = Relay((self.far_host, link_port)).start() if self.with_relay else None
         dialled = self.relay.port if self.relay else link_port
         self.ports = {service: free_port() for service in targets}
         plain = {"unsafe_plaintext": True} if self.link == "plain" else {}
         key = {"psk_file": self._key()} if self.link == "psk" else {}
-        server = {"link": {"listen": [f"127.0.0.1:{link_port}"], **plain},
+        server = {"link": {"listen": [f"{self.far_host}:{link_port}"], **plain},
                   "clients": {NAME: {"services": list(targets), **key}},
                   "services": {s: {"target": f"127.0.0.1:{port}"} for s, port in targets.items()},
                   "admin": self._admin("server")}
         client = {"name": NAME,
-                  "link": {"server": [f"127.0.0.1:{dialled}"], **plain, **key},
+                  "link": {"server": [f"{self.far_host}:{dialled}"], **plain, **key},
                   "services": {s: {"listen": f"127.0.0.1:{port}"} for s, port in self.ports.items()},
                   "admin": self._admin("client")}
         self.agents = []
-        for role, config in (("server", server), ("client", client)):
+        for role, config, space in (("server", server, self.far), ("client", client, self.near)):
             program = os.path.join(BIN, f"holdfast-{role}")
             if not os.access(program, os.X_OK):
                 raise ProgramFailed(f"{program} is not there")
-            self.agents.append(Agent(role, self.folder, config).start())
+            self.agents.append(Agent(role, self.folder, config, space).start())
         self.server, self.client = self.agents
         self._wait_ready()
         self.pids = [agent.pid for agent in self.agents]
@@ -198,21 +206,23 @@ class Stunnel(Path):
         pem = make_certificate(self)
         middle = {service: free_port() for service in targets}
         self.ports = {service: free_port() for service in targets}
-        self._hop("far", middle, targets, f"cert = {pem}")
-        self._hop("near", self.ports, middle, f"client = yes\nverifyChain = yes\nCAfile = {pem}")
+        self._hop("far", (self.far_host, middle), ("127.0.0.1", targets), f"cert = {pem}")
+        self._hop("near", ("127.0.0.1", self.ports), (self.far_host, middle),
+                  f"client = yes\nverifyChain = yes\nCAfile = {pem}")
 
-    def _hop(self, name, listen, targets, tls):
+    def _hop(self, name, listen, target, tls):
+        (host, ports), (next_host, next_ports) = listen, target
         sections = "".join(f"""
 [{service}]
-accept = 127.0.0.1:{port}
-connect = 127.0.0.1:{targets[service]}
+accept = {host}:{port}
+connect = {next_host}:{next_ports[service]}
 TIMEOUTclose = 0
 {tls}
-""" for service, port in listen.items())
+""" for service, port in ports.items())
         config = self.file(f"{name}.conf", "foreground = yes\nsyslog = no\ndebug = err\npid =\n"
                            "socket = l:TCP_NODELAY=1\nsocket = r:TCP_NODELAY=1\n" + sections)
-        process = self.programs.start_listening(["stunnel", config], listen[PROBED],
-                                                f"{name}.log")
+        process = self.programs.start_listening(["stunnel", config], next(iter(ports.values())),
+                                                f"{name}.log", getattr(self, name))
         self.pids.append(process.pid)
 
 

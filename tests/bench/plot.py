@@ -72,7 +72,7 @@ def draw(results):
                       f'y2="{y:.1f}" stroke="{colour}" stroke-width="2" stroke-opacity="0.5"/>',
                       f'<circle cx="{x(statistics.median(values)):.1f}" cy="{y:.1f}" r="4.5" '
                       f'fill="{colour}"/>']
-    parts.append(f'<text x="{x(1):.1f}" y="{bottom + 36}" text-anchor="middle" fill="#444">'
+    parts.append(f'<text x="{width - MARGIN_PX}" y="{bottom + 36}" text-anchor="end" fill="#444">'
                  '← worse than haproxy · better than haproxy → (point: median, line: all rounds)'
                  '</text></svg>')
     return "\n".join(parts) + "\n"

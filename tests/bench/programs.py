@@ -7,7 +7,6 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
@@ -46,9 +45,11 @@ class Programs:
         self.folder = str(folder)
         self._running = []
 
-    def start(self, words, log=None, **options):
-        """`log`: a file in the folder that takes stdout and stderr."""
+    def start(self, words, log=None, space=None, **options):
+        """`log`: a file in the folder that takes stdout and stderr; `space`: a netns.Namespace."""
         words = [find_program(words[0]), *map(str, words[1:])]
+        if space:
+            words = [find_program(space.prefix[0]), *space.prefix[1:], *words]
         options.setdefault("stdin", subprocess.DEVNULL)
         if log:
             with open(os.path.join(self.folder, log), "ab") as file:
@@ -59,18 +60,15 @@ class Programs:
         self._running.append(process)
         return process
 
-    def start_listening(self, words, port, log, seconds=10):
-        process = self.start(words, log)
-        self.wait_port(process, port, log, seconds)
-        return process
-
-    def wait_port(self, process, port, log, seconds=10):
+    def start_listening(self, words, port, log, space=None, seconds=10):
+        process = self.start(words, log, space)
         deadline = time.monotonic() + seconds
-        while not answers(port):
+        while process.poll() is not None or not listens(process.pid, port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise ProgramFailed(f"{process.args[0]} does not listen on port {port}:\n"
                                     + self.tail(log))
             time.sleep(0.02)
+        return process
 
     def tail(self, log, lines=15):
         path = os.path.join(self.folder, log)
@@ -99,12 +97,19 @@ class Programs:
             self.stop(process)
 
 
-def answers(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-        return True
-    except OSError:
-        return False
+def listens(pid, port):
+    """Whether somebody listens on the TCP port where the process is. No connect is spent on the
+    question: some servers would take it for their first client."""
+    for table in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/{pid}/net/{table}") as file:
+                lines = file.readlines()[1:]
+        except OSError:
+            continue
+        for _, local, _, state, *_ in map(str.split, lines):
+            if state == "0A" and local.endswith(f":{port:04X}"):
+                return True
+    return False
 
 
 def start_nginx(programs, port, root, directives=""):

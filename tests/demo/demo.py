@@ -31,6 +31,7 @@ PATH_BUFFER_BYTES = 64 * 1024          # its sockets; a path of this speed holds
 DOWNLOAD_LIMIT_S = 50                  # the download takes half of it; then something is wrong
 SAMPLE_S = 0.02
 SETTLE_S = 0.8                         # after the path's return, before the pause is measured
+SOON_S = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,10 +101,12 @@ class Flow:
             self._size = size
             self._arrivals.append((now, size))
 
-    def pause(self, since):
-        """(begin, end) of the longest time without a byte after `since`."""
-        times = [since] + [t for t, _ in self._arrivals if t > since]
-        return max(zip(times, times[1:]), key=lambda gap: gap[1] - gap[0], default=None)
+    def pause(self, cut_at, path_back):
+        """(begin, end) of the time without a byte that the cut made: the longest that had begun soon
+        after the path's return (a reset is over before anybody can wait)."""
+        times = [cut_at] + [t for t, _ in self._arrivals if t > cut_at]
+        gaps = [gap for gap in zip(times, times[1:]) if gap[0] < path_back + SOON_S]
+        return max(gaps, key=lambda gap: gap[1] - gap[0], default=(cut_at, cut_at))
 
     def last_arrival(self):
         return self._arrivals[-1][0] if self._arrivals else 0.0
@@ -330,7 +333,7 @@ class Demo:
                 path_back = time.monotonic()
             elif current and path_back and (download.ended or (
                     now > path_back + SETTLE_S and flow.last_arrival() > path_back)):
-                self.report_pause(began, flow, cut_at, path_back)
+                self.report_pause(began, flow, current, cut_at, path_back)
                 current = None
             self.draw(began, flow, download, session, listener, monitor,
                       cut=bool(current and path_back is None))
@@ -342,13 +345,14 @@ class Demo:
     def event(self, began, mark, text):
         self.screen.line(f"  {time.monotonic() - began:5.1f} s  {mark} {text}")
 
-    def report_pause(self, began, flow, cut_at, path_back):
-        begin, end = flow.pause(cut_at) or (cut_at, path_back)
-        after = max(0.0, end - path_back)
+    def report_pause(self, began, flow, cut, cut_at, path_back):
+        begin, end = flow.pause(cut_at, path_back)
+        after = max(0.0, end - max(begin, path_back))
         self.slowest_return_s = max(self.slowest_return_s, after)
-        self.event(began, self.screen.mark(True),
-                   f"back: curl waited {end - begin:.2f} s, its next byte came {after:.2f} s after "
-                   "the path's return")
+        text = f"back: curl waited {end - begin:.2f} s"
+        if cut.hold_s:
+            text += f", its next byte came {after:.2f} s after the path's return"
+        self.event(began, self.screen.mark(True), text)
 
     def draw(self, began, flow, download, session, listener, monitor, cut, force=False):
         screen = self.screen

@@ -72,7 +72,8 @@ class Screen:
             return
         self._drawn_at = now
         if not self.terminal:
-            self._put("  ".join(ESCAPES.sub("", row).strip() for row in rows) + "\n")
+            self._put(ESCAPES.sub("", rows[0]) + "".join(
+                "  " + " ".join(ESCAPES.sub("", row).split()) for row in rows[1:]) + "\n")
             return
         self._erase()
         self._put("\n".join(self._fit(row) for row in rows) + "\n")

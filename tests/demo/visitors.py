@@ -149,7 +149,9 @@ class Session:
         self._leave.set()
         self._programs.stop(self.process)
         self._thread.join(2)
-        os.close(self._terminal)
+        if self._terminal is not None:
+            os.close(self._terminal)
+            self._terminal = None
 
 
 class Subscriber:
