@@ -177,9 +177,9 @@ void ClientHost::refused(LinkDriver&, const effect::Refused& refused) {
   dialer_->hold_off(world_.now() + refused.retry_after);
 }
 
-void ClientHost::link_ended(LinkDriver&, Cause cause) {
+void ClientHost::link_ended(LinkDriver& driver, Cause cause) {
   links_ended_ += 1;
-  world_.link_ended(index_, 0, cause);
+  world_.link_ended(driver, 0, cause);
   if (leaving_) {
     exiting_ = true;
     return;

@@ -43,6 +43,7 @@ struct Excuses {
     goodbye = goodbye || other.goodbye;
     drain = drain || other.drain;
     displaced = displaced || other.displaced;
+    outage_over_grace = outage_over_grace || other.outage_over_grace;
   }
   bool any() const {
     return application_reset || agent_killed_stream || backend_refused || refused_open ||

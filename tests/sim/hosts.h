@@ -34,6 +34,8 @@ class ClientHost final : public LinkOwner {
   void open(Conversation& conversation);
   void on_carrier(CarrierId id);
   void on_dial(std::uint64_t dial);
+  // Whether the timer event of that time is the latest that was armed.
+  bool armed(Time at) const { return armed_ == at; }
   void on_timer();
   void on_socket(Conversation& conversation);
   void on_wake();
@@ -98,6 +100,8 @@ class ServerHost final : public LinkOwner {
   Time stalled_until() const { return stalled_until_; }
 
   void on_carrier(CarrierId id);
+  // Whether the timer event of that time is the latest that was armed.
+  bool armed(Time at) const { return armed_ == at; }
   void on_timer();
   void on_socket(Conversation& conversation);
   void on_backend(Conversation& conversation, bool connected);

@@ -42,23 +42,23 @@ void World::link_up(LinkDriver&, int side, const effect::LinkUp& up) {
   if (side == 0 && up.resumed) totals_.resumes += 1;
 }
 
-void World::link_ended(std::uint32_t client, int side, Cause cause) {
-  if (side == 0) {
-    links_renewed_ += 1;
-    new_link(client);
-  }
+void World::link_ended(LinkDriver& driver, int side, Cause cause) {
+  std::uint32_t client = driver.client();
   std::string who = side == 0 ? "the client's link" : "the server's link";
   // Nobody here breaks the protocol: a violation is a bug of the sender or of the judge.
-  if (cause == Cause::protocol) {
-    Link* link = side == 0 ? clients_[client]->link() : nullptr;
-    std::string detail = link != nullptr ? link->detail() : "";
-    server_->for_each_driver([&](LinkDriver& driver) {
-      if (side == 1 && driver.client() == client && !driver.link().detail().empty()) {
-        detail = driver.link().detail();
-      }
-    });
-    throw Failure(who + " ended for a violation: " + detail);
+  require(cause != Cause::protocol, who + " ended for a violation: " + driver.link().detail());
+  if (cause == Cause::grace_expired) {
+    Duration grace = std::min({options_.grace, options_.service_grace[0], options_.service_grace[1]});
+    require(driver.longest_outage() >= grace, who + "'s grace expired too early");
   }
+  if (side == 0) {
+    links_renewed_ += 1;
+    return new_link(client);
+  }
+  // What the client opens before it hears of that is lost with the link.
+  ClientHost& host = *clients_[client];
+  bool current = host.running() && host.link()->id() == driver.link().id();
+  if (current && cause == Cause::grace_expired) excuse(client, &Excuses::outage_over_grace);
 }
 
 void World::new_link(std::uint32_t client) {
@@ -157,6 +157,7 @@ void World::refusal(std::uint32_t client, Cause cause) {
 // A HELLO of an older process that comes late may displace the newer one's link: it cannot be
 // told from a newer process's. Whoever it hits is excused.
 void World::hello_seen(Carrier& carrier, const Hello& hello) {
+  hellos_seen_ += 1;
   for (std::uint32_t i = 0; i < clients_.size(); ++i) {
     ClientHost& host = *clients_[i];
     if (host.name() != clients_[carrier.client]->name() || !host.running()) continue;

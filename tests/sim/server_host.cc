@@ -123,7 +123,11 @@ void ServerHost::greet(Carrier& carrier, Greeting& greeting) {
 
 void ServerHost::decide(CarrierId id, LinkRegistry::Decision decision) {
   Carrier* carrier = world_.carrier(id);
-  require(carrier != nullptr, "a decision for a carrier that is gone");
+  if (carrier == nullptr || !carrier->server_open) {
+    // Of several that waited for the same link, a later attempt has displaced it at once.
+    greetings_.erase(id);
+    return;
+  }
   std::uint32_t client = carrier->client;
   std::visit(
       overloaded{
@@ -223,7 +227,7 @@ void ServerHost::refused(LinkDriver&, const effect::Refused&) {
 
 void ServerHost::link_ended(LinkDriver& driver, Cause cause) {
   LinkId id = driver.link().id();
-  world_.link_ended(driver.client(), 1, cause);
+  world_.link_ended(driver, 1, cause);
   world_.count(driver.link().counters(), 1);
   driver.write_trace();
   std::erase_if(links_, [&](const auto& entry) { return entry.second == id; });

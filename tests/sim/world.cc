@@ -75,6 +75,7 @@ void World::run_until(Time until) {
 void World::heal() {
   healed_ = true;
   for (Path& path : paths_) path = {};
+  for (auto& [id, carrier] : carriers_) carrier.cut_to_server = carrier.cut_to_client = UINT64_MAX;
   if (!server_->running() || server_->draining()) restart_server();
   server_->stall(now_);
   for (std::uint32_t i = 0; i < clients_.size(); ++i) {
@@ -163,8 +164,11 @@ void World::finish() {
   // A carrier that went silent before the healing is found by liveness, so that no goodbye is lost.
   run_until(now_ + options_.dead_after + options_.grace);
   finished_ = true;
+  std::uint64_t hellos = hellos_seen_;
   for (auto& host : clients_) host->goodbye();
   run_until(now_ + seconds(6));
+  // A first HELLO that was held back until now makes an empty link, which ends by its grace.
+  if (hellos_seen_ != hellos) run_until(now_ + seconds(200));
   for (auto& host : clients_) require(!host->running(), "a client does not end after goodbye");
   require(server_->registry()->size() == 0, "a link outlives its client's goodbye");
   server_->kill();
@@ -191,10 +195,12 @@ void World::step(const Event& event) {
       if (!clients_[event.index]->stalled()) clients_[event.index]->on_dial(event.detail);
       return;
     case EventKind::client_timer:
-      if (!clients_[event.index]->stalled()) clients_[event.index]->on_timer();
+      if (!clients_[event.index]->stalled() && clients_[event.index]->armed(event.at)) {
+        clients_[event.index]->on_timer();
+      }
       return;
     case EventKind::server_timer:
-      if (!server_->stalled()) server_->on_timer();
+      if (!server_->stalled() && server_->armed(event.at)) server_->on_timer();
       return;
     case EventKind::client_wake: return clients_[event.index]->on_wake();
     case EventKind::server_wake: return server_->on_wake();

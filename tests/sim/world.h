@@ -100,7 +100,7 @@ class World {
 
   // --- What the oracle is told ---
   void link_up(LinkDriver& driver, int side, const effect::LinkUp& up);
-  void link_ended(std::uint32_t client, int side, Cause cause);
+  void link_ended(LinkDriver& driver, int side, Cause cause);
   void client_exited(std::uint32_t client);
   // A link that knows nothing of what happened to those before.
   void new_link(std::uint32_t client);
@@ -189,7 +189,7 @@ class World {
   std::map<std::uint32_t, Duration> longest_;  // of each conversation, by index
   std::vector<Excuses> standing_;  // of each client, for streams that it opens from now on
   std::uint64_t links_renewed_ = 0;
-  std::uint64_t checks_ = 0;
+  std::uint64_t hellos_seen_ = 0;
   std::FILE* trace_ = nullptr;
   Totals totals_;
 };
