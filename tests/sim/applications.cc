@@ -31,7 +31,8 @@ void World::start_conversation(const Event& event) {
   ClientHost& host = *clients_[conversation.client];
   if (!host.running()) return;  // connection refused: nothing to carry
   if (host.stalled()) {
-    return schedule(host.stalled_until(), EventKind::start_conversation, event.index, 0);
+    Time later = std::min(host.stalled_until(), std::max(now_, options_.heal_at));
+    return schedule(later, EventKind::start_conversation, event.index, 0);
   }
   for (Side& side : conversation.sides) side.script.stall += now_.time_since_epoch();
   totals_.streams += 1;
