@@ -304,6 +304,8 @@ class Demo:
             wait_for(lambda: len(listener.messages) >= publisher.published, 5)
             wait_for(lambda: self.requests_served() > served, 2)
             monitor.stop()
+            for agent in self.agents:
+                self.expect(agent.running, f"the {agent.role} agent runs to the end")
             monitor.ask()
             return self.judge(download, session, listener, monitor, publisher.published, cuts_made,
                               self.requests_served() - served,
@@ -322,6 +324,9 @@ class Demo:
             now = time.monotonic()
             if now - began > DOWNLOAD_LIMIT_S:
                 raise ProgramFailed("the download did not end in time")
+            if download.ended and download.process.returncode:
+                raise ProgramFailed(f"curl died after {megabytes(download.received)}: "
+                                    f"{download.said()}")
             flow.sample(download.received)
             if current is None and waiting and download.received >= waiting[0].at * download.size:
                 current, cut_at, path_back = waiting.pop(0), now, None
@@ -453,7 +458,7 @@ def run(plan, screen):
             demo.without()
             exact = demo.with_holdfast()
             demo.show_summary()
-        except (ProgramFailed, AssertionError, OSError) as error:
+        except (ProgramFailed, AssertionError, OSError, ValueError) as error:
             screen.line(f"  {screen.mark(False)} {error}")
         finally:
             if not exact:
