@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "common/admin/cli.h"
+#include "common/agent/credentials.h"
 #include "common/agent/reporting.h"
 #include "common/agent/shell.h"
 #include "common/net/client_driver.h"
@@ -108,11 +109,9 @@ int refuse(const std::string& path, const std::string& reason) {
 }  // namespace
 
 int run_client_agent(const ClientConfig& config, const std::string& config_path) {
-  if (!config.link.unsafe_plaintext) {
-    return refuse(config_path,
-                  "this version has no encrypted link yet: it runs only with [link] "
-                  "unsafe_plaintext = true, for tests and trusted wires");
-  }
+  auto tls = client_tls(config);
+  if (!tls) return refuse(config_path, tls.error().message);
+  if (*tls != nullptr) protect_memory();
   std::vector<NetAddress> listen;
   for (const auto& [name, service] : config.services) {
     auto address = net_address(service.listen);
@@ -122,7 +121,7 @@ int run_client_agent(const ClientConfig& config, const std::string& config_path)
   ShellOptions shell{AgentKind::client, config.log, config.admin, config_path,
                      config.link.unsafe_plaintext};
   return run_shell(shell, [&](const Around& around) {
-    return std::make_unique<ClientAgent>(around, config, listen, make_plain_transport);
+    return std::make_unique<ClientAgent>(around, config, listen, transport_factory(*tls));
   });
 }
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "common/admin/cli.h"
+#include "common/agent/credentials.h"
 #include "common/agent/reporting.h"
 #include "common/agent/shell.h"
 #include "common/net/secure_random.h"
@@ -57,6 +58,7 @@ ServerOptions server_options(const ServerConfig& config, std::vector<NetAddress>
     options.services.emplace(name, std::move(target));
   }
   options.transport = std::move(transport);
+  options.authenticated = !config.link.unsafe_plaintext;
   options.memory = config.limits.memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
   options.descriptors = descriptors;
@@ -126,11 +128,9 @@ int refuse(const std::string& path, const std::string& reason) {
 }  // namespace
 
 int run_server_agent(const ServerConfig& config, const std::string& config_path) {
-  if (!config.link.unsafe_plaintext) {
-    return refuse(config_path,
-                  "this version has no encrypted link yet: it runs only with [link] "
-                  "unsafe_plaintext = true, for tests and trusted wires");
-  }
+  auto tls = server_tls(config);
+  if (!tls) return refuse(config_path, tls.error().message);
+  if (*tls != nullptr) protect_memory();
   std::vector<NetAddress> listen;
   for (const ListenAddress& each : config.link.listen) {
     auto address = net_address(each);
@@ -140,7 +140,7 @@ int run_server_agent(const ServerConfig& config, const std::string& config_path)
   ShellOptions shell{AgentKind::server, config.log, config.admin, config_path,
                      config.link.unsafe_plaintext};
   return run_shell(shell, [&](const Around& around) {
-    return std::make_unique<ServerAgent>(around, config, listen, make_plain_transport);
+    return std::make_unique<ServerAgent>(around, config, listen, transport_factory(*tls));
   });
 }
 

@@ -52,9 +52,12 @@ void ServerDriver::accepted(Listener&, Descriptor& socket, const SocketAddress&)
 
 void ServerDriver::hello(CarrierId carrier, const std::optional<std::string>& identity,
                          HelloRequest request) {
-  // Without a transport that proves anything, the name is believed: unsafe_plaintext.
-  auto policy = options_.clients.find(identity.value_or(request.hello.name));
   wake_ = true;
+  if (options_.authenticated && !identity) {
+    return newcomers_.refuse(carrier, Cause::auth, "its certificate names no client of ours",
+                             registry_.welcome_refused({Cause::auth, kAuthRetry}));
+  }
+  auto policy = options_.clients.find(options_.authenticated ? *identity : request.hello.name);
   if (policy == options_.clients.end()) {
     LinkRegistry::Refused refused{Cause::auth, kAuthRetry};
     return newcomers_.refuse(carrier, Cause::auth, "unknown client " + request.hello.name,

@@ -28,6 +28,8 @@ struct ServerOptions {
   std::map<std::string, ClientPolicy> clients;   // by the identity that the transport proves
   std::map<std::string, ServerTarget> services;  // by name
   TransportFactory transport;
+  // The transport proves who a client is. False (unsafe_plaintext): its HELLO is believed.
+  bool authenticated = true;
   std::uint64_t memory = 0;  // bytes
   std::uint32_t connections = 0;
   std::size_t descriptors = 1024;  // RLIMIT_NOFILE

@@ -28,6 +28,9 @@ struct TlsKey {
   std::array<std::uint8_t, 32> key{};
 };
 
+// Overwrites the key.
+void wipe_key(TlsKey& key);
+
 struct TlsFiles {
   std::string ca_file;    // PEM: whom to trust
   std::string cert_file;  // PEM: our chain

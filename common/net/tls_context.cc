@@ -23,7 +23,7 @@ int proof_index() {
 struct Secrets {
   std::unordered_map<std::string, TlsKey> keys;  // by id
   ~Secrets() {
-    for (auto& [id, key] : keys) OPENSSL_cleanse(key.key.data(), key.key.size());
+    for (auto& [id, key] : keys) wipe_key(key);
   }
 };
 
@@ -284,6 +284,8 @@ std::string last_error() {
 }
 
 }  // namespace tls
+
+void wipe_key(TlsKey& key) { OPENSSL_cleanse(key.key.data(), key.key.size()); }
 
 Result<std::unique_ptr<TlsContext>> make_tls_client(const TlsClientOptions& options) {
   HOLDFAST_CHECK(options.key.has_value() != options.files.has_value());
