@@ -206,9 +206,10 @@ class Demo:
         download = Download(self.programs, web.port, self.folder, self.file)
         session = Session(self.programs, redis.port, key)
         listener = Subscriber(self.programs, redis.port, key)
+        publisher = Publisher(self.beside, key)
         try:
             self.expect(listener.subscribed.wait(5), "redis-cli subscribes")
-            publisher = Publisher(self.beside, key)
+            publisher.start()
             self.expect(wait_for(lambda: download.received > 3_000_000 and len(session.answers) > 4
                                  and listener.messages, 10), "the programs run before the cut")
             screen.line(f"  {screen.style(screen.symbol('⚡', '!'), 'yellow')} {cut.text}")
@@ -231,7 +232,7 @@ class Demo:
                 screen.line(f"      {screen.mark(not dead)} {name:<10} {text}")
             return [dead for _, dead, _ in fates]
         finally:
-            for visitor in (download, session, listener):
+            for visitor in (publisher, download, session, listener):
                 visitor.stop()
 
     @staticmethod
@@ -295,9 +296,10 @@ class Demo:
         download = Download(self.programs, web, self.folder, self.file)
         session = Session(self.programs, redis, key)
         listener = Subscriber(self.programs, redis, key)
+        publisher = Publisher(self.beside, key)
         try:
             self.expect(listener.subscribed.wait(5), "redis-cli subscribes")
-            publisher = Publisher(self.beside, key)
+            publisher.start()
             cuts_made = self.run_cuts(download, session, listener, monitor)
             publisher.stop()
             session.finish(5)
@@ -312,7 +314,7 @@ class Demo:
                               self.beside.connections_received() - joined)
         finally:
             monitor.stop()
-            for visitor in (download, session, listener):
+            for visitor in (publisher, download, session, listener):
                 visitor.stop()
 
     def run_cuts(self, download, session, listener, monitor):

@@ -231,6 +231,8 @@ class Publisher:
         self.published = 0
         self._leave = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self):
         self._thread.start()
 
     def _run(self):
@@ -240,4 +242,5 @@ class Publisher:
 
     def stop(self):
         self._leave.set()
-        self._thread.join(2)
+        if self._thread.is_alive():
+            self._thread.join(2)
