@@ -50,7 +50,7 @@ bool Link::reading() const {
 }
 
 bool Link::wants_carrier() const {
-  if (!client()) return false;
+  if (!client() || standby_) return false;
   if (detached()) return true;
   if (auto* greeting = std::get_if<Greeting>(&state_)) return greeting->impatient;
   return live() && liveness_.suspect();
@@ -61,17 +61,35 @@ bool Link::wants_carrier() const {
 void Link::carrier_up(Time now, CarrierId carrier, Duration round_trip) {
   HOLDFAST_CHECK(client());
   if (!wants_carrier()) return push(effect::CloseCarrier{carrier, Cause::carrier_replaced});
-  if (live()) become_detached(now, Cause::carrier_silent);
+  if (live()) {
+    standby_ = Standby{carrier, round_trip, now + tuning::kStandbyHold};
+    return;
+  }
   if (std::holds_alternative<Greeting>(state_)) {
     failed_greetings_ += 1;
     drop_carrier(now, Cause::carrier_replaced, true);
   }
-  liveness_.start(now, options_.heartbeat, options_.dead_after, round_trip);
-  start_greeting(now, carrier);
+  start_greeting(now, carrier, round_trip);
+}
+
+// The old carrier stayed silent, or is gone.
+void Link::use_standby(Time now) {
+  if (!standby_) return;
+  Standby standby = *standby_;
+  standby_.reset();
+  if (live()) become_detached(now, Cause::carrier_silent);
+  start_greeting(now, standby.carrier, standby.round_trip);
+}
+
+// The old carrier spoke, or the link is ending: nothing happened.
+void Link::release_standby() {
+  if (standby_) push(effect::CloseCarrier{standby_->carrier, Cause::carrier_replaced});
+  standby_.reset();
 }
 
 // Rule 2: the old carrier is gone; snapshot, HELLO, and no stream frame until WELCOME.
-void Link::start_greeting(Time now, CarrierId carrier) {
+void Link::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
+  liveness_.start(now, options_.heartbeat, options_.dead_after, round_trip);
   attempt_ += 1;
   Hello hello;
   hello.link = id_;
@@ -140,6 +158,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
 void Link::carrier_bytes(Time now, CarrierId from, Bytes bytes) {
   if (from != carrier() || bytes.empty() || !reading()) return;  // an old carrier's (rule 3)
   liveness_.heard(now);
+  release_standby();
   if (auto* greeting = std::get_if<Greeting>(&state_)) {
     // An answer on its way is worth waiting for.
     greeting->impatient = false;
@@ -149,6 +168,7 @@ void Link::carrier_bytes(Time now, CarrierId from, Bytes bytes) {
 }
 
 void Link::carrier_down(Time now, CarrierId lost, Cause cause) {
+  if (standby_ && standby_->carrier == lost) return standby_.reset();
   if (lost != carrier() || lost == CarrierId{}) return;
   if (auto* leaving = std::get_if<Leaving>(&state_)) {
     Cause reason = leaving->reason;
@@ -157,12 +177,14 @@ void Link::carrier_down(Time now, CarrierId lost, Cause cause) {
   }
   if (std::holds_alternative<Greeting>(state_)) failed_greetings_ += 1;
   drop_carrier(now, cause, false);
+  use_standby(now);
 }
 
 void Link::carrier_silent(Time now, CarrierId silent) {
   if (silent != carrier() || !live()) return;
   if (now < liveness_.last_heard() + options_.dead_after) return;
   become_detached(now, Cause::carrier_silent);
+  use_standby(now);
 }
 
 void Link::doubt(Time now) {
@@ -284,12 +306,14 @@ void Link::reset_all_streams(Time now, Cause cause, bool keep_unsent) {
 
 void Link::become_ended(Time now, Cause cause) {
   if (ended()) return;
+  release_standby();
   bool leaving = std::holds_alternative<Leaving>(state_);
   drop_carrier(now, cause, true);
   state_ = Ended{cause};
   grace_deadline_ = kNever;
   service_deadline_ = kNever;
-  reset_all_streams(now, cause, client() && !leaving);
+  // Rule 4: what the peer never saw can move on, unless it was we who left.
+  reset_all_streams(now, cause, client() && (!leaving || cause == Cause::protocol));
   TraceEvent event;
   event.kind = TraceEvent::Kind::link_ended;
   event.cause = cause;
@@ -299,6 +323,7 @@ void Link::become_ended(Time now, Cause cause) {
 
 bool Link::violation(Time now, std::string what) {
   detail_ = std::move(what);
+  release_standby();
   if (live()) {
     CarrierId last = carrier();
     // The streams go at once; the peer is told why by the last frame.
@@ -312,6 +337,7 @@ bool Link::violation(Time now, std::string what) {
 
 void Link::goodbye(Time now, Cause reason) {
   if (ended() || std::holds_alternative<Leaving>(state_)) return;
+  release_standby();
   if (!live()) {
     drop_carrier(now, reason, true);  // a greeting's: the link was not up, so no LinkDown
     state_ = Leaving{{}, reason, now, now, true, false};
@@ -343,6 +369,7 @@ void Link::drain(Time now) {
 }
 
 void Link::reconnect(Time now) {
+  release_standby();
   if (live() || std::holds_alternative<Greeting>(state_)) {
     drop_carrier(now, Cause::reconnect, true);
   }

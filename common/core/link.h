@@ -105,8 +105,9 @@ class Link {
 
   // --- Carriers ---------------------------------------------------------------------------
 
-  // Client: a carrier stands (authenticated). Becomes the link's unless it is not wanted any
-  // more; then a CloseCarrier follows. `round_trip`: what its set-up showed, or zero.
+  // Client: a carrier stands (authenticated). Becomes the link's, beside a suspect one after a
+  // moment, unless it is not wanted any more; then a CloseCarrier follows. `round_trip`: what its
+  // set-up showed, or zero.
   void carrier_up(Time now, CarrierId carrier, Duration round_trip);
   // Server: a proven HELLO whose table is complete (rule 3 was checked by LinkRegistry).
   void accept(Time now, CarrierId carrier, const Hello& hello, StreamId highest,
@@ -223,6 +224,12 @@ class Link {
   struct Live {
     CarrierId carrier;
   };
+  // Client: stands beside a suspect carrier, and has said nothing.
+  struct Standby {
+    CarrierId carrier;
+    Duration round_trip;
+    Time until;  // takes over then
+  };
   struct Leaving {
     CarrierId carrier;  // 0: none, there is nobody to tell
     Cause reason;
@@ -284,7 +291,9 @@ class Link {
   // The peer broke the protocol: the link ends with this cause. Always false.
   bool violation(Time now, std::string what);
   void clear_lists();
-  void start_greeting(Time now, CarrierId carrier);
+  void start_greeting(Time now, CarrierId carrier, Duration round_trip);
+  void use_standby(Time now);
+  void release_standby();
 
   // link_streams.cc: one stream
   void free_stream(Time now, SlotIndex slot);
@@ -376,6 +385,7 @@ class Link {
   std::uint64_t ordinal_ = 1;  // client: rises with every renew()
   std::string server_name_;    // bound by the first WELCOME applied
   State state_ = Detached{};
+  std::optional<Standby> standby_;
   bool draining_ = false;
   std::string detail_;
 

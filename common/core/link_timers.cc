@@ -13,6 +13,7 @@ Time Link::next_timeout() const {
     at(greeting->since + options_.handshake_timeout);
   }
   if (live()) at(liveness_.next_timeout());
+  if (standby_) at(standby_->until);
   if (auto* leaving = std::get_if<Leaving>(&state_)) {
     at(leaving->flushed ? leaving->close_at : leaving->flush_until);
   }
@@ -27,6 +28,7 @@ Time Link::next_timeout() const {
 }
 
 void Link::timeout(Time now) {
+  if (standby_ && now >= standby_->until) use_standby(now);
   timeout_greeting(now);
   timeout_liveness(now);
   timeout_leaving(now);

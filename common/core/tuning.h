@@ -51,6 +51,9 @@ inline constexpr std::size_t kMaxGatherBuffers = 512;
 // as long again, it is suspect and the client dials a standby.
 inline constexpr Duration kSuspectAfter = milliseconds(500);
 inline constexpr int kSuspectRoundTrips = 4;
+// A standby that stands while the old carrier is suspect waits this long before it takes over: the
+// peer was there for its handshake, so an answer on the old one may be a turn of its loop away.
+inline constexpr Duration kStandbyHold = milliseconds(20);
 // A timer that ran later than this after its time says that we stalled, not the peer.
 inline constexpr Duration kLateTurn = milliseconds(250);
 
