@@ -336,7 +336,9 @@ class Relay:
             dummy = socket.socket(self._listener.family, socket.SOCK_STREAM)
             dummy.setblocking(False)
             dummy.connect_ex(self._listener.getsockname())
-            connected = bool(select.select([], [dummy], [], 0.02)[1])
+            writable = select.poll()           # select() ends at descriptor 1023
+            writable.register(dummy, select.POLLOUT)
+            connected = bool(writable.poll(20))
             if connected:
                 self._dummies.add(dummy.getsockname()[1])
             dummy.close()
