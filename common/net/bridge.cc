@@ -16,6 +16,9 @@ constexpr std::size_t kReadSize = 64 * kKiB;
 // Gathers that one readable socket may take in a turn.
 constexpr int kMaxWrites = 8;
 
+// Before the link's goodbye; what an application wrote beyond it is not waited for.
+constexpr std::size_t kLastRead = 1 * kMiB;
+
 // Before a reset the kernel is given this long without any progress to send what it holds.
 constexpr Duration kFlushPatience = seconds(5);
 constexpr Duration kFirstLook = milliseconds(1);
@@ -75,14 +78,15 @@ void Bridge::on_ready(std::uint32_t events) {
     if (error != 0) return latch(error);
   }
   constexpr std::uint32_t kInput = EPOLLIN | EPOLLRDHUP | EPOLLHUP;
-  if ((events & kInput) != 0 && reading_ == Reading::running) read_some(host_.read_budget());
+  if ((events & kInput) != 0 && reading_ == Reading::running)
+    read_some(host_.read_budget(), Until::short_read);
   if (closed() || writing_ != Writing::blocked) return;
   if ((events & (EPOLLOUT | EPOLLHUP)) != 0) write_queued();
 }
 
 // --- From the application -------------------------------------------------------------------
 
-void Bridge::read_some(std::size_t budget) {
+void Bridge::read_some(std::size_t budget, Until until) {
   host_.stream_read();
   host_.link_touched();
   while (budget > 0) {
@@ -99,9 +103,14 @@ void Bridge::read_some(std::size_t budget) {
     if (size == 0) return read_ended();
     if (size < 0) return would_block(error) ? void() : latch(error);
     auto taken = static_cast<std::size_t>(size);
-    if (taken < room) return;  // the kernel has no more now
+    // The kernel has no more now; of an end behind it the poller will tell.
+    if (taken < room && until == Until::short_read) return;
     budget -= std::min(budget, taken);
   }
+}
+
+void Bridge::read_last() {
+  if (!closed() && reading_ == Reading::running) read_some(kLastRead, Until::nothing_left);
 }
 
 void Bridge::read_ended() {

@@ -48,6 +48,8 @@ class Bridge final : public Poller::Watcher {
   void deliver_fin();
   void deliver_abort();
   void resume_reading();
+  // Takes what the application wrote, and its end, if they are here already.
+  void read_last();
   // At once, whatever is queued.
   void reset();
 
@@ -57,6 +59,7 @@ class Bridge final : public Poller::Watcher {
  private:
   enum class Reading : std::uint8_t { running, paused, ended, draining, told };
   enum class Writing : std::uint8_t { open, blocked, shut };
+  enum class Until : std::uint8_t { short_read, nothing_left };
   // A reset that waits until the kernel has sent what it holds.
   struct Flush {
     Flush(TimerQueue& timers, std::function<void()> callback)
@@ -69,7 +72,7 @@ class Bridge final : public Poller::Watcher {
 
   void on_ready(std::uint32_t events) override;
   void watch();
-  void read_some(std::size_t budget);
+  void read_some(std::size_t budget, Until until);
   void read_ended();
   void latch(int error);
   void drain();

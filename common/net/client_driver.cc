@@ -103,6 +103,7 @@ void ClientDriver::shut_down() {
   state_ = State::leaving;
   listeners_.clear();
   deadline_.arm(loop_.now() + kLeavePatience);
+  driver_->read_last();
   link_.goodbye(loop_.now(), Cause::goodbye);
   wake_ = true;
 }

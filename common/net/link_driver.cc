@@ -226,6 +226,12 @@ void LinkDriver::connected(StreamHandle stream, TargetConnect::Outcome outcome) 
   if (summary) observer_.connection_open(info(stream, *summary));
 }
 
+void LinkDriver::read_last() {
+  for (Slot& slot : slots_) {
+    if (slot.bridge) slot.bridge->read_last();
+  }
+}
+
 ConnectionInfo LinkDriver::info(StreamHandle stream, const StreamSummary& summary) const {
   ConnectionInfo info;
   bool client = link_.options().role == LinkOptions::Role::client;

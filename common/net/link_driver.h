@@ -59,6 +59,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   // Server: how connect_target() went.
   void connected(StreamHandle stream, TargetConnect::Outcome outcome);
 
+  // Goodbye is about to be said: takes what applications wrote and closed until now.
+  void read_last();
   // Effects, then everything there is to send, then the timer. True: there is more to do.
   bool pump();
   // All effects were polled.

@@ -198,6 +198,7 @@ void ServerDriver::shut_down() {
   newcomers_.clear();
   deadline_.arm(loop_.now() + kLeavePatience);
   for (auto& [id, driver] : drivers_) {
+    driver->read_last();
     driver->link().goodbye(loop_.now(), Cause::shutdown);
     driver->touch();
   }

@@ -1,0 +1,140 @@
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "common/net/address_book.h"
+#include "common/net/connector.h"
+#include "common/net/resolver.h"
+#include "common/net/target.h"
+#include "tests/unit/net/support.h"
+
+namespace holdfast {
+namespace {
+
+// An address at which nobody listens.
+SocketAddress closed_address() {
+  BoundSocket listener = free_listener();
+  return bound_address(listener.descriptor());
+}
+
+Connector::Outcome connect_all(Loop& loop, std::vector<SocketAddress> addresses,
+                               Duration patience = seconds(3)) {
+  std::optional<Connector::Outcome> outcome;
+  Connector connector(loop, tune_application_socket, nullptr,
+                      [&](Connector::Outcome got) { outcome = std::move(got); });
+  connector.start(std::move(addresses), loop.refresh() + patience);
+  CHECK_FALSE(outcome);
+  turn_until(loop, [&] { return outcome.has_value(); });
+  return std::move(*outcome);
+}
+
+TEST_CASE("A connect takes the next address when one refuses") {
+  Loop loop;
+  BoundSocket listener = free_listener();
+  SocketAddress good = bound_address(listener.descriptor());
+  Connector::Outcome outcome = connect_all(loop, {closed_address(), good});
+  CHECK(outcome.descriptor.valid());
+  CHECK(outcome.address == good);
+}
+
+TEST_CASE("When all addresses refuse the last error is told") {
+  Loop loop;
+  Connector::Outcome outcome = connect_all(loop, {closed_address(), closed_address()});
+  CHECK_FALSE(outcome.descriptor.valid());
+  CHECK(outcome.error == ECONNREFUSED);
+}
+
+TEST_CASE("A silent address leaves time for the next one") {
+  Loop loop;
+  // A listener whose queue is full: the kernel drops further SYNs.
+  Descriptor deaf(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  SocketAddress any = *SocketAddress::literal({"127.0.0.1", 0});
+  REQUIRE(bind(deaf.get(), any.get(), any.size()) == 0);
+  REQUIRE(listen(deaf.get(), 0) == 0);
+  SocketAddress silent = bound_address(deaf.get());
+  std::vector<Descriptor> fillers;
+  for (int i = 0; i < 4; ++i) {
+    fillers.push_back(make_socket(AF_INET));
+    (void)connect(fillers.back().get(), silent.get(), silent.size());
+  }
+  BoundSocket listener = free_listener();
+  SocketAddress good = bound_address(listener.descriptor());
+  Time start = loop.refresh();
+  Connector::Outcome outcome = connect_all(loop, {silent, good}, milliseconds(600));
+  CHECK(outcome.address == good);
+  CHECK(outcome.descriptor.valid());
+  CHECK(loop.refresh() - start >= milliseconds(290));
+}
+
+TEST_CASE("A name is resolved once for all who ask, and each gets its own port") {
+  Loop loop;
+  Resolver resolver(loop);
+  std::vector<std::uint16_t> ports;
+  auto take = [&](const Resolver::Answer& answer) {
+    REQUIRE(answer.ok());
+    ports.push_back(answer->front().endpoint().port);
+  };
+  Resolver::Question one(resolver, {"localhost", 1}, take);
+  Resolver::Question two(resolver, {"localhost", 2}, take);
+  {
+    Resolver::Question gone(resolver, {"localhost", 3}, take);
+  }
+  turn_until(loop, [&] { return ports.size() == 2; });
+  std::sort(ports.begin(), ports.end());
+  CHECK(ports == std::vector<std::uint16_t>{1, 2});
+}
+
+TEST_CASE("Families take turns") {
+  sockaddr_in v4{};
+  v4.sin_family = AF_INET;
+  sockaddr_in other_v4 = v4;
+  other_v4.sin_addr.s_addr = htonl(0x7f000002);
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  auto info = [](auto& address, addrinfo* next) {
+    addrinfo result{};
+    result.ai_family = reinterpret_cast<sockaddr&>(address).sa_family;
+    result.ai_addr = reinterpret_cast<sockaddr*>(&address);
+    result.ai_addrlen = sizeof address;
+    result.ai_next = next;
+    return result;
+  };
+  addrinfo third = info(v6, nullptr);
+  addrinfo second = info(other_v4, &third);
+  addrinfo first = info(v4, &second);
+  auto addresses = interleave(&first, 7);
+  REQUIRE(addresses.size() == 3);
+  CHECK(addresses[0].family() == AF_INET);
+  CHECK(addresses[1].family() == AF_INET6);
+  CHECK(addresses[2].family() == AF_INET);
+  CHECK(addresses[2].endpoint().port == 7);
+}
+
+TEST_CASE("An address that is still known keeps its index") {
+  auto at = [](std::uint16_t port) { return *SocketAddress::literal({"127.0.0.1", port}); };
+  std::vector<SocketAddress> old{at(1), at(2), at(3)};
+  CHECK(keep_places(old, {at(3), at(4), at(1)}) ==
+        std::vector<SocketAddress>{at(1), at(4), at(3)});
+  CHECK(keep_places(old, {at(2)}) == std::vector<SocketAddress>{at(2)});
+  CHECK(keep_places({}, {at(1), at(1)}) == std::vector<SocketAddress>{at(1)});
+}
+
+TEST_CASE("A backend that refuses, and a Unix socket that is not there, are told as refused") {
+  Loop loop;
+  Resolver resolver(loop);
+  DescriptorBudget budget(1024);
+  SocketAddress closed = closed_address();
+  for (NetAddress address : {NetAddress(HostPort{"127.0.0.1", closed.endpoint().port}),
+                             NetAddress(UnixPath{"/nonexistent/socket"})}) {
+    std::optional<TargetConnect::Outcome> outcome;
+    TargetConnect target(loop, resolver, budget, Target{address, seconds(2)},
+                         [&](TargetConnect::Outcome got) { outcome = std::move(got); });
+    turn_until(loop, [&] { return outcome.has_value(); });
+    CHECK(outcome->cause == Cause::target_refused);
+    CHECK_FALSE(outcome->socket.valid());
+  }
+}
+
+}  // namespace
+}  // namespace holdfast

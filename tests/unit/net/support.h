@@ -1,0 +1,101 @@
+// What the tests of common/net share: a loop turned until something is so, and pairs of sockets.
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/net/listener.h"
+#include "common/net/loop.h"
+#include "common/net/observer.h"
+#include "common/net/socket.h"
+
+namespace holdfast {
+
+// An observer that only remembers what it was told of listeners.
+class QuietObserver : public Observer {
+ public:
+  std::vector<std::string> listeners;
+
+  void link_up(const LinkEvent&) override {}
+  void link_down(const LinkEvent&) override {}
+  void link_resumed(const LinkEvent&) override {}
+  void link_ended(const LinkEvent&) override {}
+  void link_refused(const LinkEvent&, Duration) override {}
+  void link_draining(const LinkEvent&) override {}
+  void connection_open(const ConnectionInfo&) override {}
+  bool wants_connection_resumed() const override { return false; }
+  void connection_resumed(const ConnectionInfo&) override {}
+  void connection_closed(const ConnectionInfo&) override {}
+  void connection_refused(const LinkId&, std::string_view, StreamId, Cause) override {}
+  void carrier_rejected(const std::string&, Cause, const std::string&) override {}
+  void dial_failed(const std::string&, const std::string&) override {}
+  void listener_paused(const std::string&, const std::string&) override {
+    listeners.push_back("paused");
+  }
+  void listener_resumed(const std::string&) override { listeners.push_back("resumed"); }
+  void warning(const std::string&) override {}
+  void trace(const LinkId&, const std::vector<TraceEvent>&) override {}
+};
+
+// Runs the loop until `done`, or fails after five seconds.
+inline void turn_until(Loop& loop, const std::function<bool()>& done) {
+  class Watch final : public Loop::Task {
+   public:
+    Watch(Loop& watched, const std::function<bool()>& condition)
+        : loop_(watched), done_(condition) {}
+    bool end_of_turn() override {
+      if (done_()) loop_.stop();
+      return false;
+    }
+
+   private:
+    Loop& loop_;
+    const std::function<bool()>& done_;
+  };
+  Watch watch(loop, done);
+  bool late = false;
+  Timer limit(loop.timers(), [&] {
+    late = true;
+    loop.stop();
+  });
+  limit.arm(loop.refresh() + seconds(5));
+  loop.run(watch);
+  REQUIRE_FALSE(late);
+}
+
+inline SocketAddress bound_address(int descriptor) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  REQUIRE(getsockname(descriptor, reinterpret_cast<sockaddr*>(&storage), &size) == 0);
+  return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), size);
+}
+
+// A listening socket on a free port of the loopback, tuned as given.
+inline BoundSocket free_listener(void (*tune)(int, int) = nullptr) {
+  auto sockets = bind_sockets(HostPort{"127.0.0.1", 0}, tune);
+  REQUIRE(sockets.ok());
+  return std::move(sockets->front());
+}
+
+// A blocking socket connected to the address.
+inline Descriptor dial(const SocketAddress& address) {
+  Descriptor dialled(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(connect(dialled.get(), address.get(), address.size()) == 0);
+  return dialled;
+}
+
+// The agent's end (non-blocking, tuned by inheritance) and the application's (blocking).
+inline std::pair<Descriptor, Descriptor> application_pair() {
+  BoundSocket listener = free_listener(tune_application_socket);
+  Descriptor application = dial(bound_address(listener.descriptor()));
+  Descriptor agent;
+  while (!agent.valid()) {
+    agent.reset(accept4(listener.descriptor(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  }
+  return {std::move(agent), std::move(application)};
+}
+
+}  // namespace holdfast
