@@ -4,13 +4,10 @@ Started by scripts/demo, which has built the agents. Everything runs on loopback
 folder, in the foreground, and is stopped by pid.
 """
 import argparse
-import dataclasses
-import json
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -18,10 +15,12 @@ sys.path[:0] = [os.path.join(os.path.dirname(HERE), folder) for folder in ("e2e"
 
 from pair import BIN, Agent, free_port                                 # noqa: E402
 from programs import ProgramFailed, Programs, die_on_signals, start_nginx, start_redis  # noqa: E402
+from plan import FULL, QUICK                                           # noqa: E402
 from relay import Relay                                                # noqa: E402
 from screen import Screen                                              # noqa: E402
 from visitors import (Download, Publisher, RedisBeside, Session, Subscriber,  # noqa: E402
                       megabytes)
+from watching import Flow, Monitor                                     # noqa: E402
 
 # How the agents speak to each other: "plain" (unsafe_plaintext) or "psk" (TLS with a key of genpsk).
 LINK = "plain"
@@ -31,54 +30,6 @@ PATH_BUFFER_BYTES = 64 * 1024          # its sockets; a path of this speed holds
 DOWNLOAD_LIMIT_S = 50                  # the download takes half of it; then something is wrong
 SAMPLE_S = 0.02
 SETTLE_S = 0.8                         # after the path's return, before the pause is measured
-SOON_S = 0.2
-
-
-@dataclasses.dataclass(frozen=True)
-class Cut:
-    kind: str
-    hold_s: float = 0.0
-    at: float = 0.0                    # the part of the download that has arrived by then
-
-    @property
-    def text(self):
-        return {
-            "reset": "reset: the TCP connection that carries it all is torn down",
-            "silence": f"silence: for {self.hold_s:g} s every packet vanishes, both ways",
-            "one-way": f"one-way silence: for {self.hold_s:g} s nothing comes back",
-            "refusal": f"refusal: torn down, and for {self.hold_s:g} s new connections are refused",
-        }[self.kind]
-
-    def begin(self, relay):
-        if self.kind == "silence":
-            relay.blackhole("both")
-        elif self.kind == "one-way":
-            relay.blackhole("down")
-        else:
-            if self.kind == "refusal":
-                relay.refuse()
-            relay.cut()
-
-    @staticmethod
-    def end(relay):
-        relay.thaw()
-        relay.accept()
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    file_bytes: int
-    without: tuple
-    cuts: tuple
-
-
-FULL = Plan(70_000_000,
-            (Cut("reset"), Cut("silence", 2), Cut("refusal", 1)),
-            (Cut("reset", 0, 0.10), Cut("silence", 3, 0.25), Cut("refusal", 2, 0.45),
-             Cut("one-way", 2, 0.65), Cut("reset", 0, 0.85)))
-QUICK = Plan(25_000_000,
-             (Cut("reset"), Cut("silence", 1), Cut("refusal", 0.5)),
-             (Cut("reset", 0, 0.10), Cut("silence", 1.5, 0.35), Cut("refusal", 1, 0.70)))
 
 
 def wait_for(condition, seconds):
@@ -86,67 +37,6 @@ def wait_for(condition, seconds):
     while not condition() and time.monotonic() < deadline:
         time.sleep(SAMPLE_S)
     return condition()
-
-
-class Flow:
-    """When bytes arrived, as far as looking at a file's size every 20 ms can tell."""
-
-    def __init__(self):
-        self._size = 0
-        self._arrivals = []
-
-    def sample(self, size):
-        now = time.monotonic()
-        if size > self._size:
-            self._size = size
-            self._arrivals.append((now, size))
-
-    def pause(self, cut_at, path_back):
-        """(begin, end) of the time without a byte that the cut made: the longest that had begun soon
-        after the path's return (a reset is over before anybody can wait)."""
-        times = [cut_at] + [t for t, _ in self._arrivals if t > cut_at]
-        gaps = [gap for gap in zip(times, times[1:]) if gap[0] < path_back + SOON_S]
-        return max(gaps, key=lambda gap: gap[1] - gap[0], default=(cut_at, cut_at))
-
-    def last_arrival(self):
-        return self._arrivals[-1][0] if self._arrivals else 0.0
-
-    def rate(self, seconds=1.0):
-        now = time.monotonic()
-        early = [size for t, size in self._arrivals if t < now - seconds]
-        return max(0, self._size - (early[-1] if early else 0)) / seconds
-
-
-class Monitor:
-    """What the agents say of themselves, asked four times a second as a person would."""
-
-    def __init__(self, client, server):
-        self._client, self._server = client, server
-        self.state, self.outage_s, self.resumes, self.resent = "?", 0.0, 0, 0
-        self._leave = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self):
-        while not self._leave.is_set():
-            try:
-                self.ask()
-            except (OSError, ValueError, AssertionError, subprocess.TimeoutExpired):
-                self.state = "?"
-            self._leave.wait(0.25)
-
-    def ask(self):
-        status = json.loads(self._client.run("status", "--json").stdout)
-        links = status.get("links") or [{}]
-        self.state = links[0].get("state", "?")
-        self.outage_s = sum(link.get("outage_total_s", 0) + (link.get("detached_for_s") or 0)
-                            for link in links)
-        self.resumes = sum(link.get("resumes", 0) for link in links)
-        self.resent = self._client.replayed() + self._server.replayed()
-
-    def stop(self):
-        self._leave.set()
-        self._thread.join(5)
 
 
 class Demo:

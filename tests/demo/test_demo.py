@@ -1,7 +1,7 @@
 """The demo's own judgement: pauses, exactness, rows in place."""
 import io
 
-import demo
+import watching
 from screen import Screen, width_of
 from visitors import Session, Subscriber
 
@@ -18,7 +18,7 @@ class Pipe(io.StringIO):
 
 
 def flow(*arrivals):
-    found = demo.Flow()
+    found = watching.Flow()
     found._arrivals = [(t, number + 1) for number, t in enumerate(arrivals)]
     return found
 
