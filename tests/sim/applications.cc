@@ -31,7 +31,7 @@ void World::start_conversation(const Event& event) {
   ClientHost& host = *clients_[conversation.client];
   if (!host.running()) return;  // connection refused: nothing to carry
   if (host.stalled()) {
-    Time later = std::min(host.stalled_until(), std::max(now_, options_.heal_at));
+    Time later = std::min(host.stalled_until(), options_.heal_at + milliseconds(1));
     return schedule(later, EventKind::start_conversation, event.index, 0);
   }
   for (Side& side : conversation.sides) side.script.stall += now_.time_since_epoch();
