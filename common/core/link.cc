@@ -153,6 +153,8 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   trace_frame(now, TraceEvent::Kind::send, FrameType::welcome);
   trace_frame(now, TraceEvent::Kind::send, FrameType::table, 0, 0, own.size());
   become_live(now, carrier, !created);
+  // Windows grow by the round trip, and a carrier that is never silent is never asked else.
+  ping_due_ = true;
 }
 
 void Link::carrier_bytes(Time now, CarrierId from, Bytes bytes) {
