@@ -288,8 +288,6 @@ void Link::drop_log(StreamRecord& record) {
   release_all(pool_.arena, record.log, pinned_);
   record.cursor = kNoBlock;
   account_send(record);
-  // A block that no gather refers to is not kept.
-  if (unwritten_ == 0) release_pins();
 }
 
 void Link::drop_queue(StreamRecord& record) {
