@@ -308,6 +308,7 @@ class Link {
   std::uint64_t read_room(const StreamRecord& record) const;
   void maybe_resume_reading(SlotIndex slot);
   void start_linger(Time now, SlotIndex slot);
+  void add_deadline(std::deque<Deadline>& deadlines, SlotIndex slot, Time at);
 
   // link_credit.cc: acks and credit
   void refresh_limit(StreamRecord& record);

@@ -4,6 +4,12 @@
 #include "common/core/link.h"
 
 namespace holdfast {
+namespace {
+
+// Stale deadlines that are let stand before they are swept out.
+constexpr std::size_t kSpareDeadlines = 64;
+
+}  // namespace
 
 StreamRecord* Link::find(StreamHandle stream) {
   if (stream.slot >= streams_.slots()) return nullptr;
@@ -31,7 +37,7 @@ Result<StreamHandle> Link::open(Time now, const OpenRequest& request) {
   record.window = tuning::kInitialWindow;
   refresh_limit(record);
   streams_.push_back<&StreamRecord::control>(opens_, slot);
-  open_deadlines_.push_back({handle(slot), now + options_.open_timeout});
+  add_deadline(open_deadlines_, slot, now + options_.open_timeout);
   counters_.streams_opened += 1;
   TraceEvent event;
   event.kind = TraceEvent::Kind::stream_open;
