@@ -360,7 +360,10 @@ void Link::goodbye(Time now, Cause reason) {
                    false};
 }
 
-void Link::end(Time now, Cause cause) { become_ended(now, cause); }
+void Link::end(Time now, Cause cause) {
+  auto* leaving = std::get_if<Leaving>(&state_);
+  become_ended(now, leaving != nullptr ? leaving->reason : cause);
+}
 
 void Link::drain(Time now) {
   HOLDFAST_CHECK(!client());

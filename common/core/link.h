@@ -148,7 +148,7 @@ class Link {
   void goodbye(Time now, Cause reason);
   // Server: no new streams from now on.
   void drain(Time now);
-  // Ends it without a word: every stream is reset with this cause.
+  // Ends it without a word: every stream is reset with this cause (a goodbye's own stands).
   void end(Time now, Cause cause);
   // Client: drops the carrier, if there is one, and wants another.
   void reconnect(Time now);
@@ -177,6 +177,7 @@ class Link {
   bool live() const { return std::holds_alternative<Live>(state_); }
   bool ended() const { return std::holds_alternative<Ended>(state_); }
   bool detached() const { return std::holds_alternative<Detached>(state_); }
+  bool leaving() const { return std::holds_alternative<Leaving>(state_); }
   // Client: a carrier is wanted (none, or the one in use is suspect).
   bool wants_carrier() const;
   // Client: and somebody waits for it.

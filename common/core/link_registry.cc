@@ -26,6 +26,11 @@ LinkRegistry::Decision LinkRegistry::hello(Time now, CarrierId carrier, const Cl
   auto found = links_.find(hello.link);
   bool known = found != links_.end() && !found->second.link->ended();
   if (known && found->second.client != client.name) return Refused{Cause::auth, kLimitRetry};
+  if (known && found->second.link->leaving()) {
+    // Rule 6: a link that says goodbye is over, its newest carrier or not.
+    end_link(now, found->second, Cause::goodbye);
+    known = false;
+  }
   if (hello.instance != 0) {
     if (!known || found->second.link->instance() != hello.instance) return Unknown{};
     return resume(now, carrier, found->second, request);

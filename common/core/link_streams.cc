@@ -340,7 +340,16 @@ void Link::free_stream(Time now, SlotIndex slot) {
 
 void Link::start_linger(Time now, SlotIndex slot) {
   streams_[slot].linger_mark = streams_[slot].delivered;
-  lingers_.push_back({handle(slot), now + tuning::kAbortLinger});
+  add_deadline(lingers_, slot, now + tuning::kAbortLinger);
+}
+
+// Deadlines of streams that are over go before they are many: who opens and ends streams fast
+// must not fill memory with them.
+void Link::add_deadline(std::deque<Deadline>& deadlines, SlotIndex slot, Time at) {
+  if (deadlines.size() >= 2 * streams_.size() + kSpareDeadlines) {
+    std::erase_if(deadlines, [this](const Deadline& each) { return find(each.stream) == nullptr; });
+  }
+  deadlines.push_back({handle(slot), at});
 }
 
 }  // namespace holdfast
