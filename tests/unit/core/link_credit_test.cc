@@ -1,0 +1,262 @@
+// Acks and credit: an ack means delivered; credit follows need and never shrinks.
+#include <catch2/catch.hpp>
+
+#include "tests/unit/core/scripted_peer.h"
+
+namespace holdfast {
+
+using namespace test;
+
+namespace {
+
+using Role = LinkOptions::Role;
+const Role kBoth[] = {Role::server, Role::client};
+
+std::vector<AckEntry> acks_in(const std::vector<SentFrame>& frames) {
+  std::vector<AckEntry> acks;
+  for (const SentFrame& frame : frames) acks.insert(acks.end(), frame.acks.begin(), frame.acks.end());
+  return acks;
+}
+
+const SentFrame* find_frame(const std::vector<SentFrame>& frames, FrameType type) {
+  for (const SentFrame& frame : frames) {
+    if (frame.type == type) return &frame;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+TEST_CASE("receipt alone is never acked") {
+  for (Role role : kBoth) {
+    ScriptedPeer peer(role);
+    auto id = peer.open();
+    peer.end.app(id).appetite = 0;
+    peer.receive_data(id, 0, std::string(4096, 'x'));
+    // More credit may be announced; the ack stays where it is.
+    for (int i = 0; i < 40; ++i) {
+      for (const AckEntry& ack : acks_in(peer.advance(milliseconds(25)))) CHECK(ack.ack == 0);
+    }
+    peer.end.eat(id, 1000);
+    auto acks = acks_in(peer.advance(milliseconds(25)));
+    REQUIRE(acks.size() == 1);
+    CHECK(acks[0].ack == 1000);
+  }
+}
+
+TEST_CASE("a FIN is acked when the application has it and not before") {
+  ScriptedPeer peer(Role::server);
+  auto id = peer.open();
+  peer.end.takes_ends = false;
+  peer.receive(fin_frame(id, 0));
+  CHECK(acks_in(peer.advance(milliseconds(100))).empty());
+  peer.link().fin_delivered(peer.now(), peer.end.app(id).handle);
+  auto acks = acks_in(peer.transmit());
+  REQUIRE(acks.size() == 1);
+  CHECK(acks[0].ack == 1);
+}
+
+TEST_CASE("little progress is acked by the timer, a quarter of the window at once") {
+  ScriptedPeer peer(Role::server);
+  auto id = peer.open();
+  peer.receive_data(id, 0, std::string(500, 'x'));
+  CHECK(acks_in(peer.transmit()).empty());
+  CHECK(peer.link().next_timeout() == peer.now() + tuning::kAckDelay);
+  auto late = acks_in(peer.advance(tuning::kAckDelay));
+  REQUIRE(late.size() == 1);
+  CHECK(late[0].ack == 500);
+  CHECK(late[0].limit > 4096);
+  std::uint64_t quarter = (late[0].limit - 500) / 4;
+  peer.receive_data(id, 500, std::string(quarter + 16, 'x'));
+  auto soon = acks_in(peer.transmit());
+  REQUIRE(soon.size() == 1);
+  CHECK(soon[0].ack == 500 + quarter + 16);
+}
+
+TEST_CASE("an ack travels with data that goes the other way and not again after it") {
+  ScriptedPeer peer(Role::server);
+  auto id = peer.open();
+  peer.receive_data(id, 0, std::string(100, 'x'));
+  peer.end.write(id, "reply");
+  auto frames = peer.transmit();
+  const SentFrame* data = find_frame(frames, FrameType::data);
+  REQUIRE(data != nullptr);
+  CHECK(data->ack == 100);
+  CHECK(data->limit > 4096);
+  CHECK(acks_in(frames).empty());
+  CHECK(acks_in(peer.advance(milliseconds(30))).empty());
+}
+
+TEST_CASE("acks of many streams share one frame") {
+  ScriptedPeer peer(Role::server);
+  for (std::uint64_t id = 1; id <= 100; ++id) {
+    peer.open();
+    peer.receive_data(id, 0, "x");
+  }
+  auto frames = peer.advance(milliseconds(25));
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].acks.size() == 100);
+}
+
+TEST_CASE("the window grows with need and never shrinks") {
+  LinkPair::Options options;
+  options.one_way = milliseconds(30);
+  LinkPair pair(options);
+  auto id = pair.open();
+  pair.run_for(seconds(1));
+  auto window = [&] { return pair.server.link->find_stream(pair.now(), StreamId{id}, nullptr)->window; };
+  std::uint64_t before = window();
+  CHECK(before == tuning::kInitialWindow);
+  pair.client.write(id, std::string(64 * kMiB, 'x'));
+  std::uint64_t last = before;
+  for (int i = 0; i < 30; ++i) {
+    pair.run_for(milliseconds(100));
+    CHECK(window() >= last);
+    last = window();
+  }
+  CHECK(last >= 2 * kMiB);
+  CHECK(last <= 16 * kMiB);
+  CHECK(pair.server.app(id).received.size() > 16 * kMiB);
+}
+
+TEST_CASE("an application that is slower than the path does not make the window grow") {
+  LinkPair::Options options;
+  options.one_way = milliseconds(5);
+  LinkPair pair(options);
+  auto id = pair.open();
+  pair.run_for(seconds(1));
+  pair.server.app(id).appetite = 0;
+  pair.client.write(id, std::string(4 * kMiB, 'x'));
+  for (int i = 0; i < 300; ++i) {
+    pair.run_for(milliseconds(10));
+    pair.server.eat(id, 1000);
+  }
+  CHECK(pair.server.link->find_stream(pair.now(), StreamId{id}, nullptr)->window <=
+        2 * tuning::kInitialWindow);
+}
+
+TEST_CASE("limits announced on the wire never fall") {
+  LinkPair::Options options;
+  options.memory = 2 * kMiB;
+  options.streams = 40;
+  LinkPair pair(options);
+  std::vector<std::uint64_t> ids;
+  for (int i = 0; i < 40; ++i) ids.push_back(pair.open());
+  pair.run_for(milliseconds(100));
+  for (auto id : ids) pair.client.write(id, std::string(300000, 'x'));
+  for (auto id : ids) pair.server.app(id).appetite = id % 3 == 0 ? 0 : UINT64_MAX;
+  for (int i = 0; i < 6; ++i) {
+    // A limit that fell would be a violation at the client, and end the link.
+    pair.run_for(milliseconds(50));
+    pair.cut_with_bytes_in_flight();
+  }
+  pair.run_for(seconds(1));
+  CHECK_FALSE(pair.client.ended);
+  CHECK(pair.client.link->detail() == "");
+  for (auto id : ids) {
+    if (id % 3 != 0) CHECK(pair.server.app(id).received.size() == 300000);
+  }
+}
+
+TEST_CASE("credit promised never exceeds the memory for it, and each stream has its floor") {
+  LinkPair::Options options;
+  options.memory = 4 * kMiB;
+  options.streams = 200;
+  LinkPair pair(options);
+  pair.server.appetite = 0;
+  std::vector<std::uint64_t> ids;
+  for (int i = 0; i < 200; ++i) ids.push_back(pair.open());
+  pair.run_for(milliseconds(100));
+  for (auto id : ids) pair.client.write(id, std::string(200000, 'x'));
+  pair.run_for(seconds(5));
+  CHECK(pair.server.pool.arena.in_use() * tuning::kBlockSize <= options.memory);
+  CHECK(pair.client.pool.arena.in_use() * tuning::kBlockSize <= options.memory);
+  for (auto id : ids) {
+    auto stream = pair.server.link->find_stream(pair.now(), StreamId{id}, nullptr);
+    REQUIRE(stream);
+    CHECK(stream->queued_bytes >= tuning::kFloor);
+  }
+}
+
+TEST_CASE("a peer that breaks the rules of credit and acks ends its link and nothing else") {
+  struct Row {
+    const char* name;
+    void (*act)(ScriptedPeer&);
+  };
+  const Row rows[] = {
+      {"DATA beyond the limit", [](ScriptedPeer& p) { p.receive_data(1, 0, std::string(kMaxDataBytes, 'x'));
+                                                      p.receive_data(1, kMaxDataBytes, std::string(kMaxDataBytes, 'x')); }},
+      {"an ack of bytes that were never sent",
+       [](ScriptedPeer& p) { p.receive(ack_frame({{StreamId{1}, 1, 65536}})); }},
+      {"an ack that goes back",
+       [](ScriptedPeer& p) {
+         p.end.write(1, "abc");
+         p.transmit();
+         p.receive(ack_frame({{StreamId{1}, 3, 65536}}));
+         p.receive(ack_frame({{StreamId{1}, 2, 65536}}));
+       }},
+      {"a limit that shrinks", [](ScriptedPeer& p) { p.receive(ack_frame({{StreamId{1}, 0, 65535}})); }},
+      {"an absurd limit",
+       [](ScriptedPeer& p) { p.receive(ack_frame({{StreamId{1}, 0, UINT64_MAX}})); }},
+      {"an ack of a stream that never was",
+       [](ScriptedPeer& p) { p.receive(ack_frame({{StreamId{7}, 0, 65536}})); }},
+      {"a bad entry behind a good one",
+       [](ScriptedPeer& p) {
+         p.receive(ack_frame({{StreamId{1}, 0, 65536}, {StreamId{9}, 0, 65536}}));
+       }},
+      {"stream id zero", [](ScriptedPeer& p) { p.receive(fin_frame(0, 0)); }},
+      {"an unknown mandatory frame", [](ScriptedPeer& p) { p.receive(raw_frame(50, {})); }},
+      {"a frame cut short", [](ScriptedPeer& p) { p.receive(raw_frame(14, Buffer(15, 0))); }},
+      {"HELLO in the middle", [](ScriptedPeer& p) { p.receive(golden("hello")); }},
+      {"TABLE in the middle", [](ScriptedPeer& p) { p.receive(golden("table_empty")); }},
+      {"WELCOME in the middle", [](ScriptedPeer& p) { p.receive(golden("welcome")); }},
+  };
+  for (Role role : kBoth) {
+    for (const Row& row : rows) {
+      INFO((role == Role::client ? "client: " : "server: ") << row.name);
+      ScriptedPeer peer(role);
+      auto id = peer.open();
+      row.act(peer);
+      CHECK(peer.violated());
+      CHECK(peer.end.app(id).reset == Cause::protocol);
+      CHECK(peer.end.app(id).ended);
+      CHECK(peer.link().detail() != "");
+    }
+  }
+}
+
+TEST_CASE("frames that only the other role may send are violations") {
+  {
+    ScriptedPeer peer(Role::server);
+    peer.receive(drain_frame());
+    CHECK(peer.violated());
+  }
+  {
+    ScriptedPeer peer(Role::client);
+    peer.receive(open_frame(1, 4096, "echo"));
+    CHECK(peer.violated());
+  }
+}
+
+TEST_CASE("every DATA frame within the limit is taken up to its last byte") {
+  ScriptedPeer peer(Role::server);
+  auto id = peer.open();
+  peer.end.app(id).appetite = 0;
+  peer.receive_data(id, 0, std::string(tuning::kFloor, 'x'));
+  CHECK(peer.link().live());
+  peer.receive(fin_frame(id, tuning::kFloor));  // end marks need no credit
+  CHECK(peer.link().live());
+  peer.end.eat(id, UINT64_MAX);
+  peer.end.drain();
+  CHECK(peer.end.app(id).fin_seen);
+}
+
+TEST_CASE("one byte more than the limit is a violation") {
+  ScriptedPeer peer(Role::server);
+  auto id = peer.open();
+  peer.end.app(id).appetite = 0;
+  peer.receive_data(id, 0, std::string(tuning::kFloor + 1, 'x'));
+  CHECK(peer.violated());
+}
+
+}  // namespace holdfast
