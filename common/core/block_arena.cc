@@ -1,6 +1,13 @@
 #include "common/core/block_arena.h"
 
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+
 namespace holdfast {
+
+void BlockArena::FreeMemory::operator()(std::uint8_t* memory) const { std::free(memory); }
 
 BlockIndex BlockArena::allocate(std::uint64_t stream, std::uint64_t offset) {
   BlockIndex block = free_head_;
@@ -9,11 +16,17 @@ BlockIndex BlockArena::allocate(std::uint64_t stream, std::uint64_t offset) {
   } else {
     block = static_cast<BlockIndex>(info_.size());
     if (block % kBlocksPerChunk == 0) {
-      // Not zeroed: pages are touched when they are first used.
-      chunks_.emplace_back(new std::uint8_t[kBlocksPerChunk * tuning::kBlockSize]);
+      // Aligned to pages, and not zeroed: they are touched when they are first used.
+      auto* memory = static_cast<std::uint8_t*>(std::aligned_alloc(tuning::kBlockSize, kChunkSize));
+      HOLDFAST_CHECK(memory != nullptr);
+      chunks_.emplace_back().memory.reset(memory);
     }
     info_.emplace_back();
   }
+  Chunk& chunk = chunks_[block / kBlocksPerChunk];
+  chunk.in_use += 1;
+  chunk.touched = true;
+  chunk.resident = true;
   BlockInfo& info = info_[block];
   info.stream = stream;
   info.offset = offset;
@@ -32,6 +45,22 @@ void BlockArena::release(BlockIndex block) {
   info.next = free_head_;
   free_head_ = block;
   in_use_ -= 1;
+  chunks_[block / kBlocksPerChunk].in_use -= 1;
+}
+
+void BlockArena::trim() {
+  for (Chunk& chunk : chunks_) {
+    if (chunk.resident && !chunk.touched && chunk.in_use == 0) {
+      madvise(chunk.memory.get(), kChunkSize, MADV_DONTNEED);
+      chunk.resident = false;
+    }
+    chunk.touched = false;
+  }
+}
+
+std::size_t BlockArena::resident_chunks() const {
+  return static_cast<std::size_t>(
+      std::count_if(chunks_.begin(), chunks_.end(), [](const Chunk& c) { return c.resident; }));
 }
 
 }  // namespace holdfast

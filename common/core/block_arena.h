@@ -37,7 +37,7 @@ class BlockArena {
   void release(BlockIndex block);
 
   std::uint8_t* data(BlockIndex block) {
-    return chunks_[block / kBlocksPerChunk].get() +
+    return chunks_[block / kBlocksPerChunk].memory.get() +
            (block % kBlocksPerChunk) * tuning::kBlockSize;
   }
   BlockInfo& info(BlockIndex block) { return info_[block]; }
@@ -45,10 +45,27 @@ class BlockArena {
 
   std::size_t in_use() const { return in_use_; }
 
+  // Gives the pages of chunks that nobody used since the last call back to the system, so that a
+  // burst does not stay resident for ever. Call it every second or so; costs a look at each chunk.
+  void trim();
+  // Chunks (1 MiB) that may hold resident pages. For tests.
+  std::size_t resident_chunks() const;
+
  private:
   static constexpr std::size_t kBlocksPerChunk = 256;
+  static constexpr std::size_t kChunkSize = kBlocksPerChunk * tuning::kBlockSize;
 
-  std::vector<std::unique_ptr<std::uint8_t[]>> chunks_;
+  struct FreeMemory {
+    void operator()(std::uint8_t* memory) const;
+  };
+  struct Chunk {
+    std::unique_ptr<std::uint8_t[], FreeMemory> memory;
+    std::uint32_t in_use = 0;
+    bool touched = false;   // since the last trim()
+    bool resident = false;
+  };
+
+  std::vector<Chunk> chunks_;
   std::vector<BlockInfo> info_;
   BlockIndex free_head_ = kNoBlock;
   std::size_t in_use_ = 0;

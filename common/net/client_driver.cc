@@ -17,6 +17,7 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions options, Observer& observer
       listen_(std::move(options.listen)),
       budget_(options.descriptors),
       pool_(options.memory, options.connections),
+      trimmer_(loop, pool_),
       resolver_(loop),
       closing_([this] { wake_ = true; }),
       link_(std::move(options.link), pool_, random_link_id(), 0),

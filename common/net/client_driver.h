@@ -13,6 +13,7 @@
 #include "common/net/dial.h"
 #include "common/net/link_driver.h"
 #include "common/net/listener.h"
+#include "common/net/memory_trimmer.h"
 #include "common/net/netlink.h"
 
 namespace holdfast {
@@ -73,6 +74,7 @@ class ClientDriver final : public Loop::Task, public LinkDriver::Host, public Li
   std::vector<NetAddress> listen_;
   DescriptorBudget budget_;
   MemoryPool pool_;
+  MemoryTrimmer trimmer_;
   Resolver resolver_;
   ClosingCarriers closing_;
   std::uint64_t next_carrier_ = 0;

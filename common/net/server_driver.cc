@@ -12,6 +12,14 @@ namespace {
 constexpr Duration kLeavePatience = milliseconds(1800);
 constexpr Duration kAuthRetry = seconds(5);
 
+// Strangers must not take the descriptors that links and backends need.
+SeatLimits seat_limits(std::size_t descriptors) {
+  SeatLimits limits;
+  limits.unproven = std::min(limits.unproven, descriptors / 8);
+  limits.per_source = std::min(limits.per_source, std::max<std::size_t>(limits.unproven / 2, 1));
+  return limits;
+}
+
 }  // namespace
 
 ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer)
@@ -20,11 +28,12 @@ ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer
       observer_(observer),
       budget_(options_.descriptors),
       pool_(options_.memory, options_.connections),
+      trimmer_(loop, pool_),
       resolver_(loop),
       closing_([this] { wake_ = true; }),
       registry_(options_.registry, pool_, random_u64()),
       newcomers_(loop, *this, observer, closing_, options_.registry.link.handshake_timeout,
-                 options_.registry.link.max_streams),
+                 options_.registry.link.max_streams, seat_limits(options_.descriptors)),
       registry_timer_(loop.timers(), [this] { wake_ = true; }),
       deadline_(loop.timers(), [this] { wake_ = true; }) {}
 
@@ -50,20 +59,30 @@ void ServerDriver::accepted(Listener&, Descriptor& socket, const SocketAddress&)
   wake_ = true;
 }
 
-void ServerDriver::hello(CarrierId carrier, const std::optional<std::string>& identity,
-                         HelloRequest request) {
+void ServerDriver::hello(const Carrier& carrier, HelloRequest request) {
   wake_ = true;
-  if (options_.authenticated && !identity) {
-    return newcomers_.refuse(carrier, Cause::auth, "its certificate names no client of ours",
-                             registry_.welcome_refused({Cause::auth, kAuthRetry}));
-  }
-  auto policy = options_.clients.find(options_.authenticated ? *identity : request.hello.name);
+  std::optional<std::string> identity = carrier.identity();
+  if (!options_.authenticated) identity = request.hello.name;
+  if (!identity) return refuse_stranger(carrier.id(), carrier.transport_error());
+  auto policy = options_.clients.find(*identity);
   if (policy == options_.clients.end()) {
-    LinkRegistry::Refused refused{Cause::auth, kAuthRetry};
-    return newcomers_.refuse(carrier, Cause::auth, "unknown client " + request.hello.name,
-                             registry_.welcome_refused(refused));
+    return refuse_stranger(carrier.id(), "unknown client " + *identity);
   }
-  decide(carrier, registry_.hello(loop_.now(), carrier, policy->second, std::move(request)));
+  if (request.hello.name != *identity) {
+    return refuse_stranger(carrier.id(), *identity + " says that it is " + request.hello.name);
+  }
+  decide(carrier.id(),
+         registry_.hello(loop_.now(), carrier.id(), policy->second, std::move(request)));
+}
+
+void ServerDriver::refuse_stranger(CarrierId carrier, const std::string& reason) {
+  newcomers_.refuse(carrier, Cause::auth, reason,
+                    registry_.welcome_refused({Cause::auth, kAuthRetry}));
+}
+
+bool ServerDriver::link_known_at(std::string_view source) const {
+  return std::any_of(sources_.begin(), sources_.end(),
+                     [&](const auto& item) { return item.second == source; });
 }
 
 void ServerDriver::newcomer_gone(CarrierId carrier) {
@@ -98,6 +117,7 @@ void ServerDriver::accept_link(CarrierId carrier, LinkRegistry::Accepted accepte
     drivers_[id] = std::make_unique<LinkDriver>(loop_, *accepted.link, *this, observer_, closing_,
                                                 registry_.client_of(id));
   }
+  sources_[id] = source_of(taken->peer());
   drivers_.at(id)->adopt(std::move(taken));
 }
 
@@ -187,7 +207,9 @@ void ServerDriver::remove_ended() {
     bool over = it->second->link().ended() && it->second->settled();
     LinkId id = it->first;
     it = over ? drivers_.erase(it) : std::next(it);
-    if (over) registry_.remove(id);
+    if (!over) continue;
+    sources_.erase(id);
+    registry_.remove(id);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "common/core/memory_pool.h"
 #include "common/net/link_driver.h"
 #include "common/net/listener.h"
+#include "common/net/memory_trimmer.h"
 #include "common/net/newcomers.h"
 
 namespace holdfast {
@@ -73,10 +74,11 @@ class ServerDriver final : public Loop::Task,
   void room_for_streams() override { room_ = true; }
   std::string_view target_of(const LinkDriver& driver, std::uint16_t service) const override;
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;
-  void hello(CarrierId carrier, const std::optional<std::string>& identity,
-             HelloRequest request) override;
+  void hello(const Carrier& carrier, HelloRequest request) override;
+  bool link_known_at(std::string_view source) const override;
   void newcomer_gone(CarrierId carrier) override;
 
+  void refuse_stranger(CarrierId carrier, const std::string& reason);
   void decide(CarrierId carrier, LinkRegistry::Decision decision);
   void accept_link(CarrierId carrier, LinkRegistry::Accepted accepted);
   void poll_registry();
@@ -89,6 +91,7 @@ class ServerDriver final : public Loop::Task,
   Observer& observer_;
   DescriptorBudget budget_;
   MemoryPool pool_;
+  MemoryTrimmer trimmer_;
   Resolver resolver_;
   ClosingCarriers closing_;
   std::uint64_t next_carrier_ = 0;
@@ -97,6 +100,7 @@ class ServerDriver final : public Loop::Task,
   bool room_ = false;
   LinkRegistry registry_;
   std::map<LinkId, std::unique_ptr<LinkDriver>> drivers_;  // before the registry's links go
+  std::map<LinkId, std::string> sources_;  // where each link's newest carrier came from
   std::vector<LinkId> dirty_;
   Newcomers newcomers_;
   std::vector<std::unique_ptr<Listener>> listeners_;

@@ -176,11 +176,20 @@ TEST_CASE("queues agree with a plain model under seeded random use") {
       Queue& queue = queues[random.below(queues.size())];
       std::size_t size = random.one_in(3) ? random.below(20000) : random.below(300);
       switch (random.below(5)) {
-        case 0: queue.append_some(random, size); break;
-        case 1: queue.read_some(random, size, random.below(size + 1)); break;
-        case 2: queue.read_some(random, size, size); break;
-        case 3: queue.release(random.below(queue.model.size() + 1)); break;
-        default: queue.release(random.one_in(4) ? queue.model.size() : 0);
+        case 0:
+          queue.append_some(random, size);
+          break;
+        case 1:
+          queue.read_some(random, size, random.below(size + 1));
+          break;
+        case 2:
+          queue.read_some(random, size, size);
+          break;
+        case 3:
+          queue.release(random.below(queue.model.size() + 1));
+          break;
+        default:
+          queue.release(random.one_in(4) ? queue.model.size() : 0);
       }
       queue.check_against_model(queue.begin + random.below(queue.model.size() + 1));
       std::size_t blocks = 0;
@@ -193,6 +202,26 @@ TEST_CASE("queues agree with a plain model under seeded random use") {
     for (Queue& queue : queues) queue.release(queue.model.size());
     REQUIRE(arena.in_use() == 0);
   }
+}
+
+TEST_CASE("memory that a burst left behind goes back once it was left alone") {
+  BlockArena arena;
+  std::vector<BlockIndex> blocks;
+  for (int i = 0; i < 1000; ++i) {
+    blocks.push_back(arena.allocate(1, 0));
+    std::memset(arena.data(blocks.back()), 1, tuning::kBlockSize);
+  }
+  BlockIndex kept = blocks.front();
+  for (BlockIndex block : blocks) {
+    if (block != kept) arena.release(block);
+  }
+  CHECK(arena.resident_chunks() == 4);
+  arena.trim();  // used since the last call: stays
+  CHECK(arena.resident_chunks() == 4);
+  arena.trim();
+  CHECK(arena.resident_chunks() == 1);  // the one with a block in use
+  CHECK(arena.data(kept)[0] == 1);
+  CHECK(arena.data(arena.allocate(2, 0)) != nullptr);
 }
 
 }  // namespace holdfast
