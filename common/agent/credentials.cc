@@ -4,10 +4,13 @@
 
 #include <algorithm>
 
+#include "common/config/files.h"
 #include "common/config/psk.h"
 
 namespace holdfast {
 namespace {
+
+constexpr std::size_t kMaxPemBytes = 1024 * 1024;  // as `check` allows
 
 Result<TlsKey> load_key(const std::string& path, const std::string& name) {
   LoadedPsk loaded = load_psk_file(path);
@@ -19,8 +22,35 @@ Result<TlsKey> load_key(const std::string& path, const std::string& name) {
   return key;
 }
 
-TlsFiles files_of(const TlsConfig& config) {
-  return {config.ca_file, config.cert_file, config.key_file};
+Result<TlsPem> load_pem(const std::string& path, Privacy privacy) {
+  auto file = read_file(path, kMaxPemBytes, privacy);
+  if (auto* fault = std::get_if<FileFault>(&file)) return Error{fault->reason};
+  return TlsPem{path, std::get<std::string>(std::move(file))};
+}
+
+Result<TlsFiles> load_files(const TlsConfig& config) {
+  auto ca = load_pem(config.ca_file, Privacy::open);
+  if (!ca) return ca.error();
+  auto certificate = load_pem(config.cert_file, Privacy::open);
+  if (!certificate) return certificate.error();
+  auto key = load_pem(config.key_file, Privacy::secret);
+  if (!key) return key.error();
+  return TlsFiles{std::move(*ca), std::move(*certificate), std::move(*key)};
+}
+
+void wipe_files(std::optional<TlsFiles>& files) {
+  if (files) wipe(files->key.text);
+}
+
+// Every client's key.
+Status load_keys(const ServerConfig& config, std::vector<TlsKey>& keys) {
+  for (const auto& [name, peer] : config.clients) {
+    if (!peer.psk_file) continue;
+    auto key = load_key(*peer.psk_file, name);
+    if (!key) return key.error();
+    keys.push_back(*key);
+  }
+  return Ok{};
 }
 
 }  // namespace
@@ -32,40 +62,35 @@ Result<std::unique_ptr<TlsContext>> client_tls(const ClientConfig& config) {
     auto key = load_key(*config.link.psk_file, config.name);
     if (!key) return key.error();
     options.key = *key;
-    wipe_key(*key);
   } else if (config.link.tls) {
-    options.files = files_of(*config.link.tls);
+    auto files = load_files(*config.link.tls);
+    if (!files) return files.error();
+    options.files = std::move(*files);
     options.server_name = config.link.tls->server_name.value_or(config.link.server.front().host);
   }
   auto context = make_tls_client(options);
-  if (options.key) wipe_key(*options.key);
+  wipe_files(options.files);
   return context;
 }
 
 Result<std::unique_ptr<TlsContext>> server_tls(const ServerConfig& config) {
   if (config.link.unsafe_plaintext) return std::unique_ptr<TlsContext>();
   TlsServerOptions options;
-  std::vector<std::string> names;
-  std::optional<Error> failed;
-  for (const auto& [name, peer] : config.clients) {
-    names.push_back(name);
-    if (!peer.psk_file) continue;
-    auto key = load_key(*peer.psk_file, name);
-    if (!key) {
-      failed = key.error();
-      break;
-    }
-    options.keys.push_back(*key);
-    wipe_key(*key);
+  Status loaded = load_keys(config, options.keys);
+  if (loaded && config.link.tls) {
+    auto files = load_files(*config.link.tls);
+    if (files) options.files = std::move(*files);
+    if (!files) loaded = files.error();
   }
-  if (config.link.tls) options.files = files_of(*config.link.tls);
+  std::vector<std::string> names;
+  for (const auto& [name, peer] : config.clients) names.push_back(name);
   options.client_of = [names](const std::vector<std::string>& proved) {
     auto known = std::find_first_of(proved.begin(), proved.end(), names.begin(), names.end());
     return known == proved.end() ? std::nullopt : std::optional<std::string>(*known);
   };
   Result<std::unique_ptr<TlsContext>> context =
-      failed ? Result<std::unique_ptr<TlsContext>>(*failed) : make_tls_server(options);
-  for (TlsKey& key : options.keys) wipe_key(key);
+      loaded ? make_tls_server(options) : Result<std::unique_ptr<TlsContext>>(loaded.error());
+  wipe_files(options.files);
   return context;
 }
 
@@ -74,6 +99,8 @@ TransportFactory transport_factory(const std::unique_ptr<TlsContext>& context) {
   return [&context](int descriptor) { return context->make(descriptor); };
 }
 
-void protect_memory() { prctl(PR_SET_DUMPABLE, 0); }
+void protect_memory() {
+  prctl(PR_SET_DUMPABLE, 0);
+}
 
 }  // namespace holdfast

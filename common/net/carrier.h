@@ -69,7 +69,11 @@ class Carrier final : public Poller::Watcher {
   bool closed() const { return state_ == State::closed; }
   bool finishing() const { return state_ == State::finishing; }
   const SocketAddress& peer() const { return peer_; }
+  // See Transport.
   std::optional<std::string> identity() const { return transport_->identity(); }
+  std::optional<std::string> shown() const { return transport_->shown(); }
+  bool answered() const { return transport_->answered(); }
+  std::string transport_error() const { return transport_->error(); }
   Duration round_trip() const { return measured_round_trip(descriptor_.get()); }
   // How large one read is: small beside several active streams, for latency.
   void set_read_size(std::size_t size) { read_size_ = size; }

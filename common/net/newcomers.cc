@@ -1,11 +1,10 @@
 #include "common/net/newcomers.h"
 
+#include <algorithm>
+
 namespace holdfast {
 namespace {
 
-// A newcomer costs a socket and what its HELLO and table need; a real one is here for a round trip.
-constexpr std::size_t kMaxNewcomers = 256;
-constexpr std::size_t kMaxFromOneSource = 64;
 // For a refused peer to read why.
 constexpr Duration kRefusalPatience = seconds(1);
 // A newcomer's read: no more than a HELLO and some table.
@@ -19,32 +18,39 @@ void Newcomers::add(CarrierId id, Descriptor socket, const TransportFactory& tra
   });
   newcomer->carrier = std::make_unique<Carrier>(loop_, id, std::move(socket), transport, *this);
   newcomer->carrier->set_read_size(kReadSize);
+  newcomer->source = source_of(newcomer->carrier->peer());
   newcomer->deadline.arm(loop_.now() + handshake_timeout_);
-  make_room(newcomer->carrier->peer().host());
+  make_room(newcomer->source);
   Carrier& carrier = *newcomer->carrier;
   newcomers_.emplace(id, std::move(newcomer));
   carrier.start();
 }
 
-// Those whose HELLO was accepted, and which only wait for another's answer, stay.
-std::size_t Newcomers::count_from(const std::string& source, Table::iterator& oldest) {
-  std::size_t count = 0;
-  oldest = newcomers_.end();
-  for (auto it = newcomers_.begin(); it != newcomers_.end(); ++it) {
-    bool counts = source.empty() || it->second->carrier->peer().host() == source;
-    if (!counts || it->second->greeted) continue;
-    count += 1;
-    if (oldest == newcomers_.end()) oldest = it;
+Seat Newcomers::seat_of(const Newcomer& newcomer) {
+  Seat seat;
+  seat.id = newcomer.carrier->id();
+  seat.source = newcomer.source;
+  if (newcomer.greeted) {
+    seat.stage = Seat::Stage::proven;
+    seat.client = newcomer.client;
+  } else if (newcomer.carrier->answered()) {
+    auto shown = newcomer.carrier->shown();
+    seat.stage = shown ? Seat::Stage::proven : Seat::Stage::answered;
+    seat.client = std::move(shown).value_or("");
   }
-  return count;
+  return seat;
 }
 
-void Newcomers::make_room(const std::string& source) {
-  Table::iterator oldest;
-  if (count_from(source, oldest) >= kMaxFromOneSource || newcomers_.size() >= kMaxNewcomers) {
-    if (oldest == newcomers_.end()) count_from("", oldest);
-    if (oldest == newcomers_.end()) oldest = newcomers_.begin();
-    reject(oldest->first, Cause::limit, "too many newcomers; this one was the oldest");
+void Newcomers::make_room(std::string_view source) {
+  auto known = [this](std::string_view place) { return host_.link_known_at(place); };
+  // Each round takes one away; few are needed, since each newcomer makes room for itself.
+  while (newcomers_.size() >= std::min(limits_.per_client, limits_.per_source)) {
+    std::vector<Seat> seats;
+    seats.reserve(newcomers_.size());
+    for (const auto& [id, newcomer] : newcomers_) seats.push_back(seat_of(*newcomer));
+    auto leaves = who_makes_room(seats, source, limits_, known);
+    if (!leaves) return;
+    reject(*leaves, Cause::limit, "too many newcomers; this one made room");
   }
 }
 
@@ -63,7 +69,8 @@ void Newcomers::carrier_bytes(Carrier& carrier, Bytes bytes) {
       break;
   }
   newcomer.greeted = true;
-  host_.hello(id, carrier.identity(), std::move(newcomer.reader.request()));
+  newcomer.client = carrier.identity().value_or(newcomer.reader.request().hello.name);
+  host_.hello(carrier, std::move(newcomer.reader.request()));
 }
 
 void Newcomers::carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) {

@@ -1,6 +1,5 @@
 // Newcomers: a server's accepted carriers before it is known whose they are: from accept to a
-// whole, believable HELLO. Bounded in number, in all and by source, and in time; the oldest makes
-// room for the newest, since who is real needs only a moment.
+// whole, believable HELLO. Bounded in number (seats.h), in bytes and in time.
 #pragma once
 
 #include <functional>
@@ -11,6 +10,7 @@
 #include "common/net/carrier.h"
 #include "common/net/closing_carriers.h"
 #include "common/net/observer.h"
+#include "common/net/seats.h"
 
 namespace holdfast {
 
@@ -19,8 +19,9 @@ class Newcomers final : public Carrier::Owner {
   class Host {
    public:
     // The HELLO is whole. The host calls take() or refuse() now, or later.
-    virtual void hello(CarrierId carrier, const std::optional<std::string>& identity,
-                       HelloRequest request) = 0;
+    virtual void hello(const Carrier& carrier, HelloRequest request) = 0;
+    // A link's carrier is there, or was before it was lost.
+    virtual bool link_known_at(std::string_view source) const = 0;
     // A newcomer whose HELLO was given was lost.
     virtual void newcomer_gone(CarrierId carrier) = 0;
 
@@ -29,13 +30,14 @@ class Newcomers final : public Carrier::Owner {
   };
 
   Newcomers(Loop& loop, Host& host, Observer& observer, ClosingCarriers& closing,
-            Duration handshake_timeout, std::uint32_t max_streams)
+            Duration handshake_timeout, std::uint32_t max_streams, SeatLimits limits)
       : loop_(loop),
         host_(host),
         observer_(observer),
         closing_(closing),
         handshake_timeout_(handshake_timeout),
-        max_streams_(max_streams) {}
+        max_streams_(max_streams),
+        limits_(limits) {}
 
   void add(CarrierId id, Descriptor socket, const TransportFactory& transport);
   // It belongs to a link now.
@@ -50,13 +52,15 @@ class Newcomers final : public Carrier::Owner {
         : reader(max_streams), deadline(timers, std::move(expired)) {}
     std::unique_ptr<Carrier> carrier;
     HelloReader reader;
+    std::string source;
+    std::string client;    // who it says it is, once its HELLO is whole
     bool greeted = false;  // its HELLO was given to the host
     Timer deadline;
   };
   using Table = std::map<CarrierId, std::unique_ptr<Newcomer>>;  // the oldest first
 
-  void make_room(const std::string& source);
-  std::size_t count_from(const std::string& source, Table::iterator& oldest);
+  void make_room(std::string_view source);
+  static Seat seat_of(const Newcomer& newcomer);
   void reject(CarrierId carrier, Cause cause, const std::string& reason);
 
   void carrier_standing(Carrier&) override {}
@@ -71,6 +75,7 @@ class Newcomers final : public Carrier::Owner {
   ClosingCarriers& closing_;
   Duration handshake_timeout_;
   std::uint32_t max_streams_;
+  SeatLimits limits_;
   Table newcomers_;
 };
 

@@ -21,20 +21,28 @@
 
 namespace holdfast {
 
-// One pre-shared key. The context copies it, and overwrites its copy at its end.
+// One pre-shared key. Every copy overwrites its key at its end.
 struct TlsKey {
   std::string id;    // on the wire
   std::string name;  // at a server: the client that it proves
   std::array<std::uint8_t, 32> key{};
+
+  TlsKey() = default;
+  TlsKey(const TlsKey&) = default;
+  TlsKey& operator=(const TlsKey&) = default;
+  ~TlsKey();
 };
 
-// Overwrites the key.
-void wipe_key(TlsKey& key);
+// The text of a file, and its path for messages.
+struct TlsPem {
+  std::string path;
+  std::string text;
+};
 
 struct TlsFiles {
-  std::string ca_file;    // PEM: whom to trust
-  std::string cert_file;  // PEM: our chain
-  std::string key_file;   // PEM: our key
+  TlsPem ca;           // whom to trust
+  TlsPem certificate;  // our chain, our own first
+  TlsPem key;          // without a password; the caller overwrites it after use
 };
 
 struct TlsClientOptions {

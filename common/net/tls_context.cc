@@ -2,7 +2,6 @@
 #include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
-#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <unordered_map>
@@ -22,9 +21,6 @@ int proof_index() {
 // session made from it, so that a reload may drop a context while a handshake runs.
 struct Secrets {
   std::unordered_map<std::string, TlsKey> keys;  // by id
-  ~Secrets() {
-    for (auto& [id, key] : keys) wipe_key(key);
-  }
 };
 
 int secrets_index() {
@@ -76,67 +72,8 @@ Result<ContextPtr> make_context(const SSL_METHOD* method) {
   SSL_CTX_clear_options(raw, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(raw, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+  SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS);  // until the handshake is done
   return context;
-}
-
-Status use_files(SSL_CTX* context, const TlsFiles& files) {
-  if (SSL_CTX_load_verify_locations(context, files.ca_file.c_str(), nullptr) != 1) {
-    return Error{files.ca_file + ": cannot be used as ca_file: " + last_error()};
-  }
-  if (SSL_CTX_use_certificate_chain_file(context, files.cert_file.c_str()) != 1) {
-    return Error{files.cert_file + ": cannot be used as cert_file: " + last_error()};
-  }
-  if (SSL_CTX_use_PrivateKey_file(context, files.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
-    return Error{files.key_file + ": cannot be used as key_file: " + last_error()};
-  }
-  if (SSL_CTX_check_private_key(context) != 1) {
-    return Error{files.key_file + ": is not the key of " + files.cert_file};
-  }
-  return Ok{};
-}
-
-// Names of the peer's certificate, for mapping to a client.
-std::vector<std::string> dns_names(SSL* ssl) {
-  std::vector<std::string> names;
-  X509* certificate = SSL_get1_peer_certificate(ssl);
-  if (certificate == nullptr) return names;
-  auto* entries = static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
-  for (int i = 0; entries != nullptr && i < sk_GENERAL_NAME_num(entries); ++i) {
-    const GENERAL_NAME* entry = sk_GENERAL_NAME_value(entries, i);
-    if (entry->type != GEN_DNS) continue;
-    const ASN1_STRING* text = entry->d.dNSName;
-    std::string name(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
-                     static_cast<std::size_t>(ASN1_STRING_length(text)));
-    // A zero byte inside would make two readers see two names.
-    if (name.find('\0') == std::string::npos) names.push_back(std::move(name));
-  }
-  GENERAL_NAMES_free(entries);
-  X509_free(certificate);
-  return names;
-}
-
-std::string verify_failure(SSL* ssl) {
-  long result = SSL_get_verify_result(ssl);
-  switch (result) {
-    case X509_V_OK:
-      return "";
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-      return "the peer's certificate has expired";
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-      return "the peer's certificate is not valid yet";
-    case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_IP_ADDRESS_MISMATCH:
-      return "the server's certificate is for another name (see server_name)";
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-      return "the peer's certificate is not from the CA in ca_file";
-    default:
-      return std::string("the peer's certificate was not accepted: ") +
-             X509_verify_cert_error_string(result);
-  }
 }
 
 // --- Client ---------------------------------------------------------------------------------
@@ -170,16 +107,17 @@ class ClientContext final : public TlsContext {
   std::string server_name_;
 };
 
-std::string describe_client_failure(bool with_key, SSL* ssl) {
-  std::string verify = verify_failure(ssl);
+std::string describe_client_failure(bool with_key, SSL*, const Proof& proof) {
+  int alert = alert_of(ERR_peek_error());
   std::string error = last_error();
-  if (!verify.empty()) return verify;
-  bool alert = error.find("alert") != std::string::npos;
-  if (with_key && alert) {
+  if (!proof.refused_certificate.empty()) return proof.refused_certificate;
+  if (alert < 0) return "TLS handshake failed: " + error;
+  if (with_key) {
     return "the server refused the handshake (" + error +
            "): it does not know this psk_file's key, or has another key for its id";
   }
-  return "TLS handshake failed: " + error;
+  std::string words = certificate_alert(alert);
+  return "the server " + (words.empty() ? "refused the handshake (" + error + ")" : words);
 }
 
 std::unique_ptr<Transport> ClientContext::make(int descriptor) {
@@ -200,8 +138,10 @@ std::unique_ptr<Transport> ClientContext::make(int descriptor) {
   }
   return make_transport(
       std::move(ssl), descriptor,
-      [with_key](SSL* session, const Proof&) { return describe_client_failure(with_key, session); },
-      [](SSL*) { return std::optional<std::string>(); });
+      [with_key](SSL* session, const Proof& proof) {
+        return describe_client_failure(with_key, session, proof);
+      },
+      [](SSL*) { return Identified{}; });
 }
 
 // --- Server ---------------------------------------------------------------------------------
@@ -243,12 +183,14 @@ class ServerContext final : public TlsContext {
   std::function<std::optional<std::string>(const std::vector<std::string>&)> client_of_;
 };
 
-std::string describe_server_failure(SSL* ssl, const Proof& proof) {
-  std::string verify = verify_failure(ssl);
+std::string describe_server_failure(SSL*, const Proof& proof) {
+  int alert = alert_of(ERR_peek_error());
   std::string error = last_error();
   if (proof.unknown_key) return "no client has the key that was offered";
   if (proof.name) return "client " + *proof.name + " offered a wrong key (" + error + ")";
-  if (!verify.empty()) return verify;
+  if (!proof.refused_certificate.empty()) return proof.refused_certificate;
+  std::string words = certificate_alert(alert);
+  if (!words.empty()) return "the client " + words;
   return "TLS handshake failed: " + error;
 }
 
@@ -257,12 +199,15 @@ std::unique_ptr<Transport> ServerContext::make(int descriptor) {
   HOLDFAST_CHECK(ssl != nullptr);
   SSL_set_accept_state(ssl.get());
   auto client_of = client_of_;
-  return make_transport(std::move(ssl), descriptor, describe_server_failure,
-                        [client_of](SSL* session) -> std::optional<std::string> {
-                          std::vector<std::string> names = dns_names(session);
-                          if (names.empty() || !client_of) return std::nullopt;
-                          return client_of(names);
-                        });
+  return make_transport(
+      std::move(ssl), descriptor, describe_server_failure, [client_of](SSL* session) -> Identified {
+        std::vector<std::string> names = dns_names(session);
+        auto client = client_of ? client_of(names) : std::nullopt;
+        if (client) return {client, ""};
+        if (names.empty()) return {client, "its certificate has no DNS name"};
+        return {client,
+                "its certificate is for " + join_names(names) + ", which is no client of ours"};
+      });
 }
 
 }  // namespace
@@ -285,7 +230,9 @@ std::string last_error() {
 
 }  // namespace tls
 
-void wipe_key(TlsKey& key) { OPENSSL_cleanse(key.key.data(), key.key.size()); }
+TlsKey::~TlsKey() {
+  OPENSSL_cleanse(key.data(), key.size());
+}
 
 Result<std::unique_ptr<TlsContext>> make_tls_client(const TlsClientOptions& options) {
   HOLDFAST_CHECK(options.key.has_value() != options.files.has_value());
@@ -296,9 +243,9 @@ Result<std::unique_ptr<TlsContext>> make_tls_client(const TlsClientOptions& opti
     // The key proves the server; a certificate would prove nothing to us.
     SSL_CTX_set_verify(context->get(), SSL_VERIFY_PEER, nullptr);
   } else {
-    auto used = tls::use_files(context->get(), *options.files);
+    auto used = tls::use_certificates(context->get(), *options.files);
     if (!used) return used.error();
-    SSL_CTX_set_verify(context->get(), SSL_VERIFY_PEER, nullptr);
+    tls::verify_peer(context->get());
   }
   return std::unique_ptr<TlsContext>(
       std::make_unique<tls::ClientContext>(std::move(*context), options));
@@ -311,9 +258,12 @@ Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& opti
     SSL_CTX_set_psk_find_session_callback(context->get(), tls::ServerContext::find_session);
   }
   if (options.files) {
-    auto used = tls::use_files(context->get(), *options.files);
+    auto used = tls::use_certificates(context->get(), *options.files);
     if (!used) return used.error();
-    SSL_CTX_set_verify(context->get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    tls::verify_peer(context->get());
+    // OpenSSL refuses to take a key beside certificates without one.
+    constexpr unsigned char kSessionContext[] = "holdfast";
+    SSL_CTX_set_session_id_context(context->get(), kSessionContext, sizeof kSessionContext - 1);
   }
   return std::unique_ptr<TlsContext>(
       std::make_unique<tls::ServerContext>(std::move(*context), options));

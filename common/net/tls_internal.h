@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/check.h"
 #include "common/net/tls.h"
 
 namespace holdfast::tls {
@@ -25,19 +26,42 @@ using SslPtr = std::unique_ptr<SSL, FreeSession>;
 // What the key or certificate proved, set while the handshake runs; good once it is done.
 struct Proof {
   std::optional<std::string> name;
-  bool unknown_key = false;  // no key has the id that was offered
+  bool unknown_key = false;         // no key has the id that was offered
+  std::string refused_certificate;  // what is wrong with the peer's, for people
 };
 
 // The Proof of a session's transport.
 Proof& proof_of(SSL* ssl);
 void set_proof(SSL* ssl, Proof& proof);
 
+// Certificates: whom to trust, who we are. The error names the file.
+Status use_certificates(SSL_CTX* context, const TlsFiles& files);
+// The peer must show a certificate that ca_file vouches for; what is wrong goes to its Proof.
+void verify_peer(SSL_CTX* context);
+// DNS names (SAN) of the peer's certificate; they are what it claims until the handshake is done.
+std::vector<std::string> dns_names(SSL* ssl);
+std::string join_names(const std::vector<std::string>& names);
+
+// The alert that an error of OpenSSL stands for, or -1; and what one about a certificate of ours
+// means, as words that follow "the server", or "".
+int alert_of(unsigned long error);
+std::string certificate_alert(int alert);
+
 // The oldest error that OpenSSL noted on this thread, for people; empties the queue.
 std::string last_error();
 
-// A transport over `ssl`, whose side is set. `describe` turns a failed handshake into words.
-std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor,
-                                          std::function<std::string(SSL*, const Proof&)> describe,
-                                          std::function<std::optional<std::string>(SSL*)> identify);
+// Whom a certificate stands for, or why for nobody.
+struct Identified {
+  std::optional<std::string> client;
+  std::string problem;
+};
+
+// Turns a failed handshake into words.
+using Describe = std::function<std::string(SSL*, const Proof&)>;
+using Identify = std::function<Identified(SSL*)>;
+
+// A transport over `ssl`, whose side is set.
+std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor, Describe describe,
+                                          Identify identify);
 
 }  // namespace holdfast::tls

@@ -22,14 +22,16 @@ constexpr std::size_t kMaxPending = 2 * kBatchSize;
 // Ciphertext taken with one recv, once the peer has proved who it is.
 constexpr std::size_t kReadAhead = 64 * 1024;
 constexpr std::size_t kHandshakeReadAhead = 4096;
+// What a peer may send before it has proved who it is: a hello with a key is some 300 bytes, a
+// chain of certificates a few thousand.
+constexpr std::size_t kMaxHandshakeBytes = 32 * 1024;
 // Bytes written under one key before a new one is asked for: far below AES-GCM's limit of
 // 2^24.5 full records (RFC 8446, 5.5).
 constexpr std::uint64_t kKeyUpdateAfter = UINT64_C(64) << 30;
 
 class TlsTransport final : public Transport {
  public:
-  TlsTransport(SslPtr ssl, int descriptor, std::function<std::string(SSL*, const Proof&)> describe,
-               std::function<std::optional<std::string>(SSL*)> identify)
+  TlsTransport(SslPtr ssl, int descriptor, Describe describe, Identify identify)
       : ssl_(std::move(ssl)),
         descriptor_(descriptor),
         describe_(std::move(describe)),
@@ -50,6 +52,8 @@ class TlsTransport final : public Transport {
   Wants wants() const override { return {false, pending() != 0}; }
   bool buffered() const override { return input_begin_ < input_end_ && !starved_; }
   std::optional<std::string> identity() const override { return identity_; }
+  std::optional<std::string> shown() const override;
+  bool answered() const override { return answered_; }
   std::string error() const override { return error_; }
 
  private:
@@ -67,13 +71,15 @@ class TlsTransport final : public Transport {
 
   SslPtr ssl_;
   int descriptor_;
-  std::function<std::string(SSL*, const Proof&)> describe_;
-  std::function<std::optional<std::string>(SSL*)> identify_;
+  Describe describe_;
+  Identify identify_;
   Proof proof_;
   std::optional<std::string> identity_;
   std::string error_;
   bool standing_ = false;
+  bool answered_ = false;
   bool shutting_ = false;
+  std::size_t handshake_bytes_ = 0;  // read so far
 
   // Ciphertext read and not yet decrypted: [input_begin_, input_end_) of input_.
   std::vector<std::uint8_t> input_;
@@ -86,8 +92,8 @@ class TlsTransport final : public Transport {
   std::vector<std::uint8_t> output_;  // ciphertext not yet sent, from output_sent_ on
   std::size_t output_sent_ = 0;
   int output_error_ = 0;
-  std::uint64_t written_ = 0;  // under the present key
-  std::array<std::uint8_t, kRecordSize> record_;
+  std::uint64_t written_ = 0;         // under the present key
+  std::vector<std::uint8_t> record_;  // made when the handshake is done
 };
 
 BIO_METHOD* TlsTransport::method() {
@@ -137,6 +143,8 @@ long TlsTransport::bio_control(BIO*, int command, long, void*) {
 // Reads once from the socket; false when there is nothing, with why in input_ended_/input_error_.
 bool TlsTransport::refill() {
   if (input_ended_ || input_error_ != 0) return false;
+  if (!standing_ && handshake_bytes_ > kMaxHandshakeBytes) input_error_ = EMSGSIZE;
+  if (input_error_ != 0) return false;
   ssize_t size = 0;
   do {
     size = recv(descriptor_, input_.data(), input_.size(), 0);
@@ -144,6 +152,7 @@ bool TlsTransport::refill() {
   if (size > 0) {
     input_begin_ = 0;
     input_end_ = static_cast<std::size_t>(size);
+    if (!standing_) handshake_bytes_ += input_end_;
     return true;
   }
   if (size == 0) {
@@ -186,6 +195,10 @@ Transport::Status TlsTransport::fail(int result) {
   if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) return Status::again;
   // An alert of ours tells the peer why.
   flush();
+  if (input_error_ == EMSGSIZE) {
+    error_ = "more bytes than a TLS handshake takes";
+    return Status::failed;
+  }
   if (input_error_ != 0) return socket_failed(input_error_);
   if (reason == SSL_ERROR_ZERO_RETURN) return Status::end;
   if (standing_ && input_ended_) {
@@ -201,6 +214,7 @@ Transport::Status TlsTransport::fail(int result) {
 Transport::Status TlsTransport::handshake() {
   ERR_clear_error();
   int result = SSL_do_handshake(ssl_.get());
+  answered_ = answered_ || !output_.empty();
   if (result != 1) {
     Status status = fail(result);
     if (status == Status::again) flush();
@@ -209,8 +223,16 @@ Transport::Status TlsTransport::handshake() {
   flush();
   if (output_error_ != 0) return socket_failed(output_error_);
   // A key that was offered proves something only when the handshake used it.
-  identity_ = SSL_session_reused(ssl_.get()) == 1 ? proof_.name : identify_(ssl_.get());
+  if (SSL_session_reused(ssl_.get()) == 1) {
+    identity_ = proof_.name;
+  } else {
+    Identified identified = identify_(ssl_.get());
+    identity_ = std::move(identified.client);
+    error_ = std::move(identified.problem);
+  }
   standing_ = true;
+  SSL_clear_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);
+  record_.resize(kRecordSize);
   // What was read ahead moves to the larger buffer.
   std::vector<std::uint8_t> larger(kReadAhead);
   std::copy(input_.begin() + static_cast<std::ptrdiff_t>(input_begin_),
@@ -220,6 +242,12 @@ Transport::Status TlsTransport::handshake() {
   input_ = std::move(larger);
   starved_ = false;
   return Status::done;
+}
+
+// OpenSSL takes a key only when the hello's binder proves that the client has it.
+std::optional<std::string> TlsTransport::shown() const {
+  if (standing_) return identity_;
+  return answered_ && SSL_session_reused(ssl_.get()) == 1 ? proof_.name : std::nullopt;
 }
 
 Transport::Outcome TlsTransport::read(MutableBytes buffer) {
@@ -314,9 +342,8 @@ void TlsTransport::shut_down() {
 
 }  // namespace
 
-std::unique_ptr<Transport> make_transport(
-    SslPtr ssl, int descriptor, std::function<std::string(SSL*, const Proof&)> describe,
-    std::function<std::optional<std::string>(SSL*)> identify) {
+std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor, Describe describe,
+                                          Identify identify) {
   return std::make_unique<TlsTransport>(std::move(ssl), descriptor, std::move(describe),
                                         std::move(identify));
 }

@@ -50,7 +50,13 @@ class Transport {
   virtual bool buffered() const = 0;
   // Whom the handshake proved the peer to be; nothing where it proves nothing.
   virtual std::optional<std::string> identity() const = 0;
-  // After reset or failed: why, for people.
+  // While the handshake runs, whom the peer has shown to be by proof that only a replay of their
+  // own first message could fake; the handshake's end then settles it. Nothing where nothing is
+  // shown.
+  virtual std::optional<std::string> shown() const { return identity(); }
+  // The peer's first message was good and has been answered.
+  virtual bool answered() const { return false; }
+  // After reset or failed, or a handshake that proved nobody whom we know: why, for people.
   virtual std::string error() const = 0;
 };
 
