@@ -26,12 +26,24 @@ void give_back(void* memory) noexcept {
 }  // namespace
 
 // The whole test binary counts; only this file looks.
-void* operator new(std::size_t size) { return counted(size); }
-void* operator new[](std::size_t size) { return counted(size); }
-void operator delete(void* memory) noexcept { give_back(memory); }
-void operator delete[](void* memory) noexcept { give_back(memory); }
-void operator delete(void* memory, std::size_t) noexcept { give_back(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { give_back(memory); }
+void* operator new(std::size_t size) {
+  return counted(size);
+}
+void* operator new[](std::size_t size) {
+  return counted(size);
+}
+void operator delete(void* memory) noexcept {
+  give_back(memory);
+}
+void operator delete[](void* memory) noexcept {
+  give_back(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  give_back(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+  give_back(memory);
+}
 
 namespace holdfast {
 
@@ -88,7 +100,8 @@ TEST_CASE("ten thousand exchanges of DATA and ACK take nothing from the heap") {
   for (int i = 0; i < 8; ++i) ids.push_back(pair.open());
   pair.run_for(milliseconds(10));
   Exchange up{*pair.client.link, *pair.server.link, CarrierId{1}, std::vector<std::uint8_t>(kMiB)};
-  Exchange down{*pair.server.link, *pair.client.link, CarrierId{1}, std::vector<std::uint8_t>(kMiB)};
+  Exchange down{*pair.server.link, *pair.client.link, CarrierId{1},
+                std::vector<std::uint8_t>(kMiB)};
   Time now = pair.now();
   auto exchange = [&](int round) {
     now += milliseconds(1);

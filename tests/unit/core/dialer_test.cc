@@ -8,7 +8,9 @@ namespace {
 
 using Need = Dialer::Need;
 
-Time at_ms(std::int64_t ms) { return Time(milliseconds(ms)); }
+Time at_ms(std::int64_t ms) {
+  return Time(milliseconds(ms));
+}
 
 std::vector<std::size_t> dials_at(Dialer& dialer, Time now) {
   std::vector<std::size_t> dials;

@@ -14,11 +14,14 @@ using State = HelloReader::State;
 
 std::vector<TableEntry> entries(std::uint64_t first, std::uint64_t count) {
   std::vector<TableEntry> table;
-  for (std::uint64_t i = 0; i < count; ++i) table.push_back({StreamId{first + i}, 0, 0, 4096, true});
+  for (std::uint64_t i = 0; i < count; ++i)
+    table.push_back({StreamId{first + i}, 0, 0, 4096, true});
   return table;
 }
 
-Buffer greeting() { return golden("hello") + golden("table"); }
+Buffer greeting() {
+  return golden("hello") + golden("table");
+}
 
 struct Outcome {
   State state;
@@ -71,7 +74,8 @@ TEST_CASE("what is no greeting is refused with its reason") {
   Buffer text(32, 'A');
   std::string http = "GET / HTTP/1.1\r\n\r\n";
   std::string ssh = "SSH-2.0-OpenSSH_9.2\r\n";
-  Buffer out_of_order = table_frames(9, {{StreamId{5}, 0, 0, 1, true}, {StreamId{4}, 0, 0, 1, true}});
+  Buffer out_of_order =
+      table_frames(9, {{StreamId{5}, 0, 0, 1, true}, {StreamId{4}, 0, 0, 1, true}});
   Buffer twice = table_frames(9, {{StreamId{5}, 0, 0, 1, true}, {StreamId{5}, 0, 0, 1, true}});
   Buffer zero = table_frames(9, {{StreamId{0}, 0, 0, 1, true}});
   Buffer unfinished = raw_frame(6, {0, 0, 0, 0, 0, 0, 0, 0, 1});

@@ -14,7 +14,8 @@ const Role kBoth[] = {Role::server, Role::client};
 
 std::vector<AckEntry> acks_in(const std::vector<SentFrame>& frames) {
   std::vector<AckEntry> acks;
-  for (const SentFrame& frame : frames) acks.insert(acks.end(), frame.acks.begin(), frame.acks.end());
+  for (const SentFrame& frame : frames)
+    acks.insert(acks.end(), frame.acks.begin(), frame.acks.end());
   return acks;
 }
 
@@ -104,7 +105,9 @@ TEST_CASE("the window grows with need and never shrinks") {
   LinkPair pair(options);
   auto id = pair.open();
   pair.run_for(seconds(1));
-  auto window = [&] { return pair.server.link->find_stream(pair.now(), StreamId{id}, nullptr)->window; };
+  auto window = [&] {
+    return pair.server.link->find_stream(pair.now(), StreamId{id}, nullptr)->window;
+  };
   std::uint64_t before = window();
   CHECK(before == tuning::kInitialWindow);
   pair.client.write(id, std::string(64 * kMiB, 'x'));
@@ -184,10 +187,15 @@ TEST_CASE("a peer that breaks the rules of credit and acks ends its link and not
     void (*act)(ScriptedPeer&);
   };
   const Row rows[] = {
-      {"DATA beyond the limit", [](ScriptedPeer& p) { p.receive_data(1, 0, std::string(kMaxDataBytes, 'x'));
-                                                      p.receive_data(1, kMaxDataBytes, std::string(kMaxDataBytes, 'x')); }},
+      {"DATA beyond the limit",
+       [](ScriptedPeer& p) {
+         p.receive_data(1, 0, std::string(kMaxDataBytes, 'x'));
+         p.receive_data(1, kMaxDataBytes, std::string(kMaxDataBytes, 'x'));
+       }},
       {"an ack of bytes that were never sent",
-       [](ScriptedPeer& p) { p.receive(ack_frame({{StreamId{1}, 1, 65536}})); }},
+       [](ScriptedPeer& p) {
+         p.receive(ack_frame({{StreamId{1}, 1, 65536}}));
+       }},
       {"an ack that goes back",
        [](ScriptedPeer& p) {
          p.end.write(1, "abc");
@@ -195,11 +203,18 @@ TEST_CASE("a peer that breaks the rules of credit and acks ends its link and not
          p.receive(ack_frame({{StreamId{1}, 3, 65536}}));
          p.receive(ack_frame({{StreamId{1}, 2, 65536}}));
        }},
-      {"a limit that shrinks", [](ScriptedPeer& p) { p.receive(ack_frame({{StreamId{1}, 0, 65535}})); }},
+      {"a limit that shrinks",
+       [](ScriptedPeer& p) {
+         p.receive(ack_frame({{StreamId{1}, 0, 65535}}));
+       }},
       {"an absurd limit",
-       [](ScriptedPeer& p) { p.receive(ack_frame({{StreamId{1}, 0, UINT64_MAX}})); }},
+       [](ScriptedPeer& p) {
+         p.receive(ack_frame({{StreamId{1}, 0, UINT64_MAX}}));
+       }},
       {"an ack of a stream that never was",
-       [](ScriptedPeer& p) { p.receive(ack_frame({{StreamId{7}, 0, 65536}})); }},
+       [](ScriptedPeer& p) {
+         p.receive(ack_frame({{StreamId{7}, 0, 65536}}));
+       }},
       {"a bad entry behind a good one",
        [](ScriptedPeer& p) {
          p.receive(ack_frame({{StreamId{1}, 0, 65536}, {StreamId{9}, 0, 65536}}));

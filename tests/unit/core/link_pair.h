@@ -107,8 +107,8 @@ class End {
   MemoryPool pool;
   Link* link = nullptr;
   std::map<std::uint64_t, App> apps;
-  bool connects = true;        // backends answer at once
-  bool takes_ends = true;      // sockets take FIN and reset at once
+  bool connects = true;                 // backends answer at once
+  bool takes_ends = true;               // sockets take FIN and reset at once
   std::uint64_t appetite = UINT64_MAX;  // of applications that come
   // What happened, one letter an effect of a stream: D deliver, F fin, B abort, S reset socket,
   // E ended, O opened, C connect.
@@ -160,7 +160,8 @@ class End {
       if (count == 0) return;
       std::size_t taken = 0;
       for (std::size_t i = 0; i < count && to.appetite != 0; ++i) {
-        auto size = static_cast<std::size_t>(std::min<std::uint64_t>(to.appetite, views[i].iov_len));
+        auto size =
+            static_cast<std::size_t>(std::min<std::uint64_t>(to.appetite, views[i].iov_len));
         to.received.append(static_cast<const char*>(views[i].iov_base), size);
         to.appetite -= size;
         taken += size;
@@ -223,10 +224,10 @@ class LinkPair {
   }
 
   // --- Faults: each one line in a test ---------------------------------------------------------
-  void cut() { lose_carrier(true, true); }         // reset: both sides notice
+  void cut() { lose_carrier(true, true); }  // reset: both sides notice
   void cut_unseen_by_server() { lose_carrier(true, false); }
   void cut_unseen_by_client() { lose_carrier(false, true); }
-  bool reachable = true;       // dials succeed
+  bool reachable = true;          // dials succeed
   bool silent_to_server = false;  // bytes vanish on the way, nobody is told
   bool silent_to_client = false;
 
@@ -293,10 +294,12 @@ class LinkPair {
     moved = move_bytes(to_server_, true) || moved;
     moved = move_bytes(to_client_, false) || moved;
     moved = transmit(*client.link, client_carrier_, to_server_, silent_to_server,
-                     wire_bytes_to_server) || moved;
+                     wire_bytes_to_server) ||
+            moved;
     if (server.link != nullptr) {
       moved = transmit(*server.link, server_carrier_, to_client_, silent_to_client,
-                       wire_bytes_to_client) || moved;
+                       wire_bytes_to_client) ||
+              moved;
     }
     drain_ends();
     return moved;
@@ -359,7 +362,8 @@ class LinkPair {
     }
     if (pipe.empty() && towards_server && client_gone_) {
       client_gone_ = false;
-      if (server.link != nullptr) server.link->carrier_down(now_, server_carrier_, Cause::carrier_eof);
+      if (server.link != nullptr)
+        server.link->carrier_down(now_, server_carrier_, Cause::carrier_eof);
       server_carrier_ = {};
       moved = true;
     }
@@ -377,8 +381,8 @@ class LinkPair {
     if (state == HelloReader::State::incomplete) return;
     INFO(hello_->reason());
     REQUIRE(state == HelloReader::State::complete);
-    auto decision = registry.hello(now_, pending_server_carrier_, policy_,
-                                   std::move(hello_->request()));
+    auto decision =
+        registry.hello(now_, pending_server_carrier_, policy_, std::move(hello_->request()));
     hello_.reset();
     if (auto* accepted = std::get_if<LinkRegistry::Accepted>(&decision)) {
       server.link = accepted->link;
@@ -387,8 +391,10 @@ class LinkPair {
       return;
     }
     Buffer answer;
-    if (std::holds_alternative<LinkRegistry::Unknown>(decision)) answer = registry.welcome_unknown();
-    if (auto* no = std::get_if<LinkRegistry::Refused>(&decision)) answer = registry.welcome_refused(*no);
+    if (std::holds_alternative<LinkRegistry::Unknown>(decision))
+      answer = registry.welcome_unknown();
+    if (auto* no = std::get_if<LinkRegistry::Refused>(&decision))
+      answer = registry.welcome_refused(*no);
     if (!answer.empty()) to_client_.push_back({now_ + options_.one_way, answer});
     server_gone_ = true;
   }

@@ -7,7 +7,9 @@ namespace {
 
 using Registry = LinkRegistry;
 
-Time at_ms(std::int64_t ms) { return Time(milliseconds(ms)); }
+Time at_ms(std::int64_t ms) {
+  return Time(milliseconds(ms));
+}
 
 LinkId link_id(std::uint8_t n) {
   LinkId id;

@@ -26,7 +26,9 @@ const SentFrame* find_frame(const std::vector<SentFrame>& frames, FrameType type
   return nullptr;
 }
 
-std::uint64_t replayed(ScriptedPeer& peer) { return peer.link().counters().replayed_bytes; }
+std::uint64_t replayed(ScriptedPeer& peer) {
+  return peer.link().counters().replayed_bytes;
+}
 
 }  // namespace
 
@@ -192,8 +194,14 @@ TEST_CASE("hostile tables end the link, and nothing is sized by their numbers") 
       {"a limit that shrinks", true, 1, one(5, 5, 65535)},
       {"an absurd limit", true, 1, one(5, 5, huge)},
       {"ids that we never assigned", true, huge, one(5, 5, 65536)},
-      {"an id that we do not hold", true, 1, {{StreamId{1}, 5, 5, 65536, true}, {StreamId{2}, 0, 0, 1, true}}},
-      {"ids out of order", true, 1, {{StreamId{1}, 5, 5, 65536, true}, {StreamId{1}, 0, 0, 1, true}}},
+      {"an id that we do not hold",
+       true,
+       1,
+       {{StreamId{1}, 5, 5, 65536, true}, {StreamId{2}, 0, 0, 1, true}}},
+      {"ids out of order",
+       true,
+       1,
+       {{StreamId{1}, 5, 5, 65536, true}, {StreamId{1}, 0, 0, 1, true}}},
       {"a stream in use forgotten", true, 0, {}},
   };
   for (const Row& row : rows) {
@@ -218,7 +226,8 @@ TEST_CASE("a server ignores table entries of streams it does not hold, however m
   auto id = peer.open();
   peer.lose_carrier();
   std::vector<TableEntry> table;
-  for (std::uint64_t i = 1; i <= 1000000; ++i) table.push_back({StreamId{i}, i, i, i + 65536, true});
+  for (std::uint64_t i = 1; i <= 1000000; ++i)
+    table.push_back({StreamId{i}, i, i, i + 65536, true});
   table[0] = {StreamId{1}, 0, 0, 65536, true};
   std::size_t blocks = peer.end.pool.arena.in_use();
   peer.connect(1000000, table);
@@ -291,11 +300,19 @@ TEST_CASE("a WELCOME that is not for this link leaves it as it was") {
   const Row rows[] = {
       {"another server", [](Welcome& w) { w.server = "other"; }, Cause::other_server},
       {"another server that does not know it",
-       [](Welcome& w) { w.server = "other"; w.verdict = Verdict::unknown; }, Cause::other_server},
+       [](Welcome& w) {
+         w.server = "other";
+         w.verdict = Verdict::unknown;
+       },
+       Cause::other_server},
       {"another instance", [](Welcome& w) { w.instance = 98; }, Cause::stale},
       {"no instance", [](Welcome& w) { w.instance = 0; }, Cause::stale},
       {"another version", [](Welcome& w) { w.version = 2; }, Cause::version},
-      {"refused", [](Welcome& w) { w.verdict = Verdict::refused; w.code = Cause::limit; },
+      {"refused",
+       [](Welcome& w) {
+         w.verdict = Verdict::refused;
+         w.code = Cause::limit;
+       },
        Cause::limit},
   };
   for (const Row& row : rows) {

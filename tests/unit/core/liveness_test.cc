@@ -7,7 +7,9 @@ namespace {
 
 using Action = Liveness::Action;
 
-Time at_ms(std::int64_t ms) { return Time(milliseconds(ms)); }
+Time at_ms(std::int64_t ms) {
+  return Time(milliseconds(ms));
+}
 
 // A carrier that stands at 1000 ms, heartbeat 1 s, dead after 15 s, 20 ms of round trip.
 Liveness standing(Duration round_trip = milliseconds(20)) {
@@ -47,7 +49,8 @@ TEST_CASE("silence is questioned, then suspected, then verified, at these times"
   const Row rows[] = {
       {"heartbeat only", milliseconds(20), false, 2000, 2500, 16000},
       {"a write unanswered", milliseconds(20), true, 1600, 2100, 16000},
-      {"a write on a slow path waits for the heartbeat", milliseconds(600), true, 2000, 4400, 16000},
+      {"a write on a slow path waits for the heartbeat", milliseconds(600), true, 2000, 4400,
+       16000},
       {"a slow path, heartbeat only", milliseconds(600), false, 2000, 4400, 16000},
   };
   for (const Row& row : rows) {

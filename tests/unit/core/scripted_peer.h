@@ -41,7 +41,8 @@ inline SentFrame decode_sent(const FrameReader::ControlFrame& frame) {
       sent.id = decode_open(frame.payload)->id.value;
       sent.limit = decode_open(frame.payload)->limit;
       break;
-    case FrameType::fin: sent.id = decode_fin(frame.payload)->id.value;
+    case FrameType::fin:
+      sent.id = decode_fin(frame.payload)->id.value;
       sent.offset = decode_fin(frame.payload)->offset;
       break;
     case FrameType::abort:
@@ -52,11 +53,18 @@ inline SentFrame decode_sent(const FrameReader::ControlFrame& frame) {
       sent.id = decode_reset(frame.payload)->id.value;
       sent.code = decode_reset(frame.payload)->code;
       break;
-    case FrameType::opened: sent.id = decode_opened(frame.payload)->id.value; break;
-    case FrameType::goodbye: sent.code = decode_goodbye(frame.payload)->reason; break;
+    case FrameType::opened:
+      sent.id = decode_opened(frame.payload)->id.value;
+      break;
+    case FrameType::goodbye:
+      sent.code = decode_goodbye(frame.payload)->reason;
+      break;
     case FrameType::ping:
-    case FrameType::pong: sent.id = decode_ping(frame.payload)->token; break;
-    default: break;
+    case FrameType::pong:
+      sent.id = decode_ping(frame.payload)->token;
+      break;
+    default:
+      break;
   }
   return sent;
 }

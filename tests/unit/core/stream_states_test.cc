@@ -14,35 +14,51 @@ using Role = LinkOptions::Role;
 // Every state in which the peer knows the stream has: 6 bytes sent, 2 of them acked, and 5 bytes
 // received. Offsets at which the next in-order frame would stand follow from the end marks.
 enum State {
-  kFlowing,     // neither side has ended; all that was received is delivered
-  kUnread,      // neither side has ended; 3 bytes received are not taken
-  kFin,         // own FIN sent
-  kPeerFin,     // the peer's FIN delivered
+  kFlowing,        // neither side has ended; all that was received is delivered
+  kUnread,         // neither side has ended; 3 bytes received are not taken
+  kFin,            // own FIN sent
+  kPeerFin,        // the peer's FIN delivered
   kPeerFinUnread,  // the peer's FIN received behind bytes that are not taken
-  kBothFin,     // own FIN sent, the peer's FIN delivered: only the last ack is missing
+  kBothFin,        // own FIN sent, the peer's FIN delivered: only the last ack is missing
   kBothFinUnread,  // own FIN sent, the peer's FIN received and not delivered
-  kAbort,       // own ABORT sent
-  kFinAbort,    // own FIN, then own ABORT sent
+  kAbort,          // own ABORT sent
+  kFinAbort,       // own FIN, then own ABORT sent
   kPeerFinAbort,   // the peer's FIN delivered, then own ABORT sent
-  kPeerAbort,   // the peer's ABORT received behind bytes that are not taken
+  kPeerAbort,      // the peer's ABORT received behind bytes that are not taken
   kFinPeerAbort,   // own FIN sent; the same
   kPeerAbortTold,  // the peer's ABORT after its delivered FIN: our socket is being reset
   kBothPeerAbort,  // own FIN sent, the peer's FIN delivered, its ABORT waits for nobody: freed
-  kReset,       // own RESET waits to be sent
-  kGone,        // not held, its id was used
-  kNever,       // not held, its id was never used
+  kReset,          // own RESET waits to be sent
+  kGone,           // not held, its id was used
+  kNever,          // not held, its id was never used
   // While the stream is being opened (client, client, client, server):
-  kQueued,      // the OPEN was never written
-  kQueuedAgain, // the OPEN was lost with a carrier and is to be written again
-  kOpening,     // OPEN and 6 bytes were written, nothing was heard
-  kConnecting,  // OPEN and 5 bytes were received, the backend does not stand yet
+  kQueued,       // the OPEN was never written
+  kQueuedAgain,  // the OPEN was lost with a carrier and is to be written again
+  kOpening,      // OPEN and 6 bytes were written, nothing was heard
+  kConnecting,   // OPEN and 5 bytes were received, the backend does not stand yet
   kStates
 };
-const char* const kStateNames[] = {
-    "flowing",    "unread",    "fin",        "peer_fin",  "peer_fin_unread", "both_fin",
-    "both_fin_unread", "abort", "fin_abort", "peer_fin_abort", "peer_abort", "fin_peer_abort",
-    "peer_abort_told", "both_peer_abort", "reset", "gone", "never", "queued", "queued_again",
-    "opening", "connecting"};
+const char* const kStateNames[] = {"flowing",
+                                   "unread",
+                                   "fin",
+                                   "peer_fin",
+                                   "peer_fin_unread",
+                                   "both_fin",
+                                   "both_fin_unread",
+                                   "abort",
+                                   "fin_abort",
+                                   "peer_fin_abort",
+                                   "peer_abort",
+                                   "fin_peer_abort",
+                                   "peer_abort_told",
+                                   "both_peer_abort",
+                                   "reset",
+                                   "gone",
+                                   "never",
+                                   "queued",
+                                   "queued_again",
+                                   "opening",
+                                   "connecting"};
 static_assert(std::size(kStateNames) == kStates);
 
 struct Setup {
@@ -145,27 +161,27 @@ Setup bring_into(ScriptedPeer& peer, State state) {
 }
 
 enum Event {
-  kData,          // in order, within the limit
-  kDataLate,      // an offset that was had before
-  kDataAhead,     // an offset that leaves a gap
-  kDataTooMuch,   // in order, beyond the limit
-  kDataBadAck,    // in order, its ack beyond what was sent
-  kFinFrame,      // in order
+  kData,         // in order, within the limit
+  kDataLate,     // an offset that was had before
+  kDataAhead,    // an offset that leaves a gap
+  kDataTooMuch,  // in order, beyond the limit
+  kDataBadAck,   // in order, its ack beyond what was sent
+  kFinFrame,     // in order
   kFinAhead,
-  kAbortFrame,    // in order
+  kAbortFrame,  // in order
   kAbortAhead,
   kResetFrame,
-  kAckAll,        // everything sent is acked
-  kAckSame,       // nothing new
+  kAckAll,   // everything sent is acked
+  kAckSame,  // nothing new
   kAckTooFar,
   kAckBack,
   kLimitShrinks,
-  kOpenFrame,     // the same id
+  kOpenFrame,  // the same id
   kOpenedFrame,
-  kFinish,        // the application's EOF was read
-  kAbortCall,     // the application reset its connection
-  kResetCall,     // we reset it
-  kDelivered,     // the application takes all that waits
+  kFinish,     // the application's EOF was read
+  kAbortCall,  // the application reset its connection
+  kResetCall,  // we reset it
+  kDelivered,  // the application takes all that waits
   kCarrierLost,
   kListed,        // carrier lost, then a table with the entry: all of it received, 2 delivered
   kListedAbsurd,  // ... received beyond what was sent
@@ -173,11 +189,32 @@ enum Event {
   kAbsent,        // ... without the entry
   kEvents
 };
-const char* const kEventNames[] = {
-    "DATA",  "DATA late", "DATA ahead", "DATA beyond limit", "DATA bad ack", "FIN", "FIN ahead",
-    "ABORT", "ABORT ahead", "RESET", "ACK all", "ACK same", "ACK too far", "ACK back",
-    "limit shrinks", "OPEN", "OPENED", "finish", "abort", "reset", "delivered", "carrier lost",
-    "table with entry", "table absurd", "table back", "table without"};
+const char* const kEventNames[] = {"DATA",
+                                   "DATA late",
+                                   "DATA ahead",
+                                   "DATA beyond limit",
+                                   "DATA bad ack",
+                                   "FIN",
+                                   "FIN ahead",
+                                   "ABORT",
+                                   "ABORT ahead",
+                                   "RESET",
+                                   "ACK all",
+                                   "ACK same",
+                                   "ACK too far",
+                                   "ACK back",
+                                   "limit shrinks",
+                                   "OPEN",
+                                   "OPENED",
+                                   "finish",
+                                   "abort",
+                                   "reset",
+                                   "delivered",
+                                   "carrier lost",
+                                   "table with entry",
+                                   "table absurd",
+                                   "table back",
+                                   "table without"};
 static_assert(std::size(kEventNames) == kEvents);
 
 void table_says(ScriptedPeer& peer, const std::vector<TableEntry>& table) {
@@ -189,9 +226,12 @@ void happen(ScriptedPeer& peer, const Setup& at, Event event) {
   StreamHandle handle = peer.end.app(1).handle;
   std::uint64_t limit = 65536;
   switch (event) {
-    case kData: return peer.receive_data(1, at.received, "xyz", at.acked);
-    case kDataLate: return peer.receive_data(1, 0, "xyz", at.acked);
-    case kDataAhead: return peer.receive_data(1, at.received + 1, "xyz", at.acked);
+    case kData:
+      return peer.receive_data(1, at.received, "xyz", at.acked);
+    case kDataLate:
+      return peer.receive_data(1, 0, "xyz", at.acked);
+    case kDataAhead:
+      return peer.receive_data(1, at.received + 1, "xyz", at.acked);
     case kDataTooMuch: {
       // Twice the most that this link can have granted by now.
       std::string most(kMaxDataBytes, 'x');
@@ -199,29 +239,52 @@ void happen(ScriptedPeer& peer, const Setup& at, Event event) {
       if (!peer.link().detail().empty() || peer.link().ended()) return;
       return peer.receive_data(1, at.received + most.size(), most, at.acked);
     }
-    case kDataBadAck: return peer.receive_data(1, at.received, "xyz", at.sent + 1);
-    case kFinFrame: return peer.receive(fin_frame(1, at.received));
-    case kFinAhead: return peer.receive(fin_frame(1, at.received + 1));
-    case kAbortFrame: return peer.receive(abort_frame(1, at.received, Cause::other));
-    case kAbortAhead: return peer.receive(abort_frame(1, at.received + 1, Cause::other));
-    case kResetFrame: return peer.receive(reset_frame(1, Cause::admin_kill));
-    case kAckAll: return peer.receive(ack_frame({{StreamId{1}, at.sent, limit}}));
-    case kAckSame: return peer.receive(ack_frame({{StreamId{1}, at.acked, limit}}));
-    case kAckTooFar: return peer.receive(ack_frame({{StreamId{1}, at.sent + 1, limit}}));
-    case kAckBack: return peer.receive(ack_frame({{StreamId{1}, at.acked - 1, limit}}));
-    case kLimitShrinks: return peer.receive(ack_frame({{StreamId{1}, at.acked, limit - 1}}));
-    case kOpenFrame: return peer.receive(open_frame(1, limit, "echo"));
-    case kOpenedFrame: return peer.receive(opened_frame(1));
-    case kFinish: return peer.link().finish(peer.now(), handle);
-    case kAbortCall: return peer.link().abort(peer.now(), handle);
-    case kResetCall: return peer.link().reset(peer.now(), handle, Cause::admin_kill);
-    case kDelivered: return peer.end.eat(1, UINT64_MAX);
-    case kCarrierLost: return peer.lose_carrier();
-    case kListed: return table_says(peer, {{StreamId{1}, at.ever_sent, at.acked, limit, true}});
-    case kListedAbsurd: return table_says(peer, {{StreamId{1}, at.ever_sent + 1, at.acked, limit, true}});
-    case kListedBack: return table_says(peer, {{StreamId{1}, at.ever_sent, at.acked - 1, limit, true}});
-    case kAbsent: return table_says(peer, {});
-    case kEvents: break;
+    case kDataBadAck:
+      return peer.receive_data(1, at.received, "xyz", at.sent + 1);
+    case kFinFrame:
+      return peer.receive(fin_frame(1, at.received));
+    case kFinAhead:
+      return peer.receive(fin_frame(1, at.received + 1));
+    case kAbortFrame:
+      return peer.receive(abort_frame(1, at.received, Cause::other));
+    case kAbortAhead:
+      return peer.receive(abort_frame(1, at.received + 1, Cause::other));
+    case kResetFrame:
+      return peer.receive(reset_frame(1, Cause::admin_kill));
+    case kAckAll:
+      return peer.receive(ack_frame({{StreamId{1}, at.sent, limit}}));
+    case kAckSame:
+      return peer.receive(ack_frame({{StreamId{1}, at.acked, limit}}));
+    case kAckTooFar:
+      return peer.receive(ack_frame({{StreamId{1}, at.sent + 1, limit}}));
+    case kAckBack:
+      return peer.receive(ack_frame({{StreamId{1}, at.acked - 1, limit}}));
+    case kLimitShrinks:
+      return peer.receive(ack_frame({{StreamId{1}, at.acked, limit - 1}}));
+    case kOpenFrame:
+      return peer.receive(open_frame(1, limit, "echo"));
+    case kOpenedFrame:
+      return peer.receive(opened_frame(1));
+    case kFinish:
+      return peer.link().finish(peer.now(), handle);
+    case kAbortCall:
+      return peer.link().abort(peer.now(), handle);
+    case kResetCall:
+      return peer.link().reset(peer.now(), handle, Cause::admin_kill);
+    case kDelivered:
+      return peer.end.eat(1, UINT64_MAX);
+    case kCarrierLost:
+      return peer.lose_carrier();
+    case kListed:
+      return table_says(peer, {{StreamId{1}, at.ever_sent, at.acked, limit, true}});
+    case kListedAbsurd:
+      return table_says(peer, {{StreamId{1}, at.ever_sent + 1, at.acked, limit, true}});
+    case kListedBack:
+      return table_says(peer, {{StreamId{1}, at.ever_sent, at.acked - 1, limit, true}});
+    case kAbsent:
+      return table_says(peer, {});
+    case kEvents:
+      break;
   }
 }
 
@@ -238,18 +301,34 @@ std::string outcome(ScriptedPeer& peer) {
   for (SentFrame& frame : peer.transmit()) frames.push_back(std::move(frame));
   for (const SentFrame& frame : frames) {
     switch (frame.type) {
-      case FrameType::ack: letters += 'a'; break;
-      case FrameType::data: letters += 'd'; break;
-      case FrameType::fin: letters += 'f'; break;
-      case FrameType::abort: letters += 'b'; break;
-      case FrameType::reset: letters += 'r'; break;
-      case FrameType::open: letters += 'o'; break;
-      case FrameType::opened: letters += 'p'; break;
-      default: break;
+      case FrameType::ack:
+        letters += 'a';
+        break;
+      case FrameType::data:
+        letters += 'd';
+        break;
+      case FrameType::fin:
+        letters += 'f';
+        break;
+      case FrameType::abort:
+        letters += 'b';
+        break;
+      case FrameType::reset:
+        letters += 'r';
+        break;
+      case FrameType::open:
+        letters += 'o';
+        break;
+      case FrameType::opened:
+        letters += 'p';
+        break;
+      default:
+        break;
     }
   }
   // What a gather ended comes last.
-  if (peer.end.log.size() > 0 && peer.end.log.back() == 'E' && letters.find('E') == std::string::npos) {
+  if (peer.end.log.size() > 0 && peer.end.log.back() == 'E' &&
+      letters.find('E') == std::string::npos) {
     letters += 'E';
   }
   return letters.empty() ? "-" : letters;

@@ -67,7 +67,8 @@ TEST_CASE("intrusive lists agree with a model under seeded random use") {
       for (SlotIndex s = list.first; s != kNoSlot; s = table[s].data.next) forward.push_back(s);
       REQUIRE(forward == model);
       std::list<SlotIndex> backward;
-      for (SlotIndex s = list.last; s != kNoSlot; s = table[s].data.previous) backward.push_front(s);
+      for (SlotIndex s = list.last; s != kNoSlot; s = table[s].data.previous)
+        backward.push_front(s);
       REQUIRE(backward == model);
       REQUIRE(list.empty() == model.empty());
     }

@@ -31,7 +31,8 @@ struct Transcript {
       FrameReader::Item item = reader.next();
       if (std::holds_alternative<FrameReader::NeedMore>(item)) return;
       if (auto* frame = std::get_if<FrameReader::ControlFrame>(&item)) {
-        text += "[" + std::to_string(static_cast<int>(frame->type)) + ":" + hex(frame->payload) + "]";
+        text +=
+            "[" + std::to_string(static_cast<int>(frame->type)) + ":" + hex(frame->payload) + "]";
       } else if (auto* data = std::get_if<DataHeader>(&item)) {
         text += "[data " + std::to_string(data->offset) + "+" + std::to_string(data->length) + ":";
       } else if (auto* part = std::get_if<FrameReader::DataPart>(&item)) {
@@ -102,7 +103,8 @@ TEST_CASE("a control frame that lies whole in the input is not copied") {
   reader.feed(bytes);
   auto item = reader.next();
   REQUIRE(std::holds_alternative<FrameReader::ControlFrame>(item));
-  CHECK(std::get<FrameReader::ControlFrame>(item).payload.data() == bytes.data() + kFrameHeaderSize);
+  CHECK(std::get<FrameReader::ControlFrame>(item).payload.data() ==
+        bytes.data() + kFrameHeaderSize);
   item = reader.next();
   REQUIRE(std::holds_alternative<DataHeader>(item));
   item = reader.next();

@@ -12,27 +12,39 @@ namespace {
 // Whether a control frame's payload decodes.
 bool decodes(FrameType type, Bytes payload) {
   switch (type) {
-    case FrameType::hello: return decode_hello(payload).ok();
-    case FrameType::welcome: return decode_welcome(payload).ok();
-    case FrameType::table: return decode_table(payload).ok();
-    case FrameType::open: return decode_open(payload).ok();
-    case FrameType::opened: return decode_opened(payload).ok();
-    case FrameType::fin: return decode_fin(payload).ok();
-    case FrameType::abort: return decode_abort(payload).ok();
-    case FrameType::reset: return decode_reset(payload).ok();
-    case FrameType::ack: return decode_ack(payload).ok();
+    case FrameType::hello:
+      return decode_hello(payload).ok();
+    case FrameType::welcome:
+      return decode_welcome(payload).ok();
+    case FrameType::table:
+      return decode_table(payload).ok();
+    case FrameType::open:
+      return decode_open(payload).ok();
+    case FrameType::opened:
+      return decode_opened(payload).ok();
+    case FrameType::fin:
+      return decode_fin(payload).ok();
+    case FrameType::abort:
+      return decode_abort(payload).ok();
+    case FrameType::reset:
+      return decode_reset(payload).ok();
+    case FrameType::ack:
+      return decode_ack(payload).ok();
     case FrameType::ping:
-    case FrameType::pong: return decode_ping(payload).ok();
-    case FrameType::goodbye: return decode_goodbye(payload).ok();
+    case FrameType::pong:
+      return decode_ping(payload).ok();
+    case FrameType::goodbye:
+      return decode_goodbye(payload).ok();
     case FrameType::drain:
-    case FrameType::data: return true;
+    case FrameType::data:
+      return true;
   }
   return false;
 }
 
 std::vector<std::string> control_frames() {
-  return {"hello", "welcome", "table", "open", "open_intercepted", "opened", "fin",
-          "abort", "reset",   "ack",   "ping", "pong",             "goodbye"};
+  return {"hello", "welcome", "table", "open", "open_intercepted", "opened", "fin", "abort",
+          "reset", "ack",     "ping",  "pong", "goodbye"};
 }
 
 // Where a payload may end short of its whole length and still be one: whole parameters and
@@ -82,7 +94,9 @@ Buffer parameter(std::uint16_t type, const Buffer& value) {
   return out + value;
 }
 
-Buffer text(const std::string& value) { return Buffer(value.begin(), value.end()); }
+Buffer text(const std::string& value) {
+  return Buffer(value.begin(), value.end());
+}
 
 }  // namespace
 
@@ -216,10 +230,11 @@ TEST_CASE("parameters of a wrong length are refused") {
 }
 
 TEST_CASE("absurd durations are refused") {
-  Buffer most{0, 1, 0x1f, 0x6c, 0x35, 0xc2, 0xe0, 0};   // ten years in microseconds
+  Buffer most{0, 1, 0x1f, 0x6c, 0x35, 0xc2, 0xe0, 0};  // ten years in microseconds
   Buffer huge{0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
   Buffer negative(8, 0xff);
-  for (std::uint8_t type : {std::uint8_t{10}, std::uint8_t{12}, std::uint8_t{14}, std::uint8_t{16}}) {
+  for (std::uint8_t type :
+       {std::uint8_t{10}, std::uint8_t{12}, std::uint8_t{14}, std::uint8_t{16}}) {
     INFO("parameter " << type);
     CHECK(decode_welcome(welcome_with(parameter(type, most))).ok());
     CHECK_FALSE(decode_welcome(welcome_with(parameter(type, huge))).ok());
@@ -274,7 +289,9 @@ TEST_CASE("OPEN with a bad address, limit or service name is refused") {
   CHECK_FALSE(decode_open(payload_of(length)).ok());
 }
 
-TEST_CASE("an ACK without entries is refused") { CHECK_FALSE(decode_ack({}).ok()); }
+TEST_CASE("an ACK without entries is refused") {
+  CHECK_FALSE(decode_ack({}).ok());
+}
 
 TEST_CASE("a code from a newer peer reads as other") {
   Buffer frame = golden("reset");

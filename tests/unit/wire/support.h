@@ -53,7 +53,9 @@ inline Buffer operator+(Buffer left, const Buffer& right) {
   return left;
 }
 
-inline Bytes payload_of(const Buffer& frame) { return Bytes(frame).subspan(kFrameHeaderSize); }
+inline Bytes payload_of(const Buffer& frame) {
+  return Bytes(frame).subspan(kFrameHeaderSize);
+}
 
 // Encodes with one of the fixed-buffer encoders.
 template <typename Encode>
@@ -73,8 +75,9 @@ inline Buffer fin_frame(std::uint64_t id, std::uint64_t offset) {
   return small_frame([&](MutableBytes to) { return encode_fin(to, {StreamId{id}, offset}); });
 }
 inline Buffer abort_frame(std::uint64_t id, std::uint64_t offset, Cause cause) {
-  return small_frame(
-      [&](MutableBytes to) { return encode_abort(to, {StreamId{id}, offset, cause}); });
+  return small_frame([&](MutableBytes to) {
+    return encode_abort(to, {StreamId{id}, offset, cause});
+  });
 }
 inline Buffer reset_frame(std::uint64_t id, Cause cause) {
   return small_frame([&](MutableBytes to) { return encode_reset(to, {StreamId{id}, cause}); });

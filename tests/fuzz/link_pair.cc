@@ -1,0 +1,477 @@
+// Two Links and a path between them; the bytes choose what applications, path and time do.
+//
+// As long as the path only loses whole carriers, every byte must arrive in order, and neither link
+// may call the other a violator. Once frames were forged or bytes changed, all that is asked is
+// that nothing breaks: invariants hold, and at the end no memory is left.
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <memory>
+
+#include "common/base/overloaded.h"
+#include "common/core/link_registry.h"
+#include "tests/fuzz/input.h"
+
+namespace holdfast::fuzz {
+namespace {
+
+constexpr std::size_t kMostStreams = 24;
+
+std::uint8_t pattern(bool from_client, std::uint64_t id, std::uint64_t offset) {
+  return static_cast<std::uint8_t>(offset * 31 + id * 7 + (from_client ? 1 : 0) + (offset >> 8));
+}
+
+// One side: a link's applications, which send the pattern and check it.
+struct Side {
+  struct Stream {
+    StreamHandle handle;
+    std::uint64_t written = 0;
+    std::uint64_t received = 0;
+    bool waits_for_connect = false;
+  };
+
+  Side(bool client, bool& forged) : is_client(client), forged_(forged) {}
+
+  void drain(Time now) {
+    while (auto effect = link->poll_effect(now)) {
+      std::visit(overloaded{
+                     [&](const effect::Deliver& e) { deliver(now, e); },
+                     [&](const effect::DeliverFin& e) {
+                       if (takes) link->fin_delivered(now, e.stream);
+                     },
+                     [&](const effect::DeliverAbort& e) {
+                       if (takes) link->abort_delivered(now, e.stream);
+                     },
+                     [&](const effect::ConnectTarget& e) {
+                       Stream& stream = streams[e.stream.id.value];
+                       FUZZ_CHECK(stream.handle == StreamHandle{});
+                       stream.handle = e.stream;
+                       stream.waits_for_connect = true;
+                     },
+                     [&](const effect::Ended& e) { streams[e.stream.id.value].handle = {}; },
+                     [&](const effect::CloseCarrier& e) { closed = e.carrier; },
+                     [&](const effect::VerifyCarrier& e) { verify = e.carrier; },
+                     [](const auto&) {},
+                 },
+                 *effect);
+    }
+    link->check_invariants();
+    if (!forged_) FUZZ_CHECK(link->detail().empty());
+  }
+  void deliver(Time now, const effect::Deliver& e) {
+    auto size = std::min<std::size_t>(e.bytes.size(), appetite);
+    check(e.stream.id.value, e.bytes.first(size));
+    if (size != 0) link->delivered(now, e.stream, size);
+  }
+  void check(std::uint64_t id, Bytes bytes) {
+    Stream& stream = streams[id];
+    for (std::uint8_t byte : bytes) {
+      if (!forged_) FUZZ_CHECK(byte == pattern(!is_client, id, stream.received));
+      stream.received += 1;
+    }
+  }
+  void eat(Time now, Stream& stream) {
+    iovec views[3];
+    std::size_t count = link->queued(stream.handle, views);
+    std::size_t taken = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      std::size_t size = std::min<std::size_t>(views[i].iov_len, appetite);
+      check(stream.handle.id.value, Bytes(static_cast<std::uint8_t*>(views[i].iov_base), size));
+      taken += size;
+      if (size != views[i].iov_len) break;
+    }
+    if (taken != 0) link->delivered(now, stream.handle, taken);
+  }
+  void write(Time now, Stream& stream, std::size_t want, std::size_t got) {
+    iovec room[4];
+    std::size_t count = link->prepare(stream.handle, want, room);
+    if (count == 0) return;
+    std::size_t size = 0;
+    std::uint64_t id = stream.handle.id.value;
+    for (std::size_t i = 0; i < count; ++i) {
+      auto* to = static_cast<std::uint8_t*>(room[i].iov_base);
+      for (std::size_t j = 0; j < room[i].iov_len && size < got; ++j, ++size) {
+        to[j] = pattern(is_client, id, stream.written + size);
+      }
+    }
+    stream.written += size;
+    link->commit(now, stream.handle, size);
+  }
+  // The stream that a byte means, among those that live.
+  Stream* pick(std::uint8_t which) {
+    std::vector<Stream*> alive;
+    for (auto& [id, stream] : streams) {
+      if (!(stream.handle == StreamHandle{})) alive.push_back(&stream);
+    }
+    return alive.empty() ? nullptr : alive[which % alive.size()];
+  }
+
+  bool is_client;
+  Link* link = nullptr;
+  std::map<std::uint64_t, Stream> streams;
+  std::size_t appetite = SIZE_MAX;  // of every read of a socket
+  bool takes = true;
+  CarrierId closed;
+  CarrierId verify;
+
+ private:
+  bool& forged_;
+};
+
+class Pair {
+ public:
+  Pair() : registry_(registry_options(), server_pool_, 1) {
+    LinkOptions options = link_options();
+    options.role = LinkOptions::Role::client;
+    options.name = "edge-1";
+    client_link_ = std::make_unique<Link>(options, client_pool_, LinkId{{1}}, 0);
+    client_.link = client_link_.get();
+    policy_.name = "edge-1";
+    policy_.services = options.services;
+    policy_.max_streams = kMostStreams;
+  }
+
+  void act(Input& input) {
+    std::uint8_t what = input.byte();
+    Side& side = (what & 0x80) != 0 && server_.link != nullptr ? server_ : client_;
+    Side::Stream* stream = nullptr;
+    auto streamed = [&] { return (stream = side.pick(input.byte())) != nullptr; };
+    switch (what & 0x1f) {
+      case 0:
+        open(input.byte() % 2);
+        break;
+      case 1:
+        if (streamed()) side.write(now_, *stream, 1 + input.byte() * 8u, input.byte() * 8u);
+        break;
+      case 2:
+        if (streamed()) side.write(now_, *stream, input.number(), input.number());
+        break;
+      case 3:
+        if (streamed()) side.link->finish(now_, stream->handle);
+        break;
+      case 4:
+        if (streamed()) side.link->abort(now_, stream->handle);
+        break;
+      case 5:
+        if (streamed()) side.link->reset(now_, stream->handle, Cause::admin_kill);
+        break;
+      case 6:
+        if (streamed()) side.eat(now_, *stream);
+        break;
+      case 7:
+        if (streamed()) connect(*stream);
+        break;
+      case 8:
+        dial();
+        break;
+      case 9:
+        move(to_server_, true, input.number());
+        break;
+      case 10:
+        move(to_client_, false, input.number());
+        break;
+      case 11:
+        move(to_server_, true, SIZE_MAX);
+        break;
+      case 12:
+        move(to_client_, false, SIZE_MAX);
+        break;
+      case 13:
+        side.appetite = input.byte() % 4 == 0 ? SIZE_MAX : input.byte() % 64;
+        break;
+      case 14:
+        side.takes = !side.takes;
+        break;
+      case 15:
+        lose(true, true);
+        break;
+      case 16:
+        lose(true, false);
+        break;
+      case 17:
+        lose(false, true);
+        break;
+      case 18:
+        pass(milliseconds(input.byte()));
+        break;
+      case 19:
+        pass(milliseconds(input.number()));
+        break;
+      case 20:
+        side.link->doubt(now_);
+        break;
+      case 21:
+        hold_ = !hold_;
+        break;
+      case 22:
+        client_.link->reconnect(now_);
+        break;
+      case 23:
+        if (input.byte() < 8) side.link->goodbye(now_, Cause::shutdown);
+        break;
+      case 24:
+        if (input.byte() < 8) registry_.drain(now_);
+        break;
+      case 25:
+        change_byte(input);
+        break;
+      case 26:
+        forge(input);
+        break;
+      default:
+        flow();
+        break;
+    }
+    settle();
+  }
+
+  // Nothing may be left once both links are gone.
+  void finish() {
+    client_link_.reset();
+    registry_.for_each([&](Link& link, const std::string&) { link.end(now_, Cause::shutdown); });
+    FUZZ_CHECK(client_pool_.arena.in_use() == 0 && client_pool_.streams() == 0);
+    FUZZ_CHECK(client_pool_.send.used() == 0 && client_pool_.receive.used() == 0);
+    FUZZ_CHECK(server_pool_.arena.in_use() == 0 && server_pool_.streams() == 0);
+    FUZZ_CHECK(server_pool_.send.used() == 0 && server_pool_.receive.used() == 0);
+  }
+
+ private:
+  static LinkOptions link_options() {
+    LinkOptions options;
+    options.services = {{"echo", seconds(20)}, {"brief", seconds(5)}};
+    options.grace = seconds(20);
+    options.open_timeout = seconds(10);
+    options.max_streams = kMostStreams;
+    options.dead_after = seconds(5);
+    return options;
+  }
+  static RegistryOptions registry_options() { return {"gate", link_options()}; }
+
+  void open(std::uint16_t service) {
+    auto handle = client_.link->open(now_, {service, {}, {}});
+    if (handle.ok()) client_.streams[handle->id.value].handle = *handle;
+  }
+  void connect(Side::Stream& stream) {
+    if (!std::exchange(stream.waits_for_connect, false)) return;
+    server_.link->opened(now_, stream.handle);
+    server_.eat(now_, stream);
+  }
+  void dial() {
+    if (client_.link->ended()) renew();
+    if (!client_.link->wants_carrier()) return;
+    drop_path();
+    carriers_ += 1;
+    client_carrier_ = CarrierId{carriers_};
+    greeting_ = std::make_unique<HelloReader>(kMostStreams);
+    client_.link->carrier_up(now_, client_carrier_, Duration{});
+  }
+  void renew() {
+    LinkId id;
+    id.bytes[0] = static_cast<std::uint8_t>(++links_);
+    id.bytes[1] = 1;
+    // The server's links of before are out of reach of this one's streams.
+    for (auto it = client_.streams.begin(); it != client_.streams.end();) {
+      it = it->second.handle == StreamHandle{} ? client_.streams.erase(it) : std::next(it);
+    }
+    client_.link->renew(now_, id);
+  }
+  void move(Buffer& pipe, bool up, std::size_t most) {
+    if (pipe.empty()) return;
+    std::size_t size = std::min(most, pipe.size());
+    Buffer bytes(pipe.begin(), pipe.begin() + static_cast<std::ptrdiff_t>(size));
+    pipe.erase(pipe.begin(), pipe.begin() + static_cast<std::ptrdiff_t>(size));
+    if (bytes.empty()) return;
+    if (!up) {
+      client_.link->carrier_bytes(now_, client_carrier_, bytes);
+      client_.drain(now_);
+    } else if (greeting_ != nullptr) {
+      greet(bytes);
+    } else if (server_.link != nullptr) {
+      server_.link->carrier_bytes(now_, server_carrier_, bytes);
+      server_.drain(now_);
+    }
+  }
+  void greet(Bytes bytes) {
+    auto state = greeting_->feed(bytes);
+    if (!forged_) FUZZ_CHECK(state != HelloReader::State::failed);
+    if (state == HelloReader::State::incomplete) return;
+    if (state == HelloReader::State::failed) return drop_path();
+    CarrierId carrier{carriers_};
+    auto decision = registry_.hello(now_, carrier, policy_, std::move(greeting_->request()));
+    greeting_.reset();
+    if (auto* accepted = std::get_if<LinkRegistry::Accepted>(&decision)) {
+      if (accepted->link != server_.link) {
+        if (server_.link != nullptr) server_.drain(now_);
+        server_.link = accepted->link;
+        server_.streams.clear();
+      }
+      server_carrier_ = carrier;
+      server_.closed = {};
+      server_.drain(now_);
+    } else if (std::holds_alternative<LinkRegistry::Unknown>(decision)) {
+      to_client_ = registry_.welcome_unknown();
+    } else if (auto* refused = std::get_if<LinkRegistry::Refused>(&decision)) {
+      to_client_ = registry_.welcome_refused(*refused);
+    }
+  }
+  void drop_path() {
+    to_server_.clear();
+    to_client_.clear();
+    greeting_.reset();
+  }
+  void lose(bool tell_client, bool tell_server) {
+    drop_path();
+    if (tell_client) client_.link->carrier_down(now_, client_carrier_, Cause::carrier_reset);
+    if (tell_server && server_.link != nullptr) {
+      server_.link->carrier_down(now_, server_carrier_, Cause::carrier_reset);
+    }
+  }
+  void pass(Duration time) {
+    now_ += time;
+    for (Side* side : {&client_, &server_}) {
+      if (side->link == nullptr) continue;
+      if (side->link->next_timeout() <= now_) side->link->timeout(now_);
+      side->drain(now_);
+      if (side->verify != CarrierId{}) {
+        side->link->carrier_silent(now_, std::exchange(side->verify, {}));
+      }
+    }
+  }
+  // A few rounds in which everything works.
+  void flow() {
+    dial();
+    for (int i = 0; i < 3; ++i) {
+      transmit();
+      move(to_server_, true, SIZE_MAX);
+      transmit();
+      move(to_client_, false, SIZE_MAX);
+    }
+  }
+  void settle() {
+    client_.drain(now_);
+    if (server_.link != nullptr) server_.drain(now_);
+    if (!hold_) transmit();
+    client_.drain(now_);
+    if (server_.link != nullptr) server_.drain(now_);
+  }
+  void transmit() {
+    gather(*client_.link, client_carrier_, to_server_);
+    if (server_.link != nullptr) gather(*server_.link, server_carrier_, to_client_);
+  }
+  void gather(Link& link, CarrierId carrier, Buffer& pipe) {
+    auto gather = link.poll_transmit(now_, 20000);
+    if (!gather) return;
+    FUZZ_CHECK(gather->bytes != 0);
+    std::size_t size = 0;
+    for (const iovec& part : gather->buffers) {
+      auto* data = static_cast<const std::uint8_t*>(part.iov_base);
+      if (gather->carrier == carrier && carrier.value == carriers_) {
+        pipe.insert(pipe.end(), data, data + part.iov_len);
+      }
+      size += part.iov_len;
+    }
+    FUZZ_CHECK(size == gather->bytes);
+    link.written(now_, size);
+  }
+  void change_byte(Input& input) {
+    Buffer& pipe = (input.byte() & 1) != 0 ? to_server_ : to_client_;
+    std::size_t at = input.number();
+    std::uint8_t bits = input.byte();
+    if (pipe.empty()) return;
+    forged_ = true;
+    pipe[at % pipe.size()] ^= bits;
+  }
+  // Appends a frame that the other end did not say.
+  void forge(Input& input) {
+    forged_ = true;
+    bool up = (input.byte() & 1) != 0;
+    Buffer& pipe = up ? to_server_ : to_client_;
+    std::uint8_t space[kMaxOpenFrame];
+    MutableBytes to(space);
+    StreamId id{input.byte() % 8u};
+    std::size_t size = 0;
+    switch (input.byte() % 11) {
+      case 0:
+        size = encode_fin(to, {id, input.offset()});
+        break;
+      case 1:
+        size = encode_abort(to, {id, input.offset(), Cause::other});
+        break;
+      case 2:
+        size = encode_reset(to, {id, Cause::other});
+        break;
+      case 3:
+        size = encode_opened(to, id);
+        break;
+      case 4:
+        size = encode_ping(to, input.offset());
+        break;
+      case 5:
+        size = encode_pong(to, input.offset());
+        break;
+      case 6: {
+        size = encode_ack_header(to, 1);
+        size += encode_ack_entry(to.subspan(size), {id, input.offset(), input.offset()});
+        break;
+      }
+      case 7: {
+        Open open;
+        open.id = StreamId{input.offset()};
+        open.limit = input.offset() & (kMaxLimit - 1);
+        open.service = (input.byte() & 1) != 0 ? "echo" : "none";
+        size = encode_open(to, open);
+        break;
+      }
+      case 8: {
+        DataHeader header{id, input.offset(), input.offset(), input.offset(), 5};
+        size = encode_data_header(to, header);
+        std::memcpy(space + size, "forge", 5);
+        size += 5;
+        break;
+      }
+      case 9: {
+        std::vector<TableEntry> table;
+        for (int i = input.byte() % 4; i > 0; --i) {
+          table.push_back(
+              {StreamId{input.byte() % 16u}, input.offset(), input.offset(), input.offset(), true});
+        }
+        encode_table(pipe, StreamId{input.offset()}, table);
+        return;
+      }
+      default:
+        size = encode_goodbye_frame(to, Cause::shutdown);
+        break;
+    }
+    pipe.insert(pipe.end(), space, space + size);
+  }
+
+  bool forged_ = false;
+  Time now_{seconds(1)};
+  MemoryPool client_pool_{1 * kMiB, kMostStreams};
+  MemoryPool server_pool_{1 * kMiB, 2 * kMostStreams};
+  LinkRegistry registry_;
+  ClientPolicy policy_;
+  std::unique_ptr<Link> client_link_;
+  Side client_{true, forged_};
+  Side server_{false, forged_};
+  Buffer to_server_;
+  Buffer to_client_;
+  std::unique_ptr<HelloReader> greeting_;
+  CarrierId client_carrier_;
+  CarrierId server_carrier_;
+  std::uint64_t carriers_ = 0;
+  unsigned links_ = 1;
+  bool hold_ = false;  // nothing is gathered
+};
+
+}  // namespace
+}  // namespace holdfast::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace holdfast;
+  fuzz::Input input(Bytes(data, size));
+  fuzz::Pair pair;
+  for (int i = 0; i < 2000 && !input.empty(); ++i) pair.act(input);
+  pair.finish();
+  return 0;
+}

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Rules of the source tree that no compiler checks. Standard library only; run by CTest.
+
+Usage: rules_test.py [unittest options]
+"""
+import os
+import re
+import shutil
+import subprocess
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE_FOLDERS = ["common", "client-agent", "server-agent", "tests"]
+
+# Which folders of common/ a folder may include from, besides itself. Arrows point one way.
+ARROWS = {
+    "base": set(),
+    "wire": {"base"},
+    "core": {"base", "wire"},
+    "config": {"base"},
+    "net": {"base", "wire", "core"},
+    "admin": {"base", "wire", "core", "config"},
+    "agent": {"base", "wire", "core", "config", "net", "admin"},
+}
+
+# What a pure state machine must not know: sockets, clocks, threads, logs, streams.
+PURE_FOLDERS = ["common/base", "common/wire", "common/core"]
+FORBIDDEN_IN_PURE = [
+    r'#\s*include\s*[<"](sys/socket|netinet/|unistd|poll|sys/epoll|time|ctime|sys/time|uv|thread|'
+    r'mutex|condition_variable|atomic|future|iostream|fstream|spdlog|openssl)[^>"]*[>"]',
+    r"\bstd::(thread|mutex|cout|cerr|random_device)\b",
+    r"\b(steady_clock|system_clock)\b",
+    r"(?<![\w.>:])(time|clock_gettime|gettimeofday|getenv|rand|srand)\s*\(\s*(NULL|nullptr|0|CLOCK_|&|\))",
+]
+
+# Headers that cost seconds in every file that includes them, and the few files that may.
+HEAVY = {
+    r"toml(\.hpp|/)": {"common/config/toml_tree.cc"},
+    r"CLI/": {"common/admin/cli.cc"},
+    r"spdlog/": {"common/admin/log.cc"},
+    r"httplib\.h": {"common/admin/http_server.cc", "common/admin/http_client.cc"},
+    r"prometheus/": {"common/admin/metrics.cc"},
+    r"nlohmann/": {"common/admin/snapshot_json.cc", "common/config/problem_json.cc"},
+}
+
+# spdlog's own interface hands out shared_ptr: its wrapper is the one place that holds any.
+SHARED_PTR_ALLOWED = {"common/admin/log.cc"}
+
+MOST_LINES = 450
+
+
+def sources(*folders):
+    """Paths of the C++ files below the folders, relative to the root, sorted."""
+    found = []
+    for folder in folders or SOURCE_FOLDERS:
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in (".cc", ".h"):
+                found.append(path.relative_to(ROOT).as_posix())
+    return sorted(found)
+
+
+def text_of(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def code_of(path):
+    """The file without comments; strings stay."""
+    text = re.sub(r"/\*.*?\*/", "", text_of(path), flags=re.S)
+    return re.sub(r"(?m)(?<!:)//.*$", "", text)
+
+
+def includes_of(path):
+    return re.findall(r'(?m)^\s*#\s*include\s*[<"]([^>"]+)[>"]', text_of(path))
+
+
+class Structure(unittest.TestCase):
+    def complain(self, problems):
+        if problems:
+            self.fail("\n" + "\n".join(problems))
+
+    def test_every_folder_of_common_has_its_arrows(self):
+        folders = {p.name for p in (ROOT / "common").iterdir() if p.is_dir() and any(p.glob("*.h"))}
+        self.assertEqual(folders - set(ARROWS), set(), "say in ARROWS what these may include")
+
+    def test_includes_within_common_point_one_way(self):
+        problems = []
+        for path in sources("common"):
+            folder = path.split("/")[1]
+            for include in includes_of(path):
+                if include.startswith(("client-agent/", "server-agent/", "tests/")):
+                    problems.append(f"{path}: includes {include}")
+                if not include.startswith("common/"):
+                    continue
+                target = include.split("/")[1]
+                if target != folder and target not in ARROWS[folder]:
+                    problems.append(f"{path}: {folder} must not include {include}")
+        self.complain(problems)
+
+    def test_libraries_link_along_the_same_arrows(self):
+        problems = []
+        for folder, allowed in ARROWS.items():
+            lists = text_of(f"common/{folder}/CMakeLists.txt")
+            for target in re.findall(r"\bholdfast_(\w+)", lists):
+                if target in ARROWS and target != folder and target not in allowed:
+                    problems.append(f"common/{folder}/CMakeLists.txt: links holdfast_{target}")
+        self.complain(problems)
+
+    def test_the_agents_share_code_only_through_common(self):
+        problems = []
+        for agent, other in (("client-agent", "server-agent"), ("server-agent", "client-agent")):
+            for path in sources(agent):
+                problems += [f"{path}: includes {i}" for i in includes_of(path)
+                             if i.startswith((other + "/", "tests/"))]
+        self.complain(problems)
+
+    def test_includes_of_our_own_name_their_whole_path(self):
+        problems = []
+        for path in sources():
+            for include in re.findall(r'(?m)^\s*#\s*include\s*"([^"]+)"', text_of(path)):
+                if not (ROOT / include).is_file():
+                    problems.append(f'{path}: "{include}" is not a path from the root')
+        self.complain(problems)
+
+    def test_the_core_knows_no_socket_clock_thread_or_log(self):
+        problems = []
+        for path in sources(*PURE_FOLDERS):
+            if path == "common/base/check.cc":
+                continue  # prints before it aborts
+            code = code_of(path)
+            for pattern in FORBIDDEN_IN_PURE:
+                problems += [f"{path}: {match.group(0).strip()}"
+                             for match in re.finditer(pattern, code)]
+        self.complain(problems)
+
+    def test_heavy_headers_stay_in_few_files(self):
+        problems = []
+        for path in sources("common", "client-agent", "server-agent"):
+            for include in includes_of(path):
+                for pattern, allowed in HEAVY.items():
+                    if re.match(pattern, include) and path not in allowed:
+                        problems.append(f"{path}: includes {include}")
+                if include.startswith("catch2/"):
+                    problems.append(f"{path}: includes {include}")
+        self.complain(problems)
+
+    def test_headers_are_included_once(self):
+        self.complain([f"{p}: no #pragma once" for p in sources()
+                       if p.endswith(".h") and "#pragma once" not in text_of(p)])
+
+
+class Style(unittest.TestCase):
+    complain = Structure.complain
+
+    def test_no_shared_ownership(self):
+        self.complain([f"{p}: shared_ptr" for p in sources()
+                       if "shared_ptr" in code_of(p) and p not in SHARED_PTR_ALLOWED])
+
+    def test_nothing_is_left_to_do(self):
+        problems = []
+        word = re.compile(r"\b(TO" + r"DO|FIX" + r"ME)\b")
+        folders = ["common", "client-agent", "server-agent", "tests", "scripts", "docs", "config"]
+        for folder in folders:
+            for path in sorted((ROOT / folder).rglob("*")):
+                if not path.is_file() or "corpus" in path.parts or "__pycache__" in path.parts:
+                    continue
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                problems += [f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+                             for number, line in enumerate(lines, 1) if word.search(line)]
+        self.complain(problems)
+
+    def test_files_can_be_held_in_mind(self):
+        problems = []
+        for path in sources("common", "client-agent", "server-agent"):
+            lines = text_of(path).count("\n")
+            if lines > MOST_LINES:
+                problems.append(f"{path}: {lines} lines, more than {MOST_LINES}")
+        self.complain(problems)
+
+    def test_format(self):
+        tool = next((t for t in ("clang-format-14", "clang-format") if shutil.which(t)), None)
+        if tool is None:
+            self.skipTest("clang-format is not installed; the format is not checked")
+        version = subprocess.run([tool, "--version"], capture_output=True, text=True).stdout
+        if "version 14." not in version:
+            self.skipTest(f"another clang-format formats otherwise: {version.strip()}")
+        problems = []
+        files = sources()
+        for start in range(0, len(files), 40):
+            run = subprocess.run([tool, "--dry-run", *files[start:start + 40]], cwd=ROOT,
+                                 capture_output=True, text=True)
+            problems += sorted({line.split(":")[0] for line in run.stderr.splitlines()
+                                if "[-Wclang-format-violations]" in line})
+        self.complain([f"{p}: clang-format -i {p}" for p in problems])
+
+
+class Causes(unittest.TestCase):
+    complain = Structure.complain
+
+    def causes(self):
+        body = re.search(r"enum class Cause[^{]*\{(.*?)\};", code_of("common/wire/cause.h"), re.S)
+        found = dict(re.findall(r"(\w+)\s*=\s*(0x[0-9a-f]+|\d+)", body.group(1)))
+        self.assertGreater(len(found), 20)
+        return found
+
+    def test_every_cause_has_its_own_number_and_its_name_in_the_text(self):
+        causes = self.causes()
+        self.assertEqual(len(set(causes.values())), len(causes))
+        code = code_of("common/wire/cause.cc")
+        self.complain([f"{name}: not named so by to_string" for name in causes
+                       if f'case Cause::{name}: return "{name}";' not in re.sub(r"\s+", " ", code)])
+
+    def test_every_cause_is_listed_in_the_protocol(self):
+        protocol = ROOT / "docs" / "PROTOCOL.md"
+        if not protocol.exists():
+            self.skipTest("docs/PROTOCOL.md is not there")
+        text = protocol.read_text(encoding="utf-8")
+        self.complain([f"{name} ({number}): not in docs/PROTOCOL.md"
+                       for name, number in self.causes().items()
+                       if not re.search(rf"\b{name}\b", text)])
+
+
+class Names(unittest.TestCase):
+    complain = Structure.complain
+
+    def test_names_of_test_cases_are_plain_sentences(self):
+        # catch_discover_tests passes names with ; [ or a trailing backslash without running them.
+        problems = []
+        for path in sources("tests"):
+            for name in re.findall(r'TEST_CASE\(\s*"((?:[^"\\]|\\.)*)"', text_of(path)):
+                if re.search(r"[;\[\]\\,]\s*$|[;\[\]\\]", name):
+                    problems.append(f"{path}: {name}")
+        self.complain(problems)
+
+    def test_every_unit_test_stands_where_its_subject_does(self):
+        folders = {p.name for p in (ROOT / "tests" / "unit").iterdir() if p.is_dir()}
+        self.assertEqual(folders - set(ARROWS), set())
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    unittest.main(verbosity=2)
