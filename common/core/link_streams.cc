@@ -176,7 +176,7 @@ void Link::reset(Time now, StreamHandle stream, Cause cause) {
 void Link::reset_stream(Time now, SlotIndex slot, Cause cause) {
   StreamRecord& record = streams_[slot];
   if (record.reset == ResetState::waiting) return;
-  if (!has_abort(record.own_end)) record.cause = cause;
+  record.cause = cause;
   give_up_socket(record);
   drop_log(record);
   drop_queue(record);
