@@ -77,9 +77,7 @@ TEST_CASE("A name is resolved once for all who ask, and each gets its own port")
   };
   Resolver::Question one(resolver, {"localhost", 1}, take);
   Resolver::Question two(resolver, {"localhost", 2}, take);
-  {
-    Resolver::Question gone(resolver, {"localhost", 3}, take);
-  }
+  { Resolver::Question gone(resolver, {"localhost", 3}, take); }
   turn_until(loop, [&] { return ports.size() == 2; });
   std::sort(ports.begin(), ports.end());
   CHECK(ports == std::vector<std::uint16_t>{1, 2});
@@ -114,8 +112,7 @@ TEST_CASE("Families take turns") {
 TEST_CASE("An address that is still known keeps its index") {
   auto at = [](std::uint16_t port) { return *SocketAddress::literal({"127.0.0.1", port}); };
   std::vector<SocketAddress> old{at(1), at(2), at(3)};
-  CHECK(keep_places(old, {at(3), at(4), at(1)}) ==
-        std::vector<SocketAddress>{at(1), at(4), at(3)});
+  CHECK(keep_places(old, {at(3), at(4), at(1)}) == std::vector<SocketAddress>{at(1), at(4), at(3)});
   CHECK(keep_places(old, {at(2)}) == std::vector<SocketAddress>{at(2)});
   CHECK(keep_places({}, {at(1), at(1)}) == std::vector<SocketAddress>{at(1)});
 }

@@ -1,11 +1,11 @@
-#include "common/net/signals.h"
-#include "tests/unit/net/support.h"
-
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
+
+#include "common/net/signals.h"
+#include "tests/unit/net/support.h"
 
 namespace holdfast {
 namespace {
