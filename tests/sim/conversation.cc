@@ -77,6 +77,20 @@ void Conversation::check_abort(int side) const {
   require(!from.finish_told || to.got_fin, where + "ABORT before the FIN ahead of it");
 }
 
+// Where one application's reset is all that happened, the other one reads every byte before it.
+void Conversation::check_reset_in_order(int side) const {
+  const Side& from = sides[side];
+  const Side& to = sides[1 - side];
+  if (!excuses.only_application_reset() || !from.abort_told || to.abort_told) return;
+  // Never sent (open_timeout ends it), or held up for longer than an ABORT may be.
+  if (to.handle.slot == kNoSlot) return;
+  if (from.ended_at - from.abort_told_at >= tuning::kAbortLinger) return;
+  if (to.ended_cause == Cause::linger_timeout) return;
+  require(to.got_abort && to.accepted == from.taken,
+          name() + ": a reset that did not come in order after " + std::to_string(from.taken) +
+              " bytes (" + std::to_string(to.accepted) + " arrived)");
+}
+
 void Conversation::check_end() const {
   if (!opened) return;
   for (int side = 0; side < 2; ++side) {
@@ -85,6 +99,7 @@ void Conversation::check_end() const {
     std::string where = name() + (side == 0 ? " at the client: " : " at the backend: ");
     require(!known || one.ended == 1 || one.process_gone, where + "never ended");
     require(one.ended <= 1, where + "ended twice");
+    check_reset_in_order(side);
     if (excuses.any()) continue;
     require(known, where + "never reached");
     std::uint64_t all = one.script.total;

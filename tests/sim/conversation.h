@@ -45,6 +45,11 @@ struct Excuses {
     displaced = displaced || other.displaced;
     outage_over_grace = outage_over_grace || other.outage_over_grace;
   }
+  bool only_application_reset() const {
+    Excuses others = *this;
+    others.application_reset = false;
+    return application_reset && !others.any();
+  }
   bool any() const {
     return application_reset || agent_killed_stream || backend_refused || refused_open ||
            client_restarted || server_restarted || goodbye || drain || displaced ||
@@ -83,6 +88,8 @@ struct Side {
   StreamHandle handle;
   int ended = 0;
   Cause ended_cause = Cause::none;
+  Time ended_at{};
+  Time abort_told_at{};
   bool process_gone = false;  // it died with the stream: there will be no Ended
   std::uint64_t tick = 0;     // generation of the scheduled application event
   Time next_write{};
@@ -110,6 +117,7 @@ struct Conversation {
   void check_fin(int side) const;
   void check_abort(int side) const;
   void check_end() const;
+  void check_reset_in_order(int side) const;
   std::string name() const { return "conversation " + std::to_string(index); }
 };
 

@@ -281,6 +281,7 @@ void LinkDriver::stream_ended(const effect::Ended& ended) {
   Side& side = side_of(*conversation);
   side.ended += 1;
   side.ended_cause = ended.summary.cause;
+  side.ended_at = world_.now();
   require(side.ended == 1, conversation->name() + ": two Ended");
   require(side.socket == Side::Socket::closed,
           conversation->name() + ": Ended while the driver still holds the socket");
@@ -367,6 +368,7 @@ void LinkDriver::take_from_application(Conversation& conversation) {
   }
   if (side.said_reset && !side.abort_told && (side.paused || side.taken == side.written)) {
     side.abort_told = true;
+    side.abort_told_at = world_.now();
     side.socket = Side::Socket::closed;
     link_.abort(world_.now(), side.handle);
     return;

@@ -369,6 +369,22 @@ TEST_CASE("trap 18: an unknown link is refused finally and no backend is opened 
   world.finish();
 }
 
+TEST_CASE("trap 18: a link that an old HELLO made anew at a restarted server is not resumed") {
+  World world(slow_path());
+  Conversation& one = world.converse(trickle(1000000, 200));
+  world.run_until(at(seconds(1)));
+  world.apply(fault(FaultKind::reconnect));  // so that there is an old HELLO to play back
+  world.run_until(at(seconds(2)));
+  world.apply(fault(FaultKind::refuse_dials, seconds(2)));
+  world.apply(fault(FaultKind::restart_server, milliseconds(100)));
+  world.run_until(at(milliseconds(2500)));
+  world.apply(fault(FaultKind::replay_hello));
+  world.run_until(at(seconds(6)));
+  CHECK(one.backend_connects == 1);
+  CHECK(one.sides[0].reset_cause == Cause::server_restarted);
+  CHECK(world.totals().unknown >= 1);
+}
+
 TEST_CASE("trap 20: the tail of a backend that closes during the outage arrives") {
   World world(slow_path());
   Conversation& one = world.converse(exchange(100, 30000, milliseconds(100)));
