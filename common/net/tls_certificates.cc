@@ -201,6 +201,7 @@ std::string certificate_alert(int alert) {
     case SSL_AD_CERTIFICATE_REVOKED:
       return "refused our certificate (cert_file): it was revoked";
     case SSL_AD_UNKNOWN_CA:
+    case SSL_AD_DECRYPT_ERROR:  // a CA of the same name, but another one
       return "refused our certificate (cert_file): it is from a CA that is not in their ca_file";
     case SSL_AD_UNSUPPORTED_CERTIFICATE:
     case SSL_AD_CERTIFICATE_UNKNOWN:
