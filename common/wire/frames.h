@@ -25,7 +25,7 @@ struct Hello {
   std::uint16_t version_max = kVersionMax;
   LinkId link;
   std::uint64_t instance = 0;  // of the first WELCOME applied, or 0: create or resume
-  std::uint64_t attempt = 0;   // rises strictly within a link
+  std::uint64_t attempt = 0;   // rises strictly within a link, from 1
   std::string name;            // the agent's; must agree with the authenticated identity
   std::uint32_t slot = 0;      // which of the agent's parallel links
   std::uint64_t start_id = 0;  // random, drawn once by the client's process

@@ -206,6 +206,7 @@ Result<Hello> decode_hello(Bytes payload) {
   });
   if (!reason.empty()) return bad("HELLO", reason);
   if (hello.name.empty()) return bad("HELLO", "no name");
+  if (hello.attempt == 0) return bad("HELLO", "attempts count from 1");
   return hello;
 }
 

@@ -211,6 +211,14 @@ TEST_CASE("HELLO without a name is refused") {
   CHECK_FALSE(decode_hello(fixed).ok());
 }
 
+TEST_CASE("HELLO with attempt zero is refused") {
+  Buffer frame = golden("hello");
+  frame[kFrameHeaderSize + 39] = 0;
+  CHECK_FALSE(decode_hello(payload_of(frame)).ok());
+  frame[kFrameHeaderSize + 39] = 1;
+  CHECK(decode_hello(payload_of(frame)).ok());
+}
+
 TEST_CASE("unknown odd parameters are skipped and unknown even ones are refused") {
   CHECK(decode_hello(hello_with(parameter(101, {1, 2, 3}))).ok());
   CHECK_FALSE(decode_hello(hello_with(parameter(100, {1, 2, 3}))).ok());
