@@ -93,9 +93,10 @@ void Newcomers::reject(CarrierId carrier, Cause cause, const std::string& reason
 void Newcomers::refuse(CarrierId carrier, Cause cause, const std::string& reason, Buffer answer) {
   auto found = newcomers_.find(carrier);
   if (found == newcomers_.end()) return;
-  bool greeted = found->second->greeted;
-  std::unique_ptr<Carrier> refused = std::move(found->second->carrier);
-  newcomers_.erase(found);
+  // Out of the table, but not gone yet: the reason may be a text of its own.
+  auto gone = newcomers_.extract(found);
+  bool greeted = gone.mapped()->greeted;
+  std::unique_ptr<Carrier> refused = std::move(gone.mapped()->carrier);
   observer_.carrier_rejected(refused->peer().to_string(), cause, reason);
   if (answer.empty()) {
     refused->close();
