@@ -288,6 +288,8 @@ void Link::clear_lists() {
   ack_deadline_ = kNever;
   pong_due_.reset();
   ping_due_ = false;
+  ping_token_ = 0;
+  next_measure_ = {};
 }
 
 // --- Ends -----------------------------------------------------------------------------------

@@ -430,7 +430,8 @@ class Link {
   int failed_greetings_ = 0;
   std::deque<Deadline> lingers_;
   std::deque<Deadline> open_deadlines_;
-  std::uint64_t ping_token_ = 0;
+  std::uint64_t ping_token_ = 0;  // of the PING whose PONG is awaited
+  Time next_measure_{};
 
   // A queue that keeps its memory: polled from effects_head_ on, emptied when it has caught up.
   std::vector<Effect> effects_;

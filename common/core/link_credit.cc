@@ -62,10 +62,11 @@ void Link::grow_window(Time now, StreamRecord& record) {
   Duration elapsed(now_us - record.epoch_start_us);
   Duration round_trip = std::max(liveness_.round_trip(), kMinEpoch);
   if (elapsed < round_trip) return;
-  std::uint64_t bytes = record.delivered - record.epoch_delivered;
-  // A long pause within the epoch says nothing about the rate.
-  bool steady = elapsed < round_trip * 4;
-  if (steady && record.queue.blocks == 0 && bytes * 2 > record.window) {
+  // In one round trip, by the rate of this epoch: a pause within it lowers the rate.
+  auto bytes = static_cast<std::uint64_t>(
+      static_cast<double>(record.delivered - record.epoch_delivered) *
+      static_cast<double>(round_trip.count()) / static_cast<double>(elapsed.count()));
+  if (record.queue.blocks == 0 && bytes * 2 > record.window) {
     std::uint64_t grown = std::min<std::uint64_t>(std::uint64_t{record.window} * 2,
                                                   std::max(options_.max_window, tuning::kInitialWindow));
     record.window = static_cast<std::uint32_t>(std::max<std::uint64_t>(grown, record.window));

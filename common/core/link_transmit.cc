@@ -100,8 +100,11 @@ void Link::release_pins() {
 // --- Control --------------------------------------------------------------------------------
 
 void Link::gather_control(Time now, Gather& gather) {
-  if (ping_due_) {
+  bool busy = !interactive_.empty() || !bulk_.empty() || !acks_.empty();
+  bool measure = busy && ping_token_ == 0 && now >= next_measure_;
+  if (ping_due_ || measure) {
     ping_due_ = false;
+    next_measure_ = now + tuning::kMeasureEvery;
     ping_token_ = static_cast<std::uint64_t>(now.time_since_epoch().count());
     gather.header(encode_ping(gather.space(), ping_token_));
     trace_frame(now, TraceEvent::Kind::send, FrameType::ping);

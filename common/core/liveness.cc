@@ -19,12 +19,13 @@ void Liveness::doubt(Time now) {
 }
 
 void Liveness::measured(Duration round_trip) {
+  latest_ = round_trip;
   // RFC 6298's smoothing: an eighth of each new sample.
   round_trip_ = round_trip_ == Duration{} ? round_trip : (round_trip_ * 7 + round_trip) / 8;
 }
 
 Duration Liveness::patience() const {
-  return std::max(round_trip_ * tuning::kSuspectRoundTrips, tuning::kSuspectAfter);
+  return std::max(round_trip() * tuning::kSuspectRoundTrips, tuning::kSuspectAfter);
 }
 
 Time Liveness::ask_at() const {

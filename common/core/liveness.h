@@ -14,6 +14,8 @@
 // about the peer: it restarts the wait, once until something is heard.
 #pragma once
 
+#include <algorithm>
+
 #include "common/base/time.h"
 #include "common/core/tuning.h"
 
@@ -52,8 +54,9 @@ class Liveness {
   State state() const { return state_; }
   bool suspect() const { return state_ == State::suspect; }
   Time last_heard() const { return last_heard_; }
-  // Smoothed; zero before the first measurement.
-  Duration round_trip() const { return round_trip_; }
+  // Smoothed, but never less than the last one measured: load raises it at once. Zero before the
+  // first measurement.
+  Duration round_trip() const { return std::max(round_trip_, latest_); }
   // How long an answer may take before its absence is a sign.
   Duration patience() const;
 
@@ -62,7 +65,8 @@ class Liveness {
 
   Duration heartbeat_{};
   Duration dead_after_{};
-  Duration round_trip_{};
+  Duration round_trip_{};  // smoothed
+  Duration latest_{};
   Time last_heard_{};
   Time written_since_ = kNever;  // first write since something was heard
   Time asked_at_ = kNever;

@@ -64,6 +64,10 @@ inline constexpr int kMaxDialsInFlight = 16;
 // Without streams: exponential from the urgent interval up to this, each with 25 % jitter.
 inline constexpr Duration kMaxBackoff = seconds(15);
 
+// While bytes flow the round trip is measured this often, with what leaves anyway: windows grow by
+// it, and under load it is many times what it was at rest.
+inline constexpr Duration kMeasureEvery = milliseconds(100);
+
 // How long an application that does not read may hold up its own ABORT, and how long an ABORT
 // of ours may go without its ack, while a carrier is up.
 inline constexpr Duration kAbortLinger = seconds(30);
