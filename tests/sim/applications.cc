@@ -70,7 +70,8 @@ void World::application(Conversation& conversation, int side) {
     schedule(next, EventKind::application, conversation.index,
              one.tick << 1 | static_cast<std::uint64_t>(side));
   }
-  if ((wrote || read) && one.socket == Side::Socket::attached) look_at_socket_at(conversation, side, now_);
+  if ((wrote || read) && one.socket == Side::Socket::attached)
+    look_at_socket_at(conversation, side, now_);
 }
 
 // Says whether there is something new for the agent.
@@ -92,7 +93,9 @@ bool World::write_as_scripted(Conversation& conversation, int side, Time& next) 
     return changed;
   }
   switch (script.end) {
-    case SideScript::End::close: one.said_eof = true; return true;
+    case SideScript::End::close:
+      one.said_eof = true;
+      return true;
     case SideScript::End::answer_close:
       if (one.got_fin && one.consumed == one.accepted) one.said_eof = true;
       return changed || one.said_eof;
@@ -100,7 +103,8 @@ bool World::write_as_scripted(Conversation& conversation, int side, Time& next) 
       one.said_reset = true;
       conversation.excuses.application_reset = true;
       return true;
-    case SideScript::End::hold: return changed;
+    case SideScript::End::hold:
+      return changed;
   }
   return changed;
 }

@@ -20,7 +20,9 @@ ClientHost::~ClientHost() {
   if (driver_) driver_->abandon();
 }
 
-bool ClientHost::stalled() const { return world_.now() < stalled_until_; }
+bool ClientHost::stalled() const {
+  return world_.now() < stalled_until_;
+}
 
 void ClientHost::start() {
   const Options& options = world_.options();
@@ -207,6 +209,7 @@ void ClientHost::dial() {
   Dialer::Need need = !link_->wants_carrier() ? Dialer::Need::none
                       : link_->urgent()       ? Dialer::Need::urgent
                                               : Dialer::Need::relaxed;
+  if (link_->live()) dialer_->start_over();
   dialer_->set_need(world_.now(), need);
   while (auto address = dialer_->poll(world_.now())) {
     World::DialOutcome outcome = world_.dial(index_);

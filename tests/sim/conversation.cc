@@ -50,8 +50,8 @@ void Conversation::check_delivery(int side, Bytes bytes) const {
   require(!to.got_abort, where + "bytes after ABORT");
   require(!to.got_reset, where + "bytes after the socket's reset");
   require(to.accepted + bytes.size() <= from.taken, where + "bytes that nobody sent");
-  require(matches_pattern(from.key, to.accepted, bytes), where + "wrong bytes at offset " +
-                                                              std::to_string(to.accepted));
+  require(matches_pattern(from.key, to.accepted, bytes),
+          where + "wrong bytes at offset " + std::to_string(to.accepted));
 }
 
 void Conversation::check_fin(int side) const {
@@ -60,9 +60,9 @@ void Conversation::check_fin(int side) const {
   std::string where = name() + (side == 0 ? " at the client: " : " at the backend: ");
   require(!to.got_fin && !to.got_abort && !to.got_reset, where + "FIN after the end");
   require(from.finish_told, where + "FIN that the peer never sent");
-  require(to.accepted == from.taken, where + "a clean end over lost bytes: " +
-                                         std::to_string(to.accepted) + " of " +
-                                         std::to_string(from.taken));
+  require(to.accepted == from.taken,
+          where + "a clean end over lost bytes: " + std::to_string(to.accepted) + " of " +
+              std::to_string(from.taken));
 }
 
 void Conversation::check_abort(int side) const {
@@ -71,9 +71,9 @@ void Conversation::check_abort(int side) const {
   std::string where = name() + (side == 0 ? " at the client: " : " at the backend: ");
   require(!to.got_abort && !to.got_reset, where + "ABORT after the end");
   require(from.abort_told, where + "ABORT that the peer never sent");
-  require(to.accepted == from.taken, where + "ABORT before the bytes ahead of it: " +
-                                         std::to_string(to.accepted) + " of " +
-                                         std::to_string(from.taken));
+  require(to.accepted == from.taken,
+          where + "ABORT before the bytes ahead of it: " + std::to_string(to.accepted) + " of " +
+              std::to_string(from.taken));
   require(!from.finish_told || to.got_fin, where + "ABORT before the FIN ahead of it");
 }
 

@@ -76,9 +76,9 @@ struct Side {
   std::uint64_t accepted = 0;  // by the kernel
   std::uint64_t consumed = 0;  // by the application
   bool got_fin = false;
-  bool got_abort = false;      // in order, after the bytes
-  bool abort_done = false;     // and the driver has said so
-  bool got_reset = false;      // at once
+  bool got_abort = false;   // in order, after the bytes
+  bool abort_done = false;  // and the driver has said so
+  bool got_reset = false;   // at once
   Cause reset_cause = Cause::none;
   Time abort_since{};
 

@@ -14,28 +14,28 @@ namespace holdfast::sim {
 enum class EventKind : std::uint8_t {
   client_carrier,  // look at a carrier's client end
   server_carrier,
-  dial,            // a dial's outcome may be due
+  dial,  // a dial's outcome may be due
   client_timer,
   server_timer,
-  client_wake,     // a late turn ends
+  client_wake,  // a late turn ends
   server_wake,
   start_conversation,
-  application,     // an application may write or read
-  socket,          // an agent may read or write an application's socket
-  backend,         // a backend's answer is due
+  application,  // an application may write or read
+  socket,       // an agent may read or write an application's socket
+  backend,      // a backend's answer is due
   fault,
   restart_client,
   restart_server,
   stop_clone,
-  cut_carrier,     // the other end notices late
+  cut_carrier,  // the other end notices late
 };
 
 struct Event {
   Time at{};
   std::uint64_t order = 0;
   EventKind kind{};
-  std::uint32_t index = 0;  // client, conversation, fault: by kind
-  std::uint64_t detail = 0; // carrier, side, generation: by kind
+  std::uint32_t index = 0;   // client, conversation, fault: by kind
+  std::uint64_t detail = 0;  // carrier, side, generation: by kind
 };
 
 class EventQueue {

@@ -90,7 +90,8 @@ void World::apply(const Fault& fault) {
   Time until = now_ + fault.length;
   Path& path = paths_[client];
   switch (fault.kind) {
-    case FaultKind::cut: return cut_all(client, Pipe::End::reset, true, true);
+    case FaultKind::cut:
+      return cut_all(client, Pipe::End::reset, true, true);
     case FaultKind::cut_after_bytes:
       for (CarrierId id : carriers_of(client)) {
         Carrier& one = *carrier(id);
@@ -99,13 +100,20 @@ void World::apply(const Fault& fault) {
         cut_at(one, to_server, pipe.written() + fault.bytes);
       }
       return;
-    case FaultKind::cut_client_sees: return cut_all(client, Pipe::End::reset, true, false);
-    case FaultKind::cut_server_sees: return cut_all(client, Pipe::End::reset, false, true);
-    case FaultKind::end_of_file: return cut_all(client, Pipe::End::eof, true, true);
-    case FaultKind::silence: return hold_all(client, true, true, until);
-    case FaultKind::silence_to_server: return hold_all(client, true, false, until);
-    case FaultKind::silence_to_client: return hold_all(client, false, true, until);
-    case FaultKind::silence_for_good: return hold_all(client, true, true, kNever);
+    case FaultKind::cut_client_sees:
+      return cut_all(client, Pipe::End::reset, true, false);
+    case FaultKind::cut_server_sees:
+      return cut_all(client, Pipe::End::reset, false, true);
+    case FaultKind::end_of_file:
+      return cut_all(client, Pipe::End::eof, true, true);
+    case FaultKind::silence:
+      return hold_all(client, true, true, until);
+    case FaultKind::silence_to_server:
+      return hold_all(client, true, false, until);
+    case FaultKind::silence_to_client:
+      return hold_all(client, false, true, until);
+    case FaultKind::silence_for_good:
+      return hold_all(client, true, true, kNever);
     case FaultKind::outage:
       path.refuse_until = std::max(path.refuse_until, until);
       return cut_all(client, Pipe::End::reset, true, true);
@@ -116,14 +124,24 @@ void World::apply(const Fault& fault) {
       path.slow_until = until + seconds(2);
       path.slow = fault.length;
       return cut_all(client, Pipe::End::reset, true, random_.one_in(2));
-    case FaultKind::refuse_dials: path.refuse_until = std::max(path.refuse_until, until); return;
-    case FaultKind::hang_dials: path.hang_until = std::max(path.hang_until, until); return;
-    case FaultKind::replay_hello: return replay_hello(client);
-    case FaultKind::late_turn_client: return stall_client(client, fault.length);
-    case FaultKind::late_turn_server: return stall_server(fault.length);
-    case FaultKind::reconnect: return clients_[client]->reconnect();
-    case FaultKind::address_change: return clients_[client]->doubt();
-    default: return apply_process_fault(fault);
+    case FaultKind::refuse_dials:
+      path.refuse_until = std::max(path.refuse_until, until);
+      return;
+    case FaultKind::hang_dials:
+      path.hang_until = std::max(path.hang_until, until);
+      return;
+    case FaultKind::replay_hello:
+      return replay_hello(client);
+    case FaultKind::late_turn_client:
+      return stall_client(client, fault.length);
+    case FaultKind::late_turn_server:
+      return stall_server(fault.length);
+    case FaultKind::reconnect:
+      return clients_[client]->reconnect();
+    case FaultKind::address_change:
+      return clients_[client]->doubt();
+    default:
+      return apply_process_fault(fault);
   }
 }
 
@@ -169,8 +187,10 @@ void World::apply_process_fault(const Fault& fault) {
       for (auto& conversation : conversations_) conversation->excuses.drain = true;
       server_->drain();
       return schedule(until, EventKind::restart_server, 0, 1);
-    case FaultKind::clone_client: return clone_client(client, fault.length + milliseconds(500));
-    default: throw Failure("a fault that nobody does");
+    case FaultKind::clone_client:
+      return clone_client(client, fault.length + milliseconds(500));
+    default:
+      throw Failure("a fault that nobody does");
   }
 }
 

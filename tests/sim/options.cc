@@ -69,8 +69,9 @@ SideScript draw_side(Random& random, const Scale& scale, const Options& options)
     side.read_chunk = 65536;
     side.receive_buffer = std::max(side.receive_buffer, 4096U);
   }
-  if (random.one_in(5)) side.stall = Duration(random.between(0, static_cast<std::uint64_t>(
-                                                 options.heal_at.time_since_epoch().count())));
+  if (random.one_in(5))
+    side.stall = Duration(
+        random.between(0, static_cast<std::uint64_t>(options.heal_at.time_since_epoch().count())));
   return side;
 }
 
@@ -92,19 +93,23 @@ std::uint32_t weight(FaultKind kind) {
     case FaultKind::cut:
     case FaultKind::cut_after_bytes:
     case FaultKind::outage:
-    case FaultKind::blackout: return 10;
+    case FaultKind::blackout:
+      return 10;
     case FaultKind::cut_client_sees:
     case FaultKind::cut_server_sees:
     case FaultKind::silence:
-    case FaultKind::silence_for_good: return 6;
+    case FaultKind::silence_for_good:
+      return 6;
     case FaultKind::restart_client:
     case FaultKind::restart_server:
     case FaultKind::goodbye_client:
     case FaultKind::goodbye_lost:
     case FaultKind::goodbye_server:
     case FaultKind::drain_server:
-    case FaultKind::clone_client: return 1;
-    default: return 3;
+    case FaultKind::clone_client:
+      return 1;
+    default:
+      return 3;
   }
 }
 
@@ -158,7 +163,8 @@ void draw_limits(Random& random, const Scale& scale, Options& options) {
 
 void draw_path(Random& random, const Scale& scale, Options& options) {
   options.latency = random.one_in(4) ? between_ms(random, 0, 300) : between_ms(random, 0, 20);
-  if (random.one_in(3)) options.bandwidth = random.between(scale.bytes / 8 + 8000, scale.bytes * 20);
+  if (random.one_in(3))
+    options.bandwidth = random.between(scale.bytes / 8 + 8000, scale.bytes * 20);
   options.pipe_capacity = random.one_in(3) ? random.between(1, 3000)
                                            : pick<std::uint64_t>(random, {16384, 65536, 1 << 20});
   // No path is so poor that a heartbeat's answer takes dead_after: such a one carries no link.
@@ -223,60 +229,94 @@ Options Options::draw(std::uint64_t seed) {
 
 const char* to_string(FaultKind kind) {
   switch (kind) {
-    case FaultKind::cut: return "cut";
-    case FaultKind::cut_after_bytes: return "cut_after_bytes";
-    case FaultKind::cut_client_sees: return "cut_client_sees";
-    case FaultKind::cut_server_sees: return "cut_server_sees";
-    case FaultKind::end_of_file: return "end_of_file";
-    case FaultKind::silence: return "silence";
-    case FaultKind::silence_to_server: return "silence_to_server";
-    case FaultKind::silence_to_client: return "silence_to_client";
-    case FaultKind::silence_for_good: return "silence_for_good";
-    case FaultKind::outage: return "outage";
-    case FaultKind::blackout: return "blackout";
-    case FaultKind::slow_hello: return "slow_hello";
-    case FaultKind::refuse_dials: return "refuse_dials";
-    case FaultKind::hang_dials: return "hang_dials";
-    case FaultKind::replay_hello: return "replay_hello";
-    case FaultKind::late_turn_client: return "late_turn_client";
-    case FaultKind::late_turn_server: return "late_turn_server";
-    case FaultKind::kill_stream_client: return "kill_stream_client";
-    case FaultKind::kill_stream_server: return "kill_stream_server";
-    case FaultKind::reconnect: return "reconnect";
-    case FaultKind::address_change: return "address_change";
-    case FaultKind::restart_client: return "restart_client";
-    case FaultKind::restart_server: return "restart_server";
-    case FaultKind::goodbye_client: return "goodbye_client";
-    case FaultKind::goodbye_lost: return "goodbye_lost";
-    case FaultKind::goodbye_server: return "goodbye_server";
-    case FaultKind::drain_server: return "drain_server";
-    case FaultKind::clone_client: return "clone_client";
+    case FaultKind::cut:
+      return "cut";
+    case FaultKind::cut_after_bytes:
+      return "cut_after_bytes";
+    case FaultKind::cut_client_sees:
+      return "cut_client_sees";
+    case FaultKind::cut_server_sees:
+      return "cut_server_sees";
+    case FaultKind::end_of_file:
+      return "end_of_file";
+    case FaultKind::silence:
+      return "silence";
+    case FaultKind::silence_to_server:
+      return "silence_to_server";
+    case FaultKind::silence_to_client:
+      return "silence_to_client";
+    case FaultKind::silence_for_good:
+      return "silence_for_good";
+    case FaultKind::outage:
+      return "outage";
+    case FaultKind::blackout:
+      return "blackout";
+    case FaultKind::slow_hello:
+      return "slow_hello";
+    case FaultKind::refuse_dials:
+      return "refuse_dials";
+    case FaultKind::hang_dials:
+      return "hang_dials";
+    case FaultKind::replay_hello:
+      return "replay_hello";
+    case FaultKind::late_turn_client:
+      return "late_turn_client";
+    case FaultKind::late_turn_server:
+      return "late_turn_server";
+    case FaultKind::kill_stream_client:
+      return "kill_stream_client";
+    case FaultKind::kill_stream_server:
+      return "kill_stream_server";
+    case FaultKind::reconnect:
+      return "reconnect";
+    case FaultKind::address_change:
+      return "address_change";
+    case FaultKind::restart_client:
+      return "restart_client";
+    case FaultKind::restart_server:
+      return "restart_server";
+    case FaultKind::goodbye_client:
+      return "goodbye_client";
+    case FaultKind::goodbye_lost:
+      return "goodbye_lost";
+    case FaultKind::goodbye_server:
+      return "goodbye_server";
+    case FaultKind::drain_server:
+      return "drain_server";
+    case FaultKind::clone_client:
+      return "clone_client";
   }
   return "invalid";
 }
 
 namespace {
 
-double in_seconds(Duration duration) { return static_cast<double>(duration.count()) / 1e6; }
+double in_seconds(Duration duration) {
+  return static_cast<double>(duration.count()) / 1e6;
+}
 
 const char* to_string(SideScript::End end) {
   switch (end) {
-    case SideScript::End::close: return "close";
-    case SideScript::End::answer_close: return "answer_close";
-    case SideScript::End::reset: return "reset";
-    case SideScript::End::hold: return "hold";
+    case SideScript::End::close:
+      return "close";
+    case SideScript::End::answer_close:
+      return "answer_close";
+    case SideScript::End::reset:
+      return "reset";
+    case SideScript::End::hold:
+      return "hold";
   }
   return "invalid";
 }
 
 std::string describe_side(const SideScript& side) {
   char text[256];
-  std::snprintf(text, sizeof text,
-                "%llu bytes by %u every %.3fs then %s(%llu), reads %u every %.3fs after %.3fs buf %u",
-                static_cast<unsigned long long>(side.total), side.chunk, in_seconds(side.gap),
-                to_string(side.end), static_cast<unsigned long long>(side.reset_at),
-                side.read_chunk, in_seconds(side.read_gap), in_seconds(side.stall),
-                side.receive_buffer);
+  std::snprintf(
+      text, sizeof text,
+      "%llu bytes by %u every %.3fs then %s(%llu), reads %u every %.3fs after %.3fs buf %u",
+      static_cast<unsigned long long>(side.total), side.chunk, in_seconds(side.gap),
+      to_string(side.end), static_cast<unsigned long long>(side.reset_at), side.read_chunk,
+      in_seconds(side.read_gap), in_seconds(side.stall), side.receive_buffer);
   return text;
 }
 
@@ -291,11 +331,10 @@ std::string Options::describe() const {
       "pipe %llu read_chunk %u gather %u heal at %.3fs\n",
       static_cast<unsigned long long>(seed), size.c_str(), clients, in_seconds(grace),
       in_seconds(service_grace[0]), in_seconds(service_grace[1]), in_seconds(heartbeat),
-      in_seconds(dead_after), in_seconds(open_timeout),
-      static_cast<unsigned long long>(max_window), static_cast<unsigned long long>(memory),
-      max_streams, in_seconds(latency), static_cast<unsigned long long>(bandwidth),
-      static_cast<unsigned long long>(pipe_capacity), read_chunk, gather,
-      in_seconds(heal_at.time_since_epoch()));
+      in_seconds(dead_after), in_seconds(open_timeout), static_cast<unsigned long long>(max_window),
+      static_cast<unsigned long long>(memory), max_streams, in_seconds(latency),
+      static_cast<unsigned long long>(bandwidth), static_cast<unsigned long long>(pipe_capacity),
+      read_chunk, gather, in_seconds(heal_at.time_since_epoch()));
   std::string out = text;
   for (std::size_t i = 0; i < conversations.size(); ++i) {
     const ConversationScript& script = conversations[i];

@@ -20,26 +20,26 @@ enum class FaultKind : std::uint8_t {
   silence,            // nothing moves for a while, then what was held is released
   silence_to_server,  // one way only
   silence_to_client,
-  silence_for_good,   // until liveness finds it
-  outage,             // carriers cut and dials refused for a while
-  blackout,           // carriers silent for good and dials hanging for a while
-  slow_hello,         // the next carriers hold back what the client says
+  silence_for_good,  // until liveness finds it
+  outage,            // carriers cut and dials refused for a while
+  blackout,          // carriers silent for good and dials hanging for a while
+  slow_hello,        // the next carriers hold back what the client says
   refuse_dials,
   hang_dials,
-  replay_hello,       // somebody plays an old HELLO again
-  late_turn_client,   // SIGSTOP: time passes, nothing of it runs
+  replay_hello,      // somebody plays an old HELLO again
+  late_turn_client,  // SIGSTOP: time passes, nothing of it runs
   late_turn_server,
-  kill_stream_client, // an operator resets one connection
+  kill_stream_client,  // an operator resets one connection
   kill_stream_server,
-  reconnect,          // the operator's command
+  reconnect,  // the operator's command
   address_change,
-  restart_client,     // kill -9 and a new process
+  restart_client,  // kill -9 and a new process
   restart_server,
-  goodbye_client,     // SIGTERM, then a new process
-  goodbye_lost,       // the same while the path eats it
+  goodbye_client,  // SIGTERM, then a new process
+  goodbye_lost,    // the same while the path eats it
   goodbye_server,
-  drain_server,       // and a restart some time later
-  clone_client,       // the same configuration runs elsewhere for a while
+  drain_server,  // and a restart some time later
+  clone_client,  // the same configuration runs elsewhere for a while
 };
 inline constexpr int kFaultKinds = static_cast<int>(FaultKind::clone_client) + 1;
 const char* to_string(FaultKind kind);
@@ -61,13 +61,13 @@ struct SideScript {
     hold,          // stays open until the healing
   };
   std::uint64_t total = 0;
-  std::uint32_t chunk = 1;      // bytes that one write takes
-  Duration gap{};               // between writes
+  std::uint32_t chunk = 1;  // bytes that one write takes
+  Duration gap{};           // between writes
   End end = End::close;
   std::uint64_t reset_at = 0;
   std::uint32_t read_chunk = 4096;
-  Duration read_gap{};          // between reads; zero reads at once
-  Duration stall{};             // reads nothing for so long after the start
+  Duration read_gap{};                  // between reads; zero reads at once
+  Duration stall{};                     // reads nothing for so long after the start
   std::uint32_t receive_buffer = 4096;  // what the kernel takes for an application that is slow
 };
 
@@ -75,7 +75,7 @@ struct ConversationScript {
   Time start{};
   std::uint32_t client = 0;
   std::uint16_t service = 0;
-  SideScript sides[2];     // 0: at the client agent, 1: the backend
+  SideScript sides[2];  // 0: at the client agent, 1: the backend
   Duration connect_delay{};
   bool backend_refuses = false;
 };

@@ -48,7 +48,8 @@ void World::link_ended(LinkDriver& driver, int side, Cause cause) {
   // Nobody here breaks the protocol: a violation is a bug of the sender or of the judge.
   require(cause != Cause::protocol, who + " ended for a violation: " + driver.link().detail());
   if (cause == Cause::grace_expired) {
-    Duration grace = std::min({options_.grace, options_.service_grace[0], options_.service_grace[1]});
+    Duration grace =
+        std::min({options_.grace, options_.service_grace[0], options_.service_grace[1]});
     require(driver.longest_outage() >= grace, who + "'s grace expired too early");
   }
   if (side == 0) {
@@ -98,14 +99,27 @@ void World::explain(Conversation& conversation, int side, Cause cause, const cha
   bool explained = excuses.any();
   switch (cause) {
     case Cause::client_fin:
-    case Cause::target_fin: return;
+    case Cause::target_fin:
+      return;
     case Cause::client_rst:
-    case Cause::target_rst: explained = excuses.application_reset; break;
-    case Cause::target_refused: explained = excuses.backend_refused; break;
-    case Cause::grace_expired: explained = excuses.outage_over_grace; break;
-    case Cause::client_restarted: explained = excuses.client_restarted || excuses.displaced || excuses.goodbye; break;
-    case Cause::admin_kill: explained = excuses.agent_killed_stream; break;
-    case Cause::draining: explained = excuses.drain; break;
+    case Cause::target_rst:
+      explained = excuses.application_reset;
+      break;
+    case Cause::target_refused:
+      explained = excuses.backend_refused;
+      break;
+    case Cause::grace_expired:
+      explained = excuses.outage_over_grace;
+      break;
+    case Cause::client_restarted:
+      explained = excuses.client_restarted || excuses.displaced || excuses.goodbye;
+      break;
+    case Cause::admin_kill:
+      explained = excuses.agent_killed_stream;
+      break;
+    case Cause::draining:
+      explained = excuses.drain;
+      break;
     case Cause::limit:
       explained = conversations_.size() > options_.max_streams;
       if (explained) excuses.refused_open = true;
@@ -114,10 +128,15 @@ void World::explain(Conversation& conversation, int side, Cause cause, const cha
       explained = now_ >= conversation.opened_at + options_.open_timeout;
       if (explained) excuses.refused_open = true;
       break;
-    case Cause::linger_timeout: explained = excuses.application_reset; break;
+    case Cause::linger_timeout:
+      explained = excuses.application_reset;
+      break;
     case Cause::none:
-    case Cause::protocol: explained = false; break;
-    default: break;
+    case Cause::protocol:
+      explained = false;
+      break;
+    default:
+      break;
   }
   require(explained, conversation.name() + (side == 0 ? " at the client" : " at the server") + " " +
                          what + " with cause " + std::string(to_string(cause)) +
@@ -146,12 +165,17 @@ void World::refusal(std::uint32_t client, Cause cause) {
   switch (cause) {
     case Cause::duplicate_name:
     case Cause::limit:
-    case Cause::stale: explained = true; break;
-    case Cause::draining: explained = server_->draining(); break;
-    default: break;
+    case Cause::stale:
+      explained = true;
+      break;
+    case Cause::draining:
+      explained = server_->draining();
+      break;
+    default:
+      break;
   }
-  require(explained, clients_[client]->name() + " refused with cause " +
-                         std::string(to_string(cause)));
+  require(explained,
+          clients_[client]->name() + " refused with cause " + std::string(to_string(cause)));
 }
 
 // A HELLO of an older process that comes late may displace the newer one's link: it cannot be
@@ -216,7 +240,8 @@ std::string Totals::describe() const {
   out += "faults:";
   for (int i = 0; i < kFaultKinds; ++i) {
     if (faults[i] == 0) continue;
-    out += std::string(" ") + to_string(static_cast<FaultKind>(i)) + " " + std::to_string(faults[i]);
+    out +=
+        std::string(" ") + to_string(static_cast<FaultKind>(i)) + " " + std::to_string(faults[i]);
   }
   out += "\nsockets reset by cause:";
   for (int i = 0; i < kCauses; ++i) {

@@ -113,7 +113,8 @@ RunOutcome run_world(const Options& options, Totals& totals, std::FILE* trace) {
 
 std::uint64_t run_many(const ManySeeds& seeds) {
   unsigned jobs = seeds.jobs != 0 ? seeds.jobs : std::max(1U, std::thread::hardware_concurrency());
-  jobs = static_cast<unsigned>(std::min<std::uint64_t>(jobs, std::max<std::uint64_t>(seeds.count, 1)));
+  jobs =
+      static_cast<unsigned>(std::min<std::uint64_t>(jobs, std::max<std::uint64_t>(seeds.count, 1)));
   void* memory = mmap(nullptr, sizeof(Report) * jobs, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
@@ -144,10 +145,10 @@ std::uint64_t run_many(const ManySeeds& seeds) {
     said = now;
     std::uint64_t done = sum(&Report::passed) + sum(&Report::failed);
     double elapsed = std::chrono::duration<double>(now - began).count();
-    std::fprintf(stderr, "%llu of %llu seeds, %llu failed, %.0f a second\n",
-                 static_cast<unsigned long long>(done), static_cast<unsigned long long>(seeds.count),
-                 static_cast<unsigned long long>(sum(&Report::failed)),
-                 static_cast<double>(done) / elapsed);
+    std::fprintf(
+        stderr, "%llu of %llu seeds, %llu failed, %.0f a second\n",
+        static_cast<unsigned long long>(done), static_cast<unsigned long long>(seeds.count),
+        static_cast<unsigned long long>(sum(&Report::failed)), static_cast<double>(done) / elapsed);
   }
   Totals totals;
   for (unsigned i = 0; i < jobs; ++i) totals.add(reports[i].totals);

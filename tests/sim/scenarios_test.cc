@@ -8,7 +8,9 @@ namespace {
 
 using End = SideScript::End;
 
-Time at(Duration since_start) { return Time(since_start); }
+Time at(Duration since_start) {
+  return Time(since_start);
+}
 
 Fault fault(FaultKind kind, Duration length = {}, std::uint64_t bytes = 0) {
   return {{}, kind, 0, length, bytes};
@@ -51,7 +53,9 @@ LinkCounters server_counters(World& world) {
   return counters;
 }
 
-LinkCounters client_counters(World& world) { return world.client(0).link()->counters(); }
+LinkCounters client_counters(World& world) {
+  return world.client(0).link()->counters();
+}
 
 Options slow_path() {
   Options options = Options::plain();
@@ -222,7 +226,8 @@ TEST_CASE("a lost goodbye falls back to the grace") {
   CHECK(world.server().registry()->size() == 0);
 }
 
-TEST_CASE("traps 8, 12, 31: both ends replay a mebibyte at once through a cut and do not deadlock") {
+TEST_CASE(
+    "traps 8, 12, 31: both ends replay a mebibyte at once through a cut and do not deadlock") {
   Options options = slow_path();
   options.latency = milliseconds(200);
   options.bandwidth = 8 * 1024 * 1024;

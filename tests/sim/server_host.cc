@@ -15,7 +15,9 @@ ServerHost::~ServerHost() {
   for (auto& [id, driver] : drivers_) driver->abandon();
 }
 
-bool ServerHost::stalled() const { return world_.now() < stalled_until_; }
+bool ServerHost::stalled() const {
+  return world_.now() < stalled_until_;
+}
 
 ClientPolicy ServerHost::policy(std::uint32_t client) const {
   ClientPolicy policy;
@@ -64,9 +66,8 @@ void ServerHost::kill() {
 void ServerHost::goodbye() {
   if (!running()) return;
   std::vector<LinkDriver*> drivers;
-  registry_->for_each([&](Link& link, const std::string&) {
-    link.goodbye(world_.now(), Cause::shutdown);
-  });
+  registry_->for_each(
+      [&](Link& link, const std::string&) { link.goodbye(world_.now(), Cause::shutdown); });
   turn();
 }
 
@@ -110,7 +111,8 @@ void ServerHost::greet(Carrier& carrier, Greeting& greeting) {
       if (state != HelloReader::State::complete) continue;
       HelloRequest request = std::move(greeting.reader.request());
       world_.hello_seen(carrier, request.hello);
-      return decide(id, registry_->hello(world_.now(), id, policy(carrier.client), std::move(request)));
+      return decide(id,
+                    registry_->hello(world_.now(), id, policy(carrier.client), std::move(request)));
     }
   }
   if (carrier.to_server.ended(world_.now()) != Pipe::End::none) {
@@ -129,35 +131,35 @@ void ServerHost::decide(CarrierId id, LinkRegistry::Decision decision) {
     return;
   }
   std::uint32_t client = carrier->client;
-  std::visit(
-      overloaded{
-          [&](const LinkRegistry::Accepted& accepted) {
-            greetings_.erase(id);
-            links_[id] = accepted.link->id();
-            auto& driver = drivers_[accepted.link->id()];
-            if (driver == nullptr) {
-              driver = std::make_unique<LinkDriver>(world_, *this, 1, client, *accepted.link);
-            }
-            driver->pump();
-          },
-          [&](const LinkRegistry::Refused& refused) {
-            world_.refusal(client, refused.cause);
-            greetings_.at(id).answer = registry_->welcome_refused(refused);
-            answer(id);
-          },
-          [&](const LinkRegistry::Unknown&) {
-            world_.totals().unknown += 1;
-            greetings_.at(id).answer = registry_->welcome_unknown();
-            answer(id);
-          },
-          [&](const LinkRegistry::Stale&) {
-            world_.totals().stale += 1;
-            greetings_.erase(id);
-            world_.close(id, 1, Pipe::End::reset);
-          },
-          [&](const LinkRegistry::Waiting&) { greetings_.at(id).waiting = true; },
-      },
-      decision);
+  std::visit(overloaded{
+                 [&](const LinkRegistry::Accepted& accepted) {
+                   greetings_.erase(id);
+                   links_[id] = accepted.link->id();
+                   auto& driver = drivers_[accepted.link->id()];
+                   if (driver == nullptr) {
+                     driver =
+                         std::make_unique<LinkDriver>(world_, *this, 1, client, *accepted.link);
+                   }
+                   driver->pump();
+                 },
+                 [&](const LinkRegistry::Refused& refused) {
+                   world_.refusal(client, refused.cause);
+                   greetings_.at(id).answer = registry_->welcome_refused(refused);
+                   answer(id);
+                 },
+                 [&](const LinkRegistry::Unknown&) {
+                   world_.totals().unknown += 1;
+                   greetings_.at(id).answer = registry_->welcome_unknown();
+                   answer(id);
+                 },
+                 [&](const LinkRegistry::Stale&) {
+                   world_.totals().stale += 1;
+                   greetings_.erase(id);
+                   world_.close(id, 1, Pipe::End::reset);
+                 },
+                 [&](const LinkRegistry::Waiting&) { greetings_.at(id).waiting = true; },
+             },
+             decision);
 }
 
 void ServerHost::answer(CarrierId id) {

@@ -70,8 +70,8 @@ std::uint64_t sweep(std::uint64_t pair_step) {
   // heartbeats behind it are left out.
   std::uint64_t length[2] = {2000, 2000};
   for (int to_server = 0; to_server < 2; ++to_server) {
-    length[to_server] = std::min<std::uint64_t>(
-        whole.first_carrier_bytes(to_server != 0), length[to_server]);
+    length[to_server] =
+        std::min<std::uint64_t>(whole.first_carrier_bytes(to_server != 0), length[to_server]);
     for (std::uint64_t offset = 0; offset <= length[to_server]; ++offset) {
       result.run({{to_server != 0, offset}});
     }
@@ -86,8 +86,9 @@ std::uint64_t sweep(std::uint64_t pair_step) {
     }
   }
   std::printf("swept %llu bytes to the server, %llu to the client\n%s%llu passed, %llu failed\n",
-              static_cast<unsigned long long>(length[1]), static_cast<unsigned long long>(length[0]),
-              result.totals.describe().c_str(), static_cast<unsigned long long>(result.passed),
+              static_cast<unsigned long long>(length[1]),
+              static_cast<unsigned long long>(length[0]), result.totals.describe().c_str(),
+              static_cast<unsigned long long>(result.passed),
               static_cast<unsigned long long>(result.failed));
   return result.failed;
 }

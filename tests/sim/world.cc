@@ -37,7 +37,8 @@ Conversation& World::converse(const ConversationScript& script) {
   conversation->script = script;
   for (int side = 0; side < 2; ++side) {
     conversation->sides[side].script = script.sides[side];
-    conversation->sides[side].key = (conversation->index + 1) * 0x100000001b3U + static_cast<unsigned>(side);
+    conversation->sides[side].key =
+        (conversation->index + 1) * 0x100000001b3U + static_cast<unsigned>(side);
   }
   conversations_.push_back(std::move(conversation));
   Conversation& added = *conversations_.back();
@@ -202,9 +203,12 @@ void World::step(const Event& event) {
     case EventKind::server_timer:
       if (!server_->stalled() && server_->armed(event.at)) server_->on_timer();
       return;
-    case EventKind::client_wake: return clients_[event.index]->on_wake();
-    case EventKind::server_wake: return server_->on_wake();
-    case EventKind::start_conversation: return start_conversation(event);
+    case EventKind::client_wake:
+      return clients_[event.index]->on_wake();
+    case EventKind::server_wake:
+      return server_->on_wake();
+    case EventKind::start_conversation:
+      return start_conversation(event);
     case EventKind::application: {
       Conversation& conversation = *conversations_[event.index];
       int side = static_cast<int>(event.detail & 1);
@@ -220,7 +224,8 @@ void World::step(const Event& event) {
       }
       return;
     }
-    case EventKind::backend: return backend(event);
+    case EventKind::backend:
+      return backend(event);
     case EventKind::fault:
       if (!healed_) apply(options_.faults[event.index]);
       return;
@@ -230,7 +235,8 @@ void World::step(const Event& event) {
     case EventKind::restart_server:
       if (!server_->running() || (event.detail == 1 && server_->draining())) restart_server();
       return;
-    case EventKind::stop_clone: return clients_[event.index]->kill();
+    case EventKind::stop_clone:
+      return clients_[event.index]->kill();
     case EventKind::cut_carrier: {
       if (Carrier* found = carrier(CarrierId{event.detail})) {
         cut(*found, Pipe::End::reset, true, true);
@@ -389,9 +395,9 @@ void World::cut(Carrier& carrier, Pipe::End how, bool client_sees, bool server_s
     if (how == Pipe::End::eof && random_.one_in(2)) keep = pipe.written();
     if (!seen) {
       // Nothing more comes that way; perhaps what is under way does, much later.
-      pipe.hold(random_.one_in(2) ? kNever
-                                  : now_ + milliseconds(static_cast<std::int64_t>(
-                                               random_.below(8000))));
+      pipe.hold(random_.one_in(2)
+                    ? kNever
+                    : now_ + milliseconds(static_cast<std::int64_t>(random_.below(8000))));
       return;
     }
     pipe.end(how, keep, now_);
@@ -405,8 +411,9 @@ void World::cut(Carrier& carrier, Pipe::End how, bool client_sees, bool server_s
 void World::write_trace(Link& link, int side, std::uint32_t client) {
   for (const TraceEvent& event : link.take_trace()) {
     if (trace_ == nullptr) continue;
-    std::string name = side == 1 ? "server" : options_.clients == 1 ? "client"
-                                                                    : clients_[client]->name();
+    std::string name = side == 1               ? "server"
+                       : options_.clients == 1 ? "client"
+                                               : clients_[client]->name();
     std::fprintf(trace_, "%s\n", to_json(event, name, link.id().short_name()).c_str());
   }
 }

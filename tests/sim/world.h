@@ -128,7 +128,9 @@ class World {
   };
   void plan_cuts(std::vector<PlannedCut> cuts) { planned_ = std::move(cuts); }
   // Bytes that the first carrier moved in each direction.
-  std::uint64_t first_carrier_bytes(bool to_server) const { return first_bytes_[to_server ? 1 : 0]; }
+  std::uint64_t first_carrier_bytes(bool to_server) const {
+    return first_bytes_[to_server ? 1 : 0];
+  }
 
   struct Path {
     Time refuse_until{};
