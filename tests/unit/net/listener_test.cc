@@ -25,9 +25,15 @@ TEST_CASE("Out of descriptors a listener waits without spinning, and goes on whe
   BoundSocket bound = free_listener();
   SocketAddress address = bound_address(bound.descriptor());
   std::vector<Descriptor> callers;
-  for (int i = 0; i < 3; ++i) callers.push_back(dial(address));
+  callers.push_back(dial(address));
   DescriptorBudget budget(1 << 20);
   Listener listener(loop, std::move(bound), 0, budget, guests, observer);
+  // Both kinds of watcher are called once before: UBSan needs descriptors for a first call.
+  bool warm = false;
+  Timer warming(loop.timers(), [&] { warm = true; });
+  warming.arm(loop.refresh());
+  turn_until(loop, [&] { return warm && guests.taken.size() == 1; });
+  for (int i = 0; i < 3; ++i) callers.push_back(dial(address));
   // Every descriptor below the limit is taken.
   rlimit before{};
   REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
@@ -44,11 +50,11 @@ TEST_CASE("Out of descriptors a listener waits without spinning, and goes on whe
     turns += 1;
     return over;
   });
-  CHECK(guests.taken.empty());
+  CHECK(guests.taken.size() == 1);
   CHECK(observer.listeners == std::vector<std::string>{"paused"});
   CHECK(turns < 20);
   REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
-  turn_until(loop, [&] { return guests.taken.size() == 3; });
+  turn_until(loop, [&] { return guests.taken.size() == 4; });
   CHECK(observer.listeners == std::vector<std::string>{"paused", "resumed"});
 }
 
