@@ -7,13 +7,20 @@ namespace holdfast {
 void Dialer::set_need(Time now, Need need) {
   if (need == need_) return;
   bool rises = need > need_;
-  if (need_ == Need::none) {
-    dials_ = 0;
-    backoff_ = tuning::kUrgentDial;
-  }
+  bool from_none = need_ == Need::none;
+  if (from_none) dials_ = 0;
   need_ = need;
-  if (need == Need::none) backoff_ = tuning::kUrgentDial;
-  if (rises) next_round_ = std::min(next_round_, now);
+  if (!rises) return;
+  if (fresh_ || !from_none) {
+    next_round_ = std::min(next_round_, now);
+  } else if (need == Need::urgent) {
+    next_round_ = std::min(next_round_, last_round_ + tuning::kUrgentDial);
+  }
+}
+
+void Dialer::start_over() {
+  fresh_ = true;
+  backoff_ = tuning::kUrgentDial;
 }
 
 void Dialer::set_addresses(Time now, std::size_t count) {
@@ -39,6 +46,8 @@ std::optional<std::size_t> Dialer::poll(Time now) {
     return next_other();
   }
   if (now < next_round_) return std::nullopt;
+  fresh_ = false;
+  last_round_ = now;
   if (need_ == Need::urgent) {
     next_round_ = now + tuning::kUrgentDial;
     other_due_ = last_good_ && addresses_ > 1;

@@ -21,8 +21,12 @@ class Dialer {
 
   explicit Dialer(std::uint64_t seed) : random_(seed) {}
 
-  // What the link wants now. Rising to urgent dials at once, once per rise.
+  // What the link wants now. Rising from relaxed to urgent dials at once, and so does the first need
+  // after start_over(). Else the rounds go on as they were: a carrier that stands and comes to
+  // nothing (refused, closed at once) is no reason to dial the faster.
   void set_need(Time now, Need need);
+  // The link is up, or the host's network changed: what failed before may work now.
+  void start_over();
   // How many addresses there are; indexes are kept where possible. 0: nothing to dial yet.
   void set_addresses(Time now, std::size_t count);
 
@@ -47,6 +51,8 @@ class Dialer {
 
   Random random_;
   Need need_ = Need::none;
+  bool fresh_ = true;  // no round since start_over()
+  Time last_round_{};
   Time next_round_{};
   Time not_before_{};
   Duration backoff_ = tuning::kUrgentDial;

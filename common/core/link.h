@@ -308,6 +308,7 @@ class Link {
   void account_send(StreamRecord& record);
   std::uint64_t read_room(const StreamRecord& record) const;
   void maybe_resume_reading(SlotIndex slot);
+  static std::uint64_t linger_progress(const StreamRecord& record);
   void start_linger(Time now, SlotIndex slot);
   void add_deadline(std::deque<Deadline>& deadlines, SlotIndex slot, Time at);
 

@@ -338,8 +338,14 @@ void Link::free_stream(Time now, SlotIndex slot) {
   push(effect::Ended{ended_stream, last});
 }
 
+// What must move for an ABORT not to be given up: the peer's application taking what precedes
+// ours, or our own taking what precedes the peer's.
+std::uint64_t Link::linger_progress(const StreamRecord& record) {
+  return has_abort(record.own_end) ? record.acked : record.delivered;
+}
+
 void Link::start_linger(Time now, SlotIndex slot) {
-  streams_[slot].linger_mark = streams_[slot].delivered;
+  streams_[slot].linger_mark = linger_progress(streams_[slot]);
   add_deadline(lingers_, slot, now + tuning::kAbortLinger);
 }
 

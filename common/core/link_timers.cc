@@ -109,7 +109,7 @@ void Link::timeout_linger(Time now) {
     lingers_.pop_front();
     const StreamRecord* record = find(stream);
     if (record == nullptr) continue;
-    if (record->delivered != record->linger_mark) {
+    if (linger_progress(*record) != record->linger_mark) {
       start_linger(now, stream.slot);
     } else {
       reset_stream(now, stream.slot, Cause::linger_timeout);

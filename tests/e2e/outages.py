@@ -13,6 +13,14 @@ OUTAGES = {
     "loss-down": lambda relay: relay.blackhole("down"),
 }
 MOMENTARY = ("reset", "orderly-close")      # the path is back at once
+AT_ONCE = ("reset", "orderly-close", "refusal")  # the carrier is lost at once
+
+
+def loses(kind, ways):
+    """The ways of ("up", "down", "both") whose bytes the outage swallows."""
+    flowing = ("up", "down") if ways == "both" else (ways,)
+    one_way = kind.rpartition("-")[2]
+    return tuple(way for way in flowing if one_way not in ("up", "down") or one_way == way)
 
 
 def begin(pair, kind):
@@ -40,7 +48,7 @@ def run(pair, kind):
     begin(pair, kind)
     if kind not in MOMENTARY:
         wait_link_down(pair)
-        end(pair)
+    end(pair)
     wait_until(lambda: pair.reconnects() > before, 5 * TIMESCALE, "a reconnect counted")
 
 

@@ -33,19 +33,27 @@ def test_without_a_fault_the_digests_are_equal_and_nothing_is_resent(pair, ways)
     assert pair.reconnects() == 0
 
 
-@pytest.mark.parametrize("ways", ["up", "down", "both"])
-@pytest.mark.parametrize("kind", outages.OUTAGES)
+# Only what the outage swallows must be sent again: one-way silence spares the other way's bytes.
+@pytest.mark.parametrize("kind, ways", [
+    (kind, ways) for kind in outages.OUTAGES for ways in ("up", "down", "both")
+    if outages.loses(kind, ways)])
 def test_an_outage_while_bytes_flow_loses_and_doubles_nothing(pair, kind, ways):
     app, back = pair.connect()
     pair.relay.rate(RATE)
-    flows = start_flows(app, back, ways, 8 << 20)
+    flows = start_flows(app, back, ways, None)
     for flow in flows.values():
-        flow.wait_received(1 << 20)
+        flow.wait_received(6 << 20)     # windows have grown: there is always something on its way
     outages.run(pair, kind)
     pair.relay.rate(0)
     for flow in flows.values():
+        flow.stop()
+    for flow in flows.values():
         flow.wait()
-    assert_replayed(pair, flows)
+    if ways == "both" and kind in outages.AT_ONCE:
+        # A cut in one instant may find one of the ways empty: its acks wait behind the other.
+        assert pair.client.replayed() + pair.server.replayed() > 0
+    else:
+        assert_replayed(pair, outages.loses(kind, ways))
 
 
 @pytest.mark.parametrize("kind", ["reset", "orderly-close"])

@@ -84,8 +84,7 @@ void Conversation::check_reset_in_order(int side) const {
   if (!excuses.only_application_reset() || !from.abort_told || to.abort_told) return;
   // Never sent (open_timeout ends it), or held up for longer than an ABORT may be.
   if (to.handle.slot == kNoSlot) return;
-  if (from.ended_at - from.abort_told_at >= tuning::kAbortLinger) return;
-  if (to.ended_cause == Cause::linger_timeout) return;
+  if (from.ended_cause == Cause::linger_timeout || to.ended_cause == Cause::linger_timeout) return;
   require(to.got_abort && to.accepted == from.taken,
           name() + ": a reset that did not come in order after " + std::to_string(from.taken) +
               " bytes (" + std::to_string(to.accepted) + " arrived)");
