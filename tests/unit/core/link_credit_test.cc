@@ -88,6 +88,20 @@ TEST_CASE("an ack travels with data that goes the other way and not again after 
   CHECK(acks_in(peer.advance(milliseconds(30))).empty());
 }
 
+TEST_CASE("an ack that travels with data covers what was delivered and not what was received") {
+  for (Role role : kBoth) {
+    ScriptedPeer peer(role);
+    auto id = peer.open();
+    peer.end.app(id).appetite = 30;
+    peer.receive_data(id, 0, std::string(100, 'x'));
+    peer.end.write(id, "reply");
+    auto frames = peer.transmit();
+    const SentFrame* data = find_frame(frames, FrameType::data);
+    REQUIRE(data != nullptr);
+    CHECK(data->ack == 30);
+  }
+}
+
 TEST_CASE("acks of many streams share one frame") {
   ScriptedPeer peer(Role::server);
   for (std::uint64_t id = 1; id <= 100; ++id) {

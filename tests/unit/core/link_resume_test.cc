@@ -156,6 +156,29 @@ TEST_CASE("an OPENED that was lost is told by the table") {
   CHECK(peer.end.app(1).opened);
 }
 
+TEST_CASE("when only the last ack is missing a RESET or absence is quiet and names no new cause") {
+  for (bool by_reset : {true, false}) {
+    INFO((by_reset ? "RESET" : "absence"));
+    ScriptedPeer peer(Role::server);
+    auto id = peer.open();
+    peer.end.write(id, "bytes");
+    peer.end.finish(id);
+    peer.transmit();
+    peer.receive(fin_frame(id, 0));
+    peer.transmit();
+    if (by_reset) {
+      peer.receive(reset_frame(id, Cause::admin_kill));
+    } else {
+      peer.lose_carrier();
+      peer.connect(id, {});
+    }
+    CHECK_FALSE(peer.end.app(id).reset);
+    REQUIRE(peer.end.app(id).ended);
+    CHECK(peer.end.app(id).ended->cause == Cause::target_fin);
+    CHECK(peer.end.app(id).ended->unacked_bytes == 5);
+  }
+}
+
 TEST_CASE("a RESET that waits is sent after the tables") {
   ScriptedPeer peer(Role::server);
   auto id = peer.open();
