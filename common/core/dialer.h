@@ -21,8 +21,8 @@ class Dialer {
 
   explicit Dialer(std::uint64_t seed) : random_(seed) {}
 
-  // What the link wants now. Rising from relaxed to urgent dials at once, and so does the first need
-  // after start_over(). Else the rounds go on as they were: a carrier that stands and comes to
+  // What the link wants now. Rising from relaxed to urgent dials at once, and so does the first
+  // need after start_over(). Else the rounds go on as they were: a carrier that stands and comes to
   // nothing (refused, closed at once) is no reason to dial the faster.
   void set_need(Time now, Need need);
   // The link is up, or the host's network changed: what failed before may work now.
@@ -59,7 +59,7 @@ class Dialer {
   std::size_t addresses_ = 0;
   std::optional<std::size_t> last_good_;
   std::size_t turn_ = SIZE_MAX;  // so that the first round takes the first address
-  bool other_due_ = false;  // this round's second dial
+  bool other_due_ = false;       // this round's second dial
   int in_flight_ = 0;
   std::uint32_t dials_ = 0;
 };

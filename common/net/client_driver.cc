@@ -80,6 +80,7 @@ bool ClientDriver::end_of_turn() {
   wake_ = false;
   bool more = driver_->pump();
   if (link_.ended() && driver_->settled() && state_ != State::leaving) renew();
+  if (link_.live()) dials_->start_over();
   dials_->update(need());
   if (std::exchange(room_, false)) resume_listeners();
   if (state_ != State::running) advance_shutdown();

@@ -48,6 +48,7 @@ void Dials::update(Dialer::Need need) {
 
 void Dials::network_changed() {
   if (dialer_.need() != Dialer::Need::relaxed) return;  // urgent dials come soon by themselves
+  dialer_.start_over();
   dialer_.set_need(loop_.now(), Dialer::Need::none);
   wake_();
 }

@@ -31,6 +31,8 @@ class Dials final : public Carrier::Owner {
   // What the link wants now: dials what is due, drops what is not wanted, arms the timer.
   void update(Dialer::Need need);
   void hold_off(Time until) { dialer_.hold_off(until); }
+  // The link is up.
+  void start_over() { dialer_.start_over(); }
   // The host's network changed: what failed before may work now.
   void network_changed();
 

@@ -9,6 +9,8 @@ namespace {
 
 // What one link may do in one turn before others have theirs.
 constexpr std::size_t kEffectsPerTurn = 1024;
+// Some 50 us each: a client that opens thousands at once must not hold up the others.
+constexpr std::size_t kConnectsPerTurn = 32;
 constexpr std::size_t kBytesPerTurn = 1 * kMiB;
 // Reads when several streams are active, for latency, and when one is, for throughput.
 constexpr std::size_t kSmallRead = 64 * kKiB;
@@ -84,7 +86,12 @@ void LinkDriver::carrier_writable(Carrier&) {
 }
 
 void LinkDriver::carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) {
-  last_error_ = carrier.peer().to_string() + ": " + reason;
+  std::string address = carrier.peer().to_string();
+  last_error_ = address + ": " + reason;
+  bool client = link_.options().role == LinkOptions::Role::client;
+  if (client && !link_.live() && carrier.id() == link_.carrier()) {
+    observer_.dial_failed(address, reason);  // in TLS 1.3 a client learns late that it is refused
+  }
   link_.carrier_down(loop_.now(), carrier.id(), cause);
   part_with(carrier.id());
   touch();
@@ -96,6 +103,7 @@ bool LinkDriver::pump() {
   Time now = loop_.now();
   if (now >= link_.next_timeout()) link_.timeout(now);
   bool drained = drain(kEffectsPerTurn);
+  connect_some();
   verify();
   if (drained && settled_) {
     transmit();
@@ -104,7 +112,23 @@ bool LinkDriver::pump() {
   adapt_to_activity();
   if (link_.options().trace) observer_.trace(link_.id(), link_.take_trace());
   timer_.arm(link_.next_timeout());
-  return !drained;
+  return !drained || !connects_.empty();
+}
+
+void LinkDriver::connect_some() {
+  for (std::size_t tried = 0; tried < kConnectsPerTurn && !connects_.empty(); ++tried) {
+    StreamHandle stream = connects_.front();
+    connects_.pop_front();
+    Slot* slot = slot_of(stream);
+    if (slot == nullptr || !slot->waits_for_target) continue;  // reset meanwhile
+    std::unique_ptr<TargetConnect> target = host_.connect_target(*this, stream);
+    slot->waits_for_target = false;
+    if (target) {
+      slot->target = std::move(target);
+    } else {
+      link_.reset(loop_.now(), stream, Cause::unknown_service);
+    }
+  }
 }
 
 bool LinkDriver::drain(std::size_t most) {

@@ -5,6 +5,7 @@
 // and otherwise at the end of the turn, in pump(), where everything to be sent leaves as well.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -79,6 +80,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   struct Slot {
     StreamId id;
     std::unique_ptr<Bridge> bridge;
+    bool waits_for_target = false;          // stands in connects_
     std::unique_ptr<TargetConnect> target;  // while it is being connected
   };
 
@@ -95,6 +97,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
 
   // Polls at most so many effects; true when there are none left.
   bool drain(std::size_t most);
+  void connect_some();
   void verify();
   void transmit();
   // What of a gather the carrier did not take.
@@ -135,6 +138,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
 
   std::vector<std::unique_ptr<Carrier>> carriers_;  // the link's, and at most one not yet closed
   std::vector<Slot> slots_;                         // by StreamHandle::slot
+  std::deque<StreamHandle> connects_;               // opened, and not yet being connected
   bool settled_ = true;
   CarrierId verify_;
 

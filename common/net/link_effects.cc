@@ -23,6 +23,7 @@ void LinkDriver::on(const effect::DeliverAbort& effect) {
 void LinkDriver::on(const effect::ResetSocket& effect) {
   Slot* slot = slot_of(effect.stream);
   if (slot == nullptr) return;
+  slot->waits_for_target = false;
   slot->target.reset();
   if (slot->bridge) slot->bridge->reset();
 }
@@ -32,9 +33,8 @@ void LinkDriver::on(const effect::ResumeReading& effect) {
 }
 
 void LinkDriver::on(const effect::ConnectTarget& effect) {
-  std::unique_ptr<TargetConnect> target = host_.connect_target(*this, effect.stream);
-  if (!target) return link_.reset(loop_.now(), effect.stream, Cause::unknown_service);
-  make_slot(effect.stream).target = std::move(target);
+  make_slot(effect.stream).waits_for_target = true;
+  connects_.push_back(effect.stream);
 }
 
 void LinkDriver::on(const effect::Opened& effect) {

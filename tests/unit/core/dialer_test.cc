@@ -171,4 +171,33 @@ TEST_CASE("addresses may become fewer") {
   }
 }
 
+TEST_CASE("a carrier that stands and comes to nothing is not dialled the faster") {
+  for (Need need : {Need::relaxed, Need::urgent}) {
+    Dialer dialer(1);
+    dialer.set_addresses(at_ms(0), 1);
+    int dials = 0;
+    for (int ms = 0; ms < 10'000; ++ms) {
+      dialer.set_need(at_ms(ms), need);
+      if (dials_at(dialer, at_ms(ms)).empty()) continue;
+      dials += 1;
+      dialer.connected(0);
+      dialer.set_need(at_ms(ms), Need::none);  // it stands, and is closed at once
+    }
+    CHECK(dials >= 2);
+    CHECK(dials <= (need == Need::urgent ? 26 : 7));
+  }
+}
+
+TEST_CASE("after a link that was up the first dial is at once") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 1);
+  for (int cut = 0; cut < 5; ++cut) {
+    dialer.set_need(at_ms(10 * cut), Need::urgent);
+    CHECK(dials_at(dialer, at_ms(10 * cut)).size() == 1);
+    dialer.connected(0);
+    dialer.set_need(at_ms(10 * cut), Need::none);
+    dialer.start_over();
+  }
+}
+
 }  // namespace holdfast

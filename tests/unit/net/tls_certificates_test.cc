@@ -132,10 +132,11 @@ TEST_CASE_METHOD(Fixture, "a certificate that is no client of ours proves nobody
   CHECK(second.server_says("no DNS name"));
 }
 
-TEST_CASE_METHOD(Fixture, "a client's certificate that has expired is refused, and both sides know") {
+TEST_CASE_METHOD(Fixture,
+                 "a client's certificate that has expired is refused, and both sides know") {
   auto server = server_with(server_files);
-  auto client = client_with(client_files({"edge-1", "DNS:edge-1", -7200, -3600}),
-                            "tunnel.example.org");
+  auto client =
+      client_with(client_files({"edge-1", "DNS:edge-1", -7200, -3600}), "tunnel.example.org");
   Meeting meeting(*client, *server);
   CHECK(meeting.server_status == Status_::failed);
   CHECK(meeting.server_says("the certificate of edge-1 expired on"));
