@@ -19,6 +19,7 @@ LinkOptions link_options(const ServerConfig& config) {
   link.grace = config.link.grace;
   link.heartbeat = config.link.heartbeat.value_or(kDefaultHeartbeat);
   link.dead_after = config.link.dead_after.value_or(kDefaultDeadAfter);
+  link.announce_liveness = config.link.heartbeat || config.link.dead_after;
   link.handshake_timeout = config.link.handshake_timeout;
   link.open_timeout = config.link.open_timeout;
   link.max_window = config.link.max_window;

@@ -137,8 +137,10 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   welcome.instance = instance_;
   welcome.server = options_.name;
   welcome.grace = options_.grace;
-  welcome.heartbeat = options_.heartbeat;
-  welcome.dead_after = options_.dead_after;
+  if (options_.announce_liveness) {
+    welcome.heartbeat = options_.heartbeat;
+    welcome.dead_after = options_.dead_after;
+  }
   welcome.max_streams = options_.max_streams;
   welcome.initial_credit = tuning::kFloor;
   for (const LinkService& service : options_.services) {

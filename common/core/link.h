@@ -57,6 +57,8 @@ struct LinkOptions {
   Duration dead_after = seconds(15);
   Duration handshake_timeout = seconds(10);
   Duration grace = seconds(300);  // server's; what a client assumes before its first WELCOME
+  // Server: WELCOME says its heartbeat and dead_after, which then win. False: the client's stand.
+  bool announce_liveness = true;
   Duration open_timeout = seconds(30);
   std::uint64_t max_window = 16 * kMiB;
   std::uint32_t max_streams = 10000;

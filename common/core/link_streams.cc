@@ -159,7 +159,9 @@ void Link::abort(Time now, StreamHandle stream) {
   if (record == nullptr || record->socket == SocketState::closed) return;
   Cause cause = client() ? Cause::client_rst : Cause::target_rst;
   record->socket = SocketState::closed;
-  if (has_abort(record->peer_end)) return reset_stream(now, stream.slot, cause);
+  // Nobody was ever told of it: there is nobody to tell.
+  bool unheard = client() && !record->ever_sent;
+  if (has_abort(record->peer_end) || unheard) return reset_stream(now, stream.slot, cause);
   record->cause = cause;
   record->own_end = with_abort(record->own_end);
   drop_queue(*record);
