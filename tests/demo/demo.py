@@ -23,7 +23,7 @@ from visitors import (Download, Publisher, RedisBeside, Session, Subscriber,  # 
 from watching import Flow, Monitor                                     # noqa: E402
 
 # How the agents speak to each other: "plain" (unsafe_plaintext) or "psk" (TLS with a key of genpsk).
-LINK = "plain"
+LINK = "psk"
 NAME = "edge-1"
 PATH_BYTES_PER_S = 5_000_000           # the path between the agents: 40 Mbit/s
 PATH_BUFFER_BYTES = 64 * 1024          # its sockets; a path of this speed holds little more
