@@ -108,7 +108,8 @@ int refuse(const std::string& path, const std::string& reason) {
 
 }  // namespace
 
-int run_client_agent(const ClientConfig& config, const std::string& config_path) {
+int run_client_agent(const ClientConfig& config, const std::string& config_path,
+                     const std::vector<Problem>& warnings) {
   auto tls = client_tls(config);
   if (!tls) return refuse(config_path, tls.error().message);
   if (*tls != nullptr) protect_memory();
@@ -118,8 +119,9 @@ int run_client_agent(const ClientConfig& config, const std::string& config_path)
     if (!address) return refuse(config_path, address.error().message);
     listen.push_back(*address);
   }
-  ShellOptions shell{AgentKind::client, config.log, config.admin, config_path,
-                     config.link.unsafe_plaintext};
+  ShellOptions shell{
+      AgentKind::client, config.log, config.admin, config_path, config.link.unsafe_plaintext,
+      warnings};
   return run_shell(shell, [&](const Around& around) {
     return std::make_unique<ClientAgent>(around, config, listen, transport_factory(*tls));
   });

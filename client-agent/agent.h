@@ -2,12 +2,15 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "common/config/config.h"
+#include "common/config/problem.h"
 
 namespace holdfast {
 
 // Runs in the foreground until it is stopped. The process's exit code.
-int run_client_agent(const ClientConfig& config, const std::string& config_path);
+int run_client_agent(const ClientConfig& config, const std::string& config_path,
+                     const std::vector<Problem>& warnings);
 
 }  // namespace holdfast

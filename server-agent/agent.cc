@@ -128,7 +128,8 @@ int refuse(const std::string& path, const std::string& reason) {
 
 }  // namespace
 
-int run_server_agent(const ServerConfig& config, const std::string& config_path) {
+int run_server_agent(const ServerConfig& config, const std::string& config_path,
+                     const std::vector<Problem>& warnings) {
   auto tls = server_tls(config);
   if (!tls) return refuse(config_path, tls.error().message);
   if (*tls != nullptr) protect_memory();
@@ -138,8 +139,9 @@ int run_server_agent(const ServerConfig& config, const std::string& config_path)
     if (!address) return refuse(config_path, address.error().message);
     listen.push_back(*address);
   }
-  ShellOptions shell{AgentKind::server, config.log, config.admin, config_path,
-                     config.link.unsafe_plaintext};
+  ShellOptions shell{
+      AgentKind::server, config.log, config.admin, config_path, config.link.unsafe_plaintext,
+      warnings};
   return run_shell(shell, [&](const Around& around) {
     return std::make_unique<ServerAgent>(around, config, listen, transport_factory(*tls));
   });

@@ -4,8 +4,9 @@
 int main(int argc, char** argv) {
   holdfast::Program program;
   program.kind = holdfast::AgentKind::server;
-  program.run = [](const holdfast::AgentConfig& config, const std::string& path) {
-    return holdfast::run_server_agent(std::get<holdfast::ServerConfig>(config), path);
+  program.run = [](const holdfast::AgentConfig& config, const std::string& path,
+                   const std::vector<holdfast::Problem>& warnings) {
+    return holdfast::run_server_agent(std::get<holdfast::ServerConfig>(config), path, warnings);
   };
   return holdfast::run_command_line(argc, argv, program);
 }

@@ -6,9 +6,11 @@
 #include <ostream>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "common/admin/snapshot.h"
 #include "common/config/config.h"
+#include "common/config/problem.h"
 
 namespace holdfast {
 
@@ -27,9 +29,11 @@ using AgentConfig = std::variant<ClientConfig, ServerConfig>;  // the alternativ
 
 struct Program {
   AgentKind kind{};
-  // Runs the agent in the foreground and returns the exit code. The config is valid; warnings were
-  // printed to standard error, and errors never get here. `path` is absolute.
-  std::function<int(const AgentConfig& config, const std::string& path)> run;
+  // Runs the agent in the foreground and returns the exit code. The config is valid; its warnings
+  // are the agent's to log, and errors never get here. `path` is absolute.
+  std::function<int(const AgentConfig& config, const std::string& path,
+                    const std::vector<Problem>& warnings)>
+      run;
 };
 
 // Prints to standard output and standard error. The process's exit code. Throws nothing.

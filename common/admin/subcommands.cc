@@ -170,9 +170,11 @@ int do_run(const Invocation& call, const Program& program) {
                                                    &std::free);
   std::string path = full ? full.get() : call.config_path;
   Loaded loaded = load(call.kind, path);
-  call.err << format_problems(loaded.problems) << std::flush;
-  if (!loaded.config) return exit_code(loaded.problems);
-  return program.run(*loaded.config, path);
+  if (!loaded.config) {
+    call.err << format_problems(loaded.problems) << std::flush;
+    return exit_code(loaded.problems);
+  }
+  return program.run(*loaded.config, path, loaded.problems);
 }
 
 }  // namespace holdfast

@@ -22,6 +22,14 @@ int fail(Logger& logger, const Error& error) {
   return kExitFailed;
 }
 
+void tell_warnings(Logger& logger, const std::vector<Problem>& warnings) {
+  for (const Problem& each : warnings) {
+    std::string reason = each.hint.empty() ? each.reason : each.reason + " (" + each.hint + ")";
+    logger.event(LogLevel::warn, "config_warning",
+                 {{"file", each.file}, {"line", each.line}, {"key", each.key}, {"reason", reason}});
+  }
+}
+
 // Tells now and then how many lines of strangers were kept back.
 class Reporter {
  public:
@@ -80,6 +88,7 @@ int run_shell(const ShellOptions& options,
     if (!opened) return fail(**logger, opened.error());
     trace = std::move(*opened);
   }
+  tell_warnings(**logger, options.warnings);
   if (options.unsafe_plaintext) {
     (*logger)->event(LogLevel::warn, "unsafe_plaintext",
                      {{"reason", "the link is unencrypted and nobody proves who they are"}});

@@ -4,11 +4,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/admin/admin_server.h"
 #include "common/admin/log.h"
 #include "common/agent/ledger.h"
 #include "common/config/config.h"
+#include "common/config/problem.h"
 #include "common/net/loop.h"
 #include "common/net/socket.h"
 
@@ -38,6 +40,7 @@ struct ShellOptions {
   AdminConfig admin;
   std::string config_path;
   bool unsafe_plaintext = false;
+  std::vector<Problem> warnings;  // of the config
 };
 
 // Runs until SIGTERM, SIGINT or a drain has ended the agent. The process's exit code.

@@ -27,7 +27,7 @@ import sys
 import threading
 
 from relay import Relay, RemoteRelay
-from streams import wait_until
+from streams import RST, read_end, wait_until
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("HOLDFAST_BIN") or os.path.join(REPOSITORY, "build", "bin")
@@ -490,7 +490,7 @@ class Pair:
             self._relay_program.wait(5)
         elif self.relay:
             self.relay.stop()
-        for backend in self.backends.values():
+        for backend in set(self.backends.values()):
             backend.close()
 
     # -- use -----------------------------------------------------------------------------------
@@ -510,6 +510,13 @@ class Pair:
         sock.connect(address)
         self._sockets.append(sock)
         return sock
+
+    def dial_in_vain(self, service="raw", seconds=10):
+        """Connects to the client agent and reads to the end; a reset may come before connect() returns."""
+        try:
+            return read_end(self.dial(service), seconds)
+        except ConnectionResetError:
+            return RST, b""
 
     def connect(self, service="raw"):
         """(application's socket, backend's socket) of one connection."""

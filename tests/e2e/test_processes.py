@@ -44,6 +44,7 @@ def test_a_goodbye_flushes_what_an_application_has_already_closed(pair):
     end, data = read_end(back, 3)
     assert data == payload(1, 20_000)
     assert end == FIN
+    pair.client.start()
 
 
 def test_a_lost_goodbye_falls_back_to_the_grace_timer(make_pair):

@@ -213,20 +213,28 @@ TEST_CASE("an agent whose loop is stuck is 69") {
 TEST_CASE("without a subcommand the agent runs with its config and gives the exit code") {
   Site site;
   std::string name, path;
-  Program program{AgentKind::client, [&](const AgentConfig& config, const std::string& from) {
+  std::vector<Problem> told;
+  Program program{AgentKind::client, [&](const AgentConfig& config, const std::string& from,
+                                         const std::vector<Problem>& warnings) {
                     name = std::get<ClientConfig>(config).name;
                     path = from;
+                    told = warnings;
                     return 42;
                   }};
-  CHECK(run_words({"-c", site.config}, program).code == 42);
+  Ran ran = run_words({"-c", site.config}, program);
+  CHECK(ran.code == 42);
   CHECK(name == "edge-1");
   CHECK(path == site.config);
+  CHECK_FALSE(told.empty());  // of the plaintext, at least; in the agent's log, not beside it
+  CHECK_FALSE(has_errors(told));
+  CHECK(ran.err.empty());
 }
 
 TEST_CASE("an agent with a wrong config does not run") {
   Site site;
   site.write_config("nonsense = 1\n");
-  Program program{AgentKind::client, [](const AgentConfig&, const std::string&) { return 42; }};
+  Program program{AgentKind::client, [](const AgentConfig&, const std::string&,
+                                        const std::vector<Problem>&) { return 42; }};
   Ran ran = run_words({"-c", site.config}, program);
   CHECK(ran.code == kExitConfig);
   CHECK(has(ran.err, "nonsense"));
