@@ -14,9 +14,9 @@ HOLDFAST_E2E_TIMESCALE  factor for time limits, for sanitizer builds
 import contextlib
 import ctypes
 import http.client
+import itertools
 import json
 import os
-import random
 import re
 import resource
 import select
@@ -40,20 +40,34 @@ REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime er
 # Opened once and kept: the netlink socket, the resolver's, a standby being dialled.
 LAZY_DESCRIPTORS = 3
 _libc = ctypes.CDLL(None)
-_ports_given = set()
+FIRST_PORT, END_OF_PORTS, PORTS_PER_PROCESS = 12000, 32000, 1250
 PR_SET_PDEATHSIG = 1
+
+
+def _reserve_ports():
+    """Yields the ports of a range that no other test process has, over and over; the range is ours
+    as long as we hold a name that the kernel gives to one process only."""
+    for first in range(FIRST_PORT, END_OF_PORTS, PORTS_PER_PROCESS):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0holdfast-e2e-ports-{first}")
+        except OSError:
+            claim.close()
+            continue
+        while True:
+            yield from range(first, first + PORTS_PER_PROCESS)
+    raise RuntimeError("too many test processes at once")
+
+
+_ports = _reserve_ports()
 
 
 def free_port(host="127.0.0.1"):
     """A port below the ephemeral range, so that no connect takes it before its owner binds."""
-    for _ in range(200):
-        port = random.SystemRandom().randint(12000, 32000)
-        if port in _ports_given:
-            continue
+    for port in itertools.islice(_ports, PORTS_PER_PROCESS):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
             try:
                 sock.bind((host, port))
-                _ports_given.add(port)
                 return port
             except OSError:
                 continue

@@ -359,10 +359,14 @@ def test_the_log_tells_the_story_of_an_outage(pair):
 
 def test_json_logs_are_one_object_a_line(make_pair):
     import json
-    pair = make_pair(client={"log": {"format": "json"}}, server={"log": {"format": "json"}})
+    pair = make_pair(client={"log": {"format": "json"}}, services={"raw": {}, "unused": {}},
+                     server={"log": {"format": "json"}, "clients": {"edge-1": {"services": ["raw"]}}})
     ping(*pair.connect())
     for agent in (pair.client, pair.server):
         lines = agent.log().splitlines()
         assert lines
         for line in lines:
             assert isinstance(json.loads(line), dict)
+    (warning,) = [json.loads(line) for line in pair.server.events("config_warning", key="services.unused")]
+    assert warning["file"] == pair.server.config and warning["line"] > 0
+    assert "no client" in warning["reason"]

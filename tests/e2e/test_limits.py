@@ -13,6 +13,7 @@ from pair import TIMESCALE, Backend, EchoBackend
 from pingpong import PingPong
 from streams import RST, is_open, ping, read_end, read_exactly, wait_until
 
+TRIMMED_S = 8                        # memory that a burst left behind goes back within seconds
 OVERHEAD_BYTES = 48 << 20            # an agent without any connection, and its kernel-independent rest
 
 
@@ -152,8 +153,12 @@ def assert_small(pair, before, count):
     if TIMESCALE != 1:
         return
     for agent in (pair.client, pair.server):
-        each = (agent.resident_bytes() - before[agent.role]) / count
-        assert each <= 4096, f"{agent.role}: {each:.0f} bytes per idle connection"
+        try:
+            wait_until(lambda: agent.resident_bytes() - before[agent.role] <= 4096 * count,
+                       TRIMMED_S, "small")
+        except AssertionError:
+            each = (agent.resident_bytes() - before[agent.role]) / count
+            raise AssertionError(f"{agent.role}: {each:.0f} bytes per idle connection") from None
 
 
 @pytest.mark.parametrize("count", [1500, pytest.param(8000, marks=pytest.mark.slow)])
@@ -215,6 +220,8 @@ def test_a_client_out_of_descriptors_waits_without_spinning_and_recovers(make_pa
         ready = select.select(rest, [], [], 10)[0]
         assert ready, f"{len(rest)} applications are never served"
         answered.update(ready)
+    for app in apps:
+        app.close()
     pair.wait_empty()
 
 
