@@ -14,6 +14,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: only with --full")
+    config.addinivalue_line("markers", "sanitized: quick and varied, run against sanitizer builds too")
 
 
 def pytest_collection_modifyitems(config, items):

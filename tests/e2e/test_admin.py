@@ -90,6 +90,7 @@ def test_kill_of_an_unknown_connection_says_so(pair):
     assert len(pair.client.connections()) == 1
 
 
+@pytest.mark.sanitized
 def test_kill_while_the_link_is_down_resets_both_once_it_is_back(pair):
     app, back = pair.connect()
     ping(app, back)
@@ -103,6 +104,7 @@ def test_kill_while_the_link_is_down_resets_both_once_it_is_back(pair):
     pair.wait_empty()
 
 
+@pytest.mark.sanitized
 def test_reconnect_replaces_the_carrier_and_keeps_the_connections(pair):
     app, back = pair.connect()
     ping(app, back)
@@ -357,6 +359,7 @@ def test_the_log_tells_the_story_of_an_outage(pair):
             assert re.search(rf'\b{field}"?[=:]', line), f"no {field} in: {line}"
 
 
+@pytest.mark.sanitized
 def test_json_logs_are_one_object_a_line(make_pair):
     import json
     pair = make_pair(client={"log": {"format": "json"}}, services={"raw": {}, "unused": {}},

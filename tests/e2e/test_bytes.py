@@ -56,6 +56,7 @@ def test_an_outage_while_bytes_flow_loses_and_doubles_nothing(pair, kind, ways):
         assert_replayed(pair, outages.loses(kind, ways))
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("kind", ["reset", "orderly-close"])
 def test_eight_mebibytes_both_ways_at_once_pass_through_many_cuts(pair, kind):
     app, back = pair.connect()
@@ -99,6 +100,7 @@ def test_tiny_segments_change_nothing(pair):
     ping(app2, back2)
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_what_was_on_its_way_when_the_carrier_fell_is_resent(pair, direction):
     app, back = pair.connect()
@@ -113,6 +115,7 @@ def test_what_was_on_its_way_when_the_carrier_fell_is_resent(pair, direction):
     assert sender.replayed() >= len(data)
 
 
+@pytest.mark.sanitized
 def test_bytes_written_while_the_link_is_down_arrive_after_it(pair):
     app, back = pair.connect()
     outages.begin(pair, "refusal")

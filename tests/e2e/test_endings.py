@@ -49,6 +49,7 @@ def test_a_half_close_leaves_the_other_direction_open(pair, mirrored):
     assert read_end(first) == (FIN, MIB)
 
 
+@pytest.mark.sanitized
 @both_sides
 def test_a_half_close_during_the_outage_arrives_and_a_mebibyte_is_answered(pair, mirrored):
     first, second, direction, sender = ends(pair, mirrored)
@@ -102,6 +103,7 @@ def test_a_reset_arrives_as_a_reset_after_all_bytes_before_it(pair, mirrored):
     assert read_end(second) == (RST, data)
 
 
+@pytest.mark.sanitized
 @both_sides
 def test_a_reset_during_the_outage_arrives_after_all_bytes_before_it(pair, mirrored):
     first, second, direction, sender = ends(pair, mirrored)
@@ -134,6 +136,7 @@ def test_a_reset_after_a_half_close_is_a_reset(pair, mirrored):
     pair.wait_empty()
 
 
+@pytest.mark.sanitized
 def test_both_sides_reset_in_the_same_outage(pair):
     app, back = pair.connect()
     ping(app, back)
@@ -169,6 +172,7 @@ def test_a_tail_written_before_closing_in_the_outage_arrives_then_the_end(pair, 
     pair.wait_empty()
 
 
+@pytest.mark.sanitized
 def test_a_large_tail_of_a_backend_that_has_gone_arrives(pair):
     app, back = pair.connect()
     ping(app, back)
@@ -191,6 +195,7 @@ def test_a_slow_reader_gets_everything_that_was_written_before_the_reset(pair):
     assert read_end(app) == (RST, b"")
 
 
+@pytest.mark.sanitized
 def test_the_cause_of_each_ending_is_in_both_logs(pair):
     app, back = pair.connect()
     app.close()

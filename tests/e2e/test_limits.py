@@ -102,6 +102,7 @@ def test_200_applications_that_never_read_disturb_nobody_and_no_memory(make_pair
             assert rss < (64 << 20) + OVERHEAD_BYTES, f"{role}: {rss >> 20} MiB"
 
 
+@pytest.mark.sanitized
 def test_a_stalled_reader_goes_on_exactly_where_it_stopped(make_pair):
     from streams import Flow
     pair = make_pair()
@@ -225,6 +226,7 @@ def test_a_client_out_of_descriptors_waits_without_spinning_and_recovers(make_pa
     pair.wait_empty()
 
 
+@pytest.mark.sanitized
 def test_a_server_out_of_descriptors_does_not_spin_and_recovers(make_pair):
     pair = make_pair(services={"echo": {"target": EchoBackend()}}, descriptors={"server": 64})
     apps = [pair.dial("echo") for _ in range(100)]

@@ -230,6 +230,7 @@ def test_a_silent_path_that_accepts_connects_is_left_within_a_second_too(make_pa
     flow.wait()
 
 
+@pytest.mark.sanitized
 def test_a_carrier_that_falls_in_its_handshake_is_replaced(make_pair):
     pair = make_pair(fast=False)
     app, back = pair.connect()

@@ -34,6 +34,7 @@ class DeafListener:
             sock.close()
 
 
+@pytest.mark.sanitized
 def test_applications_that_connect_while_the_link_is_down_wait_and_then_work(pair):
     outages.begin(pair, "refusal")
     outages.wait_link_down(pair)
@@ -99,6 +100,7 @@ def test_an_application_that_left_while_waiting_is_not_opened_needlessly(pair):
     assert pair.backends["raw"].quiet()
 
 
+@pytest.mark.sanitized
 def test_a_backend_that_refuses_resets_the_application(make_pair):
     pair = make_pair(services={"raw": {"target": f"127.0.0.1:{free_port()}"}})
     assert pair.dial_in_vain(seconds=5) == (RST, b"")
@@ -145,6 +147,7 @@ def test_backends_on_localhost_by_name_are_found(make_pair):
     backend.close()
 
 
+@pytest.mark.sanitized
 def test_unix_sockets_serve_as_listener_and_as_target(make_pair, tmp_path):
     backend = Backend(str(tmp_path / "b.sock"))
     pair = make_pair(services={"raw": {"target": backend,
@@ -246,6 +249,7 @@ def test_two_clients_with_the_same_services_live_side_by_side_on_one_server(make
         second.kill()
 
 
+@pytest.mark.sanitized
 def test_a_large_fan_of_services_works(make_pair):
     echo = EchoBackend()
     names = [f"service-{number}" for number in range(120)]

@@ -23,6 +23,7 @@ def wait_unread(sock, byte_count):
 
 # -- goodbye ---------------------------------------------------------------------------------------
 
+@pytest.mark.sanitized
 def test_a_clients_goodbye_ends_its_backends_at_once(pair):
     app, back = pinged(pair)
     start = time.monotonic()
@@ -72,6 +73,7 @@ def test_a_servers_goodbye_resets_the_applications_at_once(pair):
     pinged(pair)
 
 
+@pytest.mark.sanitized
 def test_sigterm_with_200_connections_and_a_dead_link_still_ends_within_two_seconds(pair):
     for _ in range(200):
         pair.dial()
@@ -102,6 +104,7 @@ def test_when_the_grace_is_over_both_applications_are_reset(make_pair, kind):
     pinged(pair)
 
 
+@pytest.mark.sanitized
 def test_a_services_own_grace_ends_its_connections_alone(make_pair):
     pair = make_pair(services={"short": {"grace": "1s"}, "long": {}},
                      server={"link": {"grace": "20s"}})
@@ -167,6 +170,7 @@ def both_live(app, back):
 
 # -- restarts --------------------------------------------------------------------------------------
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("way", ["kill", "terminate"])
 def test_a_restarted_server_agent_resets_the_old_connections_and_serves_new_ones(pair, way):
     app, back = pinged(pair)
@@ -227,6 +231,7 @@ def write_until_broken(sock, told):
         told.append(error)
 
 
+@pytest.mark.sanitized
 def test_a_new_client_process_of_the_same_name_takes_over_at_once(pair):
     _, back = pinged(pair)
     pair.client.kill()

@@ -108,6 +108,14 @@ def test_bulk_between_hosts_survives_silence_and_roaming_exactly(make_lab, make_
     pair = make_pair(lab=lab)
     app, back = pair.connect()
     flows = [Flow(app, back, 1), Flow(back, app, 2)]
+    for flow in flows:
+        flow.wait_progress(10)
+    lab.drop()
+    hold(0.4)
+    lab.change_address()                     # what is on its way is lost with the address
+    lab.heal()
+    for flow in flows:
+        flow.wait_progress(10)
     for fault in (lab.drop, lab.heal, lab.change_address, lab.link_down, lab.link_up, lab.reject,
                   lab.heal):
         hold(0.4)

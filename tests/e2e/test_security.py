@@ -45,6 +45,7 @@ def certificate_options(client, server, server_name=HOST):
 
 # -- who gets in ---------------------------------------------------------------------------------------
 
+@pytest.mark.sanitized
 def test_certificates_from_make_certs_carry_a_link_through_a_cut(make_pair, certificates):
     made = certificates("pki", HOST, NAME, "edge-2")
     for name in ("ca", "server", NAME):
@@ -103,6 +104,7 @@ def test_a_certificate_that_is_not_right_is_explained_on_both_sides(make_pair, c
         wait_until(lambda: words in agent.log(), 5 * TIMESCALE, f"{words!r} in the {agent.role}'s log")
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("kind", ["wrong", "unknown"])
 def test_a_wrong_key_and_an_unknown_one_differ_only_in_the_servers_log(make_pair, tmp_path, kind):
     pair = make_pair(link="psk")

@@ -117,6 +117,7 @@ VIOLATIONS = {
 }
 
 
+@pytest.mark.sanitized
 def test_each_violation_ends_the_link_with_its_cause(scene):
     for number, (what, attack) in enumerate(VIOLATIONS.items()):
         raw = scene.greeted()
@@ -255,6 +256,7 @@ def test_opens_of_what_it_may_not_have_look_like_what_is_not_there(scene):
     scene.check()
 
 
+@pytest.mark.sanitized
 def test_opening_and_resetting_for_ever_leaks_nothing(scene):
     raw = scene.greeted()
     for number in range(1, 3001):

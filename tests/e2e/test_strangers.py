@@ -147,6 +147,7 @@ def test_strangers_at_the_applications_listener_are_just_applications(pair):
     assert read_exactly(back, len(noise)) == noise
 
 
+@pytest.mark.sanitized
 def test_a_client_whose_server_answers_garbage_keeps_trying(make_pair):
     pair = make_pair(wait_ready=False)
     pair.server.kill()
