@@ -10,7 +10,6 @@ namespace holdfast {
 
 }  // namespace holdfast
 
-#define HOLDFAST_CHECK(condition)                                            \
-  (static_cast<bool>(condition)                                              \
-       ? static_cast<void>(0)                                                \
-       : ::holdfast::check_failed(__FILE__, __LINE__, #condition))
+#define HOLDFAST_CHECK(condition)                      \
+  (static_cast<bool>(condition) ? static_cast<void>(0) \
+                                : ::holdfast::check_failed(__FILE__, __LINE__, #condition))

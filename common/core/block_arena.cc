@@ -7,7 +7,9 @@
 
 namespace holdfast {
 
-void BlockArena::FreeMemory::operator()(std::uint8_t* memory) const { std::free(memory); }
+void BlockArena::FreeMemory::operator()(std::uint8_t* memory) const {
+  std::free(memory);
+}
 
 BlockIndex BlockArena::allocate(std::uint64_t stream, std::uint64_t offset) {
   BlockIndex block = free_head_;

@@ -61,7 +61,7 @@ class BlockArena {
   struct Chunk {
     std::unique_ptr<std::uint8_t[], FreeMemory> memory;
     std::uint32_t in_use = 0;
-    bool touched = false;   // since the last trim()
+    bool touched = false;  // since the last trim()
     bool resident = false;
   };
 

@@ -28,11 +28,11 @@ struct StreamSummary {
   EndMark own_end{};
   EndMark peer_end{};
   Cause cause{};
-  bool paused = false;              // not reading its application now
-  std::uint64_t sent_bytes = 0;     // taken from our application
-  std::uint64_t unacked_bytes = 0;  // of those, not yet written to the peer's application
-  std::uint64_t received_bytes = 0; // delivered to our application
-  std::uint64_t queued_bytes = 0;   // received, not yet taken by our application
+  bool paused = false;               // not reading its application now
+  std::uint64_t sent_bytes = 0;      // taken from our application
+  std::uint64_t unacked_bytes = 0;   // of those, not yet written to the peer's application
+  std::uint64_t received_bytes = 0;  // delivered to our application
+  std::uint64_t queued_bytes = 0;    // received, not yet taken by our application
   std::uint64_t window = 0;
   std::uint64_t replayed_bytes = 0;
   std::uint32_t resumes = 0;

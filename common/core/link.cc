@@ -224,7 +224,9 @@ void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
   push(effect::LinkDown{cause, static_cast<std::uint32_t>(streams_.size())});
 }
 
-void Link::become_detached(Time now, Cause cause) { drop_carrier(now, cause, true); }
+void Link::become_detached(Time now, Cause cause) {
+  drop_carrier(now, cause, true);
+}
 
 void Link::become_live(Time now, CarrierId carrier, bool resumed) {
   Duration outage = resumed ? now - detached_since_ : Duration{};
@@ -360,8 +362,8 @@ void Link::goodbye(Time now, Cause reason) {
     slot = following;
   }
   Time flush_until = now + tuning::kGoodbyeFlush;
-  state_ = Leaving{carrier(), reason, flush_until, flush_until + tuning::kGoodbyeWrite, false,
-                   false};
+  state_ =
+      Leaving{carrier(), reason, flush_until, flush_until + tuning::kGoodbyeWrite, false, false};
 }
 
 void Link::end(Time now, Cause cause) {
@@ -412,7 +414,9 @@ void Link::add_trace(Time now, TraceEvent event) {
   trace_.push_back(event);
 }
 
-std::vector<TraceEvent> Link::take_trace() { return std::exchange(trace_, {}); }
+std::vector<TraceEvent> Link::take_trace() {
+  return std::exchange(trace_, {});
+}
 
 StreamSummary Link::summary(Time now, const StreamRecord& record) const {
   StreamSummary summary;

@@ -71,14 +71,14 @@ struct LinkOptions {
 
 struct LinkCounters {
   std::uint64_t streams_opened = 0;
-  std::uint64_t resumes = 0;          // of the link
+  std::uint64_t resumes = 0;  // of the link
   std::uint64_t carriers_lost = 0;
-  std::uint64_t sent_bytes = 0;       // taken from our applications
-  std::uint64_t received_bytes = 0;   // delivered to our applications
-  std::uint64_t replayed_bytes = 0;   // written to a carrier again
-  std::uint64_t pauses_credit = 0;    // reading paused for want of the peer's credit
+  std::uint64_t sent_bytes = 0;      // taken from our applications
+  std::uint64_t received_bytes = 0;  // delivered to our applications
+  std::uint64_t replayed_bytes = 0;  // written to a carrier again
+  std::uint64_t pauses_credit = 0;   // reading paused for want of the peer's credit
   std::uint64_t pauses_memory = 0;
-  Duration outage{};                  // ended ones, summed
+  Duration outage{};  // ended ones, summed
   std::uint64_t trace_dropped = 0;
 };
 
@@ -217,9 +217,9 @@ class Link {
   struct Greeting {
     CarrierId carrier;
     Time since;
-    Time impatient_at;       // when another carrier is wanted beside this one
+    Time impatient_at;  // when another carrier is wanted beside this one
     bool impatient = false;
-    bool welcomed = false;   // WELCOME is read, its table is not complete
+    bool welcomed = false;  // WELCOME is read, its table is not complete
     Welcome welcome;
     StreamId highest;
     std::vector<TableEntry> table;
@@ -236,8 +236,8 @@ class Link {
   struct Leaving {
     CarrierId carrier;  // 0: none, there is nobody to tell
     Cause reason;
-    Time flush_until;   // streams may still flush
-    Time close_at;      // the carrier goes then, GOODBYE or not
+    Time flush_until;      // streams may still flush
+    Time close_at;         // the carrier goes then, GOODBYE or not
     bool flushed = false;  // flush_until has passed
     bool said = false;     // GOODBYE is in a gather
   };
@@ -395,26 +395,26 @@ class Link {
   std::string detail_;
 
   StreamTable streams_;
-  StreamId last_id_;  // client: last assigned; server: highest seen
+  StreamId last_id_;                  // client: last assigned; server: highest seen
   std::uint64_t initial_credit_ = 0;  // of a new stream, by the last WELCOME
   std::uint32_t peer_max_streams_ = UINT32_MAX;
 
   // Sending.
-  SlotList opens_;        // client: OPENs to write, in order of id
-  SlotList control_;      // records with RESET or OPENED to write
-  SlotList acks_;         // records that owe an ACK now
+  SlotList opens_;    // client: OPENs to write, in order of id
+  SlotList control_;  // records with RESET or OPENED to write
+  SlotList acks_;     // records that owe an ACK now
   SlotList interactive_;
   SlotList bulk_;
   std::vector<Reset> refusals_;
-  Buffer handshake_;      // HELLO or WELCOME with its table, not yet gathered
-  Buffer handshake_sent_; // the same while a gather refers to it
+  Buffer handshake_;       // HELLO or WELCOME with its table, not yet gathered
+  Buffer handshake_sent_;  // the same while a gather refers to it
   std::optional<std::uint64_t> pong_due_;
   bool ping_due_ = false;
   bool drain_due_ = false;
   std::vector<std::uint8_t> headers_;
   std::vector<iovec> buffers_;
-  std::vector<BlockIndex> gathered_;       // blocks the unwritten gather refers to
-  std::vector<BlockIndex> pinned_;         // of those, freed meanwhile
+  std::vector<BlockIndex> gathered_;  // blocks the unwritten gather refers to
+  std::vector<BlockIndex> pinned_;    // of those, freed meanwhile
   std::size_t unwritten_ = 0;
   bool last_gathered_ = false;
 
@@ -422,7 +422,7 @@ class Link {
   FrameReader reader_;
   PendingDelivery pending_;
   IncomingData incoming_;
-  std::vector<SlotIndex> later_acks_;      // may name slots that owe nothing any more
+  std::vector<SlotIndex> later_acks_;  // may name slots that owe nothing any more
   Time ack_deadline_ = kNever;
 
   // Time.

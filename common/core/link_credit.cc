@@ -40,12 +40,11 @@ void Link::refresh_limit(StreamRecord& record) {
 void Link::account_receive(StreamRecord& record) {
   std::uint64_t outstanding = 0;
   if (!record.discarding()) {
-    outstanding = record.peer_end == EndMark::none ? record.limit - record.delivered
-                                                   : record.queued_bytes();
+    outstanding =
+        record.peer_end == EndMark::none ? record.limit - record.delivered : record.queued_bytes();
   }
-  std::uint64_t shared = outstanding <= tuning::kFloor
-                             ? 0
-                             : round_up_to_blocks(outstanding - tuning::kFloor);
+  std::uint64_t shared =
+      outstanding <= tuning::kFloor ? 0 : round_up_to_blocks(outstanding - tuning::kFloor);
   pool_.receive.change(record.receive_shared, shared, receive_share_);
   record.receive_shared = shared;
 }
@@ -67,8 +66,8 @@ void Link::grow_window(Time now, StreamRecord& record) {
       static_cast<double>(record.delivered - record.epoch_delivered) *
       static_cast<double>(round_trip.count()) / static_cast<double>(elapsed.count()));
   if (record.queue.blocks == 0 && bytes * 2 > record.window) {
-    std::uint64_t grown = std::min<std::uint64_t>(std::uint64_t{record.window} * 2,
-                                                  std::max(options_.max_window, tuning::kInitialWindow));
+    std::uint64_t grown = std::min<std::uint64_t>(
+        std::uint64_t{record.window} * 2, std::max(options_.max_window, tuning::kInitialWindow));
     record.window = static_cast<std::uint32_t>(std::max<std::uint64_t>(grown, record.window));
   }
   record.epoch_start_us = now_us;

@@ -9,7 +9,9 @@ namespace {
 constexpr Duration kDuplicateRetry = seconds(2);
 constexpr Duration kLimitRetry = seconds(5);
 
-bool same_process(const Hello& hello, std::uint64_t start_id) { return hello.start_id == start_id; }
+bool same_process(const Hello& hello, std::uint64_t start_id) {
+  return hello.start_id == start_id;
+}
 
 }  // namespace
 
@@ -47,8 +49,8 @@ LinkRegistry::Decision LinkRegistry::resume(Time now, CarrierId carrier, Entry& 
   return Accepted{entry.link.get(), false};
 }
 
-LinkRegistry::Decision LinkRegistry::create(Time now, CarrierId carrier,
-                                            const ClientPolicy& client, HelloRequest request) {
+LinkRegistry::Decision LinkRegistry::create(Time now, CarrierId carrier, const ClientPolicy& client,
+                                            HelloRequest request) {
   if (draining_) return Refused{Cause::draining, kLimitRetry};
   const Hello& hello = request.hello;
   for (auto& [id, entry] : links_) {
@@ -148,7 +150,9 @@ void LinkRegistry::end_link(Time now, Entry& entry, Cause cause) {
   touch(*entry.link);
 }
 
-void LinkRegistry::touch(Link& link) { touched_.push_back(link.id()); }
+void LinkRegistry::touch(Link& link) {
+  touched_.push_back(link.id());
+}
 
 std::vector<Link*> LinkRegistry::take_touched() {
   std::vector<Link*> links;
@@ -178,9 +182,10 @@ void LinkRegistry::remove(const LinkId& id) {
 }
 
 std::size_t LinkRegistry::links_of(const std::string& client) const {
-  return static_cast<std::size_t>(std::count_if(links_.begin(), links_.end(), [&](const auto& item) {
-    return item.second.client == client && !item.second.link->ended();
-  }));
+  return static_cast<std::size_t>(
+      std::count_if(links_.begin(), links_.end(), [&](const auto& item) {
+        return item.second.client == client && !item.second.link->ended();
+      }));
 }
 
 void LinkRegistry::drain(Time now) {

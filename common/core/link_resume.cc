@@ -108,7 +108,8 @@ bool Link::apply_table(Time now, StreamId highest, const std::vector<TableEntry>
     if (!good) return false;
     slot = following;
   }
-  if (client() && at < table.size()) return violation(now, "table names a stream that we do not hold");
+  if (client() && at < table.size())
+    return violation(now, "table names a stream that we do not hold");
   return true;
 }
 
@@ -156,8 +157,8 @@ bool Link::apply_absence(Time now, SlotIndex slot, StreamId highest) {
     return true;
   }
   // Over for the peer. Rule 13 and ends of our own: nothing is left to tell.
-  bool quiet = record.only_last_ack_missing() || record.discarding() ||
-               record.peer_abort_delivered();
+  bool quiet =
+      record.only_last_ack_missing() || record.discarding() || record.peer_abort_delivered();
   if (!quiet) record.cause = Cause::peer_gone;
   give_up_socket(record);
   free_stream(now, slot);

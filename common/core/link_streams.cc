@@ -24,8 +24,8 @@ Result<StreamHandle> Link::open(Time now, const OpenRequest& request) {
     return Error{"too many connections on this link (" + std::to_string(streams_.size()) + ")"};
   }
   if (!pool_.admit()) {
-    return Error{"too many connections (limits.connections = " +
-                 std::to_string(pool_.max_streams()) + ")"};
+    return Error{
+        "too many connections (limits.connections = " + std::to_string(pool_.max_streams()) + ")"};
   }
   last_id_.value += 1;
   SlotIndex slot = streams_.add(last_id_);
@@ -77,9 +77,9 @@ std::uint64_t Link::read_room(const StreamRecord& record) const {
 
 // Bytes that memory allows beyond the log's last byte.
 std::uint64_t Link::send_room(const StreamRecord& record) const {
-  std::uint64_t allowed = tuning::kFloorBlocks +
-                          pool_.send.allowance(record.send_shared, send_share_) /
-                              tuning::kBlockSize;
+  std::uint64_t allowed =
+      tuning::kFloorBlocks +
+      pool_.send.allowance(record.send_shared, send_share_) / tuning::kBlockSize;
   std::uint64_t blocks = record.log.blocks;
   std::uint64_t room = blocks >= allowed ? 0 : (allowed - blocks) * tuning::kBlockSize;
   if (record.log.tail != kNoBlock) {

@@ -20,9 +20,7 @@ struct Link::Gather {
     return header_used + header <= tuning::kHeaderSpace &&
            link.buffers_.size() + 4 <= tuning::kMaxGatherBuffers;
   }
-  MutableBytes space() {
-    return MutableBytes(link.headers_).subspan(header_used);
-  }
+  MutableBytes space() { return MutableBytes(link.headers_).subspan(header_used); }
   // The next `size` bytes of space() were written.
   void header(std::size_t size) {
     add(link.headers_.data() + header_used, size);
@@ -279,8 +277,8 @@ void Link::gather_stream(Time now, Gather& gather, SlotIndex slot, std::size_t q
   while (quantum != 0 && record.next < record.committed && record.next < record.send_limit) {
     if (!gather.room(kMaxSmallFrame + kFrameHeaderSize)) return;
     std::uint64_t available = std::min(record.committed, record.send_limit) - record.next;
-    auto size = static_cast<std::size_t>(
-        std::min<std::uint64_t>({available, quantum, kMaxDataBytes}));
+    auto size =
+        static_cast<std::size_t>(std::min<std::uint64_t>({available, quantum, kMaxDataBytes}));
     std::size_t before = gather.bytes;
     gather_data(now, gather, slot, size);
     std::size_t taken = gather.bytes - before;

@@ -37,9 +37,12 @@ Time Liveness::ask_at() const {
 Time Liveness::next_timeout() const {
   Time dead = last_heard_ + dead_after_;
   switch (state_) {
-    case State::fresh: return std::min(dead, ask_at());
-    case State::asked: return std::min(dead, asked_at_ + patience());
-    case State::suspect: return dead;
+    case State::fresh:
+      return std::min(dead, ask_at());
+    case State::asked:
+      return std::min(dead, asked_at_ + patience());
+    case State::suspect:
+      return dead;
   }
   return dead;
 }

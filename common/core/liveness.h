@@ -71,8 +71,8 @@ class Liveness {
   Time written_since_ = kNever;  // first write since something was heard
   Time asked_at_ = kNever;
   State state_ = State::fresh;
-  Time doubted_at_ = kNever;        // asked to ask, not yet done
-  bool excused_ = false;  // a late turn was already forgiven
+  Time doubted_at_ = kNever;  // asked to ask, not yet done
+  bool excused_ = false;      // a late turn was already forgiven
 };
 
 }  // namespace holdfast

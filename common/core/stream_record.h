@@ -80,11 +80,11 @@ struct StreamRecord {
   std::uint64_t acked = 0;
   std::uint64_t next = 0;
   std::uint64_t sent = 0;
-  std::uint64_t committed = 0;   // bytes taken from the application
-  std::uint64_t send_limit = 0;  // the peer's
+  std::uint64_t committed = 0;    // bytes taken from the application
+  std::uint64_t send_limit = 0;   // the peer's
   std::uint64_t send_shared = 0;  // bytes of blocks above the floor
-  ByteQueue log;                 // bytes [acked, committed), from a block boundary on
-  BlockIndex cursor = kNoBlock;  // block of `next`, or kNoBlock: look from the head
+  ByteQueue log;                  // bytes [acked, committed), from a block boundary on
+  BlockIndex cursor = kNoBlock;   // block of `next`, or kNoBlock: look from the head
 
   // Receiving.
   std::uint64_t received = 0;
@@ -104,14 +104,14 @@ struct StreamRecord {
   AckState ack_state = AckState::none;
   DataList data_list = DataList::none;
   Reading reading = Reading::running;
-  bool in_control = false;      // stands in the control list
-  bool opened_unsent = false;   // server: OPENED is to be sent
-  bool ever_sent = false;       // client: OPEN was written on some carrier
+  bool in_control = false;     // stands in the control list
+  bool opened_unsent = false;  // server: OPENED is to be sent
+  bool ever_sent = false;      // client: OPEN was written on some carrier
 
-  Cause cause = Cause::none;       // how it ended; set once
+  Cause cause = Cause::none;  // how it ended; set once
   Cause own_abort_code = Cause::none;
   Cause peer_abort_code = Cause::none;
-  std::uint16_t service = 0;       // index into the link's services
+  std::uint16_t service = 0;  // index into the link's services
 
   ListLinks by_id;
   ListLinks control;  // RESET or OPENED to send; also the list of OPENs to send
@@ -147,9 +147,7 @@ struct StreamRecord {
   // Nothing that arrives means anything any more: our application is gone.
   bool discarding() const { return has_abort(own_end) || reset == ResetState::waiting; }
   // Rule 13: all that is missing is the ack of our FIN.
-  bool only_last_ack_missing() const {
-    return own_end == EndMark::fin && peer_fin_delivered();
-  }
+  bool only_last_ack_missing() const { return own_end == EndMark::fin && peer_fin_delivered(); }
   StreamId stream() const { return StreamId{id}; }
 };
 

@@ -8,35 +8,58 @@ namespace holdfast {
 std::string_view to_string(TraceEvent::Kind kind) {
   using Kind = TraceEvent::Kind;
   switch (kind) {
-    case Kind::send: return "send";
-    case Kind::receive: return "receive";
-    case Kind::carrier_up: return "carrier_up";
-    case Kind::carrier_down: return "carrier_down";
-    case Kind::link_live: return "link_live";
-    case Kind::link_ended: return "link_ended";
-    case Kind::stream_open: return "stream_open";
-    case Kind::stream_ended: return "stream_ended";
-    case Kind::delivered: return "delivered";
+    case Kind::send:
+      return "send";
+    case Kind::receive:
+      return "receive";
+    case Kind::carrier_up:
+      return "carrier_up";
+    case Kind::carrier_down:
+      return "carrier_down";
+    case Kind::link_live:
+      return "link_live";
+    case Kind::link_ended:
+      return "link_ended";
+    case Kind::stream_open:
+      return "stream_open";
+    case Kind::stream_ended:
+      return "stream_ended";
+    case Kind::delivered:
+      return "delivered";
   }
   return "invalid";
 }
 
 std::string_view to_string(FrameType type) {
   switch (type) {
-    case FrameType::hello: return "HELLO";
-    case FrameType::welcome: return "WELCOME";
-    case FrameType::table: return "TABLE";
-    case FrameType::open: return "OPEN";
-    case FrameType::opened: return "OPENED";
-    case FrameType::data: return "DATA";
-    case FrameType::fin: return "FIN";
-    case FrameType::abort: return "ABORT";
-    case FrameType::reset: return "RESET";
-    case FrameType::ack: return "ACK";
-    case FrameType::ping: return "PING";
-    case FrameType::pong: return "PONG";
-    case FrameType::drain: return "DRAIN";
-    case FrameType::goodbye: return "GOODBYE";
+    case FrameType::hello:
+      return "HELLO";
+    case FrameType::welcome:
+      return "WELCOME";
+    case FrameType::table:
+      return "TABLE";
+    case FrameType::open:
+      return "OPEN";
+    case FrameType::opened:
+      return "OPENED";
+    case FrameType::data:
+      return "DATA";
+    case FrameType::fin:
+      return "FIN";
+    case FrameType::abort:
+      return "ABORT";
+    case FrameType::reset:
+      return "RESET";
+    case FrameType::ack:
+      return "ACK";
+    case FrameType::ping:
+      return "PING";
+    case FrameType::pong:
+      return "PONG";
+    case FrameType::drain:
+      return "DRAIN";
+    case FrameType::goodbye:
+      return "GOODBYE";
   }
   return "invalid";
 }

@@ -16,8 +16,8 @@ namespace holdfast {
 
 struct TraceEvent {
   enum class Kind : std::uint8_t {
-    send,          // a frame was put into a gather
-    receive,       // a frame was taken from a carrier
+    send,     // a frame was put into a gather
+    receive,  // a frame was taken from a carrier
     carrier_up,
     carrier_down,
     link_live,
@@ -29,11 +29,11 @@ struct TraceEvent {
 
   Time at{};
   Kind kind{};
-  FrameType frame{};          // with send and receive
-  std::uint64_t id = 0;       // stream, or carrier with carrier_*
+  FrameType frame{};     // with send and receive
+  std::uint64_t id = 0;  // stream, or carrier with carrier_*
   std::uint64_t offset = 0;
   std::uint64_t ack = 0;
-  std::uint64_t length = 0;   // bytes of DATA, entries of ACK and TABLE
+  std::uint64_t length = 0;  // bytes of DATA, entries of ACK and TABLE
   Cause cause = Cause::none;
 };
 

@@ -42,11 +42,11 @@ inline constexpr std::size_t kMaxDataBytes = 65536;
 // Payload of every other frame. Bounds what a reader must be able to hold.
 inline constexpr std::size_t kMaxControlPayload = 16384;
 
-inline constexpr std::size_t kTableEntrySize = 33;    // id, received, delivered, limit, flags
-inline constexpr std::size_t kTablePrefixSize = 9;    // flags, highest
+inline constexpr std::size_t kTableEntrySize = 33;  // id, received, delivered, limit, flags
+inline constexpr std::size_t kTablePrefixSize = 9;  // flags, highest
 inline constexpr std::size_t kMaxTableEntries =
     (kMaxControlPayload - kTablePrefixSize) / kTableEntrySize;
-inline constexpr std::size_t kAckEntrySize = 24;      // id, ack, limit
+inline constexpr std::size_t kAckEntrySize = 24;  // id, ack, limit
 inline constexpr std::size_t kMaxAckEntries = kMaxControlPayload / kAckEntrySize;
 
 // Names of agents and services: [A-Za-z0-9_.-]{1,64}.

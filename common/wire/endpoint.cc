@@ -7,8 +7,10 @@ namespace holdfast {
 std::string Endpoint::to_string() const {
   char text[INET6_ADDRSTRLEN] = {};
   switch (family) {
-    case EndpointFamily::none: return "";
-    case EndpointFamily::unix_socket: return "unix";
+    case EndpointFamily::none:
+      return "";
+    case EndpointFamily::unix_socket:
+      return "unix";
     case EndpointFamily::ipv4:
       inet_ntop(AF_INET, address.data(), text, sizeof text);
       return std::string(text) + ":" + std::to_string(port);

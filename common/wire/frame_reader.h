@@ -42,9 +42,7 @@ class FrameReader {
   // Bytes fed and not yet handed out (those held for a frame that is not whole yet left out).
   std::size_t unread() const { return input_.size(); }
   // True inside a frame: an end of the carrier here is a truncation.
-  bool inside_frame() const {
-    return (!held_.empty() && !held_handed_out_) || data_left_ != 0;
-  }
+  bool inside_frame() const { return (!held_.empty() && !held_handed_out_) || data_left_ != 0; }
   // False as soon as the bytes held of a frame not yet whole cannot begin a HELLO.
   bool starts_like_hello() const;
 
@@ -55,7 +53,7 @@ class FrameReader {
   bool fill_held(std::size_t size);
 
   Bytes input_;
-  Buffer held_;                // the beginning of a frame that did not arrive whole
+  Buffer held_;  // the beginning of a frame that did not arrive whole
   bool held_handed_out_ = false;
   std::uint32_t data_left_ = 0;  // application bytes of the current DATA still to come
 };

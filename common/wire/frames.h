@@ -45,13 +45,13 @@ struct ServiceGrace {
 struct Welcome {
   std::uint16_t version = kVersionMax;
   Verdict verdict = Verdict::created;
-  Cause code = Cause::none;      // why, when refused
-  std::uint64_t instance = 0;    // random, drawn when the link was created; never 0 then
-  std::string server;            // name
-  Duration retry_after{};        // with refused: not before; 0 is "as you like"
-  Duration grace{};              // of the link: the longest that any service may have
-  Duration heartbeat{};          // 0: the client's own
-  Duration dead_after{};         // 0: the client's own
+  Cause code = Cause::none;    // why, when refused
+  std::uint64_t instance = 0;  // random, drawn when the link was created; never 0 then
+  std::string server;          // name
+  Duration retry_after{};      // with refused: not before; 0 is "as you like"
+  Duration grace{};            // of the link: the longest that any service may have
+  Duration heartbeat{};        // 0: the client's own
+  Duration dead_after{};       // 0: the client's own
   std::uint32_t max_streams = 0;
   std::uint64_t initial_credit = 0;  // limit of every new stream towards the server
   std::uint64_t features = 0;
@@ -77,9 +77,9 @@ struct TableChunk {
 
 struct Open {
   StreamId id;
-  std::uint64_t limit = 0;  // what the opener takes towards itself
-  Endpoint source;          // the application's address
-  Endpoint destination;     // where it meant to go, for interception; none otherwise
+  std::uint64_t limit = 0;   // what the opener takes towards itself
+  Endpoint source;           // the application's address
+  Endpoint destination;      // where it meant to go, for interception; none otherwise
   std::string_view service;  // views the payload (decode) or the caller's text (encode)
 };
 

@@ -25,7 +25,9 @@ enum class Parameter : std::uint16_t {
 
 constexpr std::size_t kMaxServiceGraces = 128;
 
-void put_bytes(Buffer& out, Bytes bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+void put_bytes(Buffer& out, Bytes bytes) {
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
 
 template <typename T>
 void put(Buffer& out, T value) {
@@ -117,12 +119,18 @@ std::string_view read_parameters(Reader& reader, Take take) {
 
 bool take_hello_parameter(Hello& hello, Parameter type, const Value& value) {
   switch (type) {
-    case Parameter::features: return value.read(hello.features);
-    case Parameter::name: return value.read_name(hello.name, kMaxNameSize) && valid_name(hello.name);
-    case Parameter::slot: return value.read(hello.slot);
-    case Parameter::start_id: return value.read(hello.start_id);
-    case Parameter::ordinal: return value.read(hello.ordinal);
-    default: return false;
+    case Parameter::features:
+      return value.read(hello.features);
+    case Parameter::name:
+      return value.read_name(hello.name, kMaxNameSize) && valid_name(hello.name);
+    case Parameter::slot:
+      return value.read(hello.slot);
+    case Parameter::start_id:
+      return value.read(hello.start_id);
+    case Parameter::ordinal:
+      return value.read(hello.ordinal);
+    default:
+      return false;
   }
 }
 
@@ -141,16 +149,26 @@ bool take_service_grace(Welcome& welcome, const Value& value) {
 
 bool take_welcome_parameter(Welcome& welcome, Parameter type, const Value& value) {
   switch (type) {
-    case Parameter::features: return value.read(welcome.features);
-    case Parameter::name: return value.read_name(welcome.server, 255);
-    case Parameter::retry_after: return value.read(welcome.retry_after);
-    case Parameter::grace: return value.read(welcome.grace);
-    case Parameter::heartbeat: return value.read(welcome.heartbeat);
-    case Parameter::dead_after: return value.read(welcome.dead_after);
-    case Parameter::max_streams: return value.read(welcome.max_streams);
-    case Parameter::initial_credit: return value.read(welcome.initial_credit);
-    case Parameter::service_grace: return take_service_grace(welcome, value);
-    default: return false;
+    case Parameter::features:
+      return value.read(welcome.features);
+    case Parameter::name:
+      return value.read_name(welcome.server, 255);
+    case Parameter::retry_after:
+      return value.read(welcome.retry_after);
+    case Parameter::grace:
+      return value.read(welcome.grace);
+    case Parameter::heartbeat:
+      return value.read(welcome.heartbeat);
+    case Parameter::dead_after:
+      return value.read(welcome.dead_after);
+    case Parameter::max_streams:
+      return value.read(welcome.max_streams);
+    case Parameter::initial_credit:
+      return value.read(welcome.initial_credit);
+    case Parameter::service_grace:
+      return take_service_grace(welcome, value);
+    default:
+      return false;
   }
 }
 
@@ -158,10 +176,14 @@ bool take_welcome_parameter(Welcome& welcome, Parameter type, const Value& value
 
 std::string_view to_string(Verdict verdict) {
   switch (verdict) {
-    case Verdict::created: return "created";
-    case Verdict::resumed: return "resumed";
-    case Verdict::unknown: return "unknown";
-    case Verdict::refused: return "refused";
+    case Verdict::created:
+      return "created";
+    case Verdict::resumed:
+      return "resumed";
+    case Verdict::unknown:
+      return "unknown";
+    case Verdict::refused:
+      return "refused";
   }
   return "invalid";
 }

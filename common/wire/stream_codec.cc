@@ -19,9 +19,12 @@ std::size_t encode_token(MutableBytes to, FrameType type, std::uint64_t token) {
 
 std::size_t endpoint_size(const Endpoint& endpoint) {
   switch (endpoint.family) {
-    case EndpointFamily::ipv4: return 1 + 4 + 2;
-    case EndpointFamily::ipv6: return 1 + 16 + 2;
-    default: return 1;
+    case EndpointFamily::ipv4:
+      return 1 + 4 + 2;
+    case EndpointFamily::ipv6:
+      return 1 + 16 + 2;
+    default:
+      return 1;
   }
 }
 
@@ -54,9 +57,9 @@ Error bad(std::string_view frame) {
 
 std::size_t encode_open(MutableBytes to, const Open& open) {
   Writer writer(to);
-  put_header(writer, FrameType::open,
-             16 + endpoint_size(open.source) + endpoint_size(open.destination) + 1 +
-                 open.service.size());
+  put_header(
+      writer, FrameType::open,
+      16 + endpoint_size(open.source) + endpoint_size(open.destination) + 1 + open.service.size());
   writer.integer(open.id.value);
   writer.integer(open.limit);
   put_endpoint(writer, open.source);
