@@ -5,8 +5,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "certificates.h"
 #include "common/net/tls.h"
+#include "tests/unit/net/certificates.h"
 
 using namespace holdfast;
 using holdfast::test::Authority;

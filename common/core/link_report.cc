@@ -1,0 +1,66 @@
+// What a link tells of itself: traces, summaries, and whether its records hold together.
+#include <algorithm>
+#include <utility>
+
+#include "common/core/link.h"
+
+namespace holdfast {
+
+void Link::add_trace(Time now, TraceEvent event) {
+  if (trace_.size() >= tuning::kMaxTraceEvents) {
+    counters_.trace_dropped += 1;
+    return;
+  }
+  event.at = now;
+  trace_.push_back(event);
+}
+
+std::vector<TraceEvent> Link::take_trace() {
+  return std::exchange(trace_, {});
+}
+
+StreamSummary Link::summary(Time now, const StreamRecord& record) const {
+  StreamSummary summary;
+  summary.service = record.service;
+  summary.open_state = record.open_state;
+  summary.own_end = record.own_end;
+  summary.peer_end = record.peer_end;
+  summary.cause = record.cause;
+  summary.paused = record.reading == Reading::paused;
+  summary.sent_bytes = record.committed;
+  summary.unacked_bytes = record.log_bytes();
+  summary.received_bytes = std::min(record.delivered, record.received_bytes());
+  summary.queued_bytes = record.queued_bytes();
+  summary.window = record.window;
+  summary.replayed_bytes = record.replayed;
+  summary.resumes = record.resumes;
+  summary.age = now - Time(Duration(record.opened_at_us));
+  summary.detached = Duration(record.detached_us);
+  if (grace_deadline_ != kNever) summary.detached += now - detached_since_;
+  summary.source = record.source;
+  summary.destination = record.destination;
+  return summary;
+}
+
+std::optional<StreamSummary> Link::find_stream(Time now, StreamId id, StreamHandle* handle) const {
+  SlotIndex slot = streams_.find(id);
+  if (slot == kNoSlot) return std::nullopt;
+  if (handle != nullptr) *handle = {slot, id};
+  return summary(now, streams_[slot]);
+}
+
+void Link::check_invariants() const {
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
+    const StreamRecord& r = streams_[slot];
+    HOLDFAST_CHECK(r.acked <= r.next && r.next <= r.sent);
+    HOLDFAST_CHECK(r.sent <= r.sequence_end());
+    HOLDFAST_CHECK(r.delivered <= r.received);
+    HOLDFAST_CHECK(r.limit_written <= kMaxLimit);
+    HOLDFAST_CHECK(r.ack_written <= r.delivered);
+    bool queue_needed = r.queued_bytes() != 0 && !r.discarding() && pending_.slot != slot;
+    HOLDFAST_CHECK(!queue_needed || r.queue.head != kNoBlock);
+    HOLDFAST_CHECK(r.log.blocks <= tuning::kFloorBlocks || r.send_shared != 0);
+  }
+}
+
+}  // namespace holdfast
