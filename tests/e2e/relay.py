@@ -662,8 +662,9 @@ def serve_control(relay, path):
     if os.path.exists(path):
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
+    listener.bind(path + ".new")
     listener.listen(16)
+    os.rename(path + ".new", path)           # whoever sees it can connect
 
     def talk(sock):
         with sock, sock.makefile("rw") as stream:
