@@ -118,7 +118,9 @@ bool Link::apply_entry(Time now, SlotIndex slot, const TableEntry& entry) {
   if (client() && !record.ever_sent) return violation(now, "table names a stream never opened");
   if (client()) {
     bool news = entry.opened && record.open_state != OpenState::open;
-    record.open_state = entry.opened ? OpenState::open : OpenState::sent;
+    // Once opened, always opened, whatever a later table says.
+    bool open = entry.opened || record.open_state == OpenState::open;
+    record.open_state = open ? OpenState::open : OpenState::sent;
     if (news && record.reset != ResetState::waiting) push(effect::Opened{handle(slot)});
   }
   if (record.reset == ResetState::waiting) return true;
