@@ -162,7 +162,6 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
 void Link::carrier_bytes(Time now, CarrierId from, Bytes bytes) {
   if (from != carrier() || bytes.empty() || !reading()) return;  // an old carrier's (rule 3)
   liveness_.heard(now);
-  release_standby();
   if (auto* greeting = std::get_if<Greeting>(&state_)) {
     // An answer on its way is worth waiting for.
     greeting->impatient = false;

@@ -104,6 +104,8 @@ void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
       return with(decode_ping(payload), [&](const Ping& pong) {
         if (ping_token_ == 0 || pong.token != ping_token_) return;
         ping_token_ = 0;
+        liveness_.answered();
+        release_standby();
         auto sent_us = static_cast<std::int64_t>(pong.token);
         liveness_.measured(std::max(Duration(1), now - Time(Duration(sent_us))));
       });

@@ -159,8 +159,8 @@ void Link::abort(Time now, StreamHandle stream) {
   if (record == nullptr || record->socket == SocketState::closed) return;
   Cause cause = client() ? Cause::client_rst : Cause::target_rst;
   record->socket = SocketState::closed;
-  // Nobody was ever told of it: there is nobody to tell.
-  bool unheard = client() && !record->ever_sent;
+  // It left before anybody was told of it, and left nothing: there is nobody to tell.
+  bool unheard = client() && !record->ever_sent && record->committed == 0;
   if (has_abort(record->peer_end) || unheard) return reset_stream(now, stream.slot, cause);
   record->cause = cause;
   record->own_end = with_abort(record->own_end);

@@ -1,13 +1,16 @@
 // Liveness: is the carrier's other end still there? Only what was heard counts.
 //
-//            heard anything
-//        +----------------------+
-//        v                      |
-//      fresh --silence--> asked --no answer--> suspect --dead_after--> (driver reads once more)
+//        +------ PONG ---------------------------------+
+//        v                      |                      |
+//      fresh --silence--> asked --no PONG--> suspect --+   (dead_after of silence in any of them:
+//                                                           the driver reads once more)
+//   fresh    every question was answered
+//   asked    a PING was sent
+//   suspect  it stood for max(4 RTT, 500 ms): the client dials a standby
 //
-//   fresh    something was heard since the last question
-//   asked    PING was sent and nothing was heard since
-//   suspect  the question stood for max(4 RTT, 500 ms): the client dials a standby
+// Whatever is heard keeps a carrier from being dead. Only the answer shows that *our* bytes get
+// through: after an outage the peer's retransmissions may come long before ours, which wait for a
+// timer that has backed off.
 //
 // Silence is questioned after `heartbeat`, and much sooner once something was written that nobody
 // has answered in any way. A turn that came late (SIGSTOP, a starved CPU, suspend) says nothing
@@ -36,9 +39,13 @@ class Liveness {
 
   void heard(Time now) {
     last_heard_ = now;
+    excused_ = false;
+    if (state_ == State::fresh) written_since_ = kNever;
+  }
+  // The PONG of the last PING came.
+  void answered() {
     state_ = State::fresh;
     written_since_ = kNever;
-    excused_ = false;
   }
   // Something was handed to the carrier.
   void wrote(Time now) {

@@ -75,14 +75,31 @@ TEST_CASE("our own writes never put the question off") {
   CHECK(liveness.next_timeout() == at_ms(16000));
 }
 
-TEST_CASE("any byte heard answers the question") {
+TEST_CASE("only the PONG answers the question, other bytes put off death") {
   for (int answered_in : {1, 2}) {
     Liveness liveness = standing();
     when(liveness, Action::ping);
     if (answered_in == 2) when(liveness, Action::suspect);
+    Liveness::State asked = liveness.state();
+    // The peer's retransmissions: they say nothing of our own way.
+    liveness.heard(at_ms(2590));
+    CHECK(liveness.state() == asked);
+    CHECK(liveness.last_heard() == at_ms(2590));
     liveness.heard(at_ms(2600));
+    liveness.answered();
     CHECK(liveness.state() == Liveness::State::fresh);
     CHECK(liveness.next_timeout() == at_ms(3600));
+  }
+}
+
+TEST_CASE("a peer that is heard but never answers is suspect, not dead") {
+  Liveness liveness = standing();
+  when(liveness, Action::ping);
+  for (int ms = 2100; ms < 2500; ms += 100) liveness.heard(at_ms(ms));
+  CHECK(when(liveness, Action::suspect) == at_ms(2500));
+  for (int ms = 2500; ms < 40000; ms += 100) {
+    liveness.heard(at_ms(ms));
+    CHECK(liveness.timeout(at_ms(ms)) == Action::none);
   }
 }
 
@@ -130,6 +147,7 @@ TEST_CASE("an answered doubt leaves nothing behind") {
   liveness.doubt(at_ms(1200));
   liveness.timeout(at_ms(1200));
   liveness.heard(at_ms(1220));
+  liveness.answered();
   CHECK(liveness.next_timeout() == at_ms(2220));
 }
 

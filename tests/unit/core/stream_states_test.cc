@@ -388,7 +388,7 @@ constexpr const char* kClient[] = {
     "V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V",  // OPEN
     "-    -    -    -    -    -    -    -    -    -    -    -    -    -    rE   -    V    V    V    O",  // OPENED
     "f    f    -    f    f    -    -    -    -    -    -    -    -    -    rE   -    -    odf  o    f",  // finish
-    "ba   ba   ba   ba   ba   -    ba   -    -    -    rE   rE   rE   -    rE   -    -    E    o    ba",  // abort
+    "ba   ba   ba   ba   ba   -    ba   -    -    -    rE   rE   rE   -    rE   -    -    odba o    ba",  // abort
     "SrE  SrE  SrE  SrE  SrE  rE   SrE  rE   rE   rE   SrE  SrE  SrE  -    rE   -    -    SE   SE   SrE",  // reset
     "-    -    -    -    Fa   -    Fa   -    -    -    BaE  BaE  -    -    rE   -    -    od   o    -",  // delivered
     "-    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -",  // carrier lost
