@@ -50,8 +50,9 @@ def test_a_healthy_idle_link_is_never_flapped(pair):
     app, back = pair.connect()
     hold(3)
     ping(app, back)
+    # A machine that stalls for half a second may cost the dial of a standby, never the carrier.
     assert pair.reconnects() == 0
-    assert pair.relay.stats()["accepted"] == 1
+    assert pair.server.events("link_down") == pair.client.events("link_down") == []
 
 
 def test_a_path_of_300_milliseconds_keeps_its_carrier(pair):
