@@ -12,16 +12,22 @@
 namespace holdfast {
 namespace {
 
+// More than one are refused before.
+const ClientLinkConfig& only_link(const ClientConfig& config) {
+  return config.links.begin()->second;
+}
+
 LinkOptions link_options(const ClientConfig& config) {
+  const ClientLinkConfig& set = only_link(config);
   LinkOptions link;
   link.role = LinkOptions::Role::client;
   link.name = config.name;
   for (const auto& [name, service] : config.services) link.services.push_back({name, {}});
-  link.heartbeat = config.link.heartbeat;
-  link.dead_after = config.link.dead_after;
-  link.handshake_timeout = config.link.handshake_timeout;
-  link.open_timeout = config.link.open_timeout;
-  link.max_window = config.link.max_window;
+  link.heartbeat = set.heartbeat;
+  link.dead_after = set.dead_after;
+  link.handshake_timeout = set.handshake_timeout;
+  link.open_timeout = set.open_timeout;
+  link.max_window = set.max_window;
   link.max_streams = static_cast<std::uint32_t>(config.limits.connections);
   link.start_id = random_u64();
   link.trace = config.log.trace_file.has_value();
@@ -33,11 +39,11 @@ ClientOptions client_options(const ClientConfig& config, std::vector<NetAddress>
   ClientOptions options;
   options.link = link_options(config);
   options.listen = std::move(listen);
-  for (const TcpAddress& server : config.link.server) {
+  for (const TcpAddress& server : only_link(config).server) {
     options.dial.servers.push_back(host_port(server));
   }
   options.dial.transport = std::move(transport);
-  options.dial.handshake_timeout = config.link.handshake_timeout;
+  options.dial.handshake_timeout = only_link(config).handshake_timeout;
   options.memory = config.limits.memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
   options.descriptors = descriptors;
@@ -110,7 +116,10 @@ int refuse(const std::string& path, const std::string& reason) {
 
 int run_client_agent(const ClientConfig& config, const std::string& config_path,
                      const std::vector<Problem>& warnings) {
-  auto tls = client_tls(config);
+  if (config.links.size() != 1) {
+    return refuse(config_path, "several links are not available yet (keep one [links.NAME])");
+  }
+  auto tls = client_tls(config.name, only_link(config));
   if (!tls) return refuse(config_path, tls.error().message);
   if (*tls != nullptr) protect_memory();
   std::vector<NetAddress> listen;
@@ -120,7 +129,7 @@ int run_client_agent(const ClientConfig& config, const std::string& config_path,
     listen.push_back(*address);
   }
   ShellOptions shell{
-      AgentKind::client, config.log, config.admin, config_path, config.link.unsafe_plaintext,
+      AgentKind::client, config.log, config.admin, config_path, only_link(config).unsafe_plaintext,
       warnings};
   return run_shell(shell, [&](const Around& around) {
     return std::make_unique<ClientAgent>(around, config, listen, transport_factory(*tls));

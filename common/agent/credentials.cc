@@ -55,18 +55,19 @@ Status load_keys(const ServerConfig& config, std::vector<TlsKey>& keys) {
 
 }  // namespace
 
-Result<std::unique_ptr<TlsContext>> client_tls(const ClientConfig& config) {
-  if (config.link.unsafe_plaintext) return std::unique_ptr<TlsContext>();
+Result<std::unique_ptr<TlsContext>> client_tls(const std::string& name,
+                                               const ClientLinkConfig& link) {
+  if (link.unsafe_plaintext) return std::unique_ptr<TlsContext>();
   TlsClientOptions options;
-  if (config.link.psk_file) {
-    auto key = load_key(*config.link.psk_file, config.name);
+  if (link.psk_file) {
+    auto key = load_key(*link.psk_file, name);
     if (!key) return key.error();
     options.key = *key;
-  } else if (config.link.tls) {
-    auto files = load_files(*config.link.tls);
+  } else if (link.tls) {
+    auto files = load_files(*link.tls);
     if (!files) return files.error();
     options.files = std::move(*files);
-    options.server_name = config.link.tls->server_name.value_or(config.link.server.front().host);
+    options.server_name = link.tls->server_name.value_or(link.server.front().host);
   }
   auto context = make_tls_client(options);
   wipe_files(options.files);

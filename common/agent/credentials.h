@@ -8,10 +8,11 @@
 
 namespace holdfast {
 
-// The context for the config's keys and certificates; nothing with unsafe_plaintext. The error
-// names the file. What was read of a key is overwritten before this returns; only OpenSSL and the
-// context hold it then.
-Result<std::unique_ptr<TlsContext>> client_tls(const ClientConfig& config);
+// The context for a link's (a server's) keys and certificates; `name` is the client's own. Nothing
+// with unsafe_plaintext. The error names the file. What was read of a key is overwritten before
+// this returns; only OpenSSL and the context hold it then.
+Result<std::unique_ptr<TlsContext>> client_tls(const std::string& name,
+                                               const ClientLinkConfig& link);
 Result<std::unique_ptr<TlsContext>> server_tls(const ServerConfig& config);
 
 // Carriers of this context, which must outlive the factory; plain ones without a context.

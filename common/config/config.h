@@ -92,12 +92,16 @@ struct ClientLinkConfig {
 
 struct ClientServiceConfig {
   ListenAddress listen;
+  std::string link;  // whose server has it; stands in ClientConfig::links
   bool operator==(const ClientServiceConfig&) const = default;
 };
 
+// What the link of the simple form, [link], is called.
+inline constexpr const char* kDefaultLinkName = "default";
+
 struct ClientConfig {
   std::string name;
-  ClientLinkConfig link;
+  std::map<std::string, ClientLinkConfig> links;        // by name; at least one
   std::map<std::string, ClientServiceConfig> services;  // by name
   AdminConfig admin;
   LimitsConfig limits;

@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "common/config/load_internal.h"
+#include "common/config/nearest.h"
 
 namespace holdfast {
 namespace {
@@ -25,7 +28,7 @@ void read_server_addresses(TableReader& link, const Loading& loading,
   }
 }
 
-// Exactly one of psk_file and [link.tls], unless plaintext is asked for.
+// Exactly one of psk_file and the table tls, unless plaintext is asked for.
 void read_security(TableReader& link, const Loading& loading, ClientLinkConfig& out) {
   const auto plaintext_place = link.boolean("unsafe_plaintext", out.unsafe_plaintext);
   const auto psk = read_psk_file(link, loading, !out.unsafe_plaintext);
@@ -33,7 +36,8 @@ void read_security(TableReader& link, const Loading& loading, ClientLinkConfig& 
   out.tls = read_tls(link.table("tls"), loading, Side::client);
   if (out.unsafe_plaintext) warn_of_plaintext(*plaintext_place, loading);
   if (link.has("psk_file") && link.has("tls")) {
-    loading.report.error(link.place_of("tls"), "psk_file and [link.tls] exclude each other",
+    loading.report.error(link.place_of("tls"),
+                         "psk_file and [" + link.place().key + ".tls] exclude each other",
                          "keep the one that the server has for this client");
   } else if (link.has("unsafe_plaintext") && !link.has_boolean("unsafe_plaintext")) {
     return;  // of a wrong type, and reported: what was meant is not known
@@ -43,9 +47,9 @@ void read_security(TableReader& link, const Loading& loading, ClientLinkConfig& 
                          "authenticated",
                          "write `holdfast-client genpsk` to a file of mode 600 and name it as "
                          "psk_file here and under "
-                         "[clients.NAME] at the server; or set up [link.tls]; or, for tests only, "
-                         "unsafe_plaintext = "
-                         "true on both sides");
+                         "[clients.NAME] at the server; or set up [" +
+                             link.place().key +
+                             ".tls]; or, for tests only, unsafe_plaintext = true on both sides");
   }
 }
 
@@ -68,28 +72,107 @@ ClientLinkConfig read_link(TableReader link, const Loading& loading, const Limit
   return out;
 }
 
-void read_service(const std::string& name, TableReader& table, const Loading& loading,
-                  Listeners& listeners, ClientConfig& config) {
-  table.require("listen", "where applications connect, as in listen = \"127.0.0.1:5432\"");
-  std::string text;
-  if (const auto place = table.text("listen", text)) {
-    const Result<ListenAddress> address = parse_listen_address(text);
-    if (address.ok()) {
-      config.services[name] = ClientServiceConfig{*address};
-      listeners.add(*address, *place, loading.report);
-      if (std::holds_alternative<UnixAddress>(*address)) note_unix_socket(*place, loading);
-      if (!is_local(*address)) {
-        loading.report.warning(*place, "whoever reaches " + text + " can use this service",
-                               "use 127.0.0.1 or [::1] unless other hosts are meant to");
+// The simple form, [link], or one [links.NAME] for each.
+std::map<std::string, ClientLinkConfig> read_links(TableReader& top, const Loading& loading,
+                                                   const LimitsConfig& limits) {
+  std::map<std::string, ClientLinkConfig> out;
+  TableReader links = top.table("links");
+  if (top.has("link") || !top.has("links")) {
+    out[kDefaultLinkName] = read_link(top.table("link"), loading, limits);
+  }
+  if (!top.has("links")) return out;
+  if (top.has("link")) {
+    loading.report.error(links.place(), "[link] and [links.NAME] exclude each other",
+                         "give the one in [link] a name, too: [links.NAME]");
+  }
+  links.each_table([&](const std::string& name, TableReader& table) {
+    out[name] = read_link(table, loading, limits);
+  });
+  if (links.present() && links.keys().empty()) {
+    loading.report.error(links.place(), "no link stands in it",
+                         "add [links.NAME] with server and psk_file");
+  }
+  return out;
+}
+
+// The [services.X] of one file. Links are known before.
+class Services {
+ public:
+  Services(const Loading& loading, std::vector<std::string> links, Listeners& listeners,
+           std::map<std::string, ClientServiceConfig>& out)
+      : loading_(loading), links_(std::move(links)), listeners_(listeners), out_(out) {}
+
+  void read(const std::string& name, TableReader& table) {
+    ClientServiceConfig service;
+    const bool listens = read_listen(table, service.listen);
+    read_link_name(table, service.link);
+    if (listens) out_[name] = service;
+    const std::string theirs = "the server's [services." + name + "] sets it";
+    table.finish({{"target", theirs}, {"grace", theirs}, {"connect_timeout", theirs}});
+  }
+
+  void warn_of_unused_links(TableReader& links) const {
+    if (unclear_) return;
+    for (const std::string& link : links_) {
+      const bool used = std::any_of(out_.begin(), out_.end(),
+                                    [&](const auto& each) { return each.second.link == link; });
+      if (!used) {
+        loading_.report.warning(links.place_of(link), "no service uses this link",
+                                "link = \"" + link + "\" in a [services.NAME] does");
       }
-    } else {
-      loading.report.error(*place, address.error().message);
     }
   }
-  table.finish({{"target", "the server's [services." + name + "] sets it"},
-                {"grace", "the server's [services." + name + "] sets it"},
-                {"connect_timeout", "the server's [services." + name + "] sets it"}});
-}
+
+ private:
+  bool read_listen(TableReader& table, ListenAddress& out) {
+    table.require("listen", "where applications connect, as in listen = \"127.0.0.1:5432\"");
+    std::string text;
+    const auto place = table.text("listen", text);
+    if (!place) return false;
+    const Result<ListenAddress> address = parse_listen_address(text);
+    if (!address.ok()) {
+      loading_.report.error(*place, address.error().message);
+      return false;
+    }
+    out = *address;
+    listeners_.add(out, *place, loading_.report);
+    if (std::holds_alternative<UnixAddress>(out)) note_unix_socket(*place, loading_);
+    if (!is_local(out)) {
+      loading_.report.warning(*place, "whoever reaches " + text + " can use this service",
+                              "use 127.0.0.1 or [::1] unless other hosts are meant to");
+    }
+    return true;
+  }
+
+  void read_link_name(TableReader& table, std::string& out) {
+    if (links_.size() == 1) out = links_.front();
+    if (links_.size() > 1) table.require("link", "there are several: " + listed(links_));
+    std::string text;
+    const auto place = table.text("link", text);
+    if (place && std::find(links_.begin(), links_.end(), text) != links_.end()) {
+      out = text;
+    } else if (place) {
+      const auto near = nearest(text, links_);
+      loading_.report.error(*place, "there is no link \"" + text + "\"",
+                            near             ? "did you mean \"" + *near + "\"?"
+                            : links_.empty() ? "add [links." + text + "]"
+                                             : "there is " + listed(links_));
+    }
+    unclear_ = unclear_ || (!place && table.has("link")) || out.empty();
+  }
+
+  static std::string listed(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "\"" : ", \"") + name + "\"";
+    return text;
+  }
+
+  const Loading& loading_;
+  std::vector<std::string> links_;
+  Listeners& listeners_;
+  std::map<std::string, ClientServiceConfig>& out_;
+  bool unclear_ = false;  // a service's link is wrong, and which was meant is not known
+};
 
 }  // namespace
 
@@ -103,14 +186,20 @@ ClientConfig read_client(const TomlNode& root, const Loading& loading) {
   top.duration("shutdown_timeout", kShutdownRange, config.shutdown_timeout);
   read_threads(top, loading, config.threads);
   config.limits = read_limits(top.table("limits"), loading);
-  config.link = read_link(top.table("link"), loading, config.limits);
+  config.links = read_links(top, loading, config.limits);
+  TableReader links = top.table("links");
+  // With mistakes of their own they count, too.
+  Services reader(loading,
+                  links.present() ? links.keys() : std::vector<std::string>{kDefaultLinkName},
+                  listeners, config.services);
   TableReader services = top.table("services");
-  services.each_table([&](const std::string& name, TableReader& table) {
-    read_service(name, table, loading, listeners, config);
-  });
+  services.each_table(
+      [&](const std::string& name, TableReader& table) { reader.read(name, table); });
   if (!top.has("services")) {
     loading.report.warning(Place{1, "services"}, "there is none, so no application can connect",
                            "add [services.NAME] with listen");
+  } else if (links.present()) {
+    reader.warn_of_unused_links(links);
   }
   config.admin = read_admin(top.table("admin"), loading, "/run/holdfast/client.sock", listeners);
   config.log = read_log(top.table("log"), loading);

@@ -190,6 +190,13 @@ void TableReader::each_table(
   }
 }
 
+std::vector<std::string> TableReader::keys() const {
+  std::vector<std::string> keys;
+  if (table_ == nullptr) return keys;
+  for (const TomlMember& member : *table_) keys.push_back(member.key);
+  return keys;
+}
+
 bool TableReader::has(const std::string& key) {
   return find(key) != nullptr;
 }

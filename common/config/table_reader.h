@@ -58,6 +58,8 @@ class TableReader {
   // and left out. Counts every key as known.
   void each_table(const std::function<void(const std::string& name, TableReader& table)>& visit);
 
+  // All that stand there, in the order of the file.
+  std::vector<std::string> keys() const;
   // Whether the key stands there at all, right or wrong.
   bool has(const std::string& key);
   bool has_boolean(const std::string& key);

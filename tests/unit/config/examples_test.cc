@@ -68,13 +68,14 @@ TEST_CASE("the client example shows true defaults") {
   ClientConfig expected = *client(text).config;
   ClientConfig config = *all.config;
   // What has no default stands there as an example only.
-  CHECK(config.link.tls.has_value());
+  ClientLinkConfig& link = config.links.at("default");
+  CHECK(link.tls.has_value());
   CHECK(config.admin.group.has_value());
   CHECK(config.admin.metrics.has_value());
   CHECK(config.log.file.has_value());
   CHECK(config.log.trace_file.has_value());
-  config.link.tls = expected.link.tls;
-  config.link.psk_file = expected.link.psk_file;
+  link.tls = expected.links.at("default").tls;
+  link.psk_file = expected.links.at("default").psk_file;
   config.admin = AdminConfig{config.admin.socket, std::nullopt, std::nullopt};
   config.log.file.reset();
   config.log.trace_file.reset();
@@ -157,7 +158,7 @@ TEST_CASE("the quick start works with a key beside its files, and its two sides 
   REQUIRE(s.config.has_value());
   CHECK(c.problems.empty());
   CHECK(s.problems.empty());
-  CHECK(ListenAddress(c.config->link.server.at(0)) == s.config->link.listen.at(0));
+  CHECK(ListenAddress(c.config->links.at("default").server.at(0)) == s.config->link.listen.at(0));
   REQUIRE(s.config->clients.count(c.config->name) == 1);
   for (const auto& [name, service] : c.config->services) {
     CHECK(s.config->services.count(name) == 1);

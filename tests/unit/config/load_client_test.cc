@@ -32,15 +32,15 @@ TEST_CASE("a client config without mistakes has every default filled in") {
   REQUIRE(loaded.config.has_value());
   const ClientConfig& config = *loaded.config;
   CHECK(config.name == "edge-1");
-  CHECK(config.link.server == std::vector<TcpAddress>{{"198.51.100.10", 7443}});
-  CHECK(config.link.psk_file == "/etc/holdfast/e.psk");
-  CHECK_FALSE(config.link.tls.has_value());
-  CHECK_FALSE(config.link.unsafe_plaintext);
-  CHECK(config.link.heartbeat == seconds(1));
-  CHECK(config.link.dead_after == seconds(15));
-  CHECK(config.link.handshake_timeout == seconds(10));
-  CHECK(config.link.max_window == 16 * kMiB);
-  CHECK(config.link.open_timeout == seconds(30));
+  CHECK(config.links.at("default").server == std::vector<TcpAddress>{{"198.51.100.10", 7443}});
+  CHECK(config.links.at("default").psk_file == "/etc/holdfast/e.psk");
+  CHECK_FALSE(config.links.at("default").tls.has_value());
+  CHECK_FALSE(config.links.at("default").unsafe_plaintext);
+  CHECK(config.links.at("default").heartbeat == seconds(1));
+  CHECK(config.links.at("default").dead_after == seconds(15));
+  CHECK(config.links.at("default").handshake_timeout == seconds(10));
+  CHECK(config.links.at("default").max_window == 16 * kMiB);
+  CHECK(config.links.at("default").open_timeout == seconds(30));
   REQUIRE(config.services.size() == 1);
   CHECK(config.services.at("db").listen == ListenAddress(TcpAddress{"127.0.0.1", 5432}));
   CHECK(config.admin.socket == "/run/holdfast/c.sock");
@@ -95,13 +95,15 @@ TEST_CASE("every key of a client config arrives where it belongs") {
   CHECK(config.name == "A.b_c-9");
   CHECK(config.shutdown_timeout == seconds(300));
   CHECK(config.threads == 2);
-  CHECK(config.link.server == std::vector<TcpAddress>{{"a.example", 1}, {"2001:db8::1", 2}});
-  CHECK(config.link.heartbeat == milliseconds(200));
-  CHECK(config.link.dead_after == seconds(1));
-  CHECK(config.link.handshake_timeout == seconds(3));
-  CHECK(config.link.max_window == kMiB);
-  CHECK(config.link.open_timeout == seconds(4));
-  CHECK(config.link.tls == TlsConfig{"/a/ca", "/a/cert", "credential:key", "hub.example"});
+  CHECK(config.links.at("default").server ==
+        std::vector<TcpAddress>{{"a.example", 1}, {"2001:db8::1", 2}});
+  CHECK(config.links.at("default").heartbeat == milliseconds(200));
+  CHECK(config.links.at("default").dead_after == seconds(1));
+  CHECK(config.links.at("default").handshake_timeout == seconds(3));
+  CHECK(config.links.at("default").max_window == kMiB);
+  CHECK(config.links.at("default").open_timeout == seconds(4));
+  CHECK(config.links.at("default").tls ==
+        TlsConfig{"/a/ca", "/a/cert", "credential:key", "hub.example"});
   CHECK(config.services.at("a").listen == ListenAddress(UnixAddress{"/run/a.sock"}));
   CHECK(config.services.at("b").listen == ListenAddress(SystemdSocket{"web"}));
   CHECK(config.admin.socket == "/run/x.sock");
@@ -115,10 +117,21 @@ TEST_CASE("every key of a client config arrives where it belongs") {
   CHECK(config.log.trace_file == "/var/t");
 }
 
+TEST_CASE("the simple form is a link named default, and each service uses it") {
+  const LoadedClient loaded = parsed(kGood);
+  REQUIRE(loaded.config.has_value());
+  CHECK(loaded.config->links.size() == 1);
+  CHECK(loaded.config->links.count("default") == 1);
+  CHECK(loaded.config->services.at("db").link == "default");
+  const LoadedClient named = parsed(replaced(kGood, "listen =", "link = \"default\"\nlisten ="));
+  CHECK(named.problems.empty());
+  CHECK(named.config == loaded.config);
+}
+
 TEST_CASE("one server address may stand without an array") {
   const LoadedClient loaded = parsed(replaced(kGood, "[\"198.51.100.10:7443\"]", "\"hub:7443\""));
   REQUIRE(loaded.config.has_value());
-  CHECK(loaded.config->link.server == std::vector<TcpAddress>{{"hub", 7443}});
+  CHECK(loaded.config->links.at("default").server == std::vector<TcpAddress>{{"hub", 7443}});
 }
 
 TEST_CASE("the default of connections follows from memory") {
@@ -412,13 +425,13 @@ TEST_CASE("plaintext is a loud warning and needs no key") {
   const std::string psk = "psk_file = \"/etc/holdfast/e.psk\"\n";
   const LoadedClient alone = parsed(replaced(kGood, psk, "unsafe_plaintext = true\n"));
   REQUIRE(alone.config.has_value());
-  CHECK(alone.config->link.unsafe_plaintext);
+  CHECK(alone.config->links.at("default").unsafe_plaintext);
   require_one(alone.problems, Severity::warning,
               {4, "link.unsafe_plaintext", "UNSAFE", "only for tests"});
   CHECK(exit_code(alone.problems) == 0);
   const LoadedClient beside = parsed(replaced(kGood, psk, "unsafe_plaintext = true\n" + psk));
   REQUIRE(beside.config.has_value());
-  CHECK(beside.config->link.psk_file == "/etc/holdfast/e.psk");
+  CHECK(beside.config->links.at("default").psk_file == "/etc/holdfast/e.psk");
 }
 
 TEST_CASE("what is odd but usable is a warning and leaves the config") {
@@ -460,7 +473,7 @@ TEST_CASE("a client config is loaded from its file with secrets beside it") {
   const LoadedClient loaded = load_client_config(file);
   INFO(format_problems(loaded.problems));
   REQUIRE(loaded.config.has_value());
-  CHECK(loaded.config->link.psk_file == folder.path() + "/e.psk");
+  CHECK(loaded.config->links.at("default").psk_file == folder.path() + "/e.psk");
 }
 
 TEST_CASE("a secret that others can read ends with a permission problem, in plaintext too") {
@@ -502,7 +515,7 @@ TEST_CASE("certificate files must be there and their key private") {
   const LoadedClient good = load_client_config(folder.write("a.toml", text));
   INFO(format_problems(good.problems));
   REQUIRE(good.config.has_value());
-  CHECK(good.config->link.tls->ca_file == folder.path() + "/ca");
+  CHECK(good.config->links.at("default").tls->ca_file == folder.path() + "/ca");
   folder.write("key", "x", 0640);
   const LoadedClient open = load_client_config(folder.path() + "/a.toml");
   require_one(open.problems, Severity::error, {7, "link.tls.key_file", "used by others", "chmod"});
