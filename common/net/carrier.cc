@@ -39,7 +39,7 @@ void Carrier::shake_hands() {
 void Carrier::watch() {
   if (closed()) return;
   Transport::Wants wants = transport_->wants();
-  bool write = wants.write || blocked_;
+  bool write = wants.write || (blocked_ && !wants.read);
   registration_.set(EPOLLIN | (write ? static_cast<std::uint32_t>(EPOLLOUT) : 0U));
 }
 
@@ -69,6 +69,7 @@ void Carrier::read_available() {
     if (closed()) return;
     MutableBytes buffer = loop_.read_buffer().first(read_size_);
     Transport::Outcome outcome = transport_->read(buffer);
+    if (outcome.status == Transport::Status::again && transport_->buffered()) break;
     if (outcome.status == Transport::Status::again) return watch();
     if (outcome.status != Transport::Status::done) return lost(outcome.status);
     if (state_ == State::standing) owner_->carrier_bytes(*this, buffer.first(outcome.bytes));
@@ -82,7 +83,10 @@ bool Carrier::read_once() {
   if (state_ != State::standing) return true;
   MutableBytes buffer = loop_.read_buffer().first(read_size_);
   Transport::Outcome outcome = transport_->read(buffer);
-  if (outcome.status == Transport::Status::again) return false;
+  if (outcome.status == Transport::Status::again) {
+    if (transport_->buffered()) registration_.kick();
+    return false;
+  }
   if (outcome.status != Transport::Status::done) {
     lost(outcome.status);
     return true;

@@ -21,6 +21,11 @@
 
 namespace holdfast {
 
+// Bytes of records that a side writes under one key before it changes to a new one and asks the
+// other to do so (KeyUpdate, RFC 8446, 4.6.3): a sixth of AES-GCM's limit of 2^24.5 full records
+// (5.5).
+inline constexpr std::uint64_t kDefaultKeyUpdateAfter = UINT64_C(64) << 30;
+
 // One pre-shared key. Every copy overwrites its key at its end.
 struct TlsKey {
   std::string id;    // on the wire
@@ -49,6 +54,7 @@ struct TlsClientOptions {
   std::optional<TlsKey> key;  // exactly one of key and files
   std::optional<TlsFiles> files;
   std::string server_name;  // with files: the name or address the server must prove
+  std::uint64_t key_update_after = kDefaultKeyUpdateAfter;  // bytes
 };
 
 struct TlsServerOptions {
@@ -56,6 +62,7 @@ struct TlsServerOptions {
   std::optional<TlsFiles> files;
   // With files: the client that a certificate's DNS names (SAN) stand for, or none.
   std::function<std::optional<std::string>(const std::vector<std::string>&)> client_of;
+  std::uint64_t key_update_after = kDefaultKeyUpdateAfter;  // bytes
 };
 
 class TlsContext {

@@ -83,7 +83,8 @@ class ClientContext final : public TlsContext {
   ClientContext(ContextPtr context, const TlsClientOptions& options)
       : context_(std::move(context)),
         with_key_(options.key.has_value()),
-        server_name_(options.server_name) {
+        server_name_(options.server_name),
+        key_update_after_(options.key_update_after) {
     auto secrets = std::make_unique<Secrets>();
     if (options.key) secrets->keys.emplace(options.key->id, *options.key);
     give_secrets(context_.get(), std::move(secrets));
@@ -105,6 +106,7 @@ class ClientContext final : public TlsContext {
   ContextPtr context_;
   bool with_key_;
   std::string server_name_;
+  std::uint64_t key_update_after_;
 };
 
 std::string describe_client_failure(bool with_key, SSL*, const Proof& proof) {
@@ -137,7 +139,7 @@ std::unique_ptr<Transport> ClientContext::make(int descriptor) {
     }
   }
   return make_transport(
-      std::move(ssl), descriptor,
+      std::move(ssl), descriptor, key_update_after_,
       [with_key](SSL* session, const Proof& proof) {
         return describe_client_failure(with_key, session, proof);
       },
@@ -149,7 +151,9 @@ std::unique_ptr<Transport> ClientContext::make(int descriptor) {
 class ServerContext final : public TlsContext {
  public:
   ServerContext(ContextPtr context, const TlsServerOptions& options)
-      : context_(std::move(context)), client_of_(options.client_of) {
+      : context_(std::move(context)),
+        client_of_(options.client_of),
+        key_update_after_(options.key_update_after) {
     auto secrets = std::make_unique<Secrets>();
     for (const TlsKey& key : options.keys) secrets->keys.emplace(key.id, key);
     give_secrets(context_.get(), std::move(secrets));
@@ -181,6 +185,7 @@ class ServerContext final : public TlsContext {
  private:
   ContextPtr context_;
   std::function<std::optional<std::string>(const std::vector<std::string>&)> client_of_;
+  std::uint64_t key_update_after_;
 };
 
 std::string describe_server_failure(SSL*, const Proof& proof) {
@@ -199,15 +204,15 @@ std::unique_ptr<Transport> ServerContext::make(int descriptor) {
   HOLDFAST_CHECK(ssl != nullptr);
   SSL_set_accept_state(ssl.get());
   auto client_of = client_of_;
-  return make_transport(
-      std::move(ssl), descriptor, describe_server_failure, [client_of](SSL* session) -> Identified {
-        std::vector<std::string> names = dns_names(session);
-        auto client = client_of ? client_of(names) : std::nullopt;
-        if (client) return {client, ""};
-        if (names.empty()) return {client, "its certificate has no DNS name"};
-        return {client,
-                "its certificate is for " + join_names(names) + ", which is no client of ours"};
-      });
+  return make_transport(std::move(ssl), descriptor, key_update_after_, describe_server_failure,
+                        [client_of](SSL* session) -> Identified {
+                          std::vector<std::string> names = dns_names(session);
+                          auto client = client_of ? client_of(names) : std::nullopt;
+                          if (client) return {client, ""};
+                          if (names.empty()) return {client, "its certificate has no DNS name"};
+                          return {client, "its certificate is for " + join_names(names) +
+                                              ", which is no client of ours"};
+                        });
 }
 
 }  // namespace

@@ -61,7 +61,8 @@ using Describe = std::function<std::string(SSL*, const Proof&)>;
 using Identify = std::function<Identified(SSL*)>;
 
 // A transport over `ssl`, whose side is set.
-std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor, Describe describe,
+std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor,
+                                          std::uint64_t key_update_after, Describe describe,
                                           Identify identify);
 
 }  // namespace holdfast::tls

@@ -15,9 +15,12 @@ namespace {
 
 // The most that one TLS 1.3 record may hold (RFC 8446, 5.1); smaller ones cost bulk a third.
 constexpr std::size_t kRecordSize = 16384;
+// Header, type and tag of a record (RFC 8446, 5.2).
+constexpr std::size_t kRecordOverhead = 5 + 1 + 16;
 // Ciphertext gathered for one send.
 constexpr std::size_t kBatchSize = 8 * (kRecordSize + 256);
-// What may wait when the peer makes us answer without reading: beyond it the session ends.
+// What may wait when the peer makes us answer without reading: beyond it the session ends. A write
+// of ours never gets there, since it starts only with less than a batch waiting.
 constexpr std::size_t kMaxPending = 2 * kBatchSize;
 // Ciphertext taken with one recv, once the peer has proved who it is.
 constexpr std::size_t kReadAhead = 64 * 1024;
@@ -25,15 +28,19 @@ constexpr std::size_t kHandshakeReadAhead = 4096;
 // What a peer may send before it has proved who it is: a hello with a key is some 300 bytes, a
 // chain of certificates a few thousand.
 constexpr std::size_t kMaxHandshakeBytes = 32 * 1024;
-// Bytes written under one key before a new one is asked for: far below AES-GCM's limit of
-// 2^24.5 full records (RFC 8446, 5.5).
-constexpr std::uint64_t kKeyUpdateAfter = UINT64_C(64) << 30;
+// Handshake messages (KeyUpdate, tickets) that may come with no byte of data between them, besides
+// the answers to our own KeyUpdates: each costs us far more than its 27 bytes cost the peer.
+constexpr std::uint64_t kMaxIdleMessages = 32;
+// Handshake messages worked off in one read, so that they cannot hold the loop.
+constexpr std::uint64_t kMessagesPerRead = 16;
 
 class TlsTransport final : public Transport {
  public:
-  TlsTransport(SslPtr ssl, int descriptor, Describe describe, Identify identify)
+  TlsTransport(SslPtr ssl, int descriptor, std::uint64_t key_update_after, Describe describe,
+               Identify identify)
       : ssl_(std::move(ssl)),
         descriptor_(descriptor),
+        key_update_after_(key_update_after),
         describe_(std::move(describe)),
         identify_(std::move(identify)) {
     set_proof(ssl_.get(), proof_);
@@ -42,6 +49,8 @@ class TlsTransport final : public Transport {
     BIO_set_data(bio, this);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl_.get(), bio, bio);
+    SSL_set_msg_callback(ssl_.get(), note_message);
+    SSL_set_msg_callback_arg(ssl_.get(), this);
     input_.resize(kHandshakeReadAhead);
   }
 
@@ -49,11 +58,12 @@ class TlsTransport final : public Transport {
   Outcome read(MutableBytes buffer) override;
   Outcome write(std::span<const iovec> buffers) override;
   void shut_down() override;
-  Wants wants() const override { return {false, pending() != 0}; }
+  Wants wants() const override { return {write_needs_input_, pending() != 0}; }
   bool buffered() const override { return input_begin_ < input_end_ && !starved_; }
   std::optional<std::string> identity() const override { return identity_; }
   std::optional<std::string> shown() const override;
   bool answered() const override { return answered_; }
+  KeyUpdates key_updates() const override { return key_updates_; }
   std::string error() const override { return error_; }
 
  private:
@@ -61,16 +71,20 @@ class TlsTransport final : public Transport {
   static int bio_write(BIO* bio, const char* data, int size);
   static int bio_read(BIO* bio, char* data, int size);
   static long bio_control(BIO* bio, int command, long number, void* pointer);
+  static void note_message(int written, int version, int content, const void* data,
+                           std::size_t size, SSL* ssl, void* self);
 
   std::size_t pending() const { return output_.size() - output_sent_; }
   bool flush();
   bool refill();
+  void renew_key();
   bool encrypt(std::span<const iovec>& buffers, std::size_t& skip, std::size_t& taken);
   Status fail(int result);
   Status socket_failed(int error);
 
   SslPtr ssl_;
   int descriptor_;
+  std::uint64_t key_update_after_;
   Describe describe_;
   Identify identify_;
   Proof proof_;
@@ -88,11 +102,19 @@ class TlsTransport final : public Transport {
   bool starved_ = true;  // what is there is no whole record
   bool input_ended_ = false;
   int input_error_ = 0;
+  const char* refusal_ = nullptr;    // which bound the peer broke
+  std::uint64_t messages_ = 0;       // handshake messages since the handshake, in this read
+  std::uint64_t idle_messages_ = 0;  // ... since the last byte of data
+  std::uint64_t idle_allowed_ = kMaxIdleMessages;
+  bool paused_ = false;  // this read has worked off its share
 
   std::vector<std::uint8_t> output_;  // ciphertext not yet sent, from output_sent_ on
   std::size_t output_sent_ = 0;
   int output_error_ = 0;
-  std::uint64_t written_ = 0;         // under the present key
+  bool writing_ = false;            // only read() takes input: it knows what is left of it
+  bool write_needs_input_ = false;  // half a handshake message is there: its rest must come first
+  std::uint64_t written_ = 0;       // bytes under the present key
+  KeyUpdates key_updates_;
   std::vector<std::uint8_t> record_;  // made when the handshake is done
 };
 
@@ -113,7 +135,7 @@ int TlsTransport::bio_write(BIO* bio, const char* data, int size) {
   auto* self = static_cast<TlsTransport*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
   if (self->pending() > kMaxPending) {
-    BIO_set_retry_write(bio);
+    self->refusal_ = "the peer asks for answers and does not read them";
     return -1;
   }
   auto* bytes = reinterpret_cast<const std::uint8_t*>(data);
@@ -124,8 +146,17 @@ int TlsTransport::bio_write(BIO* bio, const char* data, int size) {
 int TlsTransport::bio_read(BIO* bio, char* data, int size) {
   auto* self = static_cast<TlsTransport*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
-  if (self->input_begin_ == self->input_end_ && !self->refill()) {
-    if (self->input_ended_ || self->input_error_ != 0) return 0;
+  if (self->writing_) {
+    BIO_set_retry_read(bio);
+    return -1;
+  }
+  if (self->idle_messages_ > self->idle_allowed_) {
+    self->refusal_ = "more TLS handshake messages (KeyUpdate) than a carrier needs";
+    return 0;
+  }
+  self->paused_ = self->messages_ > kMessagesPerRead;
+  if (self->paused_ || (self->input_begin_ == self->input_end_ && !self->refill())) {
+    if (self->input_ended_ || self->input_error_ != 0 || self->refusal_ != nullptr) return 0;
     BIO_set_retry_read(bio);
     return -1;
   }
@@ -140,11 +171,33 @@ long TlsTransport::bio_control(BIO*, int command, long, void*) {
   return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
-// Reads once from the socket; false when there is nothing, with why in input_ended_/input_error_.
+// OpenSSL's news of every message. Before the handshake is done they are bounded in bytes.
+void TlsTransport::note_message(int written, int, int content, const void* data, std::size_t size,
+                                SSL*, void* argument) {
+  auto* self = static_cast<TlsTransport*>(argument);
+  if (!self->standing_ || content != SSL3_RT_HANDSHAKE || size == 0) return;
+  const auto* bytes = static_cast<const std::uint8_t*>(data);
+  bool key_update = bytes[0] == SSL3_MT_KEY_UPDATE;
+  if (written == 0) {
+    self->messages_ += 1;
+    self->idle_messages_ += 1;
+    if (key_update) self->key_updates_.received += 1;
+  } else if (key_update) {
+    self->key_updates_.sent += 1;
+    self->written_ = 0;
+    // One that asks is answered with one.
+    if (bytes[size - 1] == SSL_KEY_UPDATE_REQUESTED) self->idle_allowed_ += 1;
+  }
+}
+
+// Reads once from the socket; false when there is nothing, with why in input_ended_, input_error_
+// or refusal_.
 bool TlsTransport::refill() {
   if (input_ended_ || input_error_ != 0) return false;
-  if (!standing_ && handshake_bytes_ > kMaxHandshakeBytes) input_error_ = EMSGSIZE;
-  if (input_error_ != 0) return false;
+  if (!standing_ && handshake_bytes_ > kMaxHandshakeBytes) {
+    refusal_ = "more bytes than a TLS handshake takes";
+    return false;
+  }
   ssize_t size = 0;
   do {
     size = recv(descriptor_, input_.data(), input_.size(), 0);
@@ -195,8 +248,9 @@ Transport::Status TlsTransport::fail(int result) {
   if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) return Status::again;
   // An alert of ours tells the peer why.
   flush();
-  if (input_error_ == EMSGSIZE) {
-    error_ = "more bytes than a TLS handshake takes";
+  if (refusal_ != nullptr) {
+    error_ = refusal_;
+    ERR_clear_error();
     return Status::failed;
   }
   if (input_error_ != 0) return socket_failed(input_error_);
@@ -253,12 +307,13 @@ std::optional<std::string> TlsTransport::shown() const {
 Transport::Outcome TlsTransport::read(MutableBytes buffer) {
   if (pending() != 0) flush();
   ERR_clear_error();
+  messages_ = 0;
   std::size_t size = 0;
   while (size < buffer.size()) {
     int want = static_cast<int>(std::min<std::size_t>(buffer.size() - size, INT32_MAX));
     int result = SSL_read(ssl_.get(), buffer.data() + size, want);
     if (result <= 0) {
-      starved_ = true;
+      starved_ = !paused_;
       if (size != 0) break;  // the reason shows again at the next call
       Status status = fail(result);
       if (pending() != 0) flush();  // an answer to the peer's KeyUpdate
@@ -266,8 +321,18 @@ Transport::Outcome TlsTransport::read(MutableBytes buffer) {
     }
     size += static_cast<std::size_t>(result);
     starved_ = false;
+    idle_messages_ = 0;
+    idle_allowed_ = kMaxIdleMessages;
   }
+  if (pending() != 0) flush();
   return {Status::done, size};
+}
+
+// Under one key no more than key_update_after_ bytes and a record. The message goes before the next
+// record; when OpenSSL cannot take it now, the next write asks again.
+void TlsTransport::renew_key() {
+  if (written_ < key_update_after_) return;
+  SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED);
 }
 
 // Encrypts one record of what the buffers hold from `skip` on; false when OpenSSL did not.
@@ -293,8 +358,14 @@ bool TlsTransport::encrypt(std::span<const iovec>& buffers, std::size_t& skip, s
     }
     data = record_.data();
   }
+  writing_ = true;
   int result = SSL_write(ssl_.get(), data, static_cast<int>(size));
-  if (result <= 0) return false;
+  writing_ = false;
+  if (result <= 0) {
+    write_needs_input_ = SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ;
+    return false;
+  }
+  write_needs_input_ = false;
   HOLDFAST_CHECK(static_cast<std::size_t>(result) == size);
   if (!next.empty() && next_skip == next.front().iov_len) {
     next = next.subspan(1);
@@ -303,7 +374,7 @@ bool TlsTransport::encrypt(std::span<const iovec>& buffers, std::size_t& skip, s
   buffers = next;
   skip = next_skip;
   taken += size;
-  written_ += size;
+  written_ += size + kRecordOverhead;
   return true;
 }
 
@@ -312,16 +383,13 @@ Transport::Outcome TlsTransport::write(std::span<const iovec> buffers) {
     if (output_error_ != 0) return {socket_failed(output_error_), 0};
     return {Status::again, 0};
   }
-  if (written_ >= kKeyUpdateAfter) {
-    written_ = 0;
-    SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED);
-  }
-  ERR_clear_error();
   std::size_t taken = 0;
   std::size_t skip = 0;
   while (!buffers.empty() && buffers.front().iov_len == 0) buffers = buffers.subspan(1);
   while (!buffers.empty()) {
     while (!buffers.empty() && pending() < kBatchSize) {
+      renew_key();
+      ERR_clear_error();
       if (!encrypt(buffers, skip, taken)) {
         if (taken != 0) break;
         return {fail(-1), 0};
@@ -342,10 +410,11 @@ void TlsTransport::shut_down() {
 
 }  // namespace
 
-std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor, Describe describe,
+std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor,
+                                          std::uint64_t key_update_after, Describe describe,
                                           Identify identify) {
-  return std::make_unique<TlsTransport>(std::move(ssl), descriptor, std::move(describe),
-                                        std::move(identify));
+  return std::make_unique<TlsTransport>(std::move(ssl), descriptor, key_update_after,
+                                        std::move(describe), std::move(identify));
 }
 
 }  // namespace holdfast::tls

@@ -37,6 +37,12 @@ class Transport {
     bool write = false;  // a read, or the handshake, waits for room
   };
 
+  // How often the keys have changed.
+  struct KeyUpdates {
+    std::uint64_t sent = 0;
+    std::uint64_t received = 0;
+  };
+
   virtual ~Transport() = default;
 
   virtual Status handshake() = 0;
@@ -46,7 +52,7 @@ class Transport {
   // Says that nothing more will be written; the peer reads an orderly end.
   virtual void shut_down() = 0;
   virtual Wants wants() const = 0;
-  // Bytes are decrypted and waiting that no poller sees.
+  // Bytes are waiting that no poller sees; also after `again`, when a read had done its share.
   virtual bool buffered() const = 0;
   // Whom the handshake proved the peer to be; nothing where it proves nothing.
   virtual std::optional<std::string> identity() const = 0;
@@ -56,6 +62,7 @@ class Transport {
   virtual std::optional<std::string> shown() const { return identity(); }
   // The peer's first message was good and has been answered.
   virtual bool answered() const { return false; }
+  virtual KeyUpdates key_updates() const { return {}; }
   // After reset or failed, or a handshake that proved nobody whom we know: why, for people.
   virtual std::string error() const = 0;
 };
