@@ -1,5 +1,6 @@
 #include "client-agent/agent.h"
 #include "common/admin/cli.h"
+#include "common/agent/credentials.h"
 
 int main(int argc, char** argv) {
   holdfast::Program program;
@@ -8,5 +9,6 @@ int main(int argc, char** argv) {
                    const std::vector<holdfast::Problem>& warnings) {
     return holdfast::run_client_agent(std::get<holdfast::ClientConfig>(config), path, warnings);
   };
+  program.check_certificates = holdfast::check_certificates;
   return holdfast::run_command_line(argc, argv, program);
 }

@@ -1,4 +1,5 @@
 #include "common/admin/cli.h"
+#include "common/agent/credentials.h"
 #include "server-agent/agent.h"
 
 int main(int argc, char** argv) {
@@ -8,5 +9,6 @@ int main(int argc, char** argv) {
                    const std::vector<holdfast::Problem>& warnings) {
     return holdfast::run_server_agent(std::get<holdfast::ServerConfig>(config), path, warnings);
   };
+  program.check_certificates = holdfast::check_certificates;
   return holdfast::run_command_line(argc, argv, program);
 }

@@ -95,7 +95,7 @@ std::string misuse(const std::string& command, const Words& words) {
 int dispatch(const std::string& command, const Invocation& call, const Words& words,
              const Program& program) {
   if (command.empty()) return do_run(call, program);
-  if (command == "check") return do_check(call);
+  if (command == "check") return do_check(call, program);
   if (command == "genpsk") return do_genpsk(call);
   if (command == "reload") return do_reload(call);
   if (command == "ready") return do_ready(call);

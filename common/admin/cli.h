@@ -11,6 +11,7 @@
 #include "common/admin/snapshot.h"
 #include "common/config/config.h"
 #include "common/config/problem.h"
+#include "common/config/report.h"
 
 namespace holdfast {
 
@@ -34,6 +35,10 @@ struct Program {
   std::function<int(const AgentConfig& config, const std::string& path,
                     const std::vector<Problem>& warnings)>
       run;
+  // What is wrong with the certificates that a config names; for `check`, and before run. None:
+  // nothing is looked at.
+  std::function<std::vector<Problem>(const std::vector<TlsTable>& tables, const std::string& file)>
+      check_certificates = nullptr;
 };
 
 // Prints to standard output and standard error. The process's exit code. Throws nothing.

@@ -19,6 +19,7 @@ namespace {
 struct Loaded {
   std::optional<AgentConfig> config;
   std::vector<Problem> problems;
+  std::vector<TlsTable> tls_tables;
 };
 
 template <typename Side>
@@ -26,12 +27,24 @@ Loaded loaded_from(Side side) {
   Loaded loaded;
   if (side.config) loaded.config = std::move(*side.config);
   loaded.problems = std::move(side.problems);
+  loaded.tls_tables = std::move(side.tls_tables);
   return loaded;
 }
 
 Loaded load(AgentKind kind, const std::string& path) {
   if (kind == AgentKind::client) return loaded_from(load_client_config(path));
   return loaded_from(load_server_config(path));
+}
+
+// As an agent needs it: with what its certificates hold.
+Loaded load_all(const Program& program, const std::string& path) {
+  Loaded loaded = load(program.kind, path);
+  if (!program.check_certificates || loaded.tls_tables.empty()) return loaded;
+  for (Problem& problem : program.check_certificates(loaded.tls_tables, path)) {
+    loaded.problems.push_back(std::move(problem));
+  }
+  if (has_errors(loaded.problems)) loaded.config.reset();
+  return loaded;
 }
 
 // For talking to a running agent: whoever may use its socket need not be able to read its secrets.
@@ -92,8 +105,8 @@ Result<std::string> tables(const std::string& what, const std::string& body, boo
 
 }  // namespace
 
-int do_check(const Invocation& call) {
-  Loaded loaded = load(call.kind, call.config_path);
+int do_check(const Invocation& call, const Program& program) {
+  Loaded loaded = load_all(program, call.config_path);
   if (call.json) {
     call.out << problems_to_json(loaded.problems) << "\n";
   } else {
@@ -169,7 +182,7 @@ int do_run(const Invocation& call, const Program& program) {
   std::unique_ptr<char, decltype(&std::free)> full(::realpath(call.config_path.c_str(), nullptr),
                                                    &std::free);
   std::string path = full ? full.get() : call.config_path;
-  Loaded loaded = load(call.kind, path);
+  Loaded loaded = load_all(program, path);
   if (!loaded.config) {
     call.err << format_problems(loaded.problems) << std::flush;
     return exit_code(loaded.problems);

@@ -19,7 +19,7 @@ struct Invocation {
 };
 
 // They print, and return the exit code.
-int do_check(const Invocation& call);
+int do_check(const Invocation& call, const Program& program);
 int do_show(const Invocation& call, const std::string& what);  // status, links, connections
 int do_ready(const Invocation& call);
 int do_command(const Invocation& call, const std::string& name, const std::string& id);

@@ -6,6 +6,7 @@
 
 #include "common/config/files.h"
 #include "common/config/psk.h"
+#include "common/net/certificate_check.h"
 
 namespace holdfast {
 namespace {
@@ -40,6 +41,53 @@ Result<TlsFiles> load_files(const TlsConfig& config) {
 
 void wipe_files(std::optional<TlsFiles>& files) {
   if (files) wipe(files->key.text);
+}
+
+std::optional<TlsPem> pem_if_readable(const std::string& path, Privacy privacy) {
+  auto file = read_file(path, kMaxPemBytes, privacy);
+  auto* text = std::get_if<std::string>(&file);
+  if (text == nullptr) return std::nullopt;
+  return TlsPem{path, std::move(*text)};
+}
+
+const Place& place_of(const TlsTable& table, CertificateFault::File file) {
+  switch (file) {
+    case CertificateFault::File::ca:
+      return table.ca.place;
+    case CertificateFault::File::certificate:
+      return table.certificate.place;
+    case CertificateFault::File::key:
+      break;
+  }
+  return table.key.place;
+}
+
+// What only the whole shows: OpenSSL itself is asked, as the start of the agent does.
+void try_context(CertificateFiles& files, const Place& place, Report& report) {
+  if (report.failed() || !files.ca || !files.certificate || !files.key) return;
+  TlsClientOptions options;
+  options.files =
+      TlsFiles{std::move(*files.ca), std::move(*files.certificate), std::move(*files.key)};
+  auto made = make_tls_client(options);
+  if (!made) report.error(place, made.error().message);
+  wipe(options.files->key.text);
+  files.key.reset();
+}
+
+void check_table(const TlsTable& table, Report& report) {
+  CertificateFiles files{pem_if_readable(table.ca.path, Privacy::open),
+                         pem_if_readable(table.certificate.path, Privacy::open),
+                         pem_if_readable(table.key.path, Privacy::secret)};
+  for (CertificateFault& fault : check_certificate_files(files, std::time(nullptr))) {
+    const Place& place = place_of(table, fault.file);
+    if (fault.warning) {
+      report.warning(place, std::move(fault.reason), std::move(fault.hint));
+    } else {
+      report.error(place, std::move(fault.reason), std::move(fault.hint));
+    }
+  }
+  try_context(files, table.certificate.place, report);
+  if (files.key) wipe(files.key->text);
 }
 
 // Every client's key.
@@ -93,6 +141,17 @@ Result<std::unique_ptr<TlsContext>> server_tls(const ServerConfig& config) {
       loaded ? make_tls_server(options) : Result<std::unique_ptr<TlsContext>>(loaded.error());
   wipe_files(options.files);
   return context;
+}
+
+std::vector<Problem> check_certificates(const std::vector<TlsTable>& tables,
+                                        const std::string& file) {
+  std::vector<Problem> problems;
+  for (const TlsTable& table : tables) {
+    Report report(file);
+    check_table(table, report);
+    for (Problem& problem : report.take()) problems.push_back(std::move(problem));
+  }
+  return problems;
 }
 
 TransportFactory transport_factory(const std::unique_ptr<TlsContext>& context) {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "common/config/config.h"
+#include "common/config/report.h"
 #include "common/net/tls.h"
 
 namespace holdfast {
@@ -14,6 +15,11 @@ namespace holdfast {
 Result<std::unique_ptr<TlsContext>> client_tls(const std::string& name,
                                                const ClientLinkConfig& link);
 Result<std::unique_ptr<TlsContext>> server_tls(const ServerConfig& config);
+
+// What is wrong with the certificates and keys that the tables of the config `file` name, each at
+// its line: see certificate_check.h. Files that cannot be read are left out: loading reports them.
+std::vector<Problem> check_certificates(const std::vector<TlsTable>& tables,
+                                        const std::string& file);
 
 // Carriers of this context, which must outlive the factory; plain ones without a context.
 TransportFactory transport_factory(const std::unique_ptr<TlsContext>& context);

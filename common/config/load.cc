@@ -21,6 +21,7 @@ Loaded parse(std::string_view text, const std::string& path, Surroundings surrou
     if (!report.failed()) loaded.config = std::move(config);
   }
   loaded.problems = report.take();
+  loaded.tls_tables = report.take_tls_tables();
   return loaded;
 }
 

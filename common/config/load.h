@@ -1,5 +1,8 @@
 // From a TOML file to a config: all mistakes at once, each with file, line and key.
 //
+// What the files of [link.tls] hold is not looked at here, which would need a TLS library: their
+// tables come with the config (see common/agent/credentials.h).
+//
 // A syntax error ends its file, everything else is collected. No exception leaves these functions,
 // whatever the file holds.
 #pragma once
@@ -11,17 +14,20 @@
 
 #include "common/config/config.h"
 #include "common/config/problem.h"
+#include "common/config/report.h"
 
 namespace holdfast {
 
 struct LoadedClient {
   std::optional<ClientConfig> config;  // absent exactly when `problems` holds an error
   std::vector<Problem> problems;       // warnings too, which leave the config usable
+  std::vector<TlsTable> tls_tables;    // also of a config with errors
 };
 
 struct LoadedServer {
   std::optional<ServerConfig> config;
   std::vector<Problem> problems;
+  std::vector<TlsTable> tls_tables;
 };
 
 LoadedClient load_client_config(const std::string& path);

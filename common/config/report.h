@@ -15,6 +15,18 @@ struct Place {
   std::string key;  // dotted
 };
 
+// The files of one [link.tls], with where each is named: for whoever can read certificates. A path
+// is empty where the file names none.
+struct TlsTable {
+  struct File {
+    std::string path;
+    Place place;
+  };
+  File ca;
+  File certificate;
+  File key;
+};
+
 class Report {
  public:
   explicit Report(std::string file) : file_(std::move(file)) {}
@@ -27,9 +39,12 @@ class Report {
     add(place, Severity::warning, std::move(reason), std::move(hint), ProblemKind::config);
   }
 
+  void note(TlsTable table) { tls_tables_.push_back(std::move(table)); }
+
   const std::string& file() const { return file_; }
   bool failed() const { return has_errors(problems_); }
   std::vector<Problem> take() { return std::move(problems_); }
+  std::vector<TlsTable> take_tls_tables() { return std::move(tls_tables_); }
 
  private:
   void add(const Place& place, Severity severity, std::string reason, std::string hint,
@@ -40,6 +55,7 @@ class Report {
 
   std::string file_;
   std::vector<Problem> problems_;
+  std::vector<TlsTable> tls_tables_;
 };
 
 }  // namespace holdfast

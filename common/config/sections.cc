@@ -249,6 +249,11 @@ std::optional<TlsConfig> read_tls(TableReader table, const Loading& loading, Sid
   read_tls_file(table, "ca_file", Privacy::open, loading, tls.ca_file);
   read_tls_file(table, "cert_file", Privacy::open, loading, tls.cert_file);
   read_tls_file(table, "key_file", Privacy::secret, loading, tls.key_file);
+  auto named = [&table](const std::string& key, const std::string& path) {
+    return TlsTable::File{path, table.place_of(key)};
+  };
+  loading.report.note({named("ca_file", tls.ca_file), named("cert_file", tls.cert_file),
+                       named("key_file", tls.key_file)});
   std::string server_name;
   if (side == Side::client && table.text("server_name", server_name)) tls.server_name = server_name;
   table.finish({{"server_name", "only the client verifies the server's name"}});

@@ -1,8 +1,8 @@
 // Certificates handed to OpenSSL, and what it says of the peer's, in words.
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "common/net/pem.h"
 #include "common/net/tls_internal.h"
 
 namespace holdfast::tls {
@@ -11,72 +11,40 @@ namespace {
 // A client's chain: a few certificates. OpenSSL's own bound is 100 KiB.
 constexpr long kMaxChainBytes = 16 * 1024;
 
-struct FreeBio {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-struct FreeCertificate {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-};
-struct FreeKey {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
-using BioPtr = std::unique_ptr<BIO, FreeBio>;
-using CertificatePtr = std::unique_ptr<X509, FreeCertificate>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, FreeKey>;
-
-// A daemon has nobody to ask: an encrypted key is an error, not a prompt.
-int no_password(char*, int, int, void*) {
-  return -1;
-}
-
-BioPtr reader_of(const TlsPem& pem) {
-  BioPtr bio(BIO_new_mem_buf(pem.text.data(), static_cast<int>(pem.text.size())));
-  HOLDFAST_CHECK(bio != nullptr);
-  return bio;
-}
-
-std::vector<CertificatePtr> read_certificates(const TlsPem& pem) {
-  std::vector<CertificatePtr> found;
-  BioPtr bio = reader_of(pem);
-  while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, no_password, nullptr)) {
-    found.emplace_back(next);
-  }
-  ERR_clear_error();
-  return found;
-}
-
 Error unusable(const TlsPem& pem, const std::string& what) {
-  return Error{pem.path + ": " + what};
+  return Error{pem.path + " " + what};
 }
 
 Status use_ca(SSL_CTX* context, const TlsPem& pem) {
-  std::vector<CertificatePtr> trusted = read_certificates(pem);
-  if (trusted.empty()) return unusable(pem, "holds no certificate (PEM)");
+  PemCertificates trusted = read_certificates(pem);
+  if (!trusted.fault.empty()) return unusable(pem, trusted.fault);
   X509_STORE* store = SSL_CTX_get_cert_store(context);
-  for (const CertificatePtr& each : trusted) {
-    if (X509_STORE_add_cert(store, each.get()) != 1) return unusable(pem, last_error());
+  for (const CertificatePtr& each : trusted.found) {
+    if (X509_STORE_add_cert(store, each.get()) != 1) {
+      return unusable(pem, "cannot be used as ca_file: " + last_error());
+    }
   }
   return Ok{};
 }
 
 Status use_chain(SSL_CTX* context, const TlsPem& pem) {
-  std::vector<CertificatePtr> chain = read_certificates(pem);
-  if (chain.empty()) return unusable(pem, "holds no certificate (PEM)");
+  PemCertificates read = read_certificates(pem);
+  if (!read.fault.empty()) return unusable(pem, read.fault);
+  const std::vector<CertificatePtr>& chain = read.found;
   if (SSL_CTX_use_certificate(context, chain.front().get()) != 1) {
     return unusable(pem, "cannot be used as cert_file: " + last_error());
   }
   for (std::size_t i = 1; i < chain.size(); ++i) {
-    if (SSL_CTX_add1_chain_cert(context, chain[i].get()) != 1) return unusable(pem, last_error());
+    if (SSL_CTX_add1_chain_cert(context, chain[i].get()) != 1) {
+      return unusable(pem, "cannot be used as cert_file: " + last_error());
+    }
   }
   return Ok{};
 }
 
 Status use_key(SSL_CTX* context, const TlsPem& pem, const TlsPem& certificate) {
-  KeyPtr key(PEM_read_bio_PrivateKey(reader_of(pem).get(), nullptr, no_password, nullptr));
-  if (!key) {
-    ERR_clear_error();
-    return unusable(pem, "holds no private key (PEM), or one with a password");
-  }
+  KeyPtr key = read_key(pem);
+  if (!key) return unusable(pem, kNoKey);
   // This also holds it against the certificate.
   if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 || SSL_CTX_check_private_key(context) != 1) {
     ERR_clear_error();
@@ -100,14 +68,6 @@ std::vector<std::string> dns_names_of(X509* certificate) {
   }
   GENERAL_NAMES_free(entries);
   return names;
-}
-
-std::string text_of(const ASN1_TIME* time) {
-  BioPtr bio(BIO_new(BIO_s_mem()));
-  if (!bio || ASN1_TIME_print(bio.get(), time) != 1) return "an unreadable time";
-  char* data = nullptr;
-  long size = BIO_get_mem_data(bio.get(), &data);
-  return std::string(data, static_cast<std::size_t>(size));
 }
 
 // What a refused certificate is, for people: its names, else its subject.

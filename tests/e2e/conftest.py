@@ -72,6 +72,16 @@ def make_pair(tmp_path, request):
 
 
 @pytest.fixture
+def certificates(tmp_path):
+    """certificates(folder, server, *clients, days=...): a CA and what it signs; gives the folder."""
+    from pki import make_certificates
+
+    def make(folder, *names, days=30):
+        return make_certificates(tmp_path / folder, *names, days=days)
+    return make
+
+
+@pytest.fixture
 def pair(make_pair):
     return make_pair()
 

@@ -12,35 +12,10 @@ import time
 import pytest
 
 import outages
-from pair import BIN, NAME, REPOSITORY, TIMESCALE
+from pair import BIN, NAME, TIMESCALE
+from pki import HOST, certificate_options, tls
 from relay import reset_close
 from streams import Flow, ping, read_exactly, wait_until
-
-MAKE_CERTS = os.path.join(REPOSITORY, "scripts", "make-certs")
-HOST = "127.0.0.1"
-
-
-@pytest.fixture
-def certificates(tmp_path):
-    """make(folder, server, *clients, days=...): a CA and its certificates; gives the folder."""
-    def make(folder, *names, days=30):
-        folder = tmp_path / folder
-        subprocess.run([MAKE_CERTS, folder, *names], check=True, capture_output=True,
-                       env={**os.environ, "HOLDFAST_CERT_DAYS": str(days)})
-        return folder
-    return make
-
-
-def tls(folder, who, ca=None):
-    return {"ca_file": str((ca or folder) / "ca.pem"), "cert_file": str(folder / f"{who}.pem"),
-            "key_file": str(folder / f"{who}.key")}
-
-
-def certificate_options(client, server, server_name=HOST):
-    """For make_pair: [link.tls] on both sides instead of keys."""
-    return {"link": "psk",
-            "client": {"link": {"psk_file": None, "tls": {**client, "server_name": server_name}}},
-            "server": {"link": {"tls": server}, "clients": {NAME: {"psk_file": None}}}}
 
 
 # -- who gets in ---------------------------------------------------------------------------------------
@@ -67,7 +42,6 @@ def refused_pair(make_pair, **options):
 CERTIFICATE_FAULTS = {
     "another-ca": ("refused our certificate (cert_file): it is from a CA",
                    "is not from a CA in ca_file"),
-    "expired": ("refused our certificate (cert_file): it has expired", "edge-1 expired on"),
     "another-server-name": ("is for another name than server_name", "the client refused our certif"),
     "impostor-server": ("is not from a CA in ca_file", "it is from a CA that is not in their"),
     "unconfigured-client": ("cause=auth", "edge-9, which is no client of ours"),
@@ -82,10 +56,6 @@ def test_a_certificate_that_is_not_right_is_explained_on_both_sides(make_pair, c
     extra = {}
     if kind == "another-ca":
         client = tls(certificates("other", HOST, NAME), NAME, ca=made)
-    elif kind == "expired":
-        (made / f"{NAME}.pem").unlink()
-        certificates("pki", HOST, NAME, days=0)
-        time.sleep(1.1)
     elif kind == "another-server-name":
         name = "tunnel.example.org"
     elif kind == "impostor-server":

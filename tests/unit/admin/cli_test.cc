@@ -240,5 +240,31 @@ TEST_CASE("an agent with a wrong config does not run") {
   CHECK(has(ran.err, "nonsense"));
 }
 
+TEST_CASE("what is wrong with certificates is told by check, and keeps an agent from running") {
+  Site site;
+  write_file(site.folder / "pem", "x");
+  REQUIRE(chmod((site.folder / "pem").c_str(), 0600) == 0);
+  site.write_config("[link.tls]\nca_file = \"pem\"\ncert_file = \"pem\"\nkey_file = \"pem\"\n");
+  Severity severity = Severity::error;
+  Program program{AgentKind::client,
+                  [](const AgentConfig&, const std::string&, const std::vector<Problem>& warnings) {
+                    return has_errors(warnings) ? 1 : 42;
+                  }};
+  program.check_certificates = [&](const std::vector<TlsTable>& tables, const std::string& file) {
+    REQUIRE(tables.size() == 1);
+    const Place& place = tables.front().certificate.place;
+    return std::vector<Problem>{{file, place.line, place.key, severity, "is no good", ""}};
+  };
+  for (auto words : {std::vector<std::string>{"check"}, std::vector<std::string>{}}) {
+    words.insert(words.end(), {"-c", site.config});
+    severity = Severity::error;
+    Ran refused = run_words(words, program);
+    CHECK(refused.code == kExitConfig);
+    CHECK(has(refused.out + refused.err, site.config + ":6: link.tls.cert_file: is no good"));
+    severity = Severity::warning;
+    CHECK(run_words(words, program).code == (words.front() == "check" ? kExitOk : 42));
+  }
+}
+
 }  // namespace
 }  // namespace holdfast

@@ -516,6 +516,13 @@ TEST_CASE("certificate files must be there and their key private") {
   INFO(format_problems(good.problems));
   REQUIRE(good.config.has_value());
   CHECK(good.config->links.at("default").tls->ca_file == folder.path() + "/ca");
+  // What they hold is for others to look at, who are told where each is named.
+  REQUIRE(good.tls_tables.size() == 1);
+  const TlsTable& named = good.tls_tables.front();
+  CHECK(named.ca.path == folder.path() + "/ca");
+  CHECK(named.key.path == folder.path() + "/key");
+  CHECK(named.certificate.place.line == 6);
+  CHECK(named.certificate.place.key == "link.tls.cert_file");
   folder.write("key", "x", 0640);
   const LoadedClient open = load_client_config(folder.path() + "/a.toml");
   require_one(open.problems, Severity::error, {7, "link.tls.key_file", "used by others", "chmod"});

@@ -275,12 +275,12 @@ TEST_CASE_METHOD(Fixture, "files that cannot be used are named with their reason
     return made.error().message;
   };
   CHECK(refused([](TlsFiles& files) { files.ca.text = "nothing"; }) ==
-        "ca.pem: holds no certificate (PEM)");
+        "ca.pem holds no certificate (PEM)");
   CHECK(refused([](TlsFiles& files) { files.certificate.text = ""; }) ==
-        "cert.pem: holds no certificate (PEM)");
+        "cert.pem holds no certificate (PEM)");
   CHECK(refused([](TlsFiles& files) { files.key.text = files.ca.text; }) ==
-        "key.pem: holds no private key (PEM), or one with a password");
+        "key.pem holds no private key (PEM), or one with a password");
   Issued other = ca.issue(kEdge);
   CHECK(refused([&](TlsFiles& files) { files.key.text = other.key; }) ==
-        "key.pem: is not the key of cert.pem");
+        "key.pem is not the key of cert.pem");
 }

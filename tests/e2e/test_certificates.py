@@ -1,0 +1,111 @@
+"""Certificates: what an agent says of its own files, and who is let in by them."""
+import re
+import socket
+import ssl
+
+import pytest
+
+from pair import NAME, TIMESCALE
+from pki import HOST, certificate_options, tls
+from streams import ping, wait_until
+
+
+# -- own files -----------------------------------------------------------------------------------
+
+def garbage(made, key):
+    (made / {"ca_file": "ca.pem", "cert_file": f"{NAME}.pem", "key_file": f"{NAME}.key"}[key]
+     ).write_text("-----BEGIN CERTIFICATE-----\nnothing of the kind\n-----END CERTIFICATE-----\n")
+
+
+def swap(made, certificates, *, days=30, take=("pem",)):
+    """Puts files of another run of make-certs, with the same CA, in the place of the client's."""
+    for ending in ("pem", "key"):
+        (made / f"{NAME}.{ending}").rename(made / f"old.{ending}")
+    certificates(made.name, HOST, NAME, days=days)
+    for ending in ("pem", "key"):
+        if ending not in take:
+            (made / f"old.{ending}").rename(made / f"{NAME}.{ending}")
+
+
+# How each is spoilt, the key that is named, what is said of it.
+BAD_FILES = {
+    "garbage-ca": (lambda made, _: garbage(made, "ca_file"), "ca_file", "is broken at certificate 1"),
+    "garbage-certificate": (lambda made, _: garbage(made, "cert_file"), "cert_file", "is broken at"),
+    "garbage-key": (lambda made, _: garbage(made, "key_file"), "key_file", "holds no private key"),
+    "ca-without-a-certificate": (lambda made, _: (made / "ca.pem").write_text("# soon\n"), "ca_file",
+                                 "holds no certificate"),
+    "a-key-of-another-certificate": (swap, "key_file", f"is not the key of .*/{NAME}.pem"),
+    "expired": (lambda made, certificates: swap(made, certificates, days=0, take=("pem", "key")),
+                "cert_file", "expired on"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_bad_file_is_one_problem_with_its_line_at_check_and_at_start(make_pair, certificates, kind):
+    made = certificates("pki", HOST, NAME)
+    pair = make_pair(**certificate_options(tls(made, NAME), tls(made, "server")))
+    spoil, key, words = BAD_FILES[kind]
+    spoil(made, certificates)
+    with open(pair.client.config) as file:
+        line = next(n for n, text in enumerate(file, 1) if text.startswith(key))
+    problem = re.compile(f"{re.escape(pair.client.config)}:{line}: link\\.tls\\.{key}: .*{words}")
+    for command in (["check"], []):
+        result = pair.client.run(*command)
+        said = result.stdout + result.stderr
+        assert result.returncode == 78, said
+        assert problem.search(said), said
+        assert len([each for each in said.splitlines() if "warning" not in each]) == 1, said
+
+
+def test_the_servers_files_are_looked_at_too(make_pair, certificates):
+    made = certificates("pki", HOST, NAME)
+    pair = make_pair(**certificate_options(tls(made, NAME), tls(made, "server")))
+    (made / "server.pem").write_bytes((made / f"{NAME}.pem").read_bytes())
+    result = pair.server.run("check")
+    assert result.returncode == 78
+    assert "link.tls.key_file: " in result.stdout and "is not the key of" in result.stdout
+
+
+def test_a_certificate_that_ends_soon_is_warned_of_and_works(make_pair, certificates):
+    made = certificates("pki", HOST, NAME, days=10)
+    pair = make_pair(**certificate_options(tls(made, NAME), tls(made, "server")))
+    ping(*pair.connect())
+    for agent in (pair.client, pair.server):
+        result = agent.run("check")
+        assert result.returncode == 0
+        assert re.search(r"link\.tls\.cert_file: warning: \S+ expires on ", result.stdout)
+        assert "expires on" in agent.log()
+
+
+def test_a_permission_problem_stays_77_beside_good_files(make_pair, certificates):
+    made = certificates("pki", HOST, NAME)
+    pair = make_pair(**certificate_options(tls(made, NAME), tls(made, "server")))
+    (made / f"{NAME}.key").chmod(0o640)
+    assert pair.client.run("check").returncode == 77
+    (made / f"{NAME}.key").chmod(0o600)
+
+
+# -- who gets in -----------------------------------------------------------------------------------
+
+def tls_context(made, who):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.load_verify_locations(made / "ca.pem")
+    context.load_cert_chain(made / f"{who}.pem", made / f"{who}.key")
+    return context
+
+
+def test_a_client_whose_certificate_has_expired_is_refused_and_the_log_says_when(make_pair,
+                                                                                certificates):
+    made = certificates("pki", HOST, NAME)
+    pair = make_pair(**certificate_options(tls(made, NAME), tls(made, "server")))
+    certificates("pki", HOST, "edge-2", days=0)
+    context = tls_context(made, "edge-2")
+
+    def refused():
+        with socket.create_connection((HOST, pair.link_port)) as sock:
+            with pytest.raises(ssl.SSLError, match="certificate expired"):
+                context.wrap_socket(sock).recv(1)
+        return "the certificate of edge-2 expired on" in pair.server.log()
+    wait_until(refused, 5 * TIMESCALE, "the cause in the server's log")
