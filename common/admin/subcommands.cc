@@ -1,7 +1,5 @@
 #include "common/admin/subcommands.h"
 
-#include <cstdlib>
-#include <memory>
 #include <optional>
 
 #include "common/admin/escape.h"
@@ -11,7 +9,6 @@
 #include "common/config/files.h"
 #include "common/config/load.h"
 #include "common/config/psk.h"
-#include "common/config/text_guard.h"
 
 namespace holdfast {
 namespace {
@@ -20,6 +17,7 @@ struct Loaded {
   std::optional<AgentConfig> config;
   std::vector<Problem> problems;
   std::vector<TlsTable> tls_tables;
+  std::vector<std::string> fragments;
 };
 
 template <typename Side>
@@ -28,17 +26,18 @@ Loaded loaded_from(Side side) {
   if (side.config) loaded.config = std::move(*side.config);
   loaded.problems = std::move(side.problems);
   loaded.tls_tables = std::move(side.tls_tables);
+  loaded.fragments = std::move(side.fragments);
   return loaded;
 }
 
-Loaded load(AgentKind kind, const std::string& path) {
-  if (kind == AgentKind::client) return loaded_from(load_client_config(path));
-  return loaded_from(load_server_config(path));
+Loaded load(AgentKind kind, const std::string& path, Surroundings surroundings) {
+  if (kind == AgentKind::client) return loaded_from(load_client_config(path, surroundings));
+  return loaded_from(load_server_config(path, surroundings));
 }
 
 // As an agent needs it: with what its certificates hold.
 Loaded load_all(const Program& program, const std::string& path) {
-  Loaded loaded = load(program.kind, path);
+  Loaded loaded = load(program.kind, path, Surroundings::checked);
   if (!program.check_certificates || loaded.tls_tables.empty()) return loaded;
   for (Problem& problem : program.check_certificates(loaded.tls_tables, path)) {
     loaded.problems.push_back(std::move(problem));
@@ -47,22 +46,11 @@ Loaded load_all(const Program& program, const std::string& path) {
   return loaded;
 }
 
-// For talking to a running agent: whoever may use its socket need not be able to read its secrets.
-Loaded load_without_secrets(AgentKind kind, const std::string& path) {
-  auto text = read_file(path, kMaxConfigBytes, Privacy::open);
-  // The full loader words the failure.
-  if (!std::holds_alternative<std::string>(text)) return load(kind, path);
-  const std::string& content = std::get<std::string>(text);
-  if (kind == AgentKind::client) {
-    return loaded_from(parse_client_config(content, path, Surroundings::ignored));
-  }
-  return loaded_from(parse_server_config(content, path, Surroundings::ignored));
-}
-
 // The socket's path, or the exit code after saying why there is none.
 std::variant<std::string, int> find_socket(const Invocation& call) {
   if (!call.socket.empty()) return call.socket;
-  Loaded loaded = load_without_secrets(call.kind, call.config_path);
+  // Whoever may use the agent's socket need not be able to read its secrets.
+  Loaded loaded = load(call.kind, call.config_path, Surroundings::ignored);
   if (!loaded.config) {
     call.err << format_problems(loaded.problems);
     return exit_code(loaded.problems);
@@ -112,6 +100,11 @@ int do_check(const Invocation& call, const Program& program) {
   } else {
     call.out << format_problems(loaded.problems);
     if (loaded.config) call.out << escaped(call.config_path) << ": ok\n";
+    if (loaded.config) {
+      for (const std::string& fragment : loaded.fragments) {
+        call.out << escaped(fragment) << ": ok\n";
+      }
+    }
   }
   return exit_code(loaded.problems);
 }
@@ -179,9 +172,8 @@ int do_reload(const Invocation& call) {
 }
 
 int do_run(const Invocation& call, const Program& program) {
-  std::unique_ptr<char, decltype(&std::free)> full(::realpath(call.config_path.c_str(), nullptr),
-                                                   &std::free);
-  std::string path = full ? full.get() : call.config_path;
+  // Absolute, and through the same symbolic links: what they lead to may change until a reload.
+  std::string path = resolve_path(call.config_path, "");
   Loaded loaded = load_all(program, path);
   if (!loaded.config) {
     call.err << format_problems(loaded.problems) << std::flush;

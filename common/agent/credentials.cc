@@ -50,16 +50,23 @@ std::optional<TlsPem> pem_if_readable(const std::string& path, Privacy privacy) 
   return TlsPem{path, std::move(*text)};
 }
 
-const Place& place_of(const TlsTable& table, CertificateFault::File file) {
+const TlsTable::File& file_of(const TlsTable& table, CertificateFault::File file) {
   switch (file) {
     case CertificateFault::File::ca:
-      return table.ca.place;
+      return table.ca;
     case CertificateFault::File::certificate:
-      return table.certificate.place;
+      return table.certificate;
     case CertificateFault::File::key:
       break;
   }
-  return table.key.place;
+  return table.key;
+}
+
+// Where the file is named, as a report of its own numbers the config's files.
+Place place_of(const TlsTable::File& file, Report& report) {
+  Place place = file.place;
+  place.file = file.config == report.file() ? 0 : report.add_file(file.config);
+  return place;
 }
 
 // What only the whole shows: OpenSSL itself is asked, as the start of the agent does.
@@ -79,14 +86,14 @@ void check_table(const TlsTable& table, Report& report) {
                          pem_if_readable(table.certificate.path, Privacy::open),
                          pem_if_readable(table.key.path, Privacy::secret)};
   for (CertificateFault& fault : check_certificate_files(files, std::time(nullptr))) {
-    const Place& place = place_of(table, fault.file);
+    const Place place = place_of(file_of(table, fault.file), report);
     if (fault.warning) {
       report.warning(place, std::move(fault.reason), std::move(fault.hint));
     } else {
       report.error(place, std::move(fault.reason), std::move(fault.hint));
     }
   }
-  try_context(files, table.certificate.place, report);
+  try_context(files, place_of(table.certificate, report), report);
   if (files.key) wipe(files.key->text);
 }
 

@@ -2,61 +2,99 @@
 
 #include <variant>
 
-#include "common/config/files.h"
+#include "common/config/key_catalogue.h"
 #include "common/config/load_internal.h"
-#include "common/config/text_guard.h"
+#include "common/config/merge.h"
 
 namespace holdfast {
 namespace {
 
-template <typename Loaded, typename Read>
-Loaded parse(std::string_view text, const std::string& path, Surroundings surroundings, Read read) {
-  Report report(path);
-  Loaded loaded;
-  const std::variant<TomlNode, TomlFault> parsed = parse_toml(text);
-  if (const auto* fault = std::get_if<TomlFault>(&parsed)) {
-    report.error(Place{fault->line, ""}, fault->reason);
-  } else {
-    auto config = read(std::get<TomlNode>(parsed), Loading{report, surroundings});
-    if (!report.failed()) loaded.config = std::move(config);
+// Adds one file to the tree, or says why not.
+void add_source(const ConfigSource& source, int file, TomlNode& root, Report& report) {
+  if (const auto* fault = std::get_if<FileFault>(&source.content)) {
+    report.error(Place{0, "", file}, fault->reason, fault->hint, fault->kind);
+    report.set_incomplete();
+    return;
   }
+  std::variant<TomlNode, TomlFault> parsed = parse_toml(std::get<std::string>(source.content));
+  if (const auto* fault = std::get_if<TomlFault>(&parsed)) {
+    report.error(Place{fault->line, "", file}, fault->reason);
+    report.set_incomplete();
+    return;
+  }
+  merge(root, std::get<TomlNode>(std::move(parsed)), file, report);
+}
+
+template <typename Loaded, typename Read>
+Loaded parse(const std::vector<ConfigSource>& sources, Surroundings surroundings, Read read) {
+  Report report(sources.front().path);
+  Loaded loaded;
+  TomlNode root{1, TomlTable{}, 0};
+  for (const ConfigSource& source : sources) {
+    const bool main = &source == &sources.front();
+    add_source(source, main ? 0 : report.add_file(source.path), root, report);
+    if (!main && std::holds_alternative<std::string>(source.content)) {
+      loaded.fragments.push_back(source.path);
+    }
+  }
+  auto config = read(root, Loading{report, surroundings});
+  if (!report.failed()) loaded.config = std::move(config);
   loaded.problems = report.take();
   loaded.tls_tables = report.take_tls_tables();
   return loaded;
 }
 
-template <typename Loaded, typename Read>
-Loaded load(const std::string& path, Read read) {
-  const std::variant<std::string, FileFault> file = read_file(path, kMaxConfigBytes, Privacy::open);
-  if (const auto* text = std::get_if<std::string>(&file)) {
-    return parse<Loaded>(*text, path, Surroundings::checked, read);
-  }
-  const FileFault& fault = std::get<FileFault>(file);
-  Report report(path);
-  report.error(Place{0, ""}, fault.reason, fault.hint, fault.kind);
-  Loaded loaded;
-  loaded.problems = report.take();
-  return loaded;
+std::vector<ConfigSource> one_source(std::string_view text, const std::string& path) {
+  std::vector<ConfigSource> sources;
+  sources.push_back({path, std::string(text)});
+  return sources;
+}
+
+// The loader on an empty file, which visits every table there can be.
+template <typename Read>
+std::vector<KeyFact> keys_of(Read read) {
+  Report unused("keys");
+  std::vector<KeyFact> keys;
+  read(TomlNode{1, TomlTable{}, 0}, Loading{unused, Surroundings::ignored, &keys});
+  return keys;
 }
 
 }  // namespace
 
-LoadedClient load_client_config(const std::string& path) {
-  return load<LoadedClient>(path, read_client);
+std::vector<KeyFact> client_keys() {
+  return keys_of(read_client);
 }
 
-LoadedServer load_server_config(const std::string& path) {
-  return load<LoadedServer>(path, read_server);
+std::vector<KeyFact> server_keys() {
+  return keys_of(read_server);
+}
+
+LoadedClient load_client_config(const std::string& path, Surroundings surroundings) {
+  return parse<LoadedClient>(read_sources(path), surroundings, read_client);
+}
+
+LoadedServer load_server_config(const std::string& path, Surroundings surroundings) {
+  return parse<LoadedServer>(read_sources(path), surroundings, read_server);
 }
 
 LoadedClient parse_client_config(std::string_view text, const std::string& path,
                                  Surroundings surroundings) {
-  return parse<LoadedClient>(text, path, surroundings, read_client);
+  return parse<LoadedClient>(one_source(text, path), surroundings, read_client);
 }
 
 LoadedServer parse_server_config(std::string_view text, const std::string& path,
                                  Surroundings surroundings) {
-  return parse<LoadedServer>(text, path, surroundings, read_server);
+  return parse<LoadedServer>(one_source(text, path), surroundings, read_server);
+}
+
+LoadedClient parse_client_config(const std::vector<ConfigSource>& sources,
+                                 Surroundings surroundings) {
+  return parse<LoadedClient>(sources, surroundings, read_client);
+}
+
+LoadedServer parse_server_config(const std::vector<ConfigSource>& sources,
+                                 Surroundings surroundings) {
+  return parse<LoadedServer>(sources, surroundings, read_server);
 }
 
 }  // namespace holdfast

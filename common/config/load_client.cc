@@ -42,14 +42,14 @@ void read_security(TableReader& link, const Loading& loading, ClientLinkConfig& 
   } else if (link.has("unsafe_plaintext") && !link.has_boolean("unsafe_plaintext")) {
     return;  // of a wrong type, and reported: what was meant is not known
   } else if (!out.unsafe_plaintext && !link.has("psk_file") && !link.has("tls")) {
-    loading.report.error(link.place_of("psk_file"),
-                         "the link has no key: it would be neither encrypted nor "
-                         "authenticated",
-                         "write `holdfast-client genpsk` to a file of mode 600 and name it as "
-                         "psk_file here and under "
-                         "[clients.NAME] at the server; or set up [" +
-                             link.place().key +
-                             ".tls]; or, for tests only, unsafe_plaintext = true on both sides");
+    loading.report.missing(Severity::error, link.place_of("psk_file"),
+                           "the link has no key: it would be neither encrypted nor "
+                           "authenticated",
+                           "write `holdfast-client genpsk` to a file of mode 600 and name it as "
+                           "psk_file here and under "
+                           "[clients.NAME] at the server; or set up [" +
+                               link.place().key +
+                               ".tls]; or, for tests only, unsafe_plaintext = true on both sides");
   }
 }
 
@@ -80,22 +80,26 @@ std::map<std::string, ClientLinkConfig> read_links(TableReader& top, const Loadi
   if (top.has("link") || !top.has("links")) {
     out[kDefaultLinkName] = read_link(top.table("link"), loading, limits);
   }
-  if (!top.has("links")) return out;
-  if (top.has("link")) {
+  if (top.has("links") && top.has("link")) {
     loading.report.error(links.place(), "[link] and [links.NAME] exclude each other",
                          "give the one in [link] a name, too: [links.NAME]");
+  }
+  if (links.has("server") && !links.has_table("server")) {
+    loading.report.error(links.place_of("server"), "this stands in [links] itself",
+                         "write [link] where there is one link, else [links.NAME] for each");
+    return out;
   }
   links.each_table([&](const std::string& name, TableReader& table) {
     out[name] = read_link(table, loading, limits);
   });
   if (links.present() && links.keys().empty()) {
-    loading.report.error(links.place(), "no link stands in it",
-                         "add [links.NAME] with server and psk_file");
+    loading.report.missing(Severity::error, links.place(), "no link stands in it",
+                           "add [links.NAME] with server and psk_file");
   }
   return out;
 }
 
-// The [services.X] of one file. Links are known before.
+// The [services.X]. Links are known before.
 class Services {
  public:
   Services(const Loading& loading, std::vector<std::string> links, Listeners& listeners,
@@ -117,7 +121,8 @@ class Services {
       const bool used = std::any_of(out_.begin(), out_.end(),
                                     [&](const auto& each) { return each.second.link == link; });
       if (!used) {
-        loading_.report.warning(links.place_of(link), "no service uses this link",
+        loading_.report.missing(Severity::warning, links.place_of(link),
+                                "no service uses this link",
                                 "link = \"" + link + "\" in a [services.NAME] does");
       }
     }
@@ -153,10 +158,10 @@ class Services {
       out = text;
     } else if (place) {
       const auto near = nearest(text, links_);
-      loading_.report.error(*place, "there is no link \"" + text + "\"",
-                            near             ? "did you mean \"" + *near + "\"?"
-                            : links_.empty() ? "add [links." + text + "]"
-                                             : "there is " + listed(links_));
+      loading_.report.missing(Severity::error, *place, "there is no link \"" + text + "\"",
+                              near             ? "did you mean \"" + *near + "\"?"
+                              : links_.empty() ? "add [links." + text + "]"
+                                               : "there is " + listed(links_));
     }
     unclear_ = unclear_ || (!place && table.has("link")) || out.empty();
   }
@@ -179,7 +184,7 @@ class Services {
 ClientConfig read_client(const TomlNode& root, const Loading& loading) {
   ClientConfig config;
   Listeners listeners;
-  TableReader top(&root, Place{1, ""}, loading.report);
+  TableReader top(&root, Place{1, ""}, loading.report, loading.catalogue);
   top.require("name",
               "what the server calls this client in [clients.NAME], as in name = \"edge-1\"");
   read_name(top, loading, config.name);
@@ -196,7 +201,8 @@ ClientConfig read_client(const TomlNode& root, const Loading& loading) {
   services.each_table(
       [&](const std::string& name, TableReader& table) { reader.read(name, table); });
   if (!top.has("services")) {
-    loading.report.warning(Place{1, "services"}, "there is none, so no application can connect",
+    loading.report.missing(Severity::warning, Place{1, "services"},
+                           "there is none, so no application can connect",
                            "add [services.NAME] with listen");
   } else if (links.present()) {
     reader.warn_of_unused_links(links);

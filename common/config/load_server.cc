@@ -46,11 +46,11 @@ ServerLinkConfig read_link(TableReader& link, const Loading& loading, const Limi
     warn_of_plaintext(*place, loading);
   }
   out.tls = read_tls(link.table("tls"), loading, Side::server);
-  Liveness liveness{kDefaultHeartbeat, {}, kDefaultDeadAfter, {}};
-  liveness.heartbeat_place = link.duration("heartbeat", kHeartbeatRange, liveness.heartbeat);
-  liveness.dead_after_place = link.duration("dead_after", kDeadAfterRange, liveness.dead_after);
-  if (liveness.heartbeat_place) out.heartbeat = liveness.heartbeat;
-  if (liveness.dead_after_place) out.dead_after = liveness.dead_after;
+  Liveness liveness{};
+  liveness.heartbeat_place = link.duration("heartbeat", kHeartbeatRange, out.heartbeat);
+  liveness.dead_after_place = link.duration("dead_after", kDeadAfterRange, out.dead_after);
+  liveness.heartbeat = out.heartbeat.value_or(kDefaultHeartbeat);
+  liveness.dead_after = out.dead_after.value_or(kDefaultDeadAfter);
   check_liveness(liveness, loading);
   link.duration("handshake_timeout", kTimeoutRange, out.handshake_timeout);
   const auto window_place = link.size("max_window", kWindowRange, out.max_window);
@@ -75,10 +75,10 @@ void read_service(const std::string& name, TableReader& table, const Loading& lo
       loading.report.error(*place, address.error().message);
     }
   }
-  Duration grace = kDefaultGrace;
-  if (table.duration("grace", kGraceRange, grace)) service.grace = grace;
+  table.duration("grace", kGraceRange, service.grace);
   table.duration("connect_timeout", kTimeoutRange, service.connect_timeout);
-  table.finish({{"listen", "the client's [services." + name + "] sets it"}});
+  table.finish({{"listen", "the client's [services." + name + "] sets it"},
+                {"link", "the client's [services." + name + "] sets it"}});
   config.services[name] = service;
 }
 
@@ -93,7 +93,8 @@ void read_allowed(TableReader& table, const Loading& loading,
                   const std::vector<std::string>& services, std::vector<std::string>& out) {
   std::vector<TextItem> items;
   if (!table.has("services")) {
-    loading.report.warning(table.place_of("services"), "this client may use no service",
+    loading.report.missing(Severity::warning, table.place_of("services"),
+                           "this client may use no service",
                            "services = [\"NAME\"] lists what it may ask for");
   }
   table.texts("services", TableReader::Single::refused, items);
@@ -105,7 +106,8 @@ void read_allowed(TableReader& table, const Loading& loading,
       } else if (!is_valid_name(item.text)) {
         hint = kNameRule;
       }
-      loading.report.error(item.place, "there is no service \"" + item.text + "\"", hint);
+      loading.report.missing(Severity::error, item.place,
+                             "there is no service \"" + item.text + "\"", hint);
     } else if (std::find(out.begin(), out.end(), item.text) != out.end()) {
       loading.report.warning(item.place, "\"" + item.text + "\" stands here twice");
     } else {
@@ -115,23 +117,20 @@ void read_allowed(TableReader& table, const Loading& loading,
 }
 
 // A share above the whole has no effect.
-void warn_of_share(const std::optional<Place>& place, std::uint64_t share, std::uint64_t whole,
+void warn_of_share(const Place& place, std::uint64_t share, std::uint64_t whole,
                    const std::string& limit, const Loading& loading) {
-  if (!place || share <= whole) return;
-  loading.report.warning(*place, "it is more than " + limit + " allows all clients together");
+  if (share <= whole) return;
+  loading.report.warning(place, "it is more than " + limit + " allows all clients together");
 }
 
 void read_shares(TableReader& table, const Loading& loading, const LimitsConfig& limits,
                  PeerConfig& out) {
-  std::uint64_t value = 0;
-  if (table.count("links", kLinksRange, value)) out.links = value;
-  if (const auto place = table.count("connections", kConnectionsRange, value)) {
-    out.connections = value;
-    warn_of_share(place, value, limits.connections, "limits.connections", loading);
+  table.count("links", kLinksRange, out.links);
+  if (const auto place = table.count("connections", kConnectionsRange, out.connections)) {
+    warn_of_share(*place, *out.connections, limits.connections, "limits.connections", loading);
   }
-  if (const auto place = table.size("memory", kShareRange, value)) {
-    out.memory = value;
-    warn_of_share(place, value, limits.memory, "limits.memory", loading);
+  if (const auto place = table.size("memory", kShareRange, out.memory)) {
+    warn_of_share(*place, *out.memory, limits.memory, "limits.memory", loading);
   }
 }
 
@@ -153,8 +152,9 @@ class Clients {
       check_unique(name, *psk);
     }
     if (!table.has("psk_file") && !keyless_) {
-      loading_.report.error(
-          table.place_of("psk_file"), "this client has no key, so nothing can prove who it is",
+      loading_.report.missing(
+          Severity::error, table.place_of("psk_file"),
+          "this client has no key, so nothing can prove who it is",
           "write `holdfast-server genpsk` to a file of mode 600 and name it as psk_file here and "
           "in "
           "the client's [link]; or set up [link.tls]; or, for tests only, unsafe_plaintext = true "
@@ -194,7 +194,11 @@ void warn_of_unused_services(TableReader& services, const ServerConfig& config,
                                     const std::vector<std::string>& list = client.second.services;
                                     return std::find(list.begin(), list.end(), name) != list.end();
                                   });
-    if (!used) loading.report.warning(services.place_of(name), "no client may use this service");
+    if (!used) {
+      loading.report.missing(Severity::warning, services.place_of(name),
+                             "no client may use this service",
+                             "services = [\"" + name + "\"] in a [clients.NAME] allows it");
+    }
   }
 }
 
@@ -218,7 +222,7 @@ std::string default_name(const std::vector<ListenAddress>& listen) {
 ServerConfig read_server(const TomlNode& root, const Loading& loading) {
   ServerConfig config;
   Listeners listeners;
-  TableReader top(&root, Place{1, ""}, loading.report);
+  TableReader top(&root, Place{1, ""}, loading.report, loading.catalogue);
   config.limits = read_limits(top.table("limits"), loading);
   TableReader link = top.table("link");
   config.link = read_link(link, loading, config.limits, listeners);
@@ -235,14 +239,15 @@ ServerConfig read_server(const TomlNode& root, const Loading& loading) {
   client_tables.each_table(
       [&](const std::string& name, TableReader& table) { clients.read(name, table); });
   if (!top.has("clients")) {
-    loading.report.warning(Place{1, "clients"}, "there is none, so nobody can connect",
+    loading.report.missing(Severity::warning, Place{1, "clients"},
+                           "there is none, so nobody can connect",
                            "add [clients.NAME] with psk_file and services");
   } else {
     warn_of_unused_services(services, config, loading);
   }
   config.admin = read_admin(top.table("admin"), loading, "/run/holdfast/server.sock", listeners);
   config.log = read_log(top.table("log"), loading);
-  top.finish();
+  top.finish({{"links", "[links.NAME] stands in the client's config; a server has one [link]"}});
   return config;
 }
 

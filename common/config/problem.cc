@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "common/config/problem_order.h"
 
@@ -55,8 +56,11 @@ std::string format_problem(const Problem& problem) {
 }
 
 std::vector<Problem> in_reading_order(std::vector<Problem> problems) {
-  std::stable_sort(problems.begin(), problems.end(), [](const Problem& a, const Problem& b) {
+  std::map<std::string, std::size_t> rank;
+  for (const Problem& problem : problems) rank.emplace(problem.file, rank.size());
+  std::stable_sort(problems.begin(), problems.end(), [&](const Problem& a, const Problem& b) {
     if (a.severity != b.severity) return a.severity == Severity::error;
+    if (a.file != b.file) return rank.at(a.file) < rank.at(b.file);
     return a.line < b.line;
   });
   return problems;

@@ -7,7 +7,7 @@
 
 namespace holdfast {
 
-// Errors first, then warnings, each by line; otherwise as they were found.
+// Errors first, then warnings, each by file, in the order in which the files come up, and line.
 std::vector<Problem> in_reading_order(std::vector<Problem> problems);
 
 }  // namespace holdfast

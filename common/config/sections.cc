@@ -6,7 +6,6 @@
 #include <array>
 
 #include "common/config/files.h"
-#include "common/config/nearest.h"
 #include "common/config/psk.h"
 #include "common/config/units.h"
 
@@ -15,29 +14,17 @@ namespace {
 
 constexpr std::size_t kMaxPemBytes = std::size_t{1} << 20;
 
+constexpr std::array<const char*, 5> kLevels = {"error", "warn", "info", "debug", "trace"};
+constexpr std::array<const char*, 3> kFormats = {"text", "json", "journal"};
+
 // Reads one word out of a fixed list; the words are in the order of the enum's values.
 template <typename Enum, std::size_t N>
 void read_choice(TableReader& table, const std::string& key,
-                 const std::array<const char*, N>& words, const Loading& loading, Enum& out) {
-  std::string word;
-  const std::optional<Place> place = table.text(key, word);
-  if (!place) return;
-  const auto found = std::find(words.begin(), words.end(), word);
-  if (found != words.end()) {
-    out = static_cast<Enum>(found - words.begin());
-    return;
-  }
-  std::string list;
-  for (const char* known : words) list += (list.empty() ? "" : ", ") + std::string(known);
-  std::string hint;
-  if (const auto near = nearest(word, {words.begin(), words.end()})) {
-    hint = "did you mean \"" + *near + "\"?";
-  }
-  loading.report.error(*place, "\"" + word + "\" is not one of " + list, hint);
+                 const std::array<const char*, N>& words, Enum& out) {
+  auto chosen = static_cast<std::size_t>(out);
+  table.choice(key, {words.begin(), words.end()}, chosen);
+  out = static_cast<Enum>(chosen);
 }
-
-constexpr std::array<const char*, 5> kLevels = {"error", "warn", "info", "debug", "trace"};
-constexpr std::array<const char*, 3> kFormats = {"text", "json", "journal"};
 
 std::optional<std::string> read_path(TableReader& table, const std::string& key,
                                      const Loading& loading) {
@@ -48,7 +35,7 @@ std::optional<std::string> read_path(TableReader& table, const std::string& key,
 
 void read_admin_socket(TableReader& table, const Loading& loading, std::string& socket,
                        Listeners& listeners) {
-  std::string text;
+  std::string text = socket;
   Place place = table.place_of("socket");
   if (const auto found = table.text("socket", text)) {
     place = *found;
@@ -139,8 +126,8 @@ void Listeners::add(const ListenAddress& address, const Place& place, Report& re
   for (const Entry& entry : entries_) {
     if (!clashes(entry.address, address)) continue;
     report.error(place,
-                 to_string(address) + " is taken by " + entry.place.key + " (line " +
-                     std::to_string(entry.place.line) + ")",
+                 to_string(address) + " is taken by " + entry.place.key + " (" +
+                     report.name_of(entry.place, place) + ")",
                  "give each its own address or port");
     return;
   }
@@ -170,13 +157,14 @@ LimitsConfig read_limits(TableReader table, const Loading& loading) {
   limits.connections = std::min(kDefaultConnections, fits);
   const auto place = table.count("connections", kConnectionsRange, limits.connections);
   if (place && memory_known && limits.connections > fits) {
-    loading.report.error(
-        *place,
+    const std::string reason =
         std::to_string(limits.connections) + " connections do not fit in memory = \"" +
-            format_size(limits.memory) + "\": each needs " + format_size(kMemoryPerConnection),
+        format_size(limits.memory) + "\": each needs " + format_size(kMemoryPerConnection);
+    const std::string hint =
         "at most " + std::to_string(fits) + ", or memory = \"" +
-            std::to_string((limits.connections * kMemoryPerConnection + kMiB - 1) / kMiB) +
-            "MiB\"");
+        std::to_string((limits.connections * kMemoryPerConnection + kMiB - 1) / kMiB) + "MiB\"";
+    if (memory_place) loading.report.error(*place, reason, hint);
+    if (!memory_place) loading.report.missing(Severity::error, *place, reason, hint);
   }
   table.finish();
   return limits;
@@ -184,8 +172,8 @@ LimitsConfig read_limits(TableReader table, const Loading& loading) {
 
 LogConfig read_log(TableReader table, const Loading& loading) {
   LogConfig log;
-  read_choice(table, "level", kLevels, loading, log.level);
-  read_choice(table, "format", kFormats, loading, log.format);
+  read_choice(table, "level", kLevels, log.level);
+  read_choice(table, "format", kFormats, log.format);
   log.file = read_path(table, "file", loading);
   log.trace_file = read_path(table, "trace_file", loading);
   if (log.file && log.format == LogFormat::journal) {
@@ -229,7 +217,10 @@ void check_liveness(const Liveness& liveness, const Loading& loading) {
       (liveness.dead_after_place ? "" : ", the default") + ") must be longer than heartbeat (" +
       format_duration(liveness.heartbeat) + (liveness.heartbeat_place ? "" : ", the default") + ")";
   if (liveness.dead_after <= liveness.heartbeat) {
-    loading.report.error(*place, both, "three heartbeats or more");
+    // Where one is the default, the other may stand in a file that could not be read.
+    const bool given = liveness.dead_after_place && liveness.heartbeat_place;
+    if (given) loading.report.error(*place, both, "three heartbeats or more");
+    if (!given) loading.report.missing(Severity::error, *place, both, "three heartbeats or more");
   } else if (liveness.dead_after < 2 * liveness.heartbeat) {
     loading.report.warning(*place, both + ", and twice as long at least to survive a late answer",
                            "three heartbeats or more");
@@ -249,8 +240,9 @@ std::optional<TlsConfig> read_tls(TableReader table, const Loading& loading, Sid
   read_tls_file(table, "ca_file", Privacy::open, loading, tls.ca_file);
   read_tls_file(table, "cert_file", Privacy::open, loading, tls.cert_file);
   read_tls_file(table, "key_file", Privacy::secret, loading, tls.key_file);
-  auto named = [&table](const std::string& key, const std::string& path) {
-    return TlsTable::File{path, table.place_of(key)};
+  auto named = [&](const std::string& key, const std::string& path) {
+    const Place place = table.place_of(key);
+    return TlsTable::File{path, place, loading.report.file_of(place)};
   };
   loading.report.note({named("ca_file", tls.ca_file), named("cert_file", tls.cert_file),
                        named("key_file", tls.key_file)});

@@ -16,8 +16,9 @@ namespace holdfast {
 struct Loading {
   Report& report;
   Surroundings surroundings;
+  std::vector<KeyFact>* catalogue = nullptr;  // see table_reader.h
 
-  // A path as the file means it: relative ones lie in the file's folder.
+  // A path as the config means it: relative ones lie in the main file's folder.
   std::string resolve(const std::string& path) const;
 };
 

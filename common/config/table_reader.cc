@@ -37,10 +37,12 @@ bool is_valid_name(const std::string& name) {
          });
 }
 
-TableReader::TableReader(const TomlNode* node, Place place, Report& report)
-    : place_(std::move(place)), report_(&report) {
+TableReader::TableReader(const TomlNode* node, Place place, Report& report,
+                         std::vector<KeyFact>* catalogue)
+    : place_(std::move(place)), report_(&report), catalogue_(catalogue) {
   if (node == nullptr) return;
   place_.line = node->line;
+  place_.file = node->file;
   table_ = std::get_if<TomlTable>(&node->value);
   broken_ = table_ == nullptr;
   if (!broken_) return;
@@ -50,12 +52,17 @@ TableReader::TableReader(const TomlNode* node, Place place, Report& report)
 
 TableReader TableReader::table(const std::string& key) {
   const TomlNode* node = find(key);
-  TableReader reader(node, place_of(key), *report_);
+  TableReader reader(node, place_of(key), *report_, catalogue_);
   if (broken_) reader.broken_ = true;
   return reader;
 }
 
 std::optional<Place> TableReader::text(const std::string& key, std::string& out) {
+  note({key, "string", out, "", "", {}, false});
+  return read_text(key, out);
+}
+
+std::optional<Place> TableReader::read_text(const std::string& key, std::string& out) {
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* value = std::get_if<std::string>(&node->value);
@@ -72,6 +79,7 @@ std::optional<Place> TableReader::text(const std::string& key, std::string& out)
 }
 
 std::optional<Place> TableReader::boolean(const std::string& key, bool& out) {
+  note({key, "boolean", out ? "true" : "false", "", "", {}, false});
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* value = std::get_if<bool>(&node->value);
@@ -85,6 +93,27 @@ std::optional<Place> TableReader::boolean(const std::string& key, bool& out) {
 
 std::optional<Place> TableReader::count(const std::string& key, CountRange range,
                                         std::uint64_t& out) {
+  note({key,
+        "count",
+        std::to_string(out),
+        std::to_string(range.least),
+        std::to_string(range.most),
+        {},
+        false});
+  return read_count(key, range, out);
+}
+
+std::optional<Place> TableReader::count(const std::string& key, CountRange range,
+                                        std::optional<std::uint64_t>& out) {
+  note({key, "count", "", std::to_string(range.least), std::to_string(range.most), {}, false});
+  std::uint64_t value = 0;
+  const auto place = read_count(key, range, value);
+  if (place) out = value;
+  return place;
+}
+
+std::optional<Place> TableReader::read_count(const std::string& key, CountRange range,
+                                             std::uint64_t& out) {
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* value = std::get_if<std::int64_t>(&node->value);
@@ -104,6 +133,27 @@ std::optional<Place> TableReader::count(const std::string& key, CountRange range
 
 std::optional<Place> TableReader::duration(const std::string& key, DurationRange range,
                                            Duration& out) {
+  note({key,
+        "duration",
+        format_duration(out),
+        format_duration(range.least),
+        format_duration(range.most),
+        {},
+        false});
+  return read_duration(key, range, out);
+}
+
+std::optional<Place> TableReader::duration(const std::string& key, DurationRange range,
+                                           std::optional<Duration>& out) {
+  note({key, "duration", "", format_duration(range.least), format_duration(range.most), {}, false});
+  Duration value{};
+  const auto place = read_duration(key, range, value);
+  if (place) out = value;
+  return place;
+}
+
+std::optional<Place> TableReader::read_duration(const std::string& key, DurationRange range,
+                                                Duration& out) {
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* value = std::get_if<std::string>(&node->value);
@@ -127,6 +177,27 @@ std::optional<Place> TableReader::duration(const std::string& key, DurationRange
 
 std::optional<Place> TableReader::size(const std::string& key, SizeRange range,
                                        std::uint64_t& out) {
+  note({key,
+        "size",
+        format_size(out),
+        format_size(range.least),
+        format_size(range.most),
+        {},
+        false});
+  return read_size(key, range, out);
+}
+
+std::optional<Place> TableReader::size(const std::string& key, SizeRange range,
+                                       std::optional<std::uint64_t>& out) {
+  note({key, "size", "", format_size(range.least), format_size(range.most), {}, false});
+  std::uint64_t value = 0;
+  const auto place = read_size(key, range, value);
+  if (place) out = value;
+  return place;
+}
+
+std::optional<Place> TableReader::read_size(const std::string& key, SizeRange range,
+                                            std::uint64_t& out) {
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* value = std::get_if<std::string>(&node->value);
@@ -148,8 +219,26 @@ std::optional<Place> TableReader::size(const std::string& key, SizeRange range,
   return place_of(key);
 }
 
+std::optional<Place> TableReader::choice(const std::string& key,
+                                         const std::vector<std::string>& words, std::size_t& out) {
+  note({key, "choice", words.at(out), "", "", words, false});
+  std::string word = words.at(out);
+  const std::optional<Place> place = read_text(key, word);
+  if (!place) return std::nullopt;
+  const auto found = std::find(words.begin(), words.end(), word);
+  if (found != words.end()) {
+    out = static_cast<std::size_t>(found - words.begin());
+    return place;
+  }
+  const auto near = nearest(word, words);
+  report_->error(*place, "\"" + word + "\" is not one of " + join(words),
+                 near ? "did you mean \"" + *near + "\"?" : "");
+  return std::nullopt;
+}
+
 std::optional<Place> TableReader::texts(const std::string& key, Single single,
                                         std::vector<TextItem>& out) {
+  note({key, "strings", "", "", "", {}, false});
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* one = std::get_if<std::string>(&node->value);
@@ -165,7 +254,7 @@ std::optional<Place> TableReader::texts(const std::string& key, Single single,
   }
   for (std::size_t i = 0; i < array->size(); ++i) {
     const TomlNode& item = (*array)[i];
-    const Place place{item.line, place_of(key).key + "[" + std::to_string(i) + "]"};
+    const Place place{item.line, place_of(key).key + "[" + std::to_string(i) + "]", item.file};
     if (const auto* value = std::get_if<std::string>(&item.value)) {
       out.push_back(TextItem{*value, place});
     } else {
@@ -177,16 +266,26 @@ std::optional<Place> TableReader::texts(const std::string& key, Single single,
 
 void TableReader::each_table(
     const std::function<void(const std::string& name, TableReader& table)>& visit) {
+  if (catalogue_ != nullptr) {
+    TableReader reader(nullptr, Place{1, place_.key + ".NAME"}, *report_, catalogue_);
+    visit("NAME", reader);
+  }
   if (table_ == nullptr) return;
   for (const TomlMember& member : *table_) {
     known_.push_back(member.key);
-    const Place place{member.node.line, place_.key + "." + member.key};
+    const Place place{member.node.line, place_.key + "." + member.key, member.node.file};
     if (!is_valid_name(member.key)) {
       report_->error(place, "\"" + member.key + "\" cannot be a name", kNameRule);
       continue;
     }
+    if (!std::holds_alternative<TomlTable>(member.node.value)) {
+      report_->error(place, "expected a table, found " + describe(member.node),
+                     "write [" + place.key + "] on a line of its own; the name after \"" +
+                         place_.key + ".\" is yours to choose");
+      continue;
+    }
     TableReader reader(&member.node, place, *report_);
-    if (reader.present()) visit(member.key, reader);
+    visit(member.key, reader);
   }
 }
 
@@ -206,16 +305,24 @@ bool TableReader::has_boolean(const std::string& key) {
   return node != nullptr && std::holds_alternative<bool>(node->value);
 }
 
+bool TableReader::has_table(const std::string& key) {
+  const TomlNode* node = find(key);
+  return node != nullptr && std::holds_alternative<TomlTable>(node->value);
+}
+
 void TableReader::require(const std::string& key, const std::string& hint) {
+  required_.push_back(key);
   if (broken_ || has(key)) return;
-  report_->error(place_of(key), "it is missing", hint);
+  report_->missing(Severity::error, place_of(key), "it is missing", hint);
 }
 
 Place TableReader::place_of(const std::string& key) const {
-  Place place{place_.line, place_.key.empty() ? key : place_.key + "." + key};
+  Place place{place_.line, place_.key.empty() ? key : place_.key + "." + key, place_.file};
   if (table_ == nullptr) return place;
   for (const TomlMember& member : *table_) {
-    if (member.key == key) place.line = member.node.line;
+    if (member.key != key) continue;
+    place.line = member.node.line;
+    place.file = member.node.file;
   }
   return place;
 }
@@ -227,7 +334,9 @@ void TableReader::finish(const std::vector<Elsewhere>& elsewhere) {
     std::string hint = "known here: " + join(known_);
     if (const auto near = nearest(member.key, known_)) hint = "did you mean \"" + *near + "\"?";
     for (const Elsewhere& other : elsewhere) {
-      if (other.key == member.key) hint = other.hint;
+      if (other.key != member.key) continue;
+      hint = other.hint;
+      if (member.node.file != 0) hint += "; what one side alone has belongs in a folder of its own";
     }
     report_->error(place_of(member.key), "unknown key", hint);
   }
@@ -240,6 +349,13 @@ const TomlNode* TableReader::find(const std::string& key) {
     if (member.key == key) return &member.node;
   }
   return nullptr;
+}
+
+void TableReader::note(KeyFact fact) {
+  if (catalogue_ == nullptr) return;
+  fact.required = std::find(required_.begin(), required_.end(), fact.key) != required_.end();
+  if (!place_.key.empty()) fact.key = place_.key + "." + fact.key;
+  catalogue_->push_back(std::move(fact));
 }
 
 void TableReader::wrong_type(const TomlNode& node, const std::string& key,

@@ -3,7 +3,10 @@
 // Each getter fills `out` when the key is there and right, leaves it alone otherwise (so that a
 // default stands), and reports a value that is there and wrong. It returns the place of the key
 // when `out` was filled. Every key asked for counts as known; finish() reports the others. A table
-// that is absent reads as an empty one.
+// that is absent reads as an empty one. What `out` holds before is the default.
+//
+// With a catalogue (key_catalogue.h) the reader writes down what it is asked for, and all tables
+// count as present, with one of each kind of named tables, called NAME.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +16,7 @@
 #include <vector>
 
 #include "common/base/time.h"
+#include "common/config/key_catalogue.h"
 #include "common/config/report.h"
 #include "common/config/toml_tree.h"
 
@@ -39,8 +43,10 @@ struct TextItem {
 
 class TableReader {
  public:
-  // `node` may be null: the table is not in the file. `report` must outlive the reader.
-  TableReader(const TomlNode* node, Place place, Report& report);
+  // `node` may be null: the table is not in the file. `report` must outlive the reader, and so must
+  // a catalogue.
+  TableReader(const TomlNode* node, Place place, Report& report,
+              std::vector<KeyFact>* catalogue = nullptr);
 
   TableReader table(const std::string& key);
 
@@ -49,6 +55,17 @@ class TableReader {
   std::optional<Place> count(const std::string& key, CountRange range, std::uint64_t& out);
   std::optional<Place> duration(const std::string& key, DurationRange range, Duration& out);
   std::optional<Place> size(const std::string& key, SizeRange range, std::uint64_t& out);
+
+  // The same for keys without a default.
+  std::optional<Place> count(const std::string& key, CountRange range,
+                             std::optional<std::uint64_t>& out);
+  std::optional<Place> duration(const std::string& key, DurationRange range,
+                                std::optional<Duration>& out);
+  std::optional<Place> size(const std::string& key, SizeRange range,
+                            std::optional<std::uint64_t>& out);
+  // One word of a list, by its number.
+  std::optional<Place> choice(const std::string& key, const std::vector<std::string>& words,
+                              std::size_t& out);
 
   // An array of strings. With `or_single`, one string is an array of one.
   enum class Single { refused, accepted };
@@ -63,13 +80,14 @@ class TableReader {
   // Whether the key stands there at all, right or wrong.
   bool has(const std::string& key);
   bool has_boolean(const std::string& key);
+  bool has_table(const std::string& key);
   // Reports `key` as missing unless it stands there, or the whole table is of a wrong type already
   // reported.
   void require(const std::string& key, const std::string& hint);
   // Where the key stands, or would.
   Place place_of(const std::string& key) const;
   const Place& place() const { return place_; }
-  bool present() const { return table_ != nullptr; }
+  bool present() const { return table_ != nullptr || catalogue_ != nullptr; }
 
   // Reports the keys that nobody asked for. `elsewhere` explains those that belong to another
   // place.
@@ -81,6 +99,11 @@ class TableReader {
 
  private:
   const TomlNode* find(const std::string& key);
+  void note(KeyFact fact);
+  std::optional<Place> read_text(const std::string& key, std::string& out);
+  std::optional<Place> read_count(const std::string& key, CountRange range, std::uint64_t& out);
+  std::optional<Place> read_duration(const std::string& key, DurationRange range, Duration& out);
+  std::optional<Place> read_size(const std::string& key, SizeRange range, std::uint64_t& out);
   void wrong_type(const TomlNode& node, const std::string& key, const std::string& expected,
                   const std::string& hint);
 
@@ -88,7 +111,9 @@ class TableReader {
   bool broken_ = false;               // present, but not a table: reported once
   Place place_;
   Report* report_;
+  std::vector<KeyFact>* catalogue_;
   std::vector<std::string> known_;
+  std::vector<std::string> required_;
 };
 
 // Names of agents, services and clients: 1..64 of A-Z a-z 0-9 _ . -

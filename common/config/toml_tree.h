@@ -22,6 +22,7 @@ using TomlTable = std::vector<TomlMember>;  // in the order of the file
 struct TomlNode {
   int line = 1;  // where it stands; for a [table], its header
   std::variant<TomlTable, TomlArray, std::string, std::int64_t, double, bool, TomlDate> value;
+  int file = 0;  // which file of several, set when they are merged
 };
 
 struct TomlMember {

@@ -220,6 +220,23 @@ class Causes(unittest.TestCase):
                        if not re.search(rf"\b{name}\b", text)])
 
 
+class Manuals(unittest.TestCase):
+    complain = Structure.complain
+
+    def test_man_pages_can_be_rendered(self):
+        # That the page of the config has every key is tests/unit/config/manual_test.cc's.
+        pages = sorted((ROOT / "docs" / "man").glob("*.scd"))
+        self.assertTrue(pages)
+        if not shutil.which("scdoc"):
+            self.skipTest("scdoc is not installed; the man pages are not rendered")
+        problems = []
+        for page in pages:
+            run = subprocess.run(["scdoc"], input=page.read_bytes(), capture_output=True)
+            if run.returncode != 0 or not run.stdout.strip():
+                problems.append(f"{page.name}: {run.stderr.decode(errors='replace').strip()}")
+        self.complain(problems)
+
+
 class Names(unittest.TestCase):
     complain = Structure.complain
 

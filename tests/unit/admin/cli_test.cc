@@ -105,6 +105,21 @@ TEST_CASE("check tells that a good config is ok") {
   CHECK(has(ran.out, site.config + ": ok\n"));
 }
 
+TEST_CASE("check tells which fragments it read, and their mistakes") {
+  Site site;
+  REQUIRE(mkdir((site.folder / "conf.d").c_str(), 0755) == 0);
+  const std::string fragment = site.folder / "conf.d/a.toml";
+  write_file(fragment, "[log]\nlevel = \"debug\"\n");
+  Ran ran = site.run({"check"});
+  CHECK(ran.code == kExitOk);
+  CHECK(has(ran.out, site.config + ": ok\n" + fragment + ": ok\n"));
+  write_file(fragment, "[log]\nlevel = \"loud\"\n");
+  ran = site.run({"check"});
+  CHECK(ran.code == kExitConfig);
+  CHECK(has(ran.out, fragment + ":2: log.level: "));
+  CHECK(has(site.run({"status"}).err, fragment + ":2: log.level: "));
+}
+
 TEST_CASE("check tells file, line and key of a mistake, for people and as JSON") {
   Site site;
   site.write_config("unsafe_plaintext = true\nheartbeet = \"1s\"\n");

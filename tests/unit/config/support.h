@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,19 @@ inline std::string replaced(std::string text, const std::string& old, const std:
   return text.replace(at, old.size(), with);
 }
 
+// A file of the source tree, by its path from the root.
+inline std::string from_tree(const std::string& path) {
+  const std::string here = __FILE__;
+  const std::string root = here.substr(0, here.rfind("/tests/unit/config/"));
+  std::ifstream file(root + "/" + path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  INFO(path);
+  REQUIRE(file.good());
+  REQUIRE_FALSE(text.str().empty());
+  return text.str();
+}
+
 // A folder that goes away with everything in it.
 class Folder {
  public:
@@ -64,6 +78,13 @@ class Folder {
   }
 
   const std::string& path() const { return path_; }
+
+  // A folder in it. Its path.
+  std::string make_folder(const std::string& name) const {
+    const std::string folder = path_ + "/" + name;
+    REQUIRE(mkdir(folder.c_str(), 0755) == 0);
+    return folder;
+  }
 
   std::string write(const std::string& name, const std::string& text, mode_t mode = 0600) const {
     const std::string file = path_ + "/" + name;
