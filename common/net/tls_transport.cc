@@ -59,7 +59,10 @@ class TlsTransport final : public Transport {
   Outcome write(std::span<const iovec> buffers) override;
   void shut_down() override;
   Wants wants() const override { return {write_needs_input_, pending() != 0}; }
-  bool buffered() const override { return input_begin_ < input_end_ && !starved_; }
+  // A rest of a record whose beginning filled the buffer of a read waits within OpenSSL.
+  bool buffered() const override {
+    return SSL_pending(ssl_.get()) > 0 || (input_begin_ < input_end_ && !starved_);
+  }
   std::optional<std::string> identity() const override { return identity_; }
   std::optional<std::string> shown() const override;
   bool answered() const override { return answered_; }

@@ -172,6 +172,28 @@ TEST_CASE("an orderly end is read as an end, after every byte") {
   CHECK(pair.server->read(read).status == Transport::Status::end);
 }
 
+TEST_CASE("what a full read buffer leaves of a record is told of, though no poller sees it") {
+  auto client = client_with(key_of("00aa", "", 7));
+  auto server = server_with({key_of("00aa", "edge-1", 7)});
+  TlsPair pair(*client, *server);
+  pair.shake_hands();
+  // A small record, then full ones: the end of the buffer falls into the last of them.
+  std::vector<std::uint8_t> small(26, 1);
+  std::vector<std::uint8_t> large(4 * 16384, 2);
+  for (std::vector<std::uint8_t>* bytes : {&small, &large}) {
+    iovec buffer{bytes->data(), bytes->size()};
+    REQUIRE(pair.client->write({&buffer, 1}).bytes == bytes->size());
+    REQUIRE_FALSE(pair.client->wants().write);
+  }
+  std::vector<std::uint8_t> buffer(64 * 1024);
+  REQUIRE(pair.server->read(buffer).bytes == buffer.size());
+  std::uint8_t byte[1];
+  REQUIRE(recv(pair.sockets.ends[1], byte, sizeof byte, MSG_PEEK) == -1);
+  CHECK(pair.server->buffered());
+  CHECK(pair.server->read(buffer).bytes == small.size());
+  CHECK_FALSE(pair.server->buffered());
+}
+
 TEST_CASE("a flipped bit on the wire ends the carrier and yields nothing") {
   auto client = client_with(key_of("00aa", "", 7));
   auto server = server_with({key_of("00aa", "edge-1", 7)});
