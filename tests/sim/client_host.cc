@@ -91,13 +91,20 @@ void ClientHost::on_carrier(CarrierId id) {
   if (!running()) return;
   Carrier* carrier = world_.carrier(id);
   if (carrier == nullptr || !carrier->client_open) return;
-  // A carrier that is not the link's is closed already; nothing reads it.
-  driver_->read_carrier(*carrier);
+  if (world_.finishing(*carrier, 0)) {
+    world_.finish_more(*carrier, 0);
+    return turn();
+  }
+  bool dialled = std::any_of(dials_.begin(), dials_.end(),
+                             [&](const Dial& dial) { return dial.carrier == id; });
+  // Any other carrier that is not the link's is closed already; nothing reads it.
+  dialled ? finish_dials() : static_cast<void>(driver_->read_carrier(*carrier));
+  if (!running()) return;
   turn();
 }
 
 void ClientHost::on_dial(std::uint64_t) {
-  if (!running()) return;
+  if (!running() || exiting_) return;
   finish_dials();
   turn();
 }
@@ -105,13 +112,30 @@ void ClientHost::on_dial(std::uint64_t) {
 void ClientHost::finish_dials() {
   for (std::size_t i = 0; i < dials_.size();) {
     Dial dial = dials_[i];
-    if (world_.now() < dial.due) {
+    bool due = world_.now() >= dial.due;
+    if (dial.carrier == CarrierId{} && due) {
+      if (dial.connects) dial.carrier = world_.connect(index_);
+      due = dial.carrier == CarrierId{};
+      dial.due = world_.now() + world_.options().handshake_timeout;
+    }
+    CarrierId carrier = dial.carrier;
+    Handshake handshake = Handshake::running;
+    if (due) {
+      handshake = Handshake::failed;
+    } else if (carrier != CarrierId{}) {
+      handshake = world_.shake_hands(*world_.carrier(carrier), 0);
+    }
+    if (handshake == Handshake::running) {
+      if (dials_[i].carrier != carrier) {
+        dials_[i] = dial;
+        world_.schedule(dial.due, EventKind::dial, index_, dial.number);
+      }
       ++i;
       continue;
     }
     dials_.erase(dials_.begin() + static_cast<std::ptrdiff_t>(i));
-    CarrierId carrier = dial.connects ? world_.connect(index_) : CarrierId{};
-    if (carrier == CarrierId{}) {
+    if (handshake == Handshake::failed) {
+      if (carrier != CarrierId{}) world_.close(carrier, 0, Pipe::End::reset);
       dialer_->failed(world_.now());
       continue;
     }
@@ -121,6 +145,16 @@ void ClientHost::finish_dials() {
     driver_->pump();
     if (!running()) return;
   }
+}
+
+// Carriers whose handshake runs, but that the link does not want any more.
+void ClientHost::drop_handshakes() {
+  for (const Dial& dial : dials_) {
+    if (dial.carrier == CarrierId{}) continue;
+    world_.close(dial.carrier, 0, Pipe::End::reset);
+    dialer_->failed(world_.now());
+  }
+  std::erase_if(dials_, [](const Dial& dial) { return dial.carrier != CarrierId{}; });
 }
 
 void ClientHost::on_timer() {
@@ -155,13 +189,13 @@ void ClientHost::on_wake() {
 }
 
 void ClientHost::reconnect() {
-  if (!running()) return;
+  if (!running() || exiting_) return;
   link_->reconnect(world_.now());
   turn();
 }
 
 void ClientHost::doubt() {
-  if (!running()) return;
+  if (!running() || exiting_) return;
   link_->doubt(world_.now());
   turn();
 }
@@ -194,6 +228,9 @@ void ClientHost::link_ended(LinkDriver& driver, Cause cause) {
 void ClientHost::turn() {
   for (int i = 0; !exiting_ && i < 2; ++i) driver_->pump();
   if (exiting_) {
+    drop_handshakes();
+    dials_.clear();
+    if (world_.client_finishing(index_)) return;  // the last that it said is on its way
     kill();
     world_.client_exited(index_);
     return;
@@ -211,6 +248,7 @@ void ClientHost::dial() {
                                               : Dialer::Need::relaxed;
   if (link_->live()) dialer_->start_over();
   dialer_->set_need(world_.now(), need);
+  if (need == Dialer::Need::none) drop_handshakes();
   while (auto address = dialer_->poll(world_.now())) {
     World::DialOutcome outcome = world_.dial(index_);
     Dial dial{world_.next_number(), *address, world_.now() + outcome.after, outcome.connects};

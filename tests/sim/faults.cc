@@ -78,6 +78,7 @@ void World::replay_hello(std::uint32_t client) {
   Pipe::Shape shape{options_.latency, 0, 1024 * 1024};
   Carrier& ghost = carriers_.try_emplace(id, id, client, shape).first->second;
   ghost.ghost = true;
+  encrypt(ghost);
   ghost.to_server.write(now_, old.bytes);
   watch(ghost, 1);
   schedule(now_ + milliseconds(static_cast<std::int64_t>(random_.below(3000))),

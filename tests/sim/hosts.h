@@ -58,11 +58,13 @@ class ClientHost final : public LinkOwner {
     std::size_t address = 0;
     Time due{};
     bool connects = false;
+    CarrierId carrier{};  // connected; `due` is the end of its handshake
   };
 
   void turn();  // after every input
   void dial();
   void finish_dials();
+  void drop_handshakes();
   void arm();
 
   World& world_;
@@ -130,6 +132,8 @@ class ServerHost final : public LinkOwner {
   };
 
   void greet(Carrier& carrier, Greeting& greeting);
+  void reject(CarrierId id);
+  void read_nothing(Carrier& carrier);
   void decide(CarrierId id, LinkRegistry::Decision decision);
   void answer(CarrierId id);
   void turn();

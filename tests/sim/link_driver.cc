@@ -70,40 +70,39 @@ bool LinkDriver::verify() {
   Carrier* carrier = world_.carrier(asked);
   if (carrier == nullptr || link_.carrier() != asked) return false;
   const Pipe& pipe = side_ == 0 ? carrier->to_client : carrier->to_server;
-  if (pipe.readable(world_.now(), 1).empty() && pipe.ended(world_.now()) == Pipe::End::none) {
+  bool quiet =
+      pipe.readable(world_.now(), 1).empty() && pipe.ended(world_.now()) == Pipe::End::none;
+  // Of an encrypted one, half a record is not heard either.
+  if (carrier->ends[side_] ? !read_carrier(*carrier) : quiet) {
     link_.carrier_silent(world_.now(), asked);
-  } else {
+  } else if (!carrier->ends[side_]) {
     read_carrier(*carrier);
   }
   return true;
 }
 
-void LinkDriver::read_carrier(Carrier& carrier) {
+bool LinkDriver::read_carrier(Carrier& carrier) {
   CarrierId id = carrier.id;
-  Pipe& pipe = side_ == 0 ? carrier.to_client : carrier.to_server;
   std::size_t total = 0;
   while (link_.carrier() == id && total < kTurnBytes) {
-    std::size_t most = 1 + world_.random().below(world_.options().read_chunk);
-    Bytes bytes = pipe.readable(world_.now(), most);
-    if (bytes.empty()) break;
-    buffer_.assign(bytes.begin(), bytes.end());
+    if (!world_.read(carrier, side_, buffer_)) break;
     total += buffer_.size();
-    world_.consume(carrier, side_, buffer_.size());
     link_.carrier_bytes(world_.now(), id, buffer_);
     drain_effects();
     // Who kept a view of the bytes reads these.
     std::fill(buffer_.begin(), buffer_.end(), std::uint8_t{0xdd});
+    if (link_.carrier() != id || !world_.may_read_on(carrier, side_)) break;
   }
-  if (link_.carrier() == id) {
-    Pipe::End end = pipe.ended(world_.now());
-    if (end != Pipe::End::none) {
-      Cause cause = end == Pipe::End::eof ? Cause::carrier_eof : Cause::carrier_reset;
-      link_.carrier_down(world_.now(), id, cause);
-      world_.close(id, side_, Pipe::End::reset);
-    } else {
-      world_.watch(carrier, side_);
-    }
+  if (link_.carrier() != id) return true;
+  Pipe::End end = world_.ended(carrier, side_);
+  if (end == Pipe::End::none) {
+    world_.watch(carrier, side_);
+    return total != 0;
   }
+  Cause cause = end == Pipe::End::eof ? Cause::carrier_eof : Cause::carrier_reset;
+  link_.carrier_down(world_.now(), id, cause);
+  world_.close(id, side_, Pipe::End::reset);
+  return true;
 }
 
 void LinkDriver::timeout() {
@@ -127,22 +126,18 @@ bool LinkDriver::transmit() {
     }
     std::size_t left = transmit_->bytes - transmit_done_;
     std::size_t skip = transmit_done_;
-    std::size_t put = 0;
     bool last = transmit_->last;
     CarrierId id = transmit_->carrier;
     Carrier* carrier = world_.carrier(id);
     require(carrier != nullptr, "a Transmit for a carrier that was closed");
+    rest_.clear();
     for (const iovec& buffer : transmit_->buffers) {
-      if (skip >= buffer.iov_len) {
-        skip -= buffer.iov_len;
-        continue;
-      }
-      Bytes part(static_cast<const std::uint8_t*>(buffer.iov_base) + skip, buffer.iov_len - skip);
-      skip = 0;
-      std::size_t size = world_.write(*carrier, side_, part);
-      put += size;
-      if (size < part.size()) break;
+      std::size_t cut = std::min(skip, buffer.iov_len);
+      skip -= cut;
+      if (cut == buffer.iov_len) continue;
+      rest_.push_back({static_cast<std::uint8_t*>(buffer.iov_base) + cut, buffer.iov_len - cut});
     }
+    std::size_t put = world_.write(*carrier, side_, rest_);
     if (put == 0) return progress;
     progress = true;
     transmit_done_ += put;

@@ -37,8 +37,8 @@ class LinkDriver {
 
   // Effects, then bytes to the carrier. After every input.
   void pump();
-  // Takes what a carrier has; the end of it, too. Says whether the carrier is gone.
-  void read_carrier(Carrier& carrier);
+  // Takes what a carrier has; the end of it, too. False when nothing came.
+  bool read_carrier(Carrier& carrier);
   void timeout();
   // Client: a connection was accepted and opened as `handle`.
   void adopt(Conversation& conversation, StreamHandle handle);
@@ -92,6 +92,7 @@ class LinkDriver {
   std::vector<std::uint8_t> buffer_;
   std::optional<Transmit> transmit_;
   std::size_t transmit_done_ = 0;
+  std::vector<iovec> rest_;  // of it
   CarrierId verify_;
   bool up_ = false;
   std::optional<Time> down_since_;

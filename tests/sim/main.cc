@@ -14,7 +14,11 @@ constexpr const char* kUsage =
     "usage: holdfast-sim --seed N [--trace FILE]     one world, its options printed\n"
     "       holdfast-sim --seeds A..B [--jobs N]     many (both ends included)\n"
     "       holdfast-sim --count N --from S [--jobs N]\n"
-    "       holdfast-sim --sweep [--pair-step N]     a short exchange cut at every byte\n";
+    "       holdfast-sim --sweep [--step N] [--pair-step N]\n"
+    "                                                a short exchange cut at every byte (every "
+    "Nth;\n"
+    "                                                the grid of pairs, 0: none)\n"
+    "       holdfast-sim --tls ...                   any of these over encrypted carriers\n";
 
 struct Arguments {
   std::optional<std::uint64_t> seed;
@@ -22,7 +26,8 @@ struct Arguments {
   std::uint64_t from = 1;
   unsigned jobs = 0;
   bool sweep = false;
-  std::uint64_t pair_step = 23;
+  holdfast::sim::SweepOptions sweeping;
+  bool tls = false;
   std::string trace;
 };
 
@@ -58,8 +63,10 @@ bool parse_option(const std::string& name, const char* value, Arguments& argumen
     arguments.from = number;
   } else if (name == "--jobs") {
     arguments.jobs = static_cast<unsigned>(number);
-  } else if (name == "--pair-step" && number != 0) {
-    arguments.pair_step = number;
+  } else if (name == "--step" && number != 0) {
+    arguments.sweeping.step = number;
+  } else if (name == "--pair-step") {
+    arguments.sweeping.pair_step = number;
   } else {
     return false;
   }
@@ -71,6 +78,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
     std::string name = argv[i];
     if (name == "--sweep") {
       arguments.sweep = true;
+    } else if (name == "--tls") {
+      arguments.tls = arguments.sweeping.tls = true;
     } else if (i + 1 >= argc || !parse_option(name, argv[++i], arguments)) {
       return false;
     }
@@ -81,6 +90,7 @@ bool parse(int argc, char** argv, Arguments& arguments) {
 int run_one(const Arguments& arguments) {
   using namespace holdfast::sim;
   Options options = Options::draw(*arguments.seed);
+  if (arguments.tls) options.encrypt();
   std::FILE* trace = nullptr;
   if (!arguments.trace.empty()) {
     options.trace = true;
@@ -109,7 +119,8 @@ int main(int argc, char** argv) {
     std::fputs(kUsage, argc == 2 && std::strcmp(argv[1], "--help") == 0 ? stdout : stderr);
     return argc == 2 && std::strcmp(argv[1], "--help") == 0 ? 0 : 64;
   }
-  if (arguments.sweep) return holdfast::sim::sweep(arguments.pair_step) == 0 ? 0 : 1;
+  if (arguments.sweep) return holdfast::sim::sweep(arguments.sweeping) == 0 ? 0 : 1;
   if (arguments.seed) return run_one(arguments);
-  return holdfast::sim::run_many({arguments.from, *arguments.count, arguments.jobs}) == 0 ? 0 : 1;
+  holdfast::sim::ManySeeds seeds{arguments.from, *arguments.count, arguments.jobs, arguments.tls};
+  return holdfast::sim::run_many(seeds) == 0 ? 0 : 1;
 }

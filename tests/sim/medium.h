@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <vector>
 
 #include "common/base/bytes.h"
@@ -52,6 +53,10 @@ class Pipe {
   std::uint64_t arrived(Time now) const;
   bool full() const { return written_ - read_ >= shape_.capacity; }
   bool closed() const { return end_ != End::none; }
+  // The end that reads this one may know that its carrier was reset, whatever is still unread.
+  bool reset_arrived(Time now) const {
+    return end_ == End::reset && now >= end_at_ && now >= held_until_;
+  }
 
  private:
   struct Arrival {
@@ -72,9 +77,11 @@ class Pipe {
   bool discarding_ = false;
 };
 
+class TlsEnd;
+
 struct Carrier {
-  Carrier(CarrierId carrier, std::uint32_t client_index, const Pipe::Shape& shape)
-      : id(carrier), client(client_index), to_server(shape), to_client(shape) {}
+  Carrier(CarrierId carrier, std::uint32_t client_index, const Pipe::Shape& shape);
+  ~Carrier();
 
   CarrierId id;
   std::uint32_t client;
@@ -88,6 +95,7 @@ struct Carrier {
   std::uint64_t cut_to_client = UINT64_MAX;
   Time look[2] = {kNever, kNever};  // when each end looks at it next
   std::vector<std::uint8_t> hello;  // what the client said before it heard anything
+  std::unique_ptr<TlsEnd> ends[2];  // encrypted: 0 the client's (a ghost has none), 1 the server's
 };
 
 }  // namespace holdfast::sim

@@ -32,8 +32,8 @@ struct Scale {
 };
 constexpr Scale kTiny = {"tiny", 1, 3, 3000, 4};
 constexpr Scale kSmall = {"small", 2, 8, 40000, 8};
-constexpr Scale kBig = {"big", 3, 24, 400000, 12};
-constexpr Scale kHuge = {"huge", 3, 200, 100000, 12};
+constexpr Scale kBig = {"big", kMostClients, 24, 400000, 12};
+constexpr Scale kHuge = {"huge", kMostClients, 200, 100000, 12};
 
 const Scale& draw_scale(Random& random) {
   std::uint64_t n = random.below(1000);
@@ -227,6 +227,15 @@ Options Options::draw(std::uint64_t seed) {
   return options;
 }
 
+void Options::encrypt() {
+  tls = true;
+  if (bandwidth == 0) return;
+  std::uint64_t least = static_cast<std::uint64_t>(latency.count()) * 3 / 10;
+  pipe_capacity = std::min(pipe_capacity, std::max(bandwidth / 4, least));
+  gather = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(gather, std::max<std::uint64_t>(bandwidth / 4, 256)));
+}
+
 const char* to_string(FaultKind kind) {
   switch (kind) {
     case FaultKind::cut:
@@ -327,14 +336,15 @@ std::string Options::describe() const {
   std::snprintf(
       text, sizeof text,
       "seed %llu: %s, %u client(s), grace %.1fs/%.1fs/%.1fs heartbeat %.1fs dead_after %.1fs "
-      "open_timeout %.1fs\n  window %llu memory %llu streams %u latency %.3fs bandwidth %llu "
+      "open_timeout %.1fs%s\n  window %llu memory %llu streams %u latency %.3fs bandwidth %llu "
       "pipe %llu read_chunk %u gather %u heal at %.3fs\n",
       static_cast<unsigned long long>(seed), size.c_str(), clients, in_seconds(grace),
       in_seconds(service_grace[0]), in_seconds(service_grace[1]), in_seconds(heartbeat),
-      in_seconds(dead_after), in_seconds(open_timeout), static_cast<unsigned long long>(max_window),
-      static_cast<unsigned long long>(memory), max_streams, in_seconds(latency),
-      static_cast<unsigned long long>(bandwidth), static_cast<unsigned long long>(pipe_capacity),
-      read_chunk, gather, in_seconds(heal_at.time_since_epoch()));
+      in_seconds(dead_after), in_seconds(open_timeout), tls ? " tls" : "",
+      static_cast<unsigned long long>(max_window), static_cast<unsigned long long>(memory),
+      max_streams, in_seconds(latency), static_cast<unsigned long long>(bandwidth),
+      static_cast<unsigned long long>(pipe_capacity), read_chunk, gather,
+      in_seconds(heal_at.time_since_epoch()));
   std::string out = text;
   for (std::size_t i = 0; i < conversations.size(); ++i) {
     const ConversationScript& script = conversations[i];

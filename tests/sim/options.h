@@ -10,6 +10,9 @@
 
 namespace holdfast::sim {
 
+// The most clients that a drawn world has, clones left out.
+inline constexpr std::uint32_t kMostClients = 3;
+
 // What happens to a world, one line each in a printed plan.
 enum class FaultKind : std::uint8_t {
   cut,                // both ends see a reset; bytes in flight lost or partly still read
@@ -100,6 +103,7 @@ struct Options {
   std::uint32_t read_chunk = 65536;  // carriers are read in 1..this many bytes
   std::uint32_t gather = 65536;
   Time heal_at{};
+  bool tls = false;  // carriers are encrypted
   bool trace = false;
   std::vector<ConversationScript> conversations;
   std::vector<Fault> faults;
@@ -107,6 +111,10 @@ struct Options {
   // Nothing random: a healthy world with no conversation and no fault, for named scenarios.
   static Options plain();
   static Options draw(std::uint64_t seed);
+  // The same world with encrypted carriers. A transport takes a whole gather ahead of the path, and
+  // a record is heard of only when it is whole: both shrink with the path, so that it still is none
+  // on which a heartbeat's answer takes dead_after.
+  void encrypt();
   std::string describe() const;
 };
 

@@ -211,6 +211,9 @@ void Totals::add(const Totals& other) {
   refusals += other.refusals;
   unknown += other.unknown;
   stale += other.stale;
+  handshakes += other.handshakes;
+  handshakes_lost += other.handshakes_lost;
+  ciphertext += other.ciphertext;
   virtual_seconds += other.virtual_seconds;
   for (int i = 0; i < kFaultKinds; ++i) faults[i] += other.faults[i];
   for (int i = 0; i < kCauses; ++i) {
@@ -237,6 +240,11 @@ std::string Totals::describe() const {
   number("refusals", refusals);
   number("unknown links", unknown);
   number("stale attempts", stale);
+  if (ciphertext != 0) {
+    number("TLS handshakes", handshakes);
+    number("TLS handshakes that came to nothing", handshakes_lost);
+    number("bytes of ciphertext", ciphertext);
+  }
   out += "faults:";
   for (int i = 0; i < kFaultKinds; ++i) {
     if (faults[i] == 0) continue;

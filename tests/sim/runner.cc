@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/sim/encryption.h"
+
 namespace holdfast::sim {
 namespace {
 
@@ -27,16 +29,20 @@ struct Report {
   Totals totals;
 };
 
-void run_range(Report& report) {
+void run_range(Report& report, bool tls) {
+  std::unique_ptr<Encryption> encryption;
+  if (tls) encryption = std::make_unique<Encryption>();
   while (report.next < report.end) {
     std::uint64_t seed = report.next;
-    RunOutcome outcome = run_world(Options::draw(seed), report.totals);
+    Options options = Options::draw(seed);
+    if (tls) options.encrypt();
+    RunOutcome outcome = run_world(options, report.totals, nullptr, encryption.get());
     if (outcome.passed) {
       report.passed += 1;
     } else {
       report.failed += 1;
-      std::printf("FAILED holdfast-sim --seed %llu: %s\n", static_cast<unsigned long long>(seed),
-                  outcome.reason.c_str());
+      std::printf("FAILED holdfast-sim%s --seed %llu: %s\n", tls ? " --tls" : "",
+                  static_cast<unsigned long long>(seed), outcome.reason.c_str());
       std::fflush(stdout);
     }
     report.next += 1;
@@ -45,13 +51,13 @@ void run_range(Report& report) {
 
 class Worker {
  public:
-  Worker(Report& report) : report_(report) {}
+  Worker(Report& report, bool tls) : report_(report), tls_(tls) {}
 
   void start() {
     std::fflush(stdout);
     pid_ = fork();
     if (pid_ == 0) {
-      run_range(report_);
+      run_range(report_, tls_);
       std::fflush(stdout);
       _exit(0);
     }
@@ -77,8 +83,8 @@ class Worker {
     if (ended != pid_) return;
     pid_ = 0;
     if (report_.next >= report_.end) return;
-    std::printf("FAILED holdfast-sim --seed %llu: the process died of signal %d\n",
-                static_cast<unsigned long long>(report_.next.load()),
+    std::printf("FAILED holdfast-sim%s --seed %llu: the process died of signal %d\n",
+                tls_ ? " --tls" : "", static_cast<unsigned long long>(report_.next.load()),
                 WIFSIGNALED(status) ? WTERMSIG(status) : 0);
     report_.failed += 1;
     report_.next += 1;
@@ -87,6 +93,7 @@ class Worker {
 
  private:
   Report& report_;
+  bool tls_;
   pid_t pid_ = 0;
   std::uint64_t seen_ = 0;
   std::chrono::steady_clock::time_point seen_at_;
@@ -94,8 +101,9 @@ class Worker {
 
 }  // namespace
 
-RunOutcome run_world(const Options& options, Totals& totals, std::FILE* trace) {
-  World world(options);
+RunOutcome run_world(const Options& options, Totals& totals, std::FILE* trace,
+                     Encryption* encryption) {
+  World world(options, encryption);
   world.trace_to(trace);
   RunOutcome outcome;
   try {
@@ -127,7 +135,7 @@ std::uint64_t run_many(const ManySeeds& seeds) {
     Report* report = new (&reports[i]) Report();
     report->next = seeds.from + seeds.count * i / jobs;
     report->end = seeds.from + seeds.count * (i + 1) / jobs;
-    workers.emplace_back(*report);
+    workers.emplace_back(*report, seeds.tls);
   }
   for (Worker& worker : workers) worker.start();
   auto sum = [&](auto member) {

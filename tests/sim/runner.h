@@ -14,12 +14,14 @@ struct RunOutcome {
 };
 
 // One world; its totals are added to `totals` even when it fails.
-RunOutcome run_world(const Options& options, Totals& totals, std::FILE* trace = nullptr);
+RunOutcome run_world(const Options& options, Totals& totals, std::FILE* trace = nullptr,
+                     Encryption* encryption = nullptr);
 
 struct ManySeeds {
   std::uint64_t from = 1;
   std::uint64_t count = 1;
   unsigned jobs = 0;  // 0: one a core
+  bool tls = false;   // encrypted carriers
 };
 // Prints progress to stderr, failures and totals to stdout; the last line is "N passed, N failed".
 // Gives the number of failures.

@@ -82,6 +82,7 @@ void ServerHost::on_carrier(CarrierId id) {
   if (!running()) return;
   Carrier* carrier = world_.carrier(id);
   if (carrier == nullptr || !carrier->server_open) return;
+  if (world_.finishing(*carrier, 1)) return world_.finish_more(*carrier, 1);
   if (auto owner = links_.find(id); owner != links_.end()) {
     auto driver = drivers_.find(owner->second);
     if (driver == drivers_.end()) return;
@@ -98,13 +99,12 @@ void ServerHost::on_carrier(CarrierId id) {
 void ServerHost::greet(Carrier& carrier, Greeting& greeting) {
   CarrierId id = carrier.id;
   if (!greeting.answer.empty()) return answer(id);
+  Handshake handshake = world_.shake_hands(carrier, 1);
+  if (handshake == Handshake::running) return;
+  if (handshake == Handshake::failed) return reject(id);
   if (!greeting.waiting) {
-    while (true) {
-      std::size_t most = 1 + world_.random().below(world_.options().read_chunk);
-      Bytes bytes = carrier.to_server.readable(world_.now(), most);
-      if (bytes.empty()) break;
-      Buffer copy(bytes.begin(), bytes.end());
-      world_.consume(carrier, 1, copy.size());
+    Buffer copy;
+    while (world_.read(carrier, 1, copy)) {
       HelloReader::State state = greeting.reader.feed(copy);
       require(state != HelloReader::State::failed,
               "a client's HELLO was refused: " + greeting.reader.reason());
@@ -115,12 +115,22 @@ void ServerHost::greet(Carrier& carrier, Greeting& greeting) {
                     registry_->hello(world_.now(), id, policy(carrier.client), std::move(request)));
     }
   }
-  if (carrier.to_server.ended(world_.now()) != Pipe::End::none) {
-    registry_->carrier_gone(id);
-    greetings_.erase(id);
-    return world_.close(id, 1, Pipe::End::reset);
-  }
+  if (greeting.waiting) read_nothing(carrier);
+  if (world_.ended(carrier, 1) != Pipe::End::none) return reject(id);
   world_.watch(carrier, 1);
+}
+
+void ServerHost::reject(CarrierId id) {
+  registry_->carrier_gone(id);
+  greetings_.erase(id);
+  world_.close(id, 1, Pipe::End::reset);
+}
+
+// Whoever has said HELLO waits; only the end of an encrypted carrier is found by reading.
+void ServerHost::read_nothing(Carrier& carrier) {
+  if (!carrier.ends[1]) return;
+  Buffer bytes;
+  require(!world_.read(carrier, 1, bytes), "bytes before WELCOME");
 }
 
 void ServerHost::decide(CarrierId id, LinkRegistry::Decision decision) {
@@ -165,10 +175,12 @@ void ServerHost::decide(CarrierId id, LinkRegistry::Decision decision) {
 void ServerHost::answer(CarrierId id) {
   Carrier* carrier = world_.carrier(id);
   Greeting& greeting = greetings_.at(id);
-  Bytes rest = Bytes(greeting.answer).subspan(greeting.answered);
-  greeting.answered += world_.write(*carrier, 1, rest);
+  read_nothing(*carrier);
+  iovec rest{greeting.answer.data() + greeting.answered,
+             greeting.answer.size() - greeting.answered};
+  greeting.answered += world_.write(*carrier, 1, {&rest, 1});
   if (greeting.answered < greeting.answer.size()) {
-    if (carrier->to_server.ended(world_.now()) == Pipe::End::none) return world_.watch(*carrier, 1);
+    if (world_.ended(*carrier, 1) == Pipe::End::none) return world_.watch(*carrier, 1);
   }
   greetings_.erase(id);
   world_.close(id, 1, Pipe::End::eof);
@@ -188,11 +200,7 @@ void ServerHost::on_timer() {
   for (auto& [id, greeting] : greetings_) {
     if (world_.now() >= greeting.deadline) late.push_back(id);
   }
-  for (CarrierId id : late) {
-    registry_->carrier_gone(id);
-    greetings_.erase(id);
-    world_.close(id, 1, Pipe::End::reset);
-  }
+  for (CarrierId id : late) reject(id);
   turn();
 }
 

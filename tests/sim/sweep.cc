@@ -2,14 +2,16 @@
 
 #include <string>
 
+#include "tests/sim/encryption.h"
 #include "tests/sim/runner.h"
 
 namespace holdfast::sim {
 namespace {
 
 // Two streams, a few hundred bytes each way; the first one's answer follows its half-close.
-Options exchange() {
+Options exchange(bool tls) {
   Options options = Options::plain();
+  options.tls = tls;
   options.clients = 1;
   options.services = 1;
   options.heal_at = Time(seconds(8));
@@ -30,12 +32,14 @@ Options exchange() {
 }
 
 struct Sweep {
+  bool tls = false;
+  std::unique_ptr<Encryption> encryption;
   Totals totals;
   std::uint64_t passed = 0;
   std::uint64_t failed = 0;
 
   void run(const std::vector<World::PlannedCut>& cuts) {
-    World world(exchange());
+    World world(exchange(tls), encryption.get());
     world.plan_cuts(cuts);
     std::string reason;
     try {
@@ -62,9 +66,11 @@ struct Sweep {
 
 }  // namespace
 
-std::uint64_t sweep(std::uint64_t pair_step) {
+std::uint64_t sweep(const SweepOptions& options) {
   Sweep result;
-  World whole(exchange());
+  result.tls = options.tls;
+  if (options.tls) result.encryption = std::make_unique<Encryption>();
+  World whole(exchange(options.tls));
   whole.run();
   // The exchange ends well before the goodbye does; every byte until then is swept, and the
   // heartbeats behind it are left out.
@@ -72,12 +78,13 @@ std::uint64_t sweep(std::uint64_t pair_step) {
   for (int to_server = 0; to_server < 2; ++to_server) {
     length[to_server] =
         std::min<std::uint64_t>(whole.first_carrier_bytes(to_server != 0), length[to_server]);
-    for (std::uint64_t offset = 0; offset <= length[to_server]; ++offset) {
+    for (std::uint64_t offset = 0; offset <= length[to_server]; offset += options.step) {
       result.run({{to_server != 0, offset}});
     }
   }
-  for (std::uint64_t first = 0; first <= length[0] + length[1]; first += pair_step) {
-    for (std::uint64_t second = 0; second <= length[0] + length[1]; second += pair_step) {
+  std::uint64_t all = options.pair_step == 0 ? 0 : length[0] + length[1] + 1;
+  for (std::uint64_t first = 0; first < all; first += options.pair_step) {
+    for (std::uint64_t second = 0; second < all; second += options.pair_step) {
       auto cut = [&](std::uint64_t at) {
         bool to_server = at > length[0];
         return World::PlannedCut{to_server, to_server ? at - length[0] : at};

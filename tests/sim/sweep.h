@@ -5,8 +5,12 @@
 
 namespace holdfast::sim {
 
-// All single cuts; of the pairs of cuts every one whose offsets fall on the grid `pair_step`.
+struct SweepOptions {
+  std::uint64_t step = 1;        // every how many bytes a single cut
+  std::uint64_t pair_step = 23;  // the grid of the pairs; 0: none
+  bool tls = false;              // every byte of ciphertext, the handshake's included
+};
 // Prints as run_many() does; gives the number of failures.
-std::uint64_t sweep(std::uint64_t pair_step);
+std::uint64_t sweep(const SweepOptions& options);
 
 }  // namespace holdfast::sim

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/core/trace.h"
+#include "tests/sim/encryption.h"
 
 namespace holdfast::sim {
 namespace {
@@ -13,13 +14,19 @@ constexpr std::uint64_t kMaxSteps = 20000000;
 
 }  // namespace
 
-World::World(Options options) : options_(std::move(options)), random_(options_.seed) {
+World::World(Options options, Encryption* encryption)
+    : options_(std::move(options)), random_(options_.seed), encryption_(encryption) {
+  if (options_.tls) read_buffer_.resize(options_.read_chunk);
+  if (options_.tls && encryption_ == nullptr) {
+    own_encryption_ = std::make_unique<Encryption>();
+    encryption_ = own_encryption_.get();
+  }
   server_ = std::make_unique<ServerHost>(*this);
   server_->start();
   paths_.resize(options_.clients);
   standing_.resize(options_.clients);
   for (std::uint32_t i = 0; i < options_.clients; ++i) {
-    clients_.push_back(std::make_unique<ClientHost>(*this, i, "edge-" + std::to_string(i)));
+    clients_.push_back(std::make_unique<ClientHost>(*this, i, name_of_client(i)));
     clients_.back()->start();
   }
   for (const ConversationScript& script : options_.conversations) converse(script);
@@ -265,6 +272,7 @@ CarrierId World::connect(std::uint32_t client) {
   Pipe::Shape shape{options_.latency, options_.bandwidth, options_.pipe_capacity};
   Carrier& carrier = carriers_.try_emplace(id, id, client, shape).first->second;
   if (first_carrier_ == CarrierId{}) first_carrier_ = id;
+  encrypt(carrier);
   if (now_ < path.slow_until) carrier.to_server.hold(now_ + path.slow);
   if (planned_done_ < planned_.size()) {
     const PlannedCut& planned = planned_[planned_done_++];
@@ -292,10 +300,13 @@ std::vector<CarrierId> World::all_carriers() const {
   return ids;
 }
 
-std::size_t World::write(Carrier& carrier, int side, Bytes bytes) {
+std::size_t World::send(Carrier& carrier, int side, Bytes bytes) {
   Pipe& pipe = side == 0 ? carrier.to_server : carrier.to_client;
   std::size_t size = pipe.write(now_, bytes);
-  bool greeting = side == 0 && carrier.to_client.read() == 0;
+  bool encrypted = carrier.ends[side] != nullptr;
+  if (encrypted) totals_.ciphertext += size;
+  // Who listens on an encrypted path knows no better than to play back everything.
+  bool greeting = side == 0 && (encrypted || carrier.to_client.read() == 0);
   if (greeting && carrier.hello.size() < 65536) {
     carrier.hello.insert(carrier.hello.end(), bytes.begin(),
                          bytes.begin() + static_cast<std::ptrdiff_t>(size));
@@ -321,10 +332,15 @@ void World::consume(Carrier& carrier, int side, std::size_t size) {
 void World::watch(Carrier& carrier, int side) {
   const Pipe& pipe = side == 0 ? carrier.to_client : carrier.to_server;
   Time at = pipe.next_arrival();
+  if (carrier.ends[side] && carrier.ends[side]->buffered()) at = now_;
   if (at == kNever) return;
   at = std::max(at, now_);
   if (carrier.look[side] <= at) return;
   carrier.look[side] = at;
+  look_at_carrier(carrier, side, at);
+}
+
+void World::look_at_carrier(const Carrier& carrier, int side, Time at) {
   EventKind kind = side == 0 ? EventKind::client_carrier : EventKind::server_carrier;
   schedule(at, kind, 0, carrier.id.value);
 }
@@ -334,6 +350,10 @@ void World::close(CarrierId id, int side, Pipe::End how) {
   if (found == nullptr) return;
   bool& open = side == 0 ? found->client_open : found->server_open;
   if (!open) return;
+  if (TlsEnd* end = found->ends[side].get()) {
+    if (how == Pipe::End::eof && end->finish()) return;
+    end->close();
+  }
   open = false;
   Pipe& out = side == 0 ? found->to_server : found->to_client;
   Pipe& in = side == 0 ? found->to_client : found->to_server;

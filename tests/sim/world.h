@@ -17,8 +17,11 @@
 #include "tests/sim/hosts.h"
 #include "tests/sim/medium.h"
 #include "tests/sim/options.h"
+#include "tests/sim/tls_end.h"
 
 namespace holdfast::sim {
+
+class Encryption;
 
 // What many runs add up to.
 struct Totals {
@@ -34,6 +37,10 @@ struct Totals {
   std::uint64_t refusals = 0;
   std::uint64_t unknown = 0;
   std::uint64_t stale = 0;
+  // Of encrypted worlds.
+  std::uint64_t handshakes = 0;       // done, at the client
+  std::uint64_t handshakes_lost = 0;  // by a cut, at either end
+  std::uint64_t ciphertext = 0;       // bytes
   std::uint64_t faults[kFaultKinds] = {};
   static constexpr int kCauses = 40;
   std::uint64_t resets[kCauses] = {};  // sockets reset, by cause
@@ -46,7 +53,8 @@ struct Totals {
 
 class World {
  public:
-  explicit World(Options options);
+  // An encrypted world uses `encryption` if it is given one, else makes its own.
+  explicit World(Options options, Encryption* encryption = nullptr);
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -79,15 +87,30 @@ class World {
   }
   std::uint64_t next_number() { return ++numbers_; }
   std::vector<LinkService> services() const;
+  static std::string name_of_client(std::uint32_t index) { return "edge-" + std::to_string(index); }
   const std::string& client_name(std::uint32_t index) const { return clients_[index]->name(); }
   DialOutcome dial(std::uint32_t client);
   CarrierId connect(std::uint32_t client);  // 0: the server is not there
   Carrier* carrier(CarrierId id);
   std::vector<CarrierId> carriers_of(std::uint32_t client) const;
   std::vector<CarrierId> all_carriers() const;
-  std::size_t write(Carrier& carrier, int side, Bytes bytes);
+  // What a host does with its end of a carrier, encrypted or not.
+  Handshake shake_hands(Carrier& carrier, int side);
+  bool read(Carrier& carrier, int side, std::vector<std::uint8_t>& into);  // false: nothing came
+  bool may_read_on(const Carrier& carrier, int side) const;  // else an event tells of more
+  Pipe::End ended(const Carrier& carrier, int side) const;
+  std::size_t write(Carrier& carrier, int side, std::span<const iovec> buffers);
+  // Closed in order, but not gone yet: finish_more() is all that is done with such an end.
+  bool finishing(const Carrier& carrier, int side) const;
+  bool client_finishing(std::uint32_t client) const;  // any
+  void finish_more(Carrier& carrier, int side);
+  // For one read of an encrypted carrier.
+  MutableBytes read_buffer() { return read_buffer_; }
+  // The pipes below.
+  std::size_t send(Carrier& carrier, int side, Bytes bytes);
   void consume(Carrier& carrier, int side, std::size_t size);
   void watch(Carrier& carrier, int side);  // looks again when something new may be there
+  void look_at_carrier(const Carrier& carrier, int side, Time at);
   void close(CarrierId id, int side, Pipe::End how);
   void close_all(std::uint32_t client, int side);
 
@@ -161,6 +184,7 @@ class World {
   void restart_server();
   void clone_client(std::uint32_t client, Duration length);
   void apply_process_fault(const Fault& fault);
+  void encrypt(Carrier& carrier);
   void forget_if_closed(CarrierId id);
   void record_first_bytes(const Carrier& carrier);
   bool outage_over_grace(const Conversation& conversation) const;
@@ -179,6 +203,9 @@ class World {
   bool healed_ = false;
   bool finished_ = false;
   std::vector<std::unique_ptr<Conversation>> conversations_;
+  std::unique_ptr<Encryption> own_encryption_;
+  Encryption* encryption_;
+  std::vector<std::uint8_t> read_buffer_;
   std::map<CarrierId, Carrier> carriers_;
   std::vector<Path> paths_;
   std::unique_ptr<ServerHost> server_;

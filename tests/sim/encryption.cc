@@ -1,0 +1,36 @@
+#include "tests/sim/encryption.h"
+
+#include "tests/sim/failure.h"
+#include "tests/sim/world.h"
+
+namespace holdfast::sim {
+
+Encryption::Encryption() {
+  TlsServerOptions server;
+  for (std::uint32_t i = 0; i < kMostClients; ++i) {
+    std::string name = World::name_of_client(i);
+    TlsKey key;
+    key.id = "key-of-" + name;
+    key.name = name;
+    key.key.fill(static_cast<std::uint8_t>(i + 1));
+    server.keys.push_back(key);
+    TlsClientOptions client;
+    client.key = key;
+    auto made = make_tls_client(client);
+    require(made.ok(), "no TLS context for a client");
+    clients_.emplace(name, std::move(made).value());
+  }
+  auto made = make_tls_server(server);
+  require(made.ok(), "no TLS context for the server");
+  server_ = std::move(made).value();
+}
+
+Encryption::~Encryption() = default;
+
+TlsContext& Encryption::client(const std::string& name) {
+  auto found = clients_.find(name);
+  require(found != clients_.end(), "more clients than there are keys");
+  return *found->second;
+}
+
+}  // namespace holdfast::sim
