@@ -4,6 +4,12 @@
 #include "tests/sim/world.h"
 
 namespace holdfast::sim {
+namespace {
+
+// Small, so that keys change in the middle of what a world moves.
+constexpr std::uint64_t kKeyUpdateAfter = 5000;
+
+}  // namespace
 
 Encryption::Encryption() {
   TlsServerOptions server;
@@ -16,10 +22,12 @@ Encryption::Encryption() {
     server.keys.push_back(key);
     TlsClientOptions client;
     client.key = key;
+    client.key_update_after = kKeyUpdateAfter;
     auto made = make_tls_client(client);
     require(made.ok(), "no TLS context for a client");
     clients_.emplace(name, std::move(made).value());
   }
+  server.key_update_after = kKeyUpdateAfter;
   auto made = make_tls_server(server);
   require(made.ok(), "no TLS context for the server");
   server_ = std::move(made).value();

@@ -112,7 +112,7 @@ bool TlsEnd::read(std::vector<std::uint8_t>& into) {
       if (!transport_->buffered()) check_delivered("left");
       return true;
     case Transport::Status::again:
-      check_delivered("left");
+      if (!transport_->buffered()) check_delivered("left");
       return false;
     case Transport::Status::end:
       ended_ = Pipe::End::eof;
