@@ -1,0 +1,23 @@
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
+
+
+@pytest.fixture(scope="session")
+def shots():
+    """The folder for screenshots: HOLDFAST_SCREENSHOTS, or build/screenshots."""
+    root = os.path.dirname(os.path.dirname(HERE))
+    folder = os.environ.get("HOLDFAST_SCREENSHOTS") or os.path.join(root, "build", "screenshots")
+    os.makedirs(folder, exist_ok=True)
+    return lambda name: os.path.join(folder, name + ".png")
+
+
+def pytest_sessionstart(session):
+    import browser
+    reason = browser.why_unavailable()
+    if reason:
+        pytest.exit(reason, returncode=1)
