@@ -4,6 +4,7 @@
 
 #include "common/admin/cli.h"
 #include "common/agent/credentials.h"
+#include "common/agent/history_keeper.h"
 #include "common/agent/reporting.h"
 #include "common/agent/shell.h"
 #include "common/net/client_driver.h"
@@ -65,6 +66,11 @@ class ClientAgent final : public Agent {
 
   Status start() override { return driver_.listen(); }
   Loop::Task& task() override { return driver_; }
+  History::Reading reading() const override {
+    History::Reading reading;
+    add_reading(reading, driver_.link());
+    return reading;
+  }
   void shut_down() override { driver_.shut_down(); }
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {

@@ -4,6 +4,7 @@
 
 #include "common/admin/cli.h"
 #include "common/agent/credentials.h"
+#include "common/agent/history_keeper.h"
 #include "common/agent/reporting.h"
 #include "common/agent/shell.h"
 #include "common/net/secure_random.h"
@@ -82,6 +83,11 @@ class ServerAgent final : public Agent {
 
   Status start() override { return driver_.listen(); }
   Loop::Task& task() override { return driver_; }
+  History::Reading reading() const override {
+    History::Reading reading;
+    driver_.for_each_link([&](const LinkDriver& link) { add_reading(reading, link); });
+    return reading;
+  }
   void shut_down() override { driver_.shut_down(); }
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {

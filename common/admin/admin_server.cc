@@ -7,6 +7,7 @@
 #include "common/admin/listeners.h"
 #include "common/admin/metrics.h"
 #include "common/admin/snapshot_json.h"
+#include "common/admin/status_page.h"
 
 namespace holdfast {
 namespace {
@@ -50,7 +51,9 @@ HttpResponse show_ready(const AgentSnapshot& snapshot) {
   return json(snapshot.ready ? 200 : 503, ready_json(snapshot));
 }
 
-std::vector<HttpRoute> metrics_routes(Backend& backend) {
+// `own_host`: the metrics address as configured; none on the Unix socket.
+std::vector<HttpRoute> metrics_routes(Backend& backend,
+                                      const std::optional<std::string>& own_host) {
   std::vector<HttpRoute> routes;
   routes.push_back(
       {Method::get, "/metrics", from_snapshot(backend, {}, [](const AgentSnapshot& snapshot) {
@@ -61,11 +64,12 @@ std::vector<HttpRoute> metrics_routes(Backend& backend) {
                       return json(200, "{\"alive\":true}\n");
                     })});
   routes.push_back({Method::get, "/readyz", from_snapshot(backend, {}, &show_ready)});
+  add_status_page(routes, backend, own_host);
   return routes;
 }
 
 std::vector<HttpRoute> admin_routes(Backend& backend) {
-  std::vector<HttpRoute> routes = metrics_routes(backend);
+  std::vector<HttpRoute> routes = metrics_routes(backend, std::nullopt);
   routes.push_back(
       {Method::get, "/v1/status", from_snapshot(backend, {}, [](const AgentSnapshot& snapshot) {
          return json(200, status_json(snapshot));
@@ -89,13 +93,15 @@ std::vector<HttpRoute> admin_routes(Backend& backend) {
 
 class AdminServerImpl final : public AdminServer {
  public:
-  AdminServerImpl(UnixListener admin, UniqueFd metrics, Backend& backend)
+  AdminServerImpl(UnixListener admin, UniqueFd metrics, const std::string& metrics_host,
+                  Backend& backend)
       : backend_(backend), admin_(std::move(admin)), metrics_(std::move(metrics)) {
     admin_server_ = HttpServer::start(admin_.fd(), admin_routes(backend));
     if (!metrics_) return;
     HttpLimits limits;
     limits.threads = 2;
-    metrics_server_ = HttpServer::start(metrics_.get(), metrics_routes(backend), limits);
+    metrics_server_ =
+        HttpServer::start(metrics_.get(), metrics_routes(backend, metrics_host), limits);
   }
 
   ~AdminServerImpl() override { backend_.stopping(); }
@@ -134,8 +140,8 @@ Result<std::unique_ptr<AdminServer>> AdminServer::start(const AdminConfig& confi
     if (!listening) return listening.error();
     metrics = std::move(*listening);
   }
-  return std::unique_ptr<AdminServer>(
-      std::make_unique<AdminServerImpl>(std::move(*admin), std::move(metrics), backend));
+  return std::unique_ptr<AdminServer>(std::make_unique<AdminServerImpl>(
+      std::move(*admin), std::move(metrics), config.metrics ? config.metrics->host : "", backend));
 }
 
 }  // namespace holdfast

@@ -3,6 +3,7 @@
 //   Unix socket (mode 0660)          GET  /v1/status /v1/links /v1/connections /v1/ready
 //                                    POST /v1/kill?id=ID /v1/reconnect /v1/drain
 //   metrics address (TCP, optional)  GET  /metrics /livez /readyz        also on the Unix socket
+//                                    GET  / /status /status.json         (status_page.h)
 //
 // It runs on threads of its own, which only ask the Backend. Users that say nothing, too much or
 // too slowly are cut off (http_server.h): they cannot hold up an agent.
@@ -10,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,6 +23,8 @@ namespace holdfast {
 
 struct SnapshotQuery {
   bool connections = false;  // fill AgentSnapshot::connections
+  // Fill AgentSnapshot::history, with samples after this uptime.
+  std::optional<Duration> history_since = std::nullopt;
 };
 
 struct Command {

@@ -124,10 +124,16 @@ class Router final : public httplib::Server {
   void add(HttpRoute route) {
     std::string pattern = route.path;
     auto method = route.method;
-    auto handler = [answer = std::move(route.answer)](const httplib::Request& request,
-                                                      httplib::Response& response) {
+    auto handler = [answer = std::move(route.answer), refuse = std::move(route.refuse_host)](
+                       const httplib::Request& request, httplib::Response& response) {
+      std::string why_not = refuse ? refuse(request.get_header_value("Host")) : "";
+      if (!why_not.empty()) {
+        response.status = 403;
+        return response.set_content(why_not, "text/plain; charset=utf-8");
+      }
       HttpResponse made = answer({request.params.begin(), request.params.end()});
       response.status = made.status;
+      for (const auto& [name, value] : made.headers) response.set_header(name, value);
       response.set_content(made.body, made.content_type);
     };
     if (method == HttpRoute::Method::get) {

@@ -9,6 +9,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/time.h"
@@ -19,6 +21,7 @@ struct HttpResponse {
   int status = 200;
   std::string content_type;
   std::string body;
+  std::vector<std::pair<std::string, std::string>> headers = {};  // further ones
 };
 
 using HttpParameters = std::map<std::string, std::string>;  // of the query string
@@ -28,6 +31,8 @@ struct HttpRoute {
   Method method{};
   std::string path;
   std::function<HttpResponse(const HttpParameters&)> answer;  // on any of the threads
+  // Where set: 403 with this text unless it is empty, for the request's Host header.
+  std::function<std::string(std::string_view)> refuse_host = nullptr;
 };
 
 struct HttpLimits {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/admin/history.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "common/wire/cause.h"
@@ -130,6 +131,7 @@ struct AgentSnapshot {
   AgentTotals totals;
   // Only when asked for: there may be thousands.
   std::optional<std::vector<ConnectionSnapshot>> connections;
+  std::optional<HistoryView> history;
 };
 
 std::uint64_t connection_count(const AgentSnapshot& snapshot);

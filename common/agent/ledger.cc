@@ -16,7 +16,7 @@ Ledger::LinkTally& Ledger::note_change(const LinkId& link) {
 // --- Links ----------------------------------------------------------------------------------
 
 void Ledger::link_up(const LinkEvent& event) {
-  note_change(event.link);
+  history_.link_up(note_change(event.link).changed_at, event.link, event.peer);
   logger_.event(LogLevel::info, "link_up",
                 {{"link", event.link.short_name()},
                  {"peer", event.peer},
@@ -25,7 +25,10 @@ void Ledger::link_up(const LinkEvent& event) {
 }
 
 void Ledger::link_down(const LinkEvent& event) {
-  note_change(event.link).reconnects[event.cause] += 1;
+  LinkTally& tally = note_change(event.link);
+  tally.reconnects[event.cause] += 1;
+  history_.link_down(tally.changed_at, event.link, event.peer, event.cause, event.connections,
+                     event.replayed_bytes);
   totals_.reconnects[event.cause] += 1;
   logger_.event(LogLevel::warn, "link_down",
                 {{"link", event.link.short_name()},
@@ -36,7 +39,7 @@ void Ledger::link_down(const LinkEvent& event) {
 }
 
 void Ledger::link_resumed(const LinkEvent& event) {
-  note_change(event.link);
+  history_.link_resumed(note_change(event.link).changed_at, event.link, event.connections);
   totals_.outage_total += event.outage;
   totals_.connections_resumed += event.connections;
   logger_.event(LogLevel::info, "link_resumed",
@@ -50,6 +53,7 @@ void Ledger::link_resumed(const LinkEvent& event) {
 void Ledger::link_ended(const LinkEvent& event) {
   tallies_.erase(event.link);
   idle_since_ = read_boot_clock();
+  history_.link_ended(idle_since_, event.link, event.cause, event.bytes_up, event.bytes_down);
   totals_.paused_credit += event.pauses_credit;
   totals_.paused_memory += event.pauses_memory;
   bool planned = event.cause == Cause::goodbye || event.cause == Cause::shutdown;
@@ -107,6 +111,11 @@ void Ledger::connection_closed(const ConnectionInfo& connection) {
   service.bytes_up += connection.bytes_up;
   service.bytes_down += connection.bytes_down;
   totals_.replayed_bytes += summary.replayed_bytes;
+  if (History::remembers(summary.cause)) {
+    history_.connection_closed({connection.link, connection.stream.id, read_boot_clock(),
+                                std::string(connection.service), connection.client, summary.cause,
+                                connection.bytes_up, connection.bytes_down, summary.age});
+  }
   if (!logger_.enabled(LogLevel::info)) return;
   logger_.event(LogLevel::info, "connection_closed",
                 {{"id", connection.id()},

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "common/admin/history.h"
 #include "common/admin/log.h"
 #include "common/admin/snapshot.h"
 #include "common/agent/trace_file.h"
@@ -30,6 +31,8 @@ class Ledger final : public Observer {
   // Ended connections, by service.
   const std::map<std::string, ServiceCounters, std::less<>>& closed() const { return closed_; }
   const AgentTotals& totals() const { return totals_; }
+  // Is told of links and endings here; samples come from elsewhere (history_keeper.h).
+  History& history() { return history_; }
   // Since when there is no link at all, or the start.
   Time idle_since() const { return idle_since_; }
 
@@ -62,6 +65,7 @@ class Ledger final : public Observer {
   std::map<std::string, ServiceCounters, std::less<>> closed_;
   AgentTotals totals_;
   Time idle_since_ = read_boot_clock();
+  History history_{idle_since_};
 };
 
 }  // namespace holdfast

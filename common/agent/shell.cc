@@ -8,6 +8,7 @@
 
 #include "common/admin/cli.h"
 #include "common/admin/loop_backend.h"
+#include "common/agent/history_keeper.h"
 #include "common/base/overloaded.h"
 #include "common/net/signals.h"
 
@@ -49,10 +50,13 @@ class Reporter {
   Timer timer_;
 };
 
-int serve(const ShellOptions& options, Loop& loop, Logger& logger, Agent& agent) {
+int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledger, Agent& agent) {
   if (auto started = agent.start(); !started) return fail(logger, started.error());
   LoopBackend* asked = nullptr;
-  Wakeup wakeup(loop, [&] { asked->serve(agent); });
+  HistoryKeeper keeper(
+      loop, agent, ledger.history(), [&agent] { return agent.reading(); },
+      options.admin.metrics.has_value());
+  Wakeup wakeup(loop, [&] { asked->serve(keeper); });
   LoopBackend backend([&wakeup] { wakeup.wake(); });
   asked = &backend;
   auto admin = AdminServer::start(options.admin, backend);
@@ -100,7 +104,7 @@ int run_shell(const ShellOptions& options,
   {
     std::unique_ptr<Agent> agent =
         make(Around{loop, **logger, ledger, descriptors, options.config_path});
-    code = serve(options, loop, **logger, *agent);
+    code = serve(options, loop, **logger, ledger, *agent);
   }
   (*logger)->event(LogLevel::info, "stopped");
   if (!loop.close()) {

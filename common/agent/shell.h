@@ -22,6 +22,8 @@ class Agent : public Backend {
   // Binds what it listens on.
   virtual Status start() = 0;
   virtual Loop::Task& task() = 0;
+  // For the history, every second or so: costs a look at each link, not at each connection.
+  virtual History::Reading reading() const = 0;
   // Goodbye, then stops the loop; within 2 s.
   virtual void shut_down() = 0;
 };

@@ -280,6 +280,7 @@ LinkEvent LinkDriver::event() const {
   event.grace = link_.grace();
   event.connections = static_cast<std::uint32_t>(link_.stream_count());
   event.detail = link_.detail();
+  event.replayed_bytes = link_.counters().replayed_bytes;
   return event;
 }
 

@@ -97,6 +97,8 @@ void LinkDriver::on(const effect::LinkEnded& effect) {
   if (link_.options().role == LinkOptions::Role::server) {
     ended.pauses_credit = link_.counters().pauses_credit;
     ended.pauses_memory = link_.counters().pauses_memory;
+    ended.bytes_up = link_.counters().received_bytes;
+    ended.bytes_down = link_.counters().sent_bytes;
   }
   observer_.link_ended(ended);
 }

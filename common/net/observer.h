@@ -24,10 +24,13 @@ struct LinkEvent {
   Duration round_trip{};
   Duration grace{};  // link_down: how long the connections are safe
   std::uint32_t connections = 0;
-  std::string detail;  // link_ended: what the peer did wrong, for people
-  // link_ended at a server, where the link is gone for good: reading paused, in all.
+  std::string detail;                // link_ended: what the peer did wrong, for people
+  std::uint64_t replayed_bytes = 0;  // the link's counter
+  // link_ended at a server, where the link is gone for good: reading paused and bytes, in all.
   std::uint64_t pauses_credit = 0;
   std::uint64_t pauses_memory = 0;
+  std::uint64_t bytes_up = 0;
+  std::uint64_t bytes_down = 0;
 };
 
 // One connection as it now is, or as it ended. "Up" is from the application to the target.

@@ -1,0 +1,47 @@
+// HistoryKeeper: takes the history's samples on the loop's timer, and adds the history to the
+// snapshots of those who ask for it.
+//
+// With a metrics address samples are taken from the start. Without one nobody is expected to look:
+// they begin with the first question for the history, and end when nobody has asked for
+// kKeptAfterQuestion.
+#pragma once
+
+#include <functional>
+
+#include "common/admin/admin_server.h"
+#include "common/admin/history.h"
+#include "common/net/link_driver.h"
+#include "common/net/loop.h"
+#include "common/net/timer.h"
+
+namespace holdfast {
+
+inline constexpr Duration kKeptAfterQuestion = seconds(10 * 60);
+
+class HistoryKeeper final : public Backend {
+ public:
+  // `agent` and `history` outlive it; `read` says what the agent's links come to now; `always`:
+  // there is a metrics address.
+  HistoryKeeper(Loop& loop, Backend& agent, History& history,
+                std::function<History::Reading()> read, bool always);
+
+  Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override;
+  CommandResult command(const Command& command) override { return agent_.command(command); }
+
+ private:
+  void take_sample();
+  void arm();
+
+  Loop& loop_;
+  Backend& agent_;
+  History& history_;
+  std::function<History::Reading()> read_;
+  bool always_;
+  Time keep_until_{};
+  Timer timer_;
+};
+
+// Adds what one link comes to. A server's link that has ended counts no more.
+void add_reading(History::Reading& reading, const LinkDriver& driver);
+
+}  // namespace holdfast
