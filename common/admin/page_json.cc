@@ -45,7 +45,6 @@ Json link_json(const LinkSnapshot& link) {
           {"carrier", cut(link.carrier)},
           {"rtt_s", optional_seconds(link.rtt)},
           {"connections", link.connections},
-          {"detached_for_s", optional_seconds(link.detached_for)},
           {"grace_remaining_s", optional_seconds(link.grace_remaining)},
           {"resumes", link.resumes},
           {"reconnects", by_cause(link.reconnects)},
@@ -249,7 +248,6 @@ std::optional<Order> order_from(std::string_view text) {
 }
 
 std::string page_json(const AgentSnapshot& snapshot, const TopConnections& top) {
-  SafeConnections safe = safe_connections(snapshot);
   Json out = {{"kind", to_string(snapshot.kind)},
               {"name", cut(snapshot.name)},
               {"version", snapshot.version},
@@ -259,8 +257,6 @@ std::string page_json(const AgentSnapshot& snapshot, const TopConnections& top) 
               {"ready", snapshot.ready},
               {"reason", cut(not_ready_reason(snapshot))},
               {"draining", snapshot.draining},
-              {"connections_safe", safe.count},
-              {"safe_for_s", optional_seconds(safe.remaining)},
               {"links_total", snapshot.links.size()},
               {"links", links_json(snapshot)},
               {"peers", peers_json(snapshot)},
