@@ -6,7 +6,12 @@
 namespace holdfast {
 
 Link::Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t instance)
-    : options_(std::move(options)), pool_(pool), id_(id), instance_(instance) {
+    : options_(std::move(options)),
+      wanted_(options_),
+      pool_(pool),
+      id_(id),
+      instance_(instance),
+      ordinal_(options_.first_ordinal) {
   send_share_.cap = options_.memory_cap;
   receive_share_.cap = options_.memory_cap;
 }
@@ -89,6 +94,7 @@ void Link::release_standby() {
 
 // Rule 2: the old carrier is gone; snapshot, HELLO, and no stream frame until WELCOME.
 void Link::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
+  agree_anew();
   liveness_.start(now, options_.heartbeat, options_.dead_after, round_trip);
   attempt_ += 1;
   Hello hello;
@@ -122,6 +128,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   HOLDFAST_CHECK(!client() && !ended());
   HOLDFAST_CHECK(hello.attempt > attempt_);
   attempt_ = hello.attempt;
+  agree_anew();
   if (created) {
     detached_since_ = now;
   } else if (!detached()) {
@@ -378,10 +385,10 @@ void Link::drain(Time now) {
   (void)now;
 }
 
-void Link::reconnect(Time now) {
+void Link::reconnect(Time now, Cause cause) {
   release_standby();
   if (live() || std::holds_alternative<Greeting>(state_)) {
-    drop_carrier(now, Cause::reconnect, true);
+    drop_carrier(now, cause, true);
   }
 }
 

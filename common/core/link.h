@@ -44,7 +44,8 @@ namespace holdfast {
 // A service as the link needs it. Its index in the list is how records name it.
 struct LinkService {
   std::string name;
-  Duration grace{};  // server: as configured. Client: overwritten by WELCOME
+  Duration grace{};     // server: as configured. Client: overwritten by WELCOME
+  bool offered = true;  // false: a reload took it away; its streams stay, new ones are refused
 };
 
 struct LinkOptions {
@@ -66,6 +67,7 @@ struct LinkOptions {
   // Client only.
   std::uint32_t slot = 0;
   std::uint64_t start_id = 0;
+  std::uint64_t first_ordinal = 1;
   bool trace = false;
 };
 
@@ -152,8 +154,17 @@ class Link {
   void drain(Time now);
   // Ends it without a word: every stream is reset with this cause (a goodbye's own stands).
   void end(Time now, Cause cause);
-  // Client: drops the carrier, if there is one, and wants another.
-  void reconnect(Time now);
+  // Drops the carrier, if there is one. A client wants another.
+  void reconnect(Time now, Cause cause);
+  // A reload. What one side decides alone counts at once: the services offered, timeouts, the
+  // largest window, memory. What both sides agree on counts from the next carrier on: graces,
+  // heartbeat, dead_after and the most streams. Role, names, slot and start id stay as they are.
+  // Services keep their indices; new ones follow them.
+  void reconfigure(const LinkOptions& wanted);
+  // The index of a service that is offered, for OpenRequest.
+  std::optional<std::uint16_t> find_service(std::string_view name) const;
+  // Resets every stream of the services that are not offered any more.
+  void reset_unoffered(Time now, Cause cause);
   // Client, after LinkEnded: a new link in place of the old; streams whose OPEN was never
   // written move to it.
   void renew(Time now, LinkId id);
@@ -352,6 +363,10 @@ class Link {
   bool apply_absence(Time now, SlotIndex slot, StreamId highest);
   void requeue_all(Time now);
 
+  // link_reconfigure.cc
+  void agree_anew();
+  Duration agreed_grace(std::string_view service) const;
+
   // link_transmit.cc: sending
   struct Gather;
   void gather_control(Time now, Gather& gather);
@@ -382,12 +397,14 @@ class Link {
   std::uint64_t send_room(const StreamRecord& record) const;
   bool ready_to_leave() const;
 
-  LinkOptions options_;
+  LinkOptions options_;               // as in force: agreed with the peer where that is needed
+  LinkOptions wanted_;                // as configured
+  std::vector<ServiceGrace> graces_;  // client: services' own, by the last WELCOME
   MemoryPool& pool_;
   LinkId id_;
   std::uint64_t instance_ = 0;
   std::uint64_t attempt_ = 0;
-  std::uint64_t ordinal_ = 1;  // client: rises with every renew()
+  std::uint64_t ordinal_;      // client: rises with every renew()
   std::string server_name_;    // bound by the first WELCOME applied
   State state_ = Detached{};
   std::optional<Standby> standby_;

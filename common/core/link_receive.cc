@@ -198,12 +198,11 @@ void Link::on_open(Time now, const Open& open) {
   // Rule 7: raised even when it is refused.
   last_id_ = open.id;
   if (std::holds_alternative<Leaving>(state_)) return;
-  auto service = std::find_if(options_.services.begin(), options_.services.end(),
-                              [&](const LinkService& s) { return s.name == open.service; });
+  std::optional<std::uint16_t> service = find_service(open.service);
   Cause refusal = Cause::none;
   if (draining_) {
     refusal = Cause::draining;
-  } else if (service == options_.services.end()) {
+  } else if (!service) {
     refusal = Cause::unknown_service;
   } else if (streams_.size() >= options_.max_streams || !pool_.admit()) {
     refusal = Cause::limit;
@@ -219,7 +218,7 @@ void Link::on_open(Time now, const Open& open) {
   StreamRecord& record = streams_[slot];
   record.open_state = OpenState::connecting;
   record.ever_sent = true;
-  record.service = static_cast<std::uint16_t>(service - options_.services.begin());
+  record.service = *service;
   record.source = open.source;
   record.destination = open.destination;
   record.opened_at_us = now.time_since_epoch().count();

@@ -79,16 +79,10 @@ LinkRegistry::Decision LinkRegistry::make(Time now, CarrierId carrier, const Cli
   if (links_of(client.name) >= client.max_links) return Refused{Cause::limit, kLimitRetry};
   auto ended = links_.find(request.hello.link);
   if (ended != links_.end()) return Refused{Cause::stale, kDuplicateRetry};
-  LinkOptions options = options_.link;
-  options.role = LinkOptions::Role::server;
-  options.name = options_.server_name;
-  options.services = client.services;
-  options.max_streams = std::min(options.max_streams, client.max_streams);
-  options.memory_cap = client.memory_cap;
   std::uint64_t instance = 0;
   while (instance == 0) instance = random_.next();
   Entry entry;
-  entry.link = std::make_unique<Link>(std::move(options), pool_, request.hello.link, instance);
+  entry.link = std::make_unique<Link>(options_for(client), pool_, request.hello.link, instance);
   entry.client = client.name;
   entry.slot = request.hello.slot;
   entry.start_id = request.hello.start_id;
@@ -98,6 +92,35 @@ LinkRegistry::Decision LinkRegistry::make(Time now, CarrierId carrier, const Cli
   link->accept(now, carrier, request.hello, request.highest, request.table, true);
   touch(*link);
   return Accepted{link, true};
+}
+
+LinkOptions LinkRegistry::options_for(const ClientPolicy& client) const {
+  LinkOptions options = options_.link;
+  options.role = LinkOptions::Role::server;
+  options.name = options_.server_name;
+  options.services = client.services;
+  options.max_streams = std::min(options.max_streams, client.max_streams);
+  options.memory_cap = client.memory_cap;
+  return options;
+}
+
+void LinkRegistry::reconfigure(
+    RegistryOptions options,
+    const std::function<const ClientPolicy*(const std::string& client)>& policy_of) {
+  options_ = std::move(options);
+  for (auto& [id, entry] : links_) {
+    const ClientPolicy* policy = policy_of(entry.client);
+    LinkOptions wanted = entry.link->options();
+    wanted.services.clear();
+    entry.link->reconfigure(policy != nullptr ? options_for(*policy) : wanted);
+    touch(*entry.link);
+  }
+  // Who waits for a decision is decided about anew, as whoever comes now.
+  std::erase_if(waiters_, [&](Waiter& waiter) {
+    const ClientPolicy* policy = policy_of(waiter.client.name);
+    if (policy != nullptr) waiter.client = *policy;
+    return policy == nullptr;
+  });
 }
 
 LinkRegistry::Decision LinkRegistry::decide(Time now, Waiter& waiter, bool& decided) {

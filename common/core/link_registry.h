@@ -7,6 +7,7 @@
 // connections).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -80,8 +81,10 @@ class LinkRegistry {
   Buffer welcome_refused(const Refused& refused) const;
   Buffer welcome_unknown() const;
   const RegistryOptions& options() const { return options_; }
-  // For reloads: applies to links made from now on.
-  void set_options(RegistryOptions options) { options_ = std::move(options); }
+  // A reload: `policy_of` tells what each client may have now, or nothing for one that is gone:
+  // its links stay, and are offered no service any more. Link::reconfigure() says when what counts.
+  void reconfigure(RegistryOptions options,
+                   const std::function<const ClientPolicy*(const std::string& client)>& policy_of);
 
  private:
   struct Entry {
@@ -105,6 +108,7 @@ class LinkRegistry {
   Decision make(Time now, CarrierId carrier, const ClientPolicy& client,
                 const HelloRequest& request);
   Decision decide(Time now, Waiter& waiter, bool& decided);
+  LinkOptions options_for(const ClientPolicy& client) const;
   void end_link(Time now, Entry& entry, Cause cause);
   std::size_t links_of(const std::string& client) const;
   void touch(Link& link);

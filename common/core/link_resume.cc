@@ -74,12 +74,8 @@ void Link::apply_welcome(Time now) {
   instance_ = welcome.instance;
   server_name_ = welcome.server;
   options_.grace = welcome.grace;
-  for (LinkService& service : options_.services) {
-    service.grace = welcome.grace;
-    for (const ServiceGrace& own : welcome.services) {
-      if (own.service == service.name) service.grace = own.grace;
-    }
-  }
+  graces_ = welcome.services;
+  for (LinkService& service : options_.services) service.grace = agreed_grace(service.name);
   if (welcome.heartbeat != Duration{}) options_.heartbeat = welcome.heartbeat;
   if (welcome.dead_after != Duration{}) options_.dead_after = welcome.dead_after;
   initial_credit_ = std::min(welcome.initial_credit, kMaxLimit);

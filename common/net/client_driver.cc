@@ -1,6 +1,6 @@
 #include "common/net/client_driver.h"
 
-#include "common/net/secure_random.h"
+#include <algorithm>
 
 namespace holdfast {
 namespace {
@@ -14,90 +14,109 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions options, Observer& observer
     : loop_(loop),
       observer_(observer),
       shutdown_timeout_(options.shutdown_timeout),
-      listen_(std::move(options.listen)),
       budget_(options.descriptors),
       pool_(options.memory, options.connections),
       trimmer_(loop, pool_),
       resolver_(loop),
       closing_([this] { wake_ = true; }),
-      link_(std::move(options.link), pool_, random_link_id(), 0),
+      services_(std::move(options.services)),
+      listeners_(loop, budget_, *this, observer, tune_application_socket),
       network_(loop,
                [this] {
-                 link_.doubt(loop_.now());
-                 dials_->network_changed();
-                 wake_ = true;
+                 for (auto& link : links_) link->network_changed();
                }),
       deadline_(loop.timers(), [this] { wake_ = true; }) {
-  driver_ = std::make_unique<LinkDriver>(loop, link_, *this, observer, closing_, "");
-  dials_ = std::make_unique<Dials>(
-      loop, resolver_, std::move(options.dial), observer, closing_, random_u64(), next_carrier_,
-      [this](std::unique_ptr<Carrier> carrier) { driver_->adopt(std::move(carrier)); },
-      [this] { wake_ = true; });
+  for (ClientLinkOptions& link : options.links) add_link(std::move(link));
   if (!network_.active()) observer.warning("changes of the host's network cannot be watched");
 }
 
 ClientDriver::~ClientDriver() = default;
 
-Status ClientDriver::listen() {
-  for (std::size_t service = 0; service < listen_.size(); ++service) {
-    auto sockets = bind_sockets(listen_[service], tune_application_socket);
-    if (!sockets) return sockets.error();
-    for (BoundSocket& socket : *sockets) {
-      listeners_.push_back(
-          std::make_unique<Listener>(loop_, std::move(socket), service, budget_, *this, observer_));
-    }
+void ClientDriver::add_link(ClientLinkOptions options) {
+  // Above every link's that this process ever had in the slot: those count up one by one.
+  options.link.first_ordinal = static_cast<std::uint64_t>(loop_.now().time_since_epoch().count());
+  links_.push_back(std::make_unique<ClientLink>(
+      ClientSurroundings{loop_, pool_, resolver_, observer_, closing_, next_carrier_},
+      std::move(options), *this));
+}
+
+ClientLink* ClientDriver::find_link(std::string_view name) {
+  for (auto& link : links_) {
+    if (link->name() == name && !link->leaving()) return link.get();
   }
-  return Ok{};
-}
-
-void ClientDriver::accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) {
-  if (link_.draining()) return;  // the link will end soon; the next one takes it
-  OpenRequest request;
-  request.service = static_cast<std::uint16_t>(listener.tag());
-  request.source = peer.endpoint();
-  auto stream = link_.open(loop_.now(), request);
-  if (!stream) return;
-  driver_->attach(*stream, std::move(socket), peer.is_unix());
-}
-
-std::unique_ptr<TargetConnect> ClientDriver::connect_target(LinkDriver&, StreamHandle) {
   return nullptr;
 }
 
-void ClientDriver::link_refused(Duration retry_after) {
-  if (retry_after > Duration{}) dials_->hold_off(loop_.now() + retry_after);
+std::size_t ClientDriver::stream_count() const {
+  std::size_t count = 0;
+  for (const auto& link : links_) count += link->link().stream_count();
+  return count;
 }
 
-Dialer::Need ClientDriver::need() const {
-  if (state_ == State::leaving || state_ == State::stopped || !link_.wants_carrier()) {
-    return Dialer::Need::none;
-  }
-  return link_.urgent() ? Dialer::Need::urgent : Dialer::Need::relaxed;
+// --- Listening ------------------------------------------------------------------------------
+
+Status ClientDriver::listen() {
+  return listen_on(services_);
 }
+
+Status ClientDriver::listen_on(const std::vector<ClientService>& services) {
+  std::vector<ListenerSet::Wanted> wanted;
+  for (std::size_t tag = 0; tag < services.size(); ++tag) {
+    wanted.push_back({services[tag].listen, tag});
+  }
+  return listeners_.set(wanted);
+}
+
+void ClientDriver::accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) {
+  const ClientService& service = services_[listener.tag()];
+  ClientLink* link = find_link(service.link);
+  HOLDFAST_CHECK(link != nullptr);
+  link->open(service.name, socket, peer);
+}
+
+// --- Reload ---------------------------------------------------------------------------------
+
+Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
+  // Listeners first: they are what may fail. Whom a leaving one still hands over goes where its
+  // service led before.
+  if (state_ == State::running) {
+    if (Status bound = listen_on(options.services); !bound) return bound;
+  }
+  shutdown_timeout_ = options.shutdown_timeout;
+  for (auto& link : links_) {
+    bool stays = std::any_of(options.links.begin(), options.links.end(),
+                             [&](const auto& wanted) { return wanted.name == link->name(); });
+    if (!stays) link->retire(revoke);
+  }
+  for (ClientLinkOptions& wanted : options.links) {
+    ClientLink* link = find_link(wanted.name);
+    if (link != nullptr) {
+      link->reconfigure(std::move(wanted), revoke);
+    } else {
+      add_link(std::move(wanted));
+    }
+  }
+  services_ = std::move(options.services);
+  wake_ = true;
+  room_ = true;
+  return Ok{};
+}
+
+// --- A turn's end ---------------------------------------------------------------------------
 
 bool ClientDriver::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
-  bool more = driver_->pump();
-  if (link_.ended() && driver_->settled() && state_ != State::leaving) renew();
-  if (link_.live()) dials_->start_over();
-  dials_->update(need());
-  if (std::exchange(room_, false)) resume_listeners();
+  bool more = false;
+  for (auto& link : links_) more = link->pump() || more;
+  if (state_ != State::leaving) {
+    std::erase_if(links_, [](const auto& link) { return link->over(); });
+  }
+  if (std::exchange(room_, false)) listeners_.resume();
   if (state_ != State::running) advance_shutdown();
   closing_.sweep();
   wake_ = wake_ || more;
   return wake_;
-}
-
-void ClientDriver::renew() {
-  if (state_ == State::stopped) return;
-  link_.renew(loop_.now(), random_link_id());
-  room_ = true;
-  wake_ = true;
-}
-
-void ClientDriver::resume_listeners() {
-  for (auto& listener : listeners_) listener->resume();
 }
 
 void ClientDriver::shut_down() {
@@ -105,8 +124,7 @@ void ClientDriver::shut_down() {
   state_ = State::leaving;
   listeners_.clear();
   deadline_.arm(loop_.now() + kLeavePatience);
-  driver_->read_last();
-  link_.goodbye(loop_.now(), Cause::goodbye);
+  for (auto& link : links_) link->leave(Cause::goodbye);
   wake_ = true;
 }
 
@@ -119,28 +137,20 @@ void ClientDriver::drain() {
 }
 
 void ClientDriver::advance_shutdown() {
-  if (state_ == State::draining && (link_.stream_count() == 0 || !deadline_.armed())) shut_down();
+  if (state_ == State::draining && (stream_count() == 0 || !deadline_.armed())) shut_down();
   if (state_ != State::leaving) return;
   closing_.sweep();
-  bool over = link_.ended() && driver_->settled() && closing_.empty();
+  bool over = closing_.empty() && std::all_of(links_.begin(), links_.end(),
+                                              [](const auto& link) { return link->over(); });
   if (!over && deadline_.armed()) return;
   state_ = State::stopped;
   loop_.stop();
 }
 
-void ClientDriver::reconnect() {
-  link_.reconnect(loop_.now());
-  wake_ = true;
-}
-
 bool ClientDriver::kill(std::string_view connection) {
   auto id = parse_connection(connection);
-  if (!id || id->link != link_.id().short_name()) return false;
-  StreamHandle stream;
-  if (!link_.find_stream(loop_.now(), id->stream, &stream)) return false;
-  link_.reset(loop_.now(), stream, Cause::admin_kill);
-  wake_ = true;
-  return true;
+  return id && std::any_of(links_.begin(), links_.end(),
+                           [&](auto& link) { return link->kill(*id); });
 }
 
 }  // namespace holdfast

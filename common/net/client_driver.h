@@ -1,77 +1,78 @@
-// ClientDriver: a client agent's network: applications come in, one link goes out.
+// ClientDriver: a client agent's network: applications come in, its links go out.
 //
-//   running --drain()--> draining --last stream, or timeout--> leaving --link ended--> stopped
+//   running --drain()--> draining --last stream, or timeout--> leaving --links ended--> stopped
 //      \------------------------------ shut_down() ---------------^
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "common/core/memory_pool.h"
-#include "common/net/dial.h"
-#include "common/net/link_driver.h"
-#include "common/net/listener.h"
+#include "common/net/client_link.h"
+#include "common/net/listener_set.h"
 #include "common/net/memory_trimmer.h"
 #include "common/net/netlink.h"
 
 namespace holdfast {
 
+struct ClientService {
+  std::string name;
+  std::string link;  // ClientLinkOptions::name
+  NetAddress listen;
+};
+
 struct ClientOptions {
-  LinkOptions link;
-  std::vector<NetAddress> listen;  // one for each of link.services
-  DialOptions dial;
+  std::vector<ClientLinkOptions> links;  // each with the services that name it
+  std::vector<ClientService> services;
   std::uint64_t memory = 0;  // bytes
   std::uint32_t connections = 0;
   std::size_t descriptors = 1024;  // RLIMIT_NOFILE
   Duration shutdown_timeout = seconds(60);
 };
 
-class ClientDriver final : public Loop::Task, public LinkDriver::Host, public Listener::Handler {
+class ClientDriver final : public Loop::Task, public ClientLink::Host, public Listener::Handler {
  public:
   ClientDriver(Loop& loop, ClientOptions options, Observer& observer);
   ~ClientDriver();
 
   // Binds the services' addresses. The error names the one that cannot be had.
   Status listen();
+  // A reload: listens where it is asked to, and lets links come, change and go. Live connections
+  // stay; those of a link or service that is gone end with `revoked` where `revoke` says so. Memory,
+  // connections and descriptors stay as they were. With an error nothing was changed.
+  Status reconfigure(ClientOptions options, bool revoke);
 
   // Goodbye, then stops the loop; within 2 s.
   void shut_down();
   // Accepts nothing more; shuts down when the last stream has ended, or at shutdown_timeout.
   void drain();
-  // Drops the carrier and dials anew.
-  void reconnect();
   // False: there is no such connection.
   bool kill(std::string_view connection);
 
-  const LinkDriver& link() const { return *driver_; }
+  // By the name in the config; null: there is none, or it is leaving.
+  ClientLink* find_link(std::string_view name);
+  const std::vector<std::unique_ptr<ClientLink>>& links() const { return links_; }
   const MemoryPool& pool() const { return pool_; }
-  const Dials& dials() const { return *dials_; }
-  const std::vector<std::unique_ptr<Listener>>& listeners() const { return listeners_; }
+  std::vector<std::string> listening() const { return listeners_.names(); }
   bool draining() const { return state_ != State::running; }
+  std::size_t stream_count() const;
 
  private:
   enum class State : std::uint8_t { running, draining, leaving, stopped };
 
   bool end_of_turn() override;
-  void wants_pump(LinkDriver&) override { wake_ = true; }
-  std::unique_ptr<TargetConnect> connect_target(LinkDriver&, StreamHandle) override;
-  void link_refused(Duration retry_after) override;
-  void link_draining() override {}
-  void room_for_streams() override { room_ = true; }
-  std::string_view target_of(const LinkDriver&, std::uint16_t) const override { return {}; }
+  void wake() override { wake_ = true; }
+  void room() override { room_ = true; }
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;
 
-  Dialer::Need need() const;
-  void renew();
-  void resume_listeners();
+  void add_link(ClientLinkOptions options);
+  Status listen_on(const std::vector<ClientService>& services);
   void advance_shutdown();
 
   Loop& loop_;
   Observer& observer_;
   Duration shutdown_timeout_;
-  std::vector<NetAddress> listen_;
   DescriptorBudget budget_;
   MemoryPool pool_;
   MemoryTrimmer trimmer_;
@@ -81,10 +82,9 @@ class ClientDriver final : public Loop::Task, public LinkDriver::Host, public Li
   State state_ = State::running;
   bool wake_ = true;
   bool room_ = false;
-  Link link_;
-  std::unique_ptr<LinkDriver> driver_;
-  std::unique_ptr<Dials> dials_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<ClientLink>> links_;
+  std::vector<ClientService> services_;  // by their listeners' tags
+  ListenerSet listeners_;
   NetworkWatcher network_;
   Timer deadline_;
 };

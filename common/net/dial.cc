@@ -17,6 +17,7 @@ Dials::Dials(Loop& loop, Resolver& resolver, DialOptions options, Observer& obse
              ClosingCarriers& closing, std::uint64_t seed, std::uint64_t& next_carrier,
              std::function<void(std::unique_ptr<Carrier>)> stands, std::function<void()> wake)
     : loop_(loop),
+      resolver_(resolver),
       options_(std::move(options)),
       observer_(observer),
       closing_(closing),
@@ -24,13 +25,29 @@ Dials::Dials(Loop& loop, Resolver& resolver, DialOptions options, Observer& obse
       stands_(std::move(stands)),
       wake_(std::move(wake)),
       dialer_(seed),
-      book_(
-          loop, resolver, options_.servers, [this] { wake_(); },
-          [this](const std::string& why) {
-            last_error_ = why;
-            observer_.dial_failed("", why);
-          }),
-      timer_(loop.timers(), [this] { wake_(); }) {}
+      timer_(loop.timers(), [this] { wake_(); }) {
+  look_up();
+}
+
+void Dials::look_up() {
+  book_ = std::make_unique<AddressBook>(
+      loop_, resolver_, options_.servers, [this] { wake_(); },
+      [this](const std::string& why) {
+        last_error_ = why;
+        observer_.dial_failed("", why);
+      });
+}
+
+void Dials::reconfigure(DialOptions options) {
+  drop_all();
+  bool moved = options.servers != options_.servers;
+  options_ = std::move(options);
+  if (moved) look_up();
+  dialer_.hold_off(Time{});
+  dialer_.start_over();
+  dialer_.set_need(loop_.now(), Dialer::Need::none);
+  wake_();
+}
 
 void Dials::update(Dialer::Need need) {
   std::erase_if(dials_, [](const auto& dial) { return dial->over; });
@@ -40,8 +57,8 @@ void Dials::update(Dialer::Need need) {
     drop_all();
     return timer_.cancel();
   }
-  book_.refresh();
-  dialer_.set_addresses(now, book_.addresses().size());
+  book_->refresh();
+  dialer_.set_addresses(now, book_->addresses().size());
   while (auto index = dialer_.poll(now)) begin(*index);
   timer_.arm(dialer_.next_timeout());
 }
@@ -56,7 +73,7 @@ void Dials::network_changed() {
 void Dials::begin(std::size_t index) {
   count_ += 1;
   Dial& dial = *dials_.emplace_back(std::make_unique<Dial>());
-  dial.address = book_.addresses()[index];
+  dial.address = book_->addresses()[index];
   dial.connector = std::make_unique<Connector>(
       loop_, tune_nothing, nullptr,
       [this, &dial](Connector::Outcome outcome) { connected(dial, std::move(outcome)); });
@@ -87,7 +104,7 @@ void Dials::carrier_standing(Carrier& carrier) {
   dial->over = true;
   dial->deadline->cancel();
   // The addresses may have changed meanwhile: the place that this one has now, if any.
-  const auto& addresses = book_.addresses();
+  const auto& addresses = book_->addresses();
   auto found = std::find(addresses.begin(), addresses.end(), dial->address);
   if (found == addresses.end()) {
     dialer_.failed(loop_.now());

@@ -28,6 +28,10 @@ class Dials final : public Carrier::Owner {
         ClosingCarriers& closing, std::uint64_t seed, std::uint64_t& next_carrier,
         std::function<void(std::unique_ptr<Carrier>)> stands, std::function<void()> wake);
 
+  // A reload: dials under way are dropped, the next ones go to the new servers with the new keys,
+  // at once where a carrier is wanted.
+  void reconfigure(DialOptions options);
+
   // What the link wants now: dials what is due, drops what is not wanted, arms the timer.
   void update(Dialer::Need need);
   void hold_off(Time until) { dialer_.hold_off(until); }
@@ -49,6 +53,7 @@ class Dials final : public Carrier::Owner {
     bool over = false;
   };
 
+  void look_up();
   void begin(std::size_t index);
   void connected(Dial& dial, Connector::Outcome outcome);
   void failed(Dial& dial, const std::string& reason);
@@ -63,6 +68,7 @@ class Dials final : public Carrier::Owner {
   void carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) override;
 
   Loop& loop_;
+  Resolver& resolver_;
   DialOptions options_;
   Observer& observer_;
   ClosingCarriers& closing_;
@@ -70,7 +76,7 @@ class Dials final : public Carrier::Owner {
   std::function<void(std::unique_ptr<Carrier>)> stands_;
   std::function<void()> wake_;
   Dialer dialer_;
-  AddressBook book_;
+  std::unique_ptr<AddressBook> book_;
   std::vector<std::unique_ptr<Dial>> dials_;
   std::uint64_t count_ = 0;
   std::string last_error_;

@@ -121,10 +121,11 @@ void LinkDriver::connect_some() {
     connects_.pop_front();
     Slot* slot = slot_of(stream);
     if (slot == nullptr || !slot->waits_for_target) continue;  // reset meanwhile
-    std::unique_ptr<TargetConnect> target = host_.connect_target(*this, stream);
+    TargetStart target = host_.connect_target(*this, stream);
     slot->waits_for_target = false;
-    if (target) {
-      slot->target = std::move(target);
+    if (target.connect) {
+      slot->target = std::move(target.connect);
+      slot->target_name = target.name;
     } else {
       link_.reset(loop_.now(), stream, Cause::unknown_service);
     }
@@ -219,9 +220,13 @@ LinkDriver::Slot& LinkDriver::make_slot(StreamHandle stream) {
   return slot;
 }
 
-LinkDriver::Slot* LinkDriver::slot_of(StreamHandle stream) {
+const LinkDriver::Slot* LinkDriver::slot_of(StreamHandle stream) const {
   if (stream.slot >= slots_.size() || slots_[stream.slot].id != stream.id) return nullptr;
   return &slots_[stream.slot];
+}
+
+LinkDriver::Slot* LinkDriver::slot_of(StreamHandle stream) {
+  return const_cast<Slot*>(std::as_const(*this).slot_of(stream));
 }
 
 Bridge* LinkDriver::bridge_of(StreamHandle stream) {
@@ -230,7 +235,9 @@ Bridge* LinkDriver::bridge_of(StreamHandle stream) {
 }
 
 void LinkDriver::attach(StreamHandle stream, Descriptor socket, bool is_unix) {
-  Slot& slot = make_slot(stream);
+  Slot* known = slot_of(stream);
+  Slot& slot = known != nullptr ? *known : make_slot(stream);
+  slot.target.reset();
   slot.bridge = std::make_unique<Bridge>(loop_, link_, *this, stream, std::move(socket), is_unix);
   slot.bridge->start();
   touch();
@@ -264,7 +271,8 @@ ConnectionInfo LinkDriver::info(StreamHandle stream, const StreamSummary& summar
   info.service = link_.options().services[summary.service].name;
   info.peer = peer();
   info.client = summary.source.to_string();
-  info.target = std::string(host_.target_of(*this, summary.service));
+  const Slot* slot = slot_of(stream);
+  if (slot != nullptr && slot->target_name != nullptr) info.target = *slot->target_name;
   info.bytes_up = client ? summary.sent_bytes : summary.received_bytes;
   info.bytes_down = client ? summary.received_bytes : summary.sent_bytes;
   info.summary = summary;

@@ -20,22 +20,24 @@
 
 namespace holdfast {
 
+// A connect to a service's target, begun.
+struct TargetStart {
+  std::unique_ptr<TargetConnect> connect;  // null: there is no such service
+  const std::string* name = nullptr;       // of the target, for people; outlives the stream
+};
+
 class LinkDriver final : public Carrier::Owner, public Bridge::Host {
  public:
   class Host {
    public:
     // pump() it at the end of this turn. May be called many times.
     virtual void wants_pump(LinkDriver& driver) = 0;
-    // Server: connect, then call connected() or target_failed(). Nothing for an unknown service.
-    virtual std::unique_ptr<TargetConnect> connect_target(LinkDriver& driver,
-                                                          StreamHandle stream) = 0;
-    // Client: not to be dialled before then; the server drains.
+    // Server: connect, then call connected().
+    virtual TargetStart connect_target(LinkDriver& driver, StreamHandle stream) = 0;
+    // Client: not to be dialled before then.
     virtual void link_refused(Duration retry_after) = 0;
-    virtual void link_draining() = 0;
     // Streams ended, or more are allowed: there may be room for others.
     virtual void room_for_streams() = 0;
-    // The configured address of a service's target; empty at a client.
-    virtual std::string_view target_of(const LinkDriver& driver, std::uint16_t service) const = 0;
 
    protected:
     ~Host() = default;
@@ -82,6 +84,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
     std::unique_ptr<Bridge> bridge;
     bool waits_for_target = false;          // stands in connects_
     std::unique_ptr<TargetConnect> target;  // while it is being connected
+    const std::string* target_name = nullptr;
   };
 
   // Carrier::Owner
@@ -107,6 +110,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   Carrier* find(CarrierId id) const;
   void part_with(CarrierId id);
   Slot* slot_of(StreamHandle stream);
+  const Slot* slot_of(StreamHandle stream) const;
   Bridge* bridge_of(StreamHandle stream);
   Slot& make_slot(StreamHandle stream);
   LinkEvent event() const;

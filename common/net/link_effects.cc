@@ -112,7 +112,6 @@ void LinkDriver::on(const effect::Refused& effect) {
 
 void LinkDriver::on(const effect::Draining&) {
   observer_.link_draining(event());
-  host_.link_draining();
 }
 
 }  // namespace holdfast

@@ -123,6 +123,15 @@ void Listener::accept_some() {
   }
 }
 
+void Listener::accept_rest() {
+  for (int accepts = 0; accepts < kBacklog && state_ == State::accepting; ++accepts) {
+    Descriptor socket(
+        accept4(socket_.descriptor(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!socket.valid()) return;
+    handler_.accepted(*this, socket, SocketAddress::peer_of(socket.get()));
+  }
+}
+
 bool Listener::offer(Descriptor& socket) {
   handler_.accepted(*this, socket, SocketAddress::peer_of(socket.get()));
   if (!socket.valid()) return true;

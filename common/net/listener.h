@@ -61,7 +61,10 @@ class Listener final : public Poller::Watcher {
 
   // There may be room again; does nothing unless it pauses.
   void resume();
+  // Before it is closed: hands over who waits in the kernel's queue, while they are taken.
+  void accept_rest();
   std::size_t tag() const { return tag_; }
+  void set_tag(std::size_t tag) { tag_ = tag; }
   const std::string& name() const { return socket_.name(); }
   std::uint64_t pauses() const { return pauses_; }
 

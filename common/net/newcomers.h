@@ -45,6 +45,8 @@ class Newcomers final : public Carrier::Owner {
   // Written, then closed in order; with nothing to write, closed at once.
   void refuse(CarrierId carrier, Cause cause, const std::string& reason, Buffer answer);
   void clear();
+  // Of those who come from now on.
+  void set_handshake_timeout(Duration timeout) { handshake_timeout_ = timeout; }
 
  private:
   struct Newcomer {

@@ -34,35 +34,78 @@ ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer
       registry_(options_.registry, pool_, random_u64()),
       newcomers_(loop, *this, observer, closing_, options_.registry.link.handshake_timeout,
                  options_.registry.link.max_streams, seat_limits(options_.descriptors)),
+      transport_(transport_factory(options_.tls.get())),
+      listeners_(loop, budget_, *this, observer, nullptr),
       registry_timer_(loop.timers(), [this] { wake_ = true; }),
       deadline_(loop.timers(), [this] { wake_ = true; }) {}
 
 ServerDriver::~ServerDriver() = default;
 
 Status ServerDriver::listen() {
-  for (const NetAddress& address : options_.listen) {
-    auto sockets = bind_sockets(address, nullptr);
-    if (!sockets) return sockets.error();
-    for (BoundSocket& socket : *sockets) {
-      listeners_.push_back(
-          std::make_unique<Listener>(loop_, std::move(socket), 0, budget_, *this, observer_));
-    }
+  return listen_on(options_.listen);
+}
+
+Status ServerDriver::listen_on(const std::vector<NetAddress>& addresses) {
+  std::vector<ListenerSet::Wanted> wanted;
+  for (const NetAddress& address : addresses) wanted.push_back({address});
+  return listeners_.set(wanted);
+}
+
+// --- Reload ---------------------------------------------------------------------------------
+
+Status ServerDriver::reconfigure(ServerOptions options, bool revoke_gone) {
+  // What may fail comes first.
+  if (state_ == State::running) {
+    if (Status bound = listen_on(options.listen); !bound) return bound;
   }
+  options.registry.server_name = options_.registry.server_name;
+  options.memory = options_.memory;
+  options.connections = options_.connections;
+  options.descriptors = options_.descriptors;
+  ServerOptions before = std::exchange(options_, std::move(options));
+  transport_ = transport_factory(options_.tls.get());
+  newcomers_.set_handshake_timeout(options_.registry.link.handshake_timeout);
+  registry_.reconfigure(options_.registry, [this](const std::string& client) {
+    auto known = options_.clients.find(client);
+    return known == options_.clients.end() ? nullptr : &known->second.policy;
+  });
+  if (revoke_gone) revoke(before.clients);
+  wake_ = true;
+  room_ = true;
   return Ok{};
+}
+
+void ServerDriver::revoke(const std::map<std::string, ServerClient>& before) {
+  for (auto& [id, driver] : drivers_) {
+    Link& link = driver->link();
+    std::string client(driver->peer());
+    auto now_known = options_.clients.find(client);
+    auto was_known = before.find(client);
+    if (now_known == options_.clients.end()) {
+      // A goodbye tells the client why.
+      link.goodbye(loop_.now(), Cause::revoked);
+    } else {
+      bool same_key = was_known != before.end() &&
+                      was_known->second.key_id == now_known->second.key_id;
+      link.reset_unoffered(loop_.now(), Cause::revoked);
+      if (!same_key) link.reconnect(loop_.now(), Cause::revoked);
+    }
+    driver->touch();
+  }
 }
 
 // --- Newcomers ------------------------------------------------------------------------------
 
 void ServerDriver::accepted(Listener&, Descriptor& socket, const SocketAddress&) {
   next_carrier_ += 1;
-  newcomers_.add(CarrierId{next_carrier_}, std::move(socket), options_.transport);
+  newcomers_.add(CarrierId{next_carrier_}, std::move(socket), transport_);
   wake_ = true;
 }
 
 void ServerDriver::hello(const Carrier& carrier, HelloRequest request) {
   wake_ = true;
   std::optional<std::string> identity = carrier.identity();
-  if (!options_.authenticated) identity = request.hello.name;
+  if (options_.tls == nullptr) identity = request.hello.name;
   if (!identity) return refuse_stranger(carrier.id(), carrier.transport_error());
   auto policy = options_.clients.find(*identity);
   if (policy == options_.clients.end()) {
@@ -72,7 +115,7 @@ void ServerDriver::hello(const Carrier& carrier, HelloRequest request) {
     return refuse_stranger(carrier.id(), *identity + " says that it is " + request.hello.name);
   }
   decide(carrier.id(),
-         registry_.hello(loop_.now(), carrier.id(), policy->second, std::move(request)));
+         registry_.hello(loop_.now(), carrier.id(), policy->second.policy, std::move(request)));
 }
 
 void ServerDriver::refuse_stranger(CarrierId carrier, const std::string& reason) {
@@ -123,21 +166,19 @@ void ServerDriver::accept_link(CarrierId carrier, LinkRegistry::Accepted accepte
 
 // --- Streams --------------------------------------------------------------------------------
 
-std::unique_ptr<TargetConnect> ServerDriver::connect_target(LinkDriver& driver,
-                                                            StreamHandle stream) {
+TargetStart ServerDriver::connect_target(LinkDriver& driver, StreamHandle stream) {
   auto summary = driver.link().find_stream(loop_.now(), stream.id, nullptr);
-  if (!summary) return nullptr;
+  if (!summary) return {};
   auto service = options_.services.find(driver.link().options().services[summary->service].name);
-  if (service == options_.services.end()) return nullptr;
-  return std::make_unique<TargetConnect>(loop_, resolver_, budget_, service->second.target,
-                                         [&driver, stream](TargetConnect::Outcome outcome) {
-                                           driver.connected(stream, std::move(outcome));
-                                         });
-}
-
-std::string_view ServerDriver::target_of(const LinkDriver& driver, std::uint16_t service) const {
-  auto found = options_.services.find(driver.link().options().services[service].name);
-  return found == options_.services.end() ? std::string_view() : found->second.name;
+  if (service == options_.services.end()) return {};
+  TargetStart start;
+  start.connect = std::make_unique<TargetConnect>(loop_, resolver_, budget_, service->second.target,
+                                                  [&driver, stream](TargetConnect::Outcome outcome) {
+                                                    driver.connected(stream, std::move(outcome));
+                                                  });
+  // A reload may change the service's target: what is connected keeps the name of its own.
+  start.name = &*target_names_.insert(service->second.name).first;
+  return start;
 }
 
 bool ServerDriver::kill(std::string_view connection) {
@@ -169,7 +210,7 @@ bool ServerDriver::end_of_turn() {
   bool more = pump_links();
   remove_ended();
   if (std::exchange(room_, false)) {
-    for (auto& listener : listeners_) listener->resume();
+    listeners_.resume();
   }
   if (state_ != State::running) advance_shutdown();
   closing_.sweep();

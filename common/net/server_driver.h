@@ -6,15 +6,17 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "common/core/link_registry.h"
 #include "common/core/memory_pool.h"
 #include "common/net/link_driver.h"
-#include "common/net/listener.h"
+#include "common/net/listener_set.h"
 #include "common/net/memory_trimmer.h"
 #include "common/net/newcomers.h"
+#include "common/net/tls.h"
 
 namespace holdfast {
 
@@ -23,14 +25,17 @@ struct ServerTarget {
   std::string name;  // the address as configured, for people
 };
 
+struct ServerClient {
+  ClientPolicy policy;
+  std::string key_id;  // of its pre-shared key; empty without one
+};
+
 struct ServerOptions {
   RegistryOptions registry;
   std::vector<NetAddress> listen;
-  std::map<std::string, ClientPolicy> clients;   // by the identity that the transport proves
+  std::map<std::string, ServerClient> clients;   // by the identity that the transport proves
   std::map<std::string, ServerTarget> services;  // by name
-  TransportFactory transport;
-  // The transport proves who a client is. False (unsafe_plaintext): its HELLO is believed.
-  bool authenticated = true;
+  std::unique_ptr<TlsContext> tls;  // null (unsafe_plaintext): a client's HELLO is believed
   std::uint64_t memory = 0;  // bytes
   std::uint32_t connections = 0;
   std::size_t descriptors = 1024;  // RLIMIT_NOFILE
@@ -48,6 +53,13 @@ class ServerDriver final : public Loop::Task,
   // Binds the link's addresses. The error names the one that cannot be had.
   Status listen();
 
+  // A reload: listens where it is asked to; new links and connections get what is configured now.
+  // Live ones stay, also of clients and services that are gone, but those clients are not let in
+  // again. With `revoke` they end (`revoked`), and a client whose key changed must prove itself
+  // anew. The server's name, memory, connections and descriptors stay as they were. With an error
+  // nothing was changed.
+  Status reconfigure(ServerOptions options, bool revoke);
+
   // Goodbye to every client, then stops the loop; within 2 s.
   void shut_down();
   // No new links and streams; shuts down when the last stream has ended, or at shutdown_timeout.
@@ -60,7 +72,7 @@ class ServerDriver final : public Loop::Task,
     for (const auto& [id, driver] : drivers_) visit(*driver);
   }
   const MemoryPool& pool() const { return pool_; }
-  const std::vector<std::unique_ptr<Listener>>& listeners() const { return listeners_; }
+  std::vector<std::string> listening() const { return listeners_.names(); }
   bool draining() const { return state_ != State::running; }
 
  private:
@@ -68,16 +80,16 @@ class ServerDriver final : public Loop::Task,
 
   bool end_of_turn() override;
   void wants_pump(LinkDriver& driver) override;
-  std::unique_ptr<TargetConnect> connect_target(LinkDriver& driver, StreamHandle stream) override;
+  TargetStart connect_target(LinkDriver& driver, StreamHandle stream) override;
   void link_refused(Duration) override {}
-  void link_draining() override {}
   void room_for_streams() override { room_ = true; }
-  std::string_view target_of(const LinkDriver& driver, std::uint16_t service) const override;
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;
   void hello(const Carrier& carrier, HelloRequest request) override;
   bool link_known_at(std::string_view source) const override;
   void newcomer_gone(CarrierId carrier) override;
 
+  Status listen_on(const std::vector<NetAddress>& addresses);
+  void revoke(const std::map<std::string, ServerClient>& before);
   void refuse_stranger(CarrierId carrier, const std::string& reason);
   void decide(CarrierId carrier, LinkRegistry::Decision decision);
   void accept_link(CarrierId carrier, LinkRegistry::Accepted accepted);
@@ -103,7 +115,9 @@ class ServerDriver final : public Loop::Task,
   std::map<LinkId, std::string> sources_;  // where each link's newest carrier came from
   std::vector<LinkId> dirty_;
   Newcomers newcomers_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  TransportFactory transport_;           // of options_.tls
+  std::set<std::string> target_names_;  // every target that was connected to, for people
+  ListenerSet listeners_;
   Timer registry_timer_;
   Timer deadline_;
 };

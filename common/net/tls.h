@@ -73,6 +73,9 @@ class TlsContext {
   virtual std::unique_ptr<Transport> make(int descriptor) = 0;
 };
 
+// Carriers of this context, which must outlive the factory; plain ones without a context.
+TransportFactory transport_factory(TlsContext* context);
+
 Result<std::unique_ptr<TlsContext>> make_tls_client(const TlsClientOptions& options);
 Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& options);
 

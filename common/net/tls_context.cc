@@ -274,4 +274,9 @@ Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& opti
       std::make_unique<tls::ServerContext>(std::move(*context), options));
 }
 
+TransportFactory transport_factory(TlsContext* context) {
+  if (context == nullptr) return make_plain_transport;
+  return [context](int descriptor) { return context->make(descriptor); };
+}
+
 }  // namespace holdfast

@@ -74,6 +74,8 @@ std::string_view to_string(Cause cause) {
       return "tls";
     case Cause::peer_gone:
       return "peer_gone";
+    case Cause::held_down:
+      return "held_down";
     case Cause::other:
       return "other";
   }
@@ -81,7 +83,7 @@ std::string_view to_string(Cause cause) {
 }
 
 Cause cause_from_code(std::uint16_t code) {
-  constexpr auto kLast = static_cast<std::uint16_t>(Cause::peer_gone);
+  constexpr auto kLast = static_cast<std::uint16_t>(Cause::held_down);
   return code <= kLast ? static_cast<Cause>(code) : Cause::other;
 }
 

@@ -50,6 +50,7 @@ enum class Cause : std::uint16_t {
   reconnect = 32,
   tls = 33,
   peer_gone = 34,  // the peer had ended it before; its reason was lost with a carrier
+  held_down = 35,  // an operator holds the link down
   other = 0xffff,
 };
 

@@ -204,7 +204,7 @@ class Pair {
         hold_ = !hold_;
         break;
       case 22:
-        client_.link->reconnect(now_);
+        client_.link->reconnect(now_, Cause::reconnect);
         break;
       case 23:
         if (input.byte() < 8) side.link->goodbye(now_, Cause::shutdown);

@@ -190,7 +190,7 @@ void ClientHost::on_wake() {
 
 void ClientHost::reconnect() {
   if (!running() || exiting_) return;
-  link_->reconnect(world_.now());
+  link_->reconnect(world_.now(), Cause::reconnect);
   turn();
 }
 

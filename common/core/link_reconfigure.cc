@@ -1,0 +1,74 @@
+// What a reload changes of a link that lives.
+#include <algorithm>
+
+#include "common/core/link.h"
+
+namespace holdfast {
+namespace {
+
+template <typename Services>
+auto find_by_name(Services& services, std::string_view name) {
+  return std::find_if(services.begin(), services.end(),
+                      [name](const auto& service) { return service.name == name; });
+}
+
+// Records name a service by 16 bits.
+constexpr std::size_t kMaxServices = UINT16_MAX;
+
+}  // namespace
+
+void Link::reconfigure(const LinkOptions& wanted) {
+  wanted_ = wanted;
+  options_.handshake_timeout = wanted.handshake_timeout;
+  options_.open_timeout = wanted.open_timeout;
+  options_.max_window = wanted.max_window;
+  options_.memory_cap = wanted.memory_cap;
+  send_share_.cap = wanted.memory_cap;
+  receive_share_.cap = wanted.memory_cap;
+  for (LinkService& service : options_.services) {
+    service.offered = find_by_name(wanted.services, service.name) != wanted.services.end();
+  }
+  for (const LinkService& service : wanted.services) {
+    bool known = find_by_name(options_.services, service.name) != options_.services.end();
+    if (known || options_.services.size() >= kMaxServices) continue;
+    // Its own grace is agreed on with the next carrier; a client may have been told it already.
+    options_.services.push_back({service.name, agreed_grace(service.name)});
+  }
+}
+
+Duration Link::agreed_grace(std::string_view service) const {
+  auto own = std::find_if(graces_.begin(), graces_.end(),
+                          [service](const ServiceGrace& each) { return each.service == service; });
+  return own == graces_.end() ? options_.grace : own->grace;
+}
+
+// A new carrier: what was agreed on for the last one need not stand any longer. A client takes
+// graces and the server's liveness from WELCOME, which comes later.
+void Link::agree_anew() {
+  options_.heartbeat = wanted_.heartbeat;
+  options_.dead_after = wanted_.dead_after;
+  if (client()) return;
+  options_.grace = wanted_.grace;
+  options_.announce_liveness = wanted_.announce_liveness;
+  options_.max_streams = wanted_.max_streams;
+  for (LinkService& service : options_.services) {
+    auto own = find_by_name(wanted_.services, service.name);
+    if (own != wanted_.services.end()) service.grace = own->grace;
+  }
+}
+
+std::optional<std::uint16_t> Link::find_service(std::string_view name) const {
+  auto found = find_by_name(options_.services, name);
+  if (found == options_.services.end() || !found->offered) return std::nullopt;
+  return static_cast<std::uint16_t>(found - options_.services.begin());
+}
+
+void Link::reset_unoffered(Time now, Cause cause) {
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot;) {
+    SlotIndex following = streams_.next(slot);
+    if (!options_.services[streams_[slot].service].offered) reset_stream(now, slot, cause);
+    slot = following;
+  }
+}
+
+}  // namespace holdfast

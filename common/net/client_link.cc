@@ -1,0 +1,125 @@
+#include "common/net/client_link.h"
+
+namespace holdfast {
+
+ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions options, Host& host)
+    : loop_(around.loop),
+      host_(host),
+      name_(options.name),
+      tls_(std::move(options.tls)),
+      link_(options.link, around.pool, random_link_id(), 0) {
+  driver_ = std::make_unique<LinkDriver>(loop_, link_, *this, around.observer, around.closing, "");
+  dials_ = std::make_unique<Dials>(
+      loop_, around.resolver, dial_options(options), around.observer, around.closing, random_u64(),
+      around.next_carrier,
+      [this](std::unique_ptr<Carrier> carrier) { driver_->adopt(std::move(carrier)); },
+      [this] { wants_pump(*driver_); });
+  host_.wake();
+}
+
+ClientLink::~ClientLink() = default;
+
+DialOptions ClientLink::dial_options(ClientLinkOptions& options) const {
+  DialOptions dial;
+  dial.servers = std::move(options.servers);
+  dial.transport = transport_factory(tls_.get());
+  dial.handshake_timeout = options.link.handshake_timeout;
+  return dial;
+}
+
+void ClientLink::wants_pump(LinkDriver&) {
+  wake_ = true;
+  host_.wake();
+}
+
+Dialer::Need ClientLink::need() const {
+  if (state_ == State::leaving || held_ || !link_.wants_carrier()) return Dialer::Need::none;
+  return link_.urgent() ? Dialer::Need::urgent : Dialer::Need::relaxed;
+}
+
+bool ClientLink::pump() {
+  if (!wake_) return false;
+  wake_ = false;
+  bool more = driver_->pump();
+  if (link_.ended() && driver_->settled() && state_ != State::leaving) renew();
+  if (link_.live()) dials_->start_over();
+  dials_->update(need());
+  if (state_ == State::retiring && link_.stream_count() == 0) leave(Cause::goodbye);
+  wake_ = wake_ || more;
+  return wake_;
+}
+
+void ClientLink::renew() {
+  link_.renew(loop_.now(), random_link_id());
+  host_.room();
+  wake_ = true;
+}
+
+void ClientLink::network_changed() {
+  link_.doubt(loop_.now());
+  dials_->network_changed();
+  wants_pump(*driver_);
+}
+
+void ClientLink::link_refused(Duration retry_after) {
+  if (retry_after > Duration{}) dials_->hold_off(loop_.now() + retry_after);
+}
+
+void ClientLink::open(std::string_view service, Descriptor& socket, const SocketAddress& peer) {
+  if (link_.draining()) return;  // the link will end soon; the next one takes it
+  auto index = link_.find_service(service);
+  if (!index) return socket.reset();  // a reload took it away while this one waited
+  OpenRequest request;
+  request.service = *index;
+  request.source = peer.endpoint();
+  auto stream = link_.open(loop_.now(), request);
+  if (stream) driver_->attach(*stream, std::move(socket), peer.is_unix());
+}
+
+bool ClientLink::kill(const ConnectionName& connection) {
+  if (connection.link != link_.id().short_name()) return false;
+  StreamHandle stream;
+  if (!link_.find_stream(loop_.now(), connection.stream, &stream)) return false;
+  link_.reset(loop_.now(), stream, Cause::admin_kill);
+  wants_pump(*driver_);
+  return true;
+}
+
+void ClientLink::reconfigure(ClientLinkOptions options, bool revoke) {
+  HOLDFAST_CHECK(state_ != State::leaving);
+  state_ = State::running;
+  link_.reconfigure(options.link);
+  if (revoke) link_.reset_unoffered(loop_.now(), Cause::revoked);
+  std::unique_ptr<TlsContext> old = std::exchange(tls_, std::move(options.tls));
+  dials_->reconfigure(dial_options(options));
+  wants_pump(*driver_);
+}
+
+void ClientLink::retire(bool revoke) {
+  if (revoke) return leave(Cause::revoked);
+  if (state_ != State::running) return;
+  state_ = State::retiring;
+  wants_pump(*driver_);
+}
+
+void ClientLink::reconnect() {
+  link_.reconnect(loop_.now(), Cause::reconnect);
+  wants_pump(*driver_);
+}
+
+void ClientLink::hold(bool down) {
+  held_ = down;
+  if (down) link_.reconnect(loop_.now(), Cause::held_down);
+  if (!down) dials_->start_over();
+  wants_pump(*driver_);
+}
+
+void ClientLink::leave(Cause cause) {
+  if (state_ == State::leaving) return;
+  state_ = State::leaving;
+  driver_->read_last();
+  link_.goodbye(loop_.now(), cause);
+  wants_pump(*driver_);
+}
+
+}  // namespace holdfast

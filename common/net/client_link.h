@@ -1,0 +1,109 @@
+// ClientLink: one of a client agent's links: the Link, its driver, and the dials that find it
+// carriers. It renews the link when that has ended.
+//
+//   running --retire()--> retiring --last stream--+
+//      |                                          v
+//      +----------------leave()--------------> leaving --> over
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/core/memory_pool.h"
+#include "common/net/dial.h"
+#include "common/net/link_driver.h"
+#include "common/net/secure_random.h"
+#include "common/net/tls.h"
+
+namespace holdfast {
+
+struct ClientLinkOptions {
+  std::string name;  // in the config
+  LinkOptions link;
+  std::vector<HostPort> servers;
+  std::unique_ptr<TlsContext> tls;  // null: plain
+};
+
+// What a client agent's links share. All of it outlives them.
+struct ClientSurroundings {
+  Loop& loop;
+  MemoryPool& pool;
+  Resolver& resolver;
+  Observer& observer;
+  ClosingCarriers& closing;
+  std::uint64_t& next_carrier;
+};
+
+class ClientLink final : public LinkDriver::Host {
+ public:
+  class Host {
+   public:
+    // pump() at the end of this turn.
+    virtual void wake() = 0;
+    // There may be room for more connections.
+    virtual void room() = 0;
+
+   protected:
+    ~Host() = default;
+  };
+
+  ClientLink(const ClientSurroundings& around, ClientLinkOptions options, Host& host);
+  ~ClientLink();
+
+  // What happened in this turn, told to the link and sent. True: there is more to do.
+  bool pump();
+  // The host's network changed.
+  void network_changed();
+
+  // A new connection's socket for the service; leaves it where it is while none can be taken.
+  void open(std::string_view service, Descriptor& socket, const SocketAddress& peer);
+  // False: there is no such connection.
+  bool kill(const ConnectionName& connection);
+
+  // A reload. A standing carrier goes on; the next one uses the new servers, keys and liveness.
+  // Streams of services that are gone stay, or end with `revoked`.
+  void reconfigure(ClientLinkOptions options, bool revoke);
+  // A reload took the link away: goodbye when its last stream is over, or at once.
+  void retire(bool revoke);
+  // Drops the carrier and dials anew.
+  void reconnect();
+  // An operator holds the link down: no carrier until it is let go. Streams wait in their grace.
+  void hold(bool down);
+  // Goodbye; over() once it is said.
+  void leave(Cause cause);
+
+  const std::string& name() const { return name_; }
+  const Link& link() const { return link_; }
+  const LinkDriver& driver() const { return *driver_; }
+  const Dials& dials() const { return *dials_; }
+  bool held() const { return held_; }
+  bool retiring() const { return state_ == State::retiring; }
+  bool leaving() const { return state_ == State::leaving; }
+  bool over() const { return state_ == State::leaving && link_.ended() && driver_->settled(); }
+
+ private:
+  enum class State : std::uint8_t { running, retiring, leaving };
+
+  void wants_pump(LinkDriver&) override;
+  TargetStart connect_target(LinkDriver&, StreamHandle) override { return {}; }
+  void link_refused(Duration retry_after) override;
+  void room_for_streams() override { host_.room(); }
+
+  Dialer::Need need() const;
+  void renew();
+  // Takes the servers.
+  DialOptions dial_options(ClientLinkOptions& options) const;
+
+  Loop& loop_;
+  Host& host_;
+  std::string name_;
+  std::unique_ptr<TlsContext> tls_;
+  State state_ = State::running;
+  bool held_ = false;
+  bool wake_ = true;
+  Link link_;
+  std::unique_ptr<LinkDriver> driver_;
+  std::unique_ptr<Dials> dials_;
+};
+
+}  // namespace holdfast
