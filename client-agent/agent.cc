@@ -5,6 +5,7 @@
 #include "common/admin/cli.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
+#include "common/agent/reload.h"
 #include "common/agent/reporting.h"
 #include "common/agent/shell.h"
 #include "common/net/client_driver.h"
@@ -13,38 +14,53 @@
 namespace holdfast {
 namespace {
 
-// More than one are refused before.
-const ClientLinkConfig& only_link(const ClientConfig& config) {
-  return config.links.begin()->second;
+// Which of the client's links a server is talking to: the same after a restart, so that the new
+// process's link takes the place of the old one's. 0 for the simple form; else the name's FNV-1a
+// hash (32 bits; http://www.isthe.com/chongo/tech/comp/fnv).
+std::uint32_t slot_of(const std::string& link) {
+  if (link == kDefaultLinkName) return 0;
+  std::uint32_t hash = 2166136261U;
+  for (char letter : link) hash = (hash ^ static_cast<unsigned char>(letter)) * 16777619U;
+  return hash;
 }
 
-LinkOptions link_options(const ClientConfig& config) {
-  const ClientLinkConfig& set = only_link(config);
+LinkOptions link_options(const ClientConfig& config, const std::string& name,
+                         std::uint64_t start_id) {
+  const ClientLinkConfig& set = config.links.at(name);
   LinkOptions link;
   link.role = LinkOptions::Role::client;
   link.name = config.name;
-  for (const auto& [name, service] : config.services) link.services.push_back({name, {}});
+  link.slot = slot_of(name);
+  for (const auto& [service, settings] : config.services) {
+    if (settings.link == name) link.services.push_back({service, {}});
+  }
   link.heartbeat = set.heartbeat;
   link.dead_after = set.dead_after;
   link.handshake_timeout = set.handshake_timeout;
   link.open_timeout = set.open_timeout;
   link.max_window = set.max_window;
   link.max_streams = static_cast<std::uint32_t>(config.limits.connections);
-  link.start_id = random_u64();
+  link.start_id = start_id;
   link.trace = config.log.trace_file.has_value();
   return link;
 }
 
-ClientOptions client_options(const ClientConfig& config, std::vector<NetAddress> listen,
-                             TransportFactory transport, std::size_t descriptors) {
+Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentials& credentials,
+                                     std::uint64_t start_id, std::size_t descriptors) {
   ClientOptions options;
-  options.link = link_options(config);
-  options.listen = std::move(listen);
-  for (const TcpAddress& server : only_link(config).server) {
-    options.dial.servers.push_back(host_port(server));
+  for (const auto& [name, link] : config.links) {
+    ClientLinkOptions one;
+    one.name = name;
+    one.link = link_options(config, name, start_id);
+    for (const TcpAddress& server : link.server) one.servers.push_back(host_port(server));
+    one.tls = std::move(credentials.tls.at(name));
+    options.links.push_back(std::move(one));
   }
-  options.dial.transport = std::move(transport);
-  options.dial.handshake_timeout = only_link(config).handshake_timeout;
+  for (const auto& [name, service] : config.services) {
+    auto address = net_address(service.listen);
+    if (!address) return address.error();
+    options.services.push_back({name, service.link, *address});
+  }
   options.memory = config.limits.memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
   options.descriptors = descriptors;
@@ -52,23 +68,29 @@ ClientOptions client_options(const ClientConfig& config, std::vector<NetAddress>
   return options;
 }
 
-class ClientAgent final : public Agent {
+bool any_plaintext(const ClientConfig& config) {
+  return std::any_of(config.links.begin(), config.links.end(),
+                     [](const auto& link) { return link.second.unsafe_plaintext; });
+}
+
+class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCredentials> {
  public:
-  ClientAgent(const Around& around, const ClientConfig& config, std::vector<NetAddress> listen,
-              TransportFactory transport)
+  ClientAgent(const Around& around, ClientConfig config, CredentialMarks marks,
+              ClientOptions options, std::uint64_t start_id)
       : around_(around),
-        driver_(around.loop,
-                client_options(config, std::move(listen), std::move(transport), around.descriptors),
-                around.ledger) {
-    facts_ = {AgentKind::client, config.name, around.config_path, {}, around.loop.now()};
-    for (const auto& [name, service] : config.services) facts_.services.push_back(name);
+        config_(std::move(config)),
+        marks_(std::move(marks)),
+        start_id_(start_id),
+        driver_(around.loop, std::move(options), around.ledger) {
+    facts_ = {AgentKind::client, config_.name, around.config_path, {}, around.loop.now()};
+    note_services();
   }
 
   Status start() override { return driver_.listen(); }
   Loop::Task& task() override { return driver_; }
   History::Reading reading() const override {
     History::Reading reading;
-    add_reading(reading, driver_.link());
+    for (const auto& link : driver_.links()) add_reading(reading, link->driver());
     return reading;
   }
   void shut_down() override { driver_.shut_down(); }
@@ -76,18 +98,11 @@ class ClientAgent final : public Agent {
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
     AgentSnapshot snapshot =
         begin_snapshot(facts_, around_.ledger, around_.logger, driver_.pool(), around_.loop.now());
-    const Link& link = driver_.link().link();
-    add_link(snapshot, driver_.link(), around_.ledger, driver_.pool(), query, around_.loop.now());
-    snapshot.links.front().dials = driver_.dials().count();
-    if (!link.live() && snapshot.links.front().last_error.empty()) {
-      snapshot.links.front().last_error = driver_.dials().last_error();
-    }
+    for (const auto& link : driver_.links()) add(snapshot, *link, query);
     snapshot.draining = driver_.draining();
-    snapshot.ready = link.live() && !snapshot.draining;
-    if (!snapshot.ready) {
-      snapshot.reason = snapshot.draining ? "draining" : snapshot.links.front().last_error;
-    }
-    for (const auto& listener : driver_.listeners()) snapshot.listening.push_back(listener->name());
+    snapshot.ready = !snapshot.draining && snapshot.reason.empty();
+    if (snapshot.draining) snapshot.reason = "draining";
+    snapshot.listening = driver_.listening();
     return snapshot;
   }
 
@@ -97,18 +112,100 @@ class ClientAgent final : public Agent {
       case Command::Kind::kill:
         if (!driver_.kill(command.id)) return {Outcome::failed, "no connection " + command.id};
         return {Outcome::done, "killed " + command.id};
-      case Command::Kind::reconnect:
-        driver_.reconnect();
-        return {Outcome::done, "the carrier was dropped; dialling anew"};
       case Command::Kind::drain:
         driver_.drain();
         return {Outcome::done, "draining: no new connections are accepted"};
+      case Command::Kind::reconnect:
+      case Command::Kind::link_down:
+      case Command::Kind::link_up:
+        return act_on_links(command);
     }
     return {Outcome::failed, "unknown command"};
   }
 
+  std::unique_ptr<PreparedReload> prepare_reload() override {
+    return std::make_unique<Reload<ClientConfig, ClientCredentials>>(
+        *this, around_.config_path, around_.logger, around_.ledger);
+  }
+
+  const ClientConfig& config() const override { return config_; }
+  const CredentialMarks& marks() const override { return marks_; }
+
+  std::uint64_t live(std::string_view section) const override {
+    std::uint64_t count = 0;
+    for (const auto& link : driver_.links()) {
+      std::string prefix = link_prefix(link->name());
+      bool whole = section == std::string_view(prefix).substr(0, prefix.size() - 1);
+      count += count_streams(link->link(), section, whole, around_.loop.now());
+    }
+    return count;
+  }
+
+  Status apply(ClientConfig config, ClientCredentials credentials, bool revoke) override {
+    if (credentials.any()) protect_memory();
+    auto options = client_options(config, credentials, start_id_, around_.descriptors);
+    if (!options) return options.error();
+    if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) return done;
+    config_ = std::move(config);
+    marks_ = std::move(credentials.marks);
+    around_.logger.set_level(config_.log.level);
+    note_services();
+    return Ok{};
+  }
+
  private:
+  void note_services() {
+    facts_.services.clear();
+    for (const auto& [name, service] : config_.services) facts_.services.push_back(name);
+  }
+
+  // With what keeps it from being usable, if anything does.
+  void add(AgentSnapshot& snapshot, const ClientLink& link, const SnapshotQuery& query) {
+    add_link(snapshot, link.driver(), around_.ledger, driver_.pool(), query, around_.loop.now());
+    LinkSnapshot& shown = snapshot.links.back();
+    shown.name = link.name();
+    shown.dials = link.dials().count();
+    shown.held_down = link.held();
+    shown.retiring = link.retiring() || link.leaving();
+    bool live = link.link().live();
+    if (!live && shown.last_error.empty()) shown.last_error = link.dials().last_error();
+    if (live || shown.retiring) return;
+    std::string why = link.held() ? "held down by an operator" : shown.last_error;
+    if (why.empty()) why = "link down";
+    bool simple = link.name() == kDefaultLinkName;
+    if (!snapshot.reason.empty()) snapshot.reason += "; ";
+    snapshot.reason += simple ? why : "link " + link.name() + ": " + why;
+  }
+
+  CommandResult act_on_links(const Command& command) {
+    using Outcome = CommandResult::Outcome;
+    ClientLink* only = nullptr;
+    if (!command.id.empty()) {
+      only = driver_.find_link(command.id);
+      if (only == nullptr) return {Outcome::failed, "no link " + command.id};
+    } else if (driver_.links().size() > 1 && command.kind != Command::Kind::reconnect) {
+      return {Outcome::failed, "there are several links: say which one"};
+    }
+    for (const auto& link : driver_.links()) {
+      if (link->leaving() || (only != nullptr && only != link.get())) continue;
+      if (command.kind == Command::Kind::reconnect) link->reconnect();
+      if (command.kind == Command::Kind::link_down) link->hold(true);
+      if (command.kind == Command::Kind::link_up) link->hold(false);
+    }
+    switch (command.kind) {
+      case Command::Kind::link_down:
+        return {Outcome::done, "held down: connections wait in their grace until `link up`"};
+      case Command::Kind::link_up:
+        return {Outcome::done, "dialling"};
+      default:
+        return {Outcome::done, "the carrier was dropped; dialling anew"};
+    }
+  }
+
   Around around_;
+  ClientConfig config_;
+  CredentialMarks marks_;
+  std::uint64_t start_id_;
   AgentFacts facts_;
   ClientDriver driver_;
 };
@@ -122,23 +219,17 @@ int refuse(const std::string& path, const std::string& reason) {
 
 int run_client_agent(const ClientConfig& config, const std::string& config_path,
                      const std::vector<Problem>& warnings) {
-  if (config.links.size() != 1) {
-    return refuse(config_path, "several links are not available yet (keep one [links.NAME])");
-  }
-  auto tls = client_tls(config.name, only_link(config));
-  if (!tls) return refuse(config_path, tls.error().message);
-  if (*tls != nullptr) protect_memory();
-  std::vector<NetAddress> listen;
-  for (const auto& [name, service] : config.services) {
-    auto address = net_address(service.listen);
-    if (!address) return refuse(config_path, address.error().message);
-    listen.push_back(*address);
-  }
-  ShellOptions shell{
-      AgentKind::client, config.log, config.admin, config_path, only_link(config).unsafe_plaintext,
-      warnings};
+  auto credentials = load_credentials(config);
+  if (!credentials) return refuse(config_path, credentials.error().message);
+  if (credentials->any()) protect_memory();
+  std::uint64_t start_id = random_u64();
+  ShellOptions shell{AgentKind::client,     config.log, config.admin, config_path,
+                     any_plaintext(config), warnings};
+  auto options = client_options(config, *credentials, start_id, raise_descriptor_limit());
+  if (!options) return refuse(config_path, options.error().message);
   return run_shell(shell, [&](const Around& around) {
-    return std::make_unique<ClientAgent>(around, config, listen, transport_factory(*tls));
+    return std::make_unique<ClientAgent>(around, config, std::move(credentials->marks),
+                                         std::move(*options), start_id);
   });
 }
 

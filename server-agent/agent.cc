@@ -5,6 +5,7 @@
 #include "common/admin/cli.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
+#include "common/agent/reload.h"
 #include "common/agent/reporting.h"
 #include "common/agent/shell.h"
 #include "common/net/secure_random.h"
@@ -44,14 +45,21 @@ ClientPolicy policy_of(const std::string& name, const PeerConfig& peer,
   return policy;
 }
 
-ServerOptions server_options(const ServerConfig& config, std::vector<NetAddress> listen,
-                             TransportFactory transport, std::size_t descriptors) {
+Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentials& credentials,
+                                     std::size_t descriptors) {
   ServerOptions options;
   options.registry.server_name = config.name;
   options.registry.link = link_options(config);
-  options.listen = std::move(listen);
+  for (const ListenAddress& each : config.link.listen) {
+    auto address = net_address(each);
+    if (!address) return address.error();
+    options.listen.push_back(*address);
+  }
   for (const auto& [name, peer] : config.clients) {
-    options.clients.emplace(name, policy_of(name, peer, config));
+    auto key = credentials.key_ids.find(name);
+    options.clients.emplace(name,
+                            ServerClient{policy_of(name, peer, config),
+                                         key == credentials.key_ids.end() ? "" : key->second});
   }
   for (const auto& [name, service] : config.services) {
     ServerTarget target;
@@ -59,8 +67,7 @@ ServerOptions server_options(const ServerConfig& config, std::vector<NetAddress>
     target.name = to_string(service.target);
     options.services.emplace(name, std::move(target));
   }
-  options.transport = std::move(transport);
-  options.authenticated = !config.link.unsafe_plaintext;
+  options.tls = std::move(credentials.tls);
   options.memory = config.limits.memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
   options.descriptors = descriptors;
@@ -68,17 +75,16 @@ ServerOptions server_options(const ServerConfig& config, std::vector<NetAddress>
   return options;
 }
 
-class ServerAgent final : public Agent {
+class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCredentials> {
  public:
-  ServerAgent(const Around& around, const ServerConfig& config, std::vector<NetAddress> listen,
-              TransportFactory transport)
+  ServerAgent(const Around& around, ServerConfig config, CredentialMarks marks,
+              ServerOptions options)
       : around_(around),
-        driver_(around.loop,
-                server_options(config, std::move(listen), std::move(transport), around.descriptors),
-                around.ledger) {
-    facts_ = {AgentKind::server, config.name, around.config_path, {}, around.loop.now()};
-    for (const auto& [name, service] : config.services) facts_.services.push_back(name);
-    for (const auto& [name, peer] : config.clients) clients_.push_back(name);
+        config_(std::move(config)),
+        marks_(std::move(marks)),
+        driver_(around.loop, std::move(options), around.ledger) {
+    facts_ = {AgentKind::server, config_.name, around.config_path, {}, around.loop.now()};
+    note_names();
   }
 
   Status start() override { return driver_.listen(); }
@@ -98,7 +104,7 @@ class ServerAgent final : public Agent {
       add_link(snapshot, link, around_.ledger, driver_.pool(), query, around_.loop.now());
     });
     snapshot.peers = clients_;
-    for (const auto& listener : driver_.listeners()) snapshot.listening.push_back(listener->name());
+    snapshot.listening = driver_.listening();
     snapshot.draining = driver_.draining();
     snapshot.ready = !snapshot.listening.empty() && !snapshot.draining;
     if (!snapshot.ready) snapshot.reason = snapshot.draining ? "draining" : "not listening";
@@ -112,7 +118,9 @@ class ServerAgent final : public Agent {
         if (!driver_.kill(command.id)) return {Outcome::failed, "no connection " + command.id};
         return {Outcome::done, "killed " + command.id};
       case Command::Kind::reconnect:
-        return {Outcome::failed, "a server does not dial; reconnect at the client"};
+      case Command::Kind::link_down:
+      case Command::Kind::link_up:
+        return {Outcome::failed, "a server does not dial; ask the client's agent"};
       case Command::Kind::drain:
         driver_.drain();
         return {Outcome::done, "draining: no new connections are accepted"};
@@ -120,8 +128,46 @@ class ServerAgent final : public Agent {
     return {Outcome::failed, "unknown command"};
   }
 
+  std::unique_ptr<PreparedReload> prepare_reload() override {
+    return std::make_unique<Reload<ServerConfig, ServerCredentials>>(
+        *this, around_.config_path, around_.logger, around_.ledger);
+  }
+
+  const ServerConfig& config() const override { return config_; }
+  const CredentialMarks& marks() const override { return marks_; }
+
+  std::uint64_t live(std::string_view section) const override {
+    std::uint64_t count = 0;
+    driver_.for_each_link([&](const LinkDriver& link) {
+      bool whole = section == "clients." + std::string(link.peer());
+      count += count_streams(link.link(), section, whole, around_.loop.now());
+    });
+    return count;
+  }
+
+  Status apply(ServerConfig config, ServerCredentials credentials, bool revoke) override {
+    if (credentials.any()) protect_memory();
+    auto options = server_options(config, credentials, around_.descriptors);
+    if (!options) return options.error();
+    if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) return done;
+    config_ = std::move(config);
+    marks_ = std::move(credentials.marks);
+    around_.logger.set_level(config_.log.level);
+    note_names();
+    return Ok{};
+  }
+
  private:
+  void note_names() {
+    facts_.services.clear();
+    for (const auto& [name, service] : config_.services) facts_.services.push_back(name);
+    clients_.clear();
+    for (const auto& [name, peer] : config_.clients) clients_.push_back(name);
+  }
+
   Around around_;
+  ServerConfig config_;
+  CredentialMarks marks_;
   AgentFacts facts_;
   std::vector<std::string> clients_;
   ServerDriver driver_;
@@ -136,20 +182,17 @@ int refuse(const std::string& path, const std::string& reason) {
 
 int run_server_agent(const ServerConfig& config, const std::string& config_path,
                      const std::vector<Problem>& warnings) {
-  auto tls = server_tls(config);
-  if (!tls) return refuse(config_path, tls.error().message);
-  if (*tls != nullptr) protect_memory();
-  std::vector<NetAddress> listen;
-  for (const ListenAddress& each : config.link.listen) {
-    auto address = net_address(each);
-    if (!address) return refuse(config_path, address.error().message);
-    listen.push_back(*address);
-  }
+  auto credentials = load_credentials(config);
+  if (!credentials) return refuse(config_path, credentials.error().message);
+  if (credentials->any()) protect_memory();
+  auto options = server_options(config, *credentials, raise_descriptor_limit());
+  if (!options) return refuse(config_path, options.error().message);
   ShellOptions shell{
       AgentKind::server, config.log, config.admin, config_path, config.link.unsafe_plaintext,
       warnings};
   return run_shell(shell, [&](const Around& around) {
-    return std::make_unique<ServerAgent>(around, config, listen, transport_factory(*tls));
+    return std::make_unique<ServerAgent>(around, config, std::move(credentials->marks),
+                                         std::move(*options));
   });
 }
 

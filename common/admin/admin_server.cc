@@ -47,6 +47,14 @@ auto command_handler(Backend& backend, Command::Kind kind) {
   };
 }
 
+HttpResponse reload(Backend& backend, const HttpParameters& parameters) {
+  ReloadRequest request{parameters.count("dry_run") != 0, parameters.count("revoke") != 0};
+  ReloadReport report = backend.reload(request);
+  int status = report.good() ? 200 : 409;
+  if (report.outcome == ReloadReport::Outcome::unavailable) status = 503;
+  return json(status, reload_json(report));
+}
+
 HttpResponse show_ready(const AgentSnapshot& snapshot) {
   return json(snapshot.ready ? 200 : 503, ready_json(snapshot));
 }
@@ -84,7 +92,11 @@ std::vector<HttpRoute> admin_routes(Backend& backend) {
                                            std::vector<ConnectionSnapshot>())));
                     })});
   routes.push_back({Method::get, "/v1/ready", from_snapshot(backend, {}, &show_ready)});
-  for (Command::Kind kind : {Command::Kind::kill, Command::Kind::reconnect, Command::Kind::drain}) {
+  routes.push_back({Method::post, "/v1/reload", [&backend](const HttpParameters& parameters) {
+                      return reload(backend, parameters);
+                    }});
+  for (Command::Kind kind : {Command::Kind::kill, Command::Kind::reconnect, Command::Kind::drain,
+                             Command::Kind::link_down, Command::Kind::link_up}) {
     routes.push_back(
         {Method::post, "/v1/" + std::string(to_string(kind)), command_handler(backend, kind)});
   }
@@ -126,6 +138,10 @@ std::string_view to_string(Command::Kind kind) {
       return "reconnect";
     case Command::Kind::drain:
       return "drain";
+    case Command::Kind::link_down:
+      return "link_down";
+    case Command::Kind::link_up:
+      return "link_up";
   }
   return "invalid";
 }

@@ -1,7 +1,7 @@
 // AdminServer: what operators and monitoring ask a running agent, over HTTP.
 //
 //   Unix socket (mode 0660)          GET  /v1/status /v1/links /v1/connections /v1/ready
-//                                    POST /v1/kill?id=ID /v1/reconnect /v1/drain
+//                                    POST /v1/kill?id=ID /v1/reconnect /v1/drain /v1/reload ...
 //   metrics address (TCP, optional)  GET  /metrics /livez /readyz        also on the Unix socket
 //                                    GET  / /status /status.json         (status_page.h)
 //
@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/admin/reload.h"
 #include "common/admin/snapshot.h"
 #include "common/base/result.h"
 #include "common/config/config.h"
@@ -28,9 +29,11 @@ struct SnapshotQuery {
 };
 
 struct Command {
-  enum class Kind : std::uint8_t { kill, reconnect, drain };
+  enum class Kind : std::uint8_t { kill, reconnect, drain, link_down, link_up };
   Kind kind{};
-  std::string id;  // kill: connection_name()
+  // kill: connection_name(); reconnect, link_down, link_up: a link's name, or empty where there is
+  // but one.
+  std::string id;
 };
 std::string_view to_string(Command::Kind kind);
 
@@ -52,6 +55,8 @@ class Backend {
   // The error is answered with 503.
   virtual Result<AgentSnapshot> snapshot(const SnapshotQuery& query) = 0;
   virtual CommandResult command(const Command& command) = 0;
+  // Loads the config file again and applies what changed.
+  virtual ReloadReport reload(const ReloadRequest& request) = 0;
   // The admin server stops: calls that wait should return at once. Any thread.
   virtual void stopping() {}
 };

@@ -16,11 +16,13 @@ struct Words {  // what was read from the command line
   std::string socket;
   std::string id;
   bool json = false;
+  ReloadRequest reload;
+  std::string link_state;  // "down" or "up"
 };
 
 bool prints_state(const std::string& name) {
   return name == "check" || name == "status" || name == "connections" || name == "links" ||
-         name == "ready";
+         name == "ready" || name == "reload";
 }
 
 std::string examples(const Program& program) {
@@ -36,6 +38,7 @@ std::string examples(const Program& program) {
   example("check -c " + config, "every mistake, with file and line");
   example("status -c " + config, "is the link up?");
   example("connections --json -c " + config, "for scripts");
+  example("reload --dry-run -c " + config, "what would a changed config change?");
   example("kill 3fa9c1d2-17 -c " + config, "end one connection");
   example("genpsk > edge-1.psk", "a new key, for both sides");
   out +=
@@ -53,11 +56,20 @@ void add_commands(CLI::App& app, const Program& program, Words& words) {
       ->add_option("ID", words.id, "as `connections` shows it")
       ->required();
   if (program.kind == AgentKind::client) {
-    app.add_subcommand("reconnect", "Replace the carrier; connections stay");
+    app.add_subcommand("reconnect", "Replace the carrier; connections stay")
+        ->add_option("LINK", words.id, "the link's name; all of them without");
+    CLI::App* link = app.add_subcommand("link", "Hold a link down for maintenance, or let it go");
+    link->add_option("STATE", words.link_state, "down or up")
+        ->required()
+        ->check(CLI::IsMember({"down", "up"}));
+    link->add_option("LINK", words.id, "the link's name, where there are several");
   }
   app.add_subcommand("drain", "Take no new connections, exit when the last one is over");
   app.add_subcommand("ready", "Exit 0 when usable, 75 when not");
-  app.add_subcommand("reload", "Apply a changed config (not there yet)");
+  CLI::App* reload = app.add_subcommand("reload", "Apply a changed config; connections stay");
+  reload->add_flag("--dry-run", words.reload.dry_run, "only tell what would change");
+  reload->add_flag("--revoke", words.reload.revoke,
+                   "end connections of what is not allowed any more");
   app.add_subcommand("genpsk", "Print a new pre-shared key; needs no config");
   app.require_subcommand(0, 1);
 }
@@ -71,7 +83,8 @@ void set_up(CLI::App& app, const Program& program, Words& words) {
   app.add_option("-c,--config", words.config, "Config file (TOML)")->type_name("FILE");
   app.add_option("--socket", words.socket, "The running agent's admin socket, instead of -c")
       ->type_name("PATH");
-  app.add_flag("--json", words.json, "check, status, connections, links, ready: print JSON");
+  app.add_flag("--json", words.json,
+               "check, status, connections, links, ready, reload: print JSON");
   app.set_version_flag("-V,--version", name + " " + HOLDFAST_VERSION);
   app.footer(examples(program));
   app.fallthrough();  // options may stand after the subcommand, too
@@ -81,14 +94,12 @@ void set_up(CLI::App& app, const Program& program, Words& words) {
 // What CLI11 cannot say by itself; empty when all is well.
 std::string misuse(const std::string& command, const Words& words) {
   if (words.json && !prints_state(command)) {
-    return "--json is for check, status, connections, links and ready";
+    return "--json is for check, status, connections, links, ready and reload";
   }
-  bool talks = !command.empty() && command != "check" && command != "genpsk" && command != "reload";
+  bool talks = !command.empty() && command != "check" && command != "genpsk";
   if (!words.socket.empty() && !talks) return "--socket is for asking a running agent";
   bool told = !words.config.empty() || (talks && !words.socket.empty());
-  if (!told && command != "genpsk" && command != "reload") {
-    return "which config? add -c FILE";
-  }
+  if (!told && command != "genpsk") return "which config? add -c FILE";
   return "";
 }
 
@@ -97,7 +108,8 @@ int dispatch(const std::string& command, const Invocation& call, const Words& wo
   if (command.empty()) return do_run(call, program);
   if (command == "check") return do_check(call, program);
   if (command == "genpsk") return do_genpsk(call);
-  if (command == "reload") return do_reload(call);
+  if (command == "reload") return do_reload(call, words.reload);
+  if (command == "link") return do_command(call, "link_" + words.link_state, words.id);
   if (command == "ready") return do_ready(call);
   if (prints_state(command)) return do_show(call, command);
   return do_command(call, command, words.id);

@@ -6,8 +6,8 @@
 
 namespace holdfast {
 
-LoopBackend::LoopBackend(std::function<void()> wake, Duration timeout)
-    : wake_(std::move(wake)), timeout_(timeout) {}
+LoopBackend::LoopBackend(std::function<void()> wake, Prepare prepare, Duration timeout)
+    : wake_(std::move(wake)), prepare_(std::move(prepare)), timeout_(timeout) {}
 
 std::optional<LoopBackend::Answer> LoopBackend::ask(Question question, std::string& why_not) {
   std::unique_lock lock(mutex_);
@@ -46,6 +46,14 @@ CommandResult LoopBackend::command(const Command& command) {
   return std::get<CommandResult>(std::move(*answer));
 }
 
+ReloadReport LoopBackend::reload(const ReloadRequest& request) {
+  ReloadReport report;
+  std::optional<Answer> answer = ask(Reload{prepare_(), request}, report.reason);
+  if (answer) return std::get<ReloadReport>(std::move(*answer));
+  report.outcome = ReloadReport::Outcome::unavailable;
+  return report;
+}
+
 void LoopBackend::stopping() {
   std::lock_guard lock(mutex_);
   stopping_ = true;
@@ -62,8 +70,10 @@ void LoopBackend::serve(Backend& agent) {
     if (waiting_.find(ticket) == waiting_.end()) continue;
     lock.unlock();
     Answer answer = std::visit(
-        overloaded{[&agent](const SnapshotQuery& query) { return Answer(agent.snapshot(query)); },
-                   [&agent](const Command& command) { return Answer(agent.command(command)); }},
+        overloaded{
+            [&agent](const SnapshotQuery& query) { return Answer(agent.snapshot(query)); },
+            [&agent](const Command& command) { return Answer(agent.command(command)); },
+            [](const Reload& reload) { return Answer(reload.prepared->finish(reload.request)); }},
         question);
     lock.lock();
     auto waiter = waiting_.find(ticket);

@@ -21,24 +21,33 @@ inline constexpr Duration kLoopAnswerTimeout = seconds(2);
 
 class LoopBackend final : public Backend {
  public:
+  // Loads the config again: on the thread that asks, so that reading files holds up no loop.
+  using Prepare = std::function<std::unique_ptr<PreparedReload>()>;
+
   // `wake` makes the loop call serve() soon; called on any thread (uv_async_send fits).
-  explicit LoopBackend(std::function<void()> wake, Duration timeout = kLoopAnswerTimeout);
+  LoopBackend(std::function<void()> wake, Prepare prepare, Duration timeout = kLoopAnswerTimeout);
 
   // Any thread but the loop's; they wait.
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override;
   CommandResult command(const Command& command) override;
+  ReloadReport reload(const ReloadRequest& request) override;
   void stopping() override;
 
   // The loop's thread: answers everything that waits.
   void serve(Backend& agent);
 
  private:
-  using Question = std::variant<SnapshotQuery, Command>;
-  using Answer = std::variant<Result<AgentSnapshot>, CommandResult>;
+  struct Reload {
+    std::unique_ptr<PreparedReload> prepared;
+    ReloadRequest request;
+  };
+  using Question = std::variant<SnapshotQuery, Command, Reload>;
+  using Answer = std::variant<Result<AgentSnapshot>, CommandResult, ReloadReport>;
 
   std::optional<Answer> ask(Question question, std::string& why_not);
 
   std::function<void()> wake_;
+  Prepare prepare_;
   Duration timeout_;
   std::mutex mutex_;
   std::condition_variable answered_;

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/config/config.h"
+
 namespace holdfast {
 namespace {
 
@@ -53,7 +55,8 @@ class Metrics {
   std::vector<MetricFamily> families_;
 };
 
-// What one peer's links come to. At a client all links go to one server: no label.
+// What one peer's links come to. A client's are told apart by their names in the config, and the
+// one of the simple form has no label.
 struct PeerState {
   bool up = false;
   std::optional<Duration> rtt;
@@ -63,10 +66,10 @@ struct PeerState {
 std::map<std::string, PeerState> peer_states(const AgentSnapshot& snapshot) {
   std::map<std::string, PeerState> peers;
   bool server = snapshot.kind == AgentKind::server;
-  if (!server) peers[""];
   for (const std::string& name : snapshot.peers) peers[name];
   for (const LinkSnapshot& link : snapshot.links) {
-    PeerState& peer = peers[server ? link.peer : ""];
+    bool simple = !server && link.name == kDefaultLinkName;
+    PeerState& peer = peers[server ? link.peer : simple ? "" : link.name];
     if (link.state == LinkState::live) {
       peer.up = true;
       if (link.rtt) peer.rtt = std::min(*link.rtt, peer.rtt.value_or(*link.rtt));
@@ -78,23 +81,25 @@ std::map<std::string, PeerState> peer_states(const AgentSnapshot& snapshot) {
   return peers;
 }
 
-Labels peer_labels(const std::string& name) {
-  return name.empty() ? Labels{} : Labels{{"peer", name}};
+Labels peer_labels(const AgentSnapshot& snapshot, const std::string& name) {
+  if (name.empty()) return {};
+  return {{snapshot.kind == AgentKind::server ? "peer" : "link", name}};
 }
 
 void add_links(Metrics& metrics, const AgentSnapshot& snapshot) {
   auto peers = peer_states(snapshot);
   metrics.gauge("holdfast_link_up", "1 while a link to the peer has a live carrier.");
-  for (const auto& [name, peer] : peers) metrics.value(peer.up ? 1.0 : 0.0, peer_labels(name));
+  for (const auto& [name, peer] : peers)
+    metrics.value(peer.up ? 1.0 : 0.0, peer_labels(snapshot, name));
   metrics.gauge("holdfast_link_rtt_seconds", "Smoothed round trip to the peer.");
   for (const auto& [name, peer] : peers) {
-    if (peer.rtt) metrics.value(in_seconds(*peer.rtt), peer_labels(name));
+    if (peer.rtt) metrics.value(in_seconds(*peer.rtt), peer_labels(snapshot, name));
   }
   metrics.gauge("holdfast_grace_remaining_seconds",
                 "How long the peer's detached connections are still kept.");
   for (const auto& [name, peer] : peers) {
     if (peer.grace_remaining) {
-      metrics.value(in_seconds(*peer.grace_remaining), peer_labels(name));
+      metrics.value(in_seconds(*peer.grace_remaining), peer_labels(snapshot, name));
     }
   }
 }
@@ -176,6 +181,13 @@ std::string metrics_text(const AgentSnapshot& snapshot) {
       .value(static_cast<double>(snapshot.started_at_ms) / 1000);
   metrics.gauge("holdfast_ready", "1 while the agent is usable, as /readyz says.")
       .value(snapshot.ready ? 1.0 : 0.0);
+  metrics
+      .gauge("holdfast_config_reload_success",
+             "1 while the last reload was good, or there was none; 0 after a refused one.")
+      .value(snapshot.totals.reload_success ? 1.0 : 0.0);
+  metrics.counter("holdfast_config_reloads_total", "Reloads, by result.")
+      .value(snapshot.totals.reloads, {{"result", "applied"}})
+      .value(snapshot.totals.reloads_failed, {{"result", "refused"}});
   add_links(metrics, snapshot);
   add_reconnects(metrics, snapshot.totals);
   add_connections(metrics, snapshot);

@@ -4,6 +4,7 @@
 
 #include "common/admin/escape.h"
 #include "common/admin/units_text.h"
+#include "common/config/config.h"
 
 namespace holdfast {
 namespace {
@@ -84,6 +85,8 @@ std::uint64_t sum(const std::map<Cause, std::uint64_t>& counts) {
 
 std::string link_line(const LinkSnapshot& link, const RenderStyle& style) {
   std::string peer = link.peer.empty() ? link.id.substr(0, 8) : escaped(link.peer);
+  bool named = !link.name.empty() && link.name != kDefaultLinkName;
+  if (named) peer = escaped(link.name) + (link.peer.empty() ? "" : " to " + escaped(link.peer));
   std::string line = "link " + peer + ": " +
                      coloured(std::string(to_string(link.state)), state_colour(link.state), style) +
                      " for " + show_duration(link.in_state);
@@ -96,9 +99,12 @@ std::string link_line(const LinkSnapshot& link, const RenderStyle& style) {
     line += std::string(link.connections == 1 ? ", safe for " : ", all safe for ") +
             show_duration(*link.grace_remaining) + " more";
   }
-  if (link.state != LinkState::live && !link.last_error.empty()) {
+  if (link.held_down) {
+    line += ", held down by an operator";
+  } else if (link.state != LinkState::live && !link.last_error.empty()) {
     line += " (" + escaped(link.last_error) + ")";
   }
+  if (link.retiring) line += ", taken away by a reload: goes with its last connection";
   return line + "\n";
 }
 

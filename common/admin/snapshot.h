@@ -49,6 +49,7 @@ std::string_view to_string(ConnectionState state);
 std::optional<ConnectionState> connection_state_from(std::string_view text);
 
 struct LinkSnapshot {
+  std::string name;  // client: in the config; empty at a server
   std::string id;    // LinkId::to_string(): 32 digits
   std::string peer;  // at a client the server's name, at a server the client's
   LinkState state{};
@@ -66,6 +67,8 @@ struct LinkSnapshot {
   std::uint64_t send_log_limit_bytes = 0;
   std::uint64_t attempt = 0;
   std::uint64_t dials = 0;  // client: connects tried
+  bool held_down = false;   // client: by an operator
+  bool retiring = false;    // client: a reload took it away; it goes with its last connection
   std::string last_error;   // why the last dial or carrier failed, for people
 };
 
@@ -107,6 +110,9 @@ struct AgentTotals {
   std::uint64_t paused_descriptors = 0;             // times that accepting was paused
   std::map<Cause, std::uint64_t> carriers_refused;  // server: strangers, wrong keys, junk
   std::uint64_t log_lines_dropped = 0;
+  bool reload_success = true;  // the last load of the config, the first one included
+  std::uint64_t reloads = 0;
+  std::uint64_t reloads_failed = 0;
 };
 
 struct AgentSnapshot {

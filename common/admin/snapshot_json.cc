@@ -36,7 +36,8 @@ Json by_cause(const std::map<Cause, std::uint64_t>& counts) {
 }
 
 Json link_json(const LinkSnapshot& link) {
-  return {{"id", link.id},
+  return {{"name", link.name.empty() ? Json(nullptr) : Json(link.name)},
+          {"id", link.id},
           {"peer", link.peer},
           {"state", to_string(link.state)},
           {"in_state_s", in_seconds(link.in_state)},
@@ -53,6 +54,8 @@ Json link_json(const LinkSnapshot& link) {
           {"send_log_limit_bytes", link.send_log_limit_bytes},
           {"attempt", link.attempt},
           {"dials", link.dials},
+          {"held_down", link.held_down},
+          {"retiring", link.retiring},
           {"last_error", link.last_error}};
 }
 
@@ -92,7 +95,10 @@ Json totals_json(const AgentTotals& totals) {
           {"paused_memory", totals.paused_memory},
           {"paused_descriptors", totals.paused_descriptors},
           {"carriers_refused", by_cause(totals.carriers_refused)},
-          {"log_lines_dropped", totals.log_lines_dropped}};
+          {"log_lines_dropped", totals.log_lines_dropped},
+          {"reload_success", totals.reload_success},
+          {"reloads", totals.reloads},
+          {"reloads_failed", totals.reloads_failed}};
 }
 
 template <typename T>
@@ -164,6 +170,7 @@ std::int64_t read_instant(const Json& json, const char* key) {
 
 LinkSnapshot read_link(const Json& json) {
   LinkSnapshot link;
+  link.name = read_text(json, "name");
   link.id = read_text(json, "id");
   link.peer = read_text(json, "peer");
   link.state = link_state_from(read_text(json, "state")).value_or(LinkState::waiting);
@@ -181,6 +188,8 @@ LinkSnapshot read_link(const Json& json) {
   link.send_log_limit_bytes = read_count(json, "send_log_limit_bytes");
   link.attempt = read_count(json, "attempt");
   link.dials = read_count(json, "dials");
+  link.held_down = json.value("held_down", false);
+  link.retiring = json.value("retiring", false);
   link.last_error = read_text(json, "last_error");
   return link;
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/admin/cli.h"
+#include "common/admin/reload.h"
 
 namespace holdfast {
 
@@ -24,7 +25,7 @@ int do_show(const Invocation& call, const std::string& what);  // status, links,
 int do_ready(const Invocation& call);
 int do_command(const Invocation& call, const std::string& name, const std::string& id);
 int do_genpsk(const Invocation& call);
-int do_reload(const Invocation& call);
+int do_reload(const Invocation& call, const ReloadRequest& request);
 // Loads the config as an agent needs it and runs it.
 int do_run(const Invocation& call, const Program& program);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/config/changes.h"
 #include "common/config/files.h"
 #include "common/config/psk.h"
 #include "common/net/certificate_check.h"
@@ -97,12 +98,47 @@ void check_table(const TlsTable& table, Report& report) {
   if (files.key) wipe(files.key->text);
 }
 
+// Of a file's text: tells whether it is another one, no more.
+std::string mark_of(const std::string& text) {
+  return std::to_string(std::hash<std::string>{}(text));
+}
+
+void mark_files(const TlsFiles& files, const std::string& prefix, CredentialMarks& marks) {
+  marks[prefix + "tls.ca_file"] = mark_of(files.ca.text);
+  marks[prefix + "tls.cert_file"] = mark_of(files.certificate.text);
+}
+
+Result<std::unique_ptr<TlsContext>> client_tls(const std::string& name, const std::string& prefix,
+                                               const ClientLinkConfig& link,
+                                               CredentialMarks& marks) {
+  if (link.unsafe_plaintext) return std::unique_ptr<TlsContext>();
+  TlsClientOptions options;
+  if (link.psk_file) {
+    auto key = load_key(*link.psk_file, name);
+    if (!key) return key.error();
+    options.key = *key;
+    marks[prefix + "psk_file"] = key->id;
+  } else if (link.tls) {
+    auto files = load_files(*link.tls);
+    if (!files) return files.error();
+    options.files = std::move(*files);
+    options.server_name = link.tls->server_name.value_or(link.server.front().host);
+    mark_files(*options.files, prefix, marks);
+  }
+  auto context = make_tls_client(options);
+  wipe_files(options.files);
+  return context;
+}
+
 // Every client's key.
-Status load_keys(const ServerConfig& config, std::vector<TlsKey>& keys) {
+Status load_keys(const ServerConfig& config, std::vector<TlsKey>& keys,
+                 ServerCredentials& credentials) {
   for (const auto& [name, peer] : config.clients) {
     if (!peer.psk_file) continue;
     auto key = load_key(*peer.psk_file, name);
     if (!key) return key.error();
+    credentials.key_ids[name] = key->id;
+    credentials.marks["clients." + name + ".psk_file"] = key->id;
     keys.push_back(*key);
   }
   return Ok{};
@@ -110,44 +146,44 @@ Status load_keys(const ServerConfig& config, std::vector<TlsKey>& keys) {
 
 }  // namespace
 
-Result<std::unique_ptr<TlsContext>> client_tls(const std::string& name,
-                                               const ClientLinkConfig& link) {
-  if (link.unsafe_plaintext) return std::unique_ptr<TlsContext>();
-  TlsClientOptions options;
-  if (link.psk_file) {
-    auto key = load_key(*link.psk_file, name);
-    if (!key) return key.error();
-    options.key = *key;
-  } else if (link.tls) {
-    auto files = load_files(*link.tls);
-    if (!files) return files.error();
-    options.files = std::move(*files);
-    options.server_name = link.tls->server_name.value_or(link.server.front().host);
-  }
-  auto context = make_tls_client(options);
-  wipe_files(options.files);
-  return context;
+bool ClientCredentials::any() const {
+  return std::any_of(tls.begin(), tls.end(),
+                     [](const auto& link) { return link.second != nullptr; });
 }
 
-Result<std::unique_ptr<TlsContext>> server_tls(const ServerConfig& config) {
-  if (config.link.unsafe_plaintext) return std::unique_ptr<TlsContext>();
+Result<ClientCredentials> load_credentials(const ClientConfig& config) {
+  ClientCredentials credentials;
+  for (const auto& [name, link] : config.links) {
+    auto tls = client_tls(config.name, link_prefix(name), link, credentials.marks);
+    if (!tls) return tls.error();
+    credentials.tls[name] = std::move(*tls);
+  }
+  return credentials;
+}
+
+Result<ServerCredentials> load_credentials(const ServerConfig& config) {
+  ServerCredentials credentials;
+  if (config.link.unsafe_plaintext) return credentials;
   TlsServerOptions options;
-  Status loaded = load_keys(config, options.keys);
+  Status loaded = load_keys(config, options.keys, credentials);
   if (loaded && config.link.tls) {
     auto files = load_files(*config.link.tls);
     if (files) options.files = std::move(*files);
     if (!files) loaded = files.error();
   }
+  if (!loaded) return loaded.error();
+  if (options.files) mark_files(*options.files, "link.", credentials.marks);
   std::vector<std::string> names;
   for (const auto& [name, peer] : config.clients) names.push_back(name);
   options.client_of = [names](const std::vector<std::string>& proved) {
     auto known = std::find_first_of(proved.begin(), proved.end(), names.begin(), names.end());
     return known == proved.end() ? std::nullopt : std::optional<std::string>(*known);
   };
-  Result<std::unique_ptr<TlsContext>> context =
-      loaded ? make_tls_server(options) : Result<std::unique_ptr<TlsContext>>(loaded.error());
+  Result<std::unique_ptr<TlsContext>> context = make_tls_server(options);
   wipe_files(options.files);
-  return context;
+  if (!context) return context.error();
+  credentials.tls = std::move(*context);
+  return credentials;
 }
 
 std::vector<Problem> check_certificates(const std::vector<TlsTable>& tables,
@@ -159,11 +195,6 @@ std::vector<Problem> check_certificates(const std::vector<TlsTable>& tables,
     for (Problem& problem : report.take()) problems.push_back(std::move(problem));
   }
   return problems;
-}
-
-TransportFactory transport_factory(const std::unique_ptr<TlsContext>& context) {
-  if (context == nullptr) return make_plain_transport;
-  return [&context](int descriptor) { return context->make(descriptor); };
 }
 
 void protect_memory() {

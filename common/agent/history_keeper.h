@@ -27,6 +27,7 @@ class HistoryKeeper final : public Backend {
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override;
   CommandResult command(const Command& command) override { return agent_.command(command); }
+  ReloadReport reload(const ReloadRequest& request) override { return agent_.reload(request); }
 
  private:
   void take_sample();

@@ -13,6 +13,11 @@ Ledger::LinkTally& Ledger::note_change(const LinkId& link) {
   return tally;
 }
 
+void Ledger::reloaded(bool good) {
+  totals_.reload_success = good;
+  (good ? totals_.reloads : totals_.reloads_failed) += 1;
+}
+
 // --- Links ----------------------------------------------------------------------------------
 
 void Ledger::link_up(const LinkEvent& event) {

@@ -35,6 +35,8 @@ class Ledger final : public Observer {
   History& history() { return history_; }
   // Since when there is no link at all, or the start.
   Time idle_since() const { return idle_since_; }
+  // How the last reload went.
+  void reloaded(bool good);
 
   void link_up(const LinkEvent& event) override;
   void link_down(const LinkEvent& event) override;

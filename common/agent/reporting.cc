@@ -130,4 +130,13 @@ void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const Ledger& l
   });
 }
 
+std::uint64_t count_streams(const Link& link, std::string_view section, bool whole, Time now) {
+  if (whole) return link.stream_count();
+  std::uint64_t count = 0;
+  link.for_each_stream(now, [&](StreamHandle, const StreamSummary& summary) {
+    if (section == "services." + link.options().services[summary.service].name) count += 1;
+  });
+  return count;
+}
+
 }  // namespace holdfast

@@ -26,4 +26,8 @@ AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, cons
 void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const Ledger& ledger,
               const MemoryPool& pool, const SnapshotQuery& query, Time now);
 
+// The link's live connections that a section of the config concerns: all of them with `whole`, else
+// those of "services.NAME".
+std::uint64_t count_streams(const Link& link, std::string_view section, bool whole, Time now);
+
 }  // namespace holdfast

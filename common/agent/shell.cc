@@ -9,6 +9,7 @@
 #include "common/admin/cli.h"
 #include "common/admin/loop_backend.h"
 #include "common/agent/history_keeper.h"
+#include "common/agent/reload_worker.h"
 #include "common/base/overloaded.h"
 #include "common/net/signals.h"
 
@@ -57,15 +58,13 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
       loop, agent, ledger.history(), [&agent] { return agent.reading(); },
       options.admin.metrics.has_value());
   Wakeup wakeup(loop, [&] { asked->serve(keeper); });
-  LoopBackend backend([&wakeup] { wakeup.wake(); });
+  LoopBackend backend([&wakeup] { wakeup.wake(); }, [&agent] { return agent.prepare_reload(); });
   asked = &backend;
+  ReloadWorker reloads(backend);
   auto admin = AdminServer::start(options.admin, backend);
   if (!admin) return fail(logger, admin.error());
   SignalWatcher signals(loop, {SIGTERM, SIGINT, SIGHUP}, [&](int number) {
-    if (number == SIGHUP) {
-      logger.event(LogLevel::info, "reload", {{"reason", "reloading is not available yet"}});
-      return;
-    }
+    if (number == SIGHUP) return reloads.wanted();
     logger.event(LogLevel::info, "stopping", {{"signal", strsignal(number)}});
     agent.shut_down();
   });

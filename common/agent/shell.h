@@ -26,6 +26,11 @@ class Agent : public Backend {
   virtual History::Reading reading() const = 0;
   // Goodbye, then stops the loop; within 2 s.
   virtual void shut_down() = 0;
+  // Loads the config anew. Any thread.
+  virtual std::unique_ptr<PreparedReload> prepare_reload() = 0;
+  ReloadReport reload(const ReloadRequest& request) final {
+    return prepare_reload()->finish(request);
+  }
 };
 
 struct Around {

@@ -1,5 +1,6 @@
 #include "common/config/load.h"
 
+#include <algorithm>
 #include <variant>
 
 #include "common/config/key_catalogue.h"
@@ -25,6 +26,19 @@ void add_source(const ConfigSource& source, int file, TomlNode& root, Report& re
   merge(root, std::get<TomlNode>(std::move(parsed)), file, report);
 }
 
+const TomlNode* member(const TomlNode* node, std::string_view key) {
+  const auto* table = node != nullptr ? std::get_if<TomlTable>(&node->value) : nullptr;
+  if (table == nullptr) return nullptr;
+  auto found =
+      std::find_if(table->begin(), table->end(), [&](const auto& each) { return each.key == key; });
+  return found == table->end() ? nullptr : &found->node;
+}
+
+// A file that could not be read may have held what decides where the socket is.
+bool names_socket(const TomlNode& root) {
+  return member(member(&root, "admin"), "socket") != nullptr;
+}
+
 template <typename Loaded, typename Read>
 Loaded parse(const std::vector<ConfigSource>& sources, Surroundings surroundings, Read read) {
   Report report(sources.front().path);
@@ -38,6 +52,7 @@ Loaded parse(const std::vector<ConfigSource>& sources, Surroundings surroundings
     }
   }
   auto config = read(root, Loading{report, surroundings});
+  if (!report.incomplete() || names_socket(root)) loaded.admin_socket = config.admin.socket;
   if (!report.failed()) loaded.config = std::move(config);
   loaded.problems = report.take();
   loaded.tls_tables = report.take_tls_tables();

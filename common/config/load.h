@@ -26,6 +26,9 @@ struct LoadedClient {
   std::vector<Problem> problems;       // warnings too, which leave the config usable
   std::vector<TlsTable> tls_tables;    // also of a config with errors
   std::vector<std::string> fragments;  // paths of those that were read, in their order
+  // Where the agent of this config listens for subcommands, also when the rest has mistakes; absent
+  // when that cannot be told.
+  std::optional<std::string> admin_socket;
 };
 
 struct LoadedServer {
@@ -33,6 +36,7 @@ struct LoadedServer {
   std::vector<Problem> problems;
   std::vector<TlsTable> tls_tables;
   std::vector<std::string> fragments;
+  std::optional<std::string> admin_socket;
 };
 
 // Whether what the text names is looked up on this machine: secrets and their permissions,

@@ -47,6 +47,7 @@ class Report {
   // is missing may stand in the file that could not be read.
   void missing(Severity severity, const Place& place, std::string reason, std::string hint = "");
   void set_incomplete() { incomplete_ = true; }
+  bool incomplete() const { return incomplete_; }
 
   // The path of the file in which the place is.
   const std::string& file_of(const Place& place) const {

@@ -218,6 +218,9 @@ class Pair {
       case 26:
         forge(input);
         break;
+      case 27:
+        reconfigure(*side.link, input);
+        break;
       default:
         flow();
         break;
@@ -247,6 +250,19 @@ class Pair {
   }
   static RegistryOptions registry_options() { return {"gate", link_options()}; }
 
+  // A reload: services come and go, graces and limits change.
+  void reconfigure(Link& link, Input& input) {
+    LinkOptions wanted = link.options();
+    std::uint8_t bits = input.byte();
+    wanted.services.clear();
+    if ((bits & 1) != 0) wanted.services.push_back({"brief", seconds(bits % 16)});
+    if ((bits & 2) != 0) wanted.services.push_back({"echo", seconds(20)});
+    if ((bits & 4) != 0) wanted.services.push_back({"late", seconds(3)});
+    wanted.max_streams = kMostStreams - bits % 8;
+    wanted.memory_cap = (bits & 8) != 0 ? UINT64_MAX : bits * kKiB;
+    link.reconfigure(wanted);
+    if ((bits & 0x40) != 0) link.reset_unoffered(now_, Cause::revoked);
+  }
   void open(std::uint16_t service) {
     auto handle = client_.link->open(now_, {service, {}, {}});
     if (handle.ok()) client_.streams[handle->id.value].handle = *handle;

@@ -298,10 +298,44 @@ class Loop {
   std::thread thread_;
 };
 
+std::unique_ptr<PreparedReload> nothing_prepared() {
+  return nullptr;
+}
+
+// Tells on which thread it was loaded and finished.
+struct ThreadNoting final : public PreparedReload {
+  explicit ThreadNoting(std::thread::id& finished) : finished_on(finished) {}
+  ReloadReport finish(const ReloadRequest& request) override {
+    finished_on = std::this_thread::get_id();
+    ReloadReport report;
+    report.outcome =
+        request.dry_run ? ReloadReport::Outcome::dry_run : ReloadReport::Outcome::applied;
+    return report;
+  }
+  std::thread::id& finished_on;
+};
+
+TEST_CASE("a reload loads on the thread that asks and is finished on the loop's") {
+  FakeAgent agent;
+  std::atomic<Loop*> loop{nullptr};
+  std::thread::id loaded, finished;
+  LoopBackend backend([&loop] { Loop::wake(loop.load()); },
+                      [&] {
+                        loaded = std::this_thread::get_id();
+                        return std::make_unique<ThreadNoting>(finished);
+                      });
+  Loop running(backend, agent);
+  loop = &running;
+  ReloadReport report = backend.reload({true, false});
+  CHECK(report.outcome == ReloadReport::Outcome::dry_run);
+  CHECK(loaded == std::this_thread::get_id());
+  CHECK(finished != loaded);
+}
+
 TEST_CASE("questions are answered by the loop's thread") {
   FakeAgent agent;
   std::atomic<Loop*> loop{nullptr};
-  LoopBackend backend([&loop] { Loop::wake(loop.load()); });
+  LoopBackend backend([&loop] { Loop::wake(loop.load()); }, nothing_prepared);
   Loop running(backend, agent);
   loop = &running;
   Served served(backend);
@@ -312,7 +346,7 @@ TEST_CASE("questions are answered by the loop's thread") {
 
 TEST_CASE("a loop that does not turn makes an error in time, and its command never happens") {
   FakeAgent agent;
-  LoopBackend backend([] {}, milliseconds(50));
+  LoopBackend backend([] {}, nothing_prepared, milliseconds(50));
   auto snapshot = backend.snapshot({});
   REQUIRE_FALSE(snapshot.ok());
   CHECK(has(snapshot.error().message, "loop did not answer"));
@@ -323,7 +357,7 @@ TEST_CASE("a loop that does not turn makes an error in time, and its command nev
 }
 
 TEST_CASE("stopping frees who waits for the loop") {
-  LoopBackend backend([] {}, seconds(60));
+  LoopBackend backend([] {}, nothing_prepared, seconds(60));
   auto served = std::make_unique<Served>(backend);
   UniqueFd fd = connect_unix(served->config.socket);
   say(fd, "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n");

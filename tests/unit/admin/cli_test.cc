@@ -91,11 +91,78 @@ TEST_CASE("genpsk prints one line that a psk_file holds, new each time") {
   CHECK(one.out != two.out);
 }
 
-TEST_CASE("reload says plainly that it is not there yet") {
+TEST_CASE("reload asks for what was asked, and prints each change with what it does") {
   Site site;
+  ReloadReport report;
+  report.outcome = ReloadReport::Outcome::dry_run;
+  report.changes.push_back({"services.web.listen", "127.0.0.1:1", "127.0.0.1:2",
+                            ReloadEffect::listener, "services.web", 3});
+  report.changes.push_back(
+      {"services.old", "", "", ReloadEffect::taken_away, "services.old", std::nullopt});
+  site.agent.set_reload(report);
+  site.serve();
+  Ran ran = site.run({"reload", "--dry-run", "--revoke"});
+  CHECK(ran.code == kExitOk);
+  CHECK(ran.out ==
+        "services.web.listen: 127.0.0.1:1 -> 127.0.0.1:2: listens there instead; live connections "
+        "stay (3 live)\n"
+        "services.old: taken away: nothing new is accepted; what lives stays unless it is revoked\n"
+        "2 changes; nothing was applied (dry run)\n");
+  REQUIRE(site.agent.reloads().size() == 1);
+  CHECK(site.agent.reloads()[0].dry_run);
+  CHECK(site.agent.reloads()[0].revoke);
+}
+
+TEST_CASE("a refused reload tells every problem and exits as check does") {
+  Site site;
+  ReloadReport report;
+  report.problems.push_back(
+      {"/etc/c.toml", 7, "link.heartbeat", Severity::error, "needs a unit", "as in \"1s\"", {}});
+  site.agent.set_reload(report);
+  site.serve();
   Ran ran = site.run({"reload"});
+  CHECK(ran.code == kExitConfig);
+  CHECK(has(ran.err, "/etc/c.toml:7: link.heartbeat: needs a unit"));
+  CHECK(has(ran.err, "the old config stays"));
+  report.problems[0].kind = ProblemKind::permission;
+  site.agent.set_reload(report);
+  CHECK(site.run({"reload"}).code == kExitPermission);
+  report.problems.clear();
+  report.reason = "cannot listen on 127.0.0.1:80: permission denied";
+  site.agent.set_reload(report);
+  ran = site.run({"reload"});
   CHECK(ran.code == kExitFailed);
-  CHECK(has(ran.err, "not there yet"));
+  CHECK(has(ran.err, "cannot listen on 127.0.0.1:80"));
+}
+
+TEST_CASE("reload --json prints the agent's report") {
+  Site site;
+  ReloadReport report;
+  report.outcome = ReloadReport::Outcome::applied;
+  report.changes.push_back({"log.level", "info", "debug", ReloadEffect::at_once, "", std::nullopt});
+  site.agent.set_reload(report);
+  site.serve();
+  Ran ran = site.run({"reload", "--json"});
+  CHECK(ran.code == kExitOk);
+  auto read = parse_reload(ran.out);
+  REQUIRE(read.ok());
+  CHECK(read->outcome == ReloadReport::Outcome::applied);
+  REQUIRE(read->changes.size() == 1);
+  CHECK(read->changes[0].effect == ReloadEffect::at_once);
+  CHECK(read->changes[0].after == "debug");
+}
+
+TEST_CASE("link down and up name their link") {
+  Site site;
+  site.serve();
+  CHECK(site.run({"link", "down", "lab"}).code == kExitOk);
+  CHECK(site.run({"link", "up"}).code == kExitOk);
+  auto commands = site.agent.commands();
+  REQUIRE(commands.size() == 2);
+  CHECK(commands[0].kind == Command::Kind::link_down);
+  CHECK(commands[0].id == "lab");
+  CHECK(commands[1].kind == Command::Kind::link_up);
+  CHECK(site.run({"link", "sideways"}).code == kExitUsage);
 }
 
 TEST_CASE("check tells that a good config is ok") {

@@ -130,6 +130,20 @@ class FakeAgent : public Backend {
     return {CommandResult::Outcome::failed, "no connection " + command.id};
   }
 
+  ReloadReport reload(const ReloadRequest& request) override {
+    std::lock_guard lock(mutex_);
+    reloads_.push_back(request);
+    return reload_report_;
+  }
+
+  void set_reload(ReloadReport report) {
+    std::lock_guard lock(mutex_);
+    reload_report_ = std::move(report);
+  }
+  std::vector<ReloadRequest> reloads() {
+    std::lock_guard lock(mutex_);
+    return reloads_;
+  }
   void set(AgentSnapshot state) {
     std::lock_guard lock(mutex_);
     state_ = std::move(state);
@@ -149,6 +163,8 @@ class FakeAgent : public Backend {
   std::vector<ConnectionSnapshot> connections_ = {sample_connection()};
   std::string failure_;
   std::vector<Command> commands_;
+  std::vector<ReloadRequest> reloads_;
+  ReloadReport reload_report_;
 };
 
 struct Ran {
