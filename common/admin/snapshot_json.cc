@@ -36,7 +36,7 @@ Json by_cause(const std::map<Cause, std::uint64_t>& counts) {
 }
 
 Json link_json(const LinkSnapshot& link) {
-  return {{"name", link.name.empty() ? Json(nullptr) : Json(link.name)},
+  return {{"name", link.name},
           {"id", link.id},
           {"peer", link.peer},
           {"state", to_string(link.state)},

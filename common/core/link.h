@@ -32,6 +32,7 @@
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/core/effects.h"
+#include "common/core/link_options.h"
 #include "common/core/liveness.h"
 #include "common/core/memory_pool.h"
 #include "common/core/stream_table.h"
@@ -40,49 +41,6 @@
 #include "common/wire/frames.h"
 
 namespace holdfast {
-
-// A service as the link needs it. Its index in the list is how records name it.
-struct LinkService {
-  std::string name;
-  Duration grace{};     // server: as configured. Client: overwritten by WELCOME
-  bool offered = true;  // false: a reload took it away; its streams stay, new ones are refused
-};
-
-struct LinkOptions {
-  enum class Role : std::uint8_t { client, server };
-
-  Role role = Role::client;
-  std::string name;  // our own agent's
-  std::vector<LinkService> services;
-  Duration heartbeat = seconds(1);
-  Duration dead_after = seconds(15);
-  Duration handshake_timeout = seconds(10);
-  Duration grace = seconds(300);  // server's; what a client assumes before its first WELCOME
-  // Server: WELCOME says its heartbeat and dead_after, which then win. False: the client's stand.
-  bool announce_liveness = true;
-  Duration open_timeout = seconds(30);
-  std::uint64_t max_window = 16 * kMiB;
-  std::uint32_t max_streams = 10000;
-  std::uint64_t memory_cap = UINT64_MAX;  // of the shared memory, each way
-  // Client only.
-  std::uint32_t slot = 0;
-  std::uint64_t start_id = 0;
-  std::uint64_t first_ordinal = 1;
-  bool trace = false;
-};
-
-struct LinkCounters {
-  std::uint64_t streams_opened = 0;
-  std::uint64_t resumes = 0;  // of the link
-  std::uint64_t carriers_lost = 0;
-  std::uint64_t sent_bytes = 0;      // taken from our applications
-  std::uint64_t received_bytes = 0;  // delivered to our applications
-  std::uint64_t replayed_bytes = 0;  // written to a carrier again
-  std::uint64_t pauses_credit = 0;   // reading paused for want of the peer's credit
-  std::uint64_t pauses_memory = 0;
-  Duration outage{};  // ended ones, summed
-  std::uint64_t trace_dropped = 0;
-};
 
 // One gather write. The buffers stay valid until written() has covered them or the carrier is
 // not the link's any more (carrier() tells): then they must not be touched.
@@ -404,8 +362,8 @@ class Link {
   LinkId id_;
   std::uint64_t instance_ = 0;
   std::uint64_t attempt_ = 0;
-  std::uint64_t ordinal_;      // client: rises with every renew()
-  std::string server_name_;    // bound by the first WELCOME applied
+  std::uint64_t ordinal_;    // client: rises with every renew()
+  std::string server_name_;  // bound by the first WELCOME applied
   State state_ = Detached{};
   std::optional<Standby> standby_;
   bool draining_ = false;

@@ -149,8 +149,8 @@ void ClientDriver::advance_shutdown() {
 
 bool ClientDriver::kill(std::string_view connection) {
   auto id = parse_connection(connection);
-  return id && std::any_of(links_.begin(), links_.end(),
-                           [&](auto& link) { return link->kill(*id); });
+  return id &&
+         std::any_of(links_.begin(), links_.end(), [&](auto& link) { return link->kill(*id); });
 }
 
 }  // namespace holdfast

@@ -85,8 +85,8 @@ void ServerDriver::revoke(const std::map<std::string, ServerClient>& before) {
       // A goodbye tells the client why.
       link.goodbye(loop_.now(), Cause::revoked);
     } else {
-      bool same_key = was_known != before.end() &&
-                      was_known->second.key_id == now_known->second.key_id;
+      bool same_key =
+          was_known != before.end() && was_known->second.key_id == now_known->second.key_id;
       link.reset_unoffered(loop_.now(), Cause::revoked);
       if (!same_key) link.reconnect(loop_.now(), Cause::revoked);
     }
@@ -172,10 +172,11 @@ TargetStart ServerDriver::connect_target(LinkDriver& driver, StreamHandle stream
   auto service = options_.services.find(driver.link().options().services[summary->service].name);
   if (service == options_.services.end()) return {};
   TargetStart start;
-  start.connect = std::make_unique<TargetConnect>(loop_, resolver_, budget_, service->second.target,
-                                                  [&driver, stream](TargetConnect::Outcome outcome) {
-                                                    driver.connected(stream, std::move(outcome));
-                                                  });
+  start.connect =
+      std::make_unique<TargetConnect>(loop_, resolver_, budget_, service->second.target,
+                                      [&driver, stream](TargetConnect::Outcome outcome) {
+                                        driver.connected(stream, std::move(outcome));
+                                      });
   // A reload may change the service's target: what is connected keeps the name of its own.
   start.name = &*target_names_.insert(service->second.name).first;
   return start;

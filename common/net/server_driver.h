@@ -36,7 +36,7 @@ struct ServerOptions {
   std::map<std::string, ServerClient> clients;   // by the identity that the transport proves
   std::map<std::string, ServerTarget> services;  // by name
   std::unique_ptr<TlsContext> tls;  // null (unsafe_plaintext): a client's HELLO is believed
-  std::uint64_t memory = 0;  // bytes
+  std::uint64_t memory = 0;         // bytes
   std::uint32_t connections = 0;
   std::size_t descriptors = 1024;  // RLIMIT_NOFILE
   Duration shutdown_timeout = seconds(60);
@@ -115,7 +115,7 @@ class ServerDriver final : public Loop::Task,
   std::map<LinkId, std::string> sources_;  // where each link's newest carrier came from
   std::vector<LinkId> dirty_;
   Newcomers newcomers_;
-  TransportFactory transport_;           // of options_.tls
+  TransportFactory transport_;          // of options_.tls
   std::set<std::string> target_names_;  // every target that was connected to, for people
   ListenerSet listeners_;
   Timer registry_timer_;

@@ -63,7 +63,7 @@ TEST_CASE("A section that came or went is one change, with a name that may hold 
   CHECK(found[1].effect == ReloadEffect::added);
 }
 
-TEST_CASE("Links are named by their sections, the simple form as [link]") {
+TEST_CASE("Links are named by their sections, the simple form as link") {
   ClientConfig after = sample_client();
   after.links[kDefaultLinkName].heartbeat = seconds(2);
   after.links["lab"].server = {{"192.0.2.1", 7443}};
