@@ -184,7 +184,20 @@ TEST_CASE("check tells which fragments it read, and their mistakes") {
   ran = site.run({"check"});
   CHECK(ran.code == kExitConfig);
   CHECK(has(ran.out, fragment + ":2: log.level: "));
-  CHECK(has(site.run({"status"}).err, fragment + ":2: log.level: "));
+}
+
+TEST_CASE("a running agent is asked although its config has mistakes, as long as it can be found") {
+  Site site;
+  site.serve();
+  site.write_config("unsafe_plaintext = true\nheartbeet = \"1s\"\n");
+  CHECK(site.run({"status"}).code == kExitOk);
+  REQUIRE(mkdir((site.folder / "conf.d").c_str(), 0755) == 0);
+  write_file(site.folder / "conf.d/a.toml", "[log\n");
+  CHECK(site.run({"status"}).code == kExitOk);
+  write_file(site.config, "name = \n");
+  Ran ran = site.run({"status"});
+  CHECK(ran.code == kExitConfig);
+  CHECK(has(ran.err, site.config + ":1: "));
 }
 
 TEST_CASE("check tells file, line and key of a mistake, for people and as JSON") {
