@@ -48,6 +48,11 @@ HEAVY = {
 # spdlog's own interface hands out shared_ptr: its wrapper is the one place that holds any.
 SHARED_PTR_ALLOWED = {"common/admin/log.cc"}
 
+# Dates: a line's time in the log, when something opened, whether a certificate is valid. All else
+# counts by a clock that nobody sets (CLOCK_BOOTTIME).
+WALL_CLOCK = r"CLOCK_REALTIME|system_clock|gettimeofday|\btime\((nullptr|NULL|0|&)"
+WALL_CLOCK_ALLOWED = {"common/admin/log.cc", "common/agent/reporting.cc", "common/agent/credentials.cc"}
+
 MOST_LINES = 450
 
 
@@ -133,6 +138,11 @@ class Structure(unittest.TestCase):
                 problems += [f"{path}: {match.group(0).strip()}"
                              for match in re.finditer(pattern, code)]
         self.complain(problems)
+
+    def test_a_clock_that_is_set_moves_no_timer(self):
+        found = {p for p in sources("common", "client-agent", "server-agent")
+                 if re.search(WALL_CLOCK, code_of(p))}
+        self.assertEqual(found, WALL_CLOCK_ALLOWED)
 
     def test_heavy_headers_stay_in_few_files(self):
         problems = []
