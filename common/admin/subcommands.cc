@@ -96,12 +96,13 @@ Result<std::string> tables(const std::string& what, const std::string& body, boo
 
 int do_check(const Invocation& call, const Program& program) {
   Loaded loaded = load_all(program, call.config_path);
+  forgive_credentials(loaded.problems);
   if (call.json) {
     call.out << problems_to_json(loaded.problems) << "\n";
   } else {
     call.out << format_problems(loaded.problems);
-    if (loaded.config) call.out << escaped(call.config_path) << ": ok\n";
-    if (loaded.config) {
+    if (!has_errors(loaded.problems)) {
+      call.out << escaped(call.config_path) << ": ok\n";
       for (const std::string& fragment : loaded.fragments) {
         call.out << escaped(fragment) << ": ok\n";
       }

@@ -47,7 +47,7 @@ std::variant<std::string, FileFault> credential_path(const std::string& text) {
   }
   const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
   if (folder == nullptr || *folder == '\0') {
-    return FileFault{ProblemKind::config,
+    return FileFault{ProblemKind::credential,
                      "no $CREDENTIALS_DIRECTORY is set, so there is no " + text,
                      "run it in a systemd unit with LoadCredential=" + name + ":/path"};
   }
@@ -113,6 +113,10 @@ std::variant<std::string, FileFault> read_file(const std::string& path, std::siz
     real = std::get<std::string>(std::move(resolved));
   }
   const Descriptor file(open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (file.get() < 0 && credential && errno == EACCES) {
+    return FileFault{ProblemKind::credential, "cannot open " + real + ": Permission denied",
+                     "systemd shows credentials to the main process of the service only"};
+  }
   if (file.get() < 0) return system_fault(real, "open", errno);
   struct stat status {};
   if (fstat(file.get(), &status) != 0) return system_fault(real, "look at", errno);

@@ -8,8 +8,9 @@ namespace holdfast {
 
 enum class Severity { error, warning };
 
-// Decides the exit code: a secret that others can read is not a mistake in the text.
-enum class ProblemKind { config, permission };
+// Decides the exit code: a secret that others can read is not a mistake in the text, and neither is
+// a credential that systemd shows to the service's main process only.
+enum class ProblemKind { config, permission, credential };
 
 struct Problem {
   std::string file;
@@ -20,6 +21,9 @@ struct Problem {
   std::string hint;  // what to do; may be empty
   ProblemKind kind = ProblemKind::config;
 };
+
+// For a process that is not the service's main one: errors of kind credential become warnings.
+void forgive_credentials(std::vector<Problem>& problems);
 
 bool has_errors(const std::vector<Problem>& problems);
 

@@ -4,6 +4,21 @@
 #include "common/config/problem_order.h"
 
 namespace holdfast {
+namespace {
+
+const char* to_string(ProblemKind kind) {
+  switch (kind) {
+    case ProblemKind::config:
+      return "config";
+    case ProblemKind::permission:
+      return "permission";
+    case ProblemKind::credential:
+      return "credential";
+  }
+  return "";
+}
+
+}  // namespace
 
 std::string problems_to_json(const std::vector<Problem>& problems) {
   nlohmann::ordered_json array = nlohmann::ordered_json::array();
@@ -13,7 +28,7 @@ std::string problems_to_json(const std::vector<Problem>& problems) {
         {"line", problem.line},
         {"key", problem.key},
         {"severity", problem.severity == Severity::error ? "error" : "warning"},
-        {"kind", problem.kind == ProblemKind::config ? "config" : "permission"},
+        {"kind", to_string(problem.kind)},
         {"reason", problem.reason},
         {"hint", problem.hint},
     });

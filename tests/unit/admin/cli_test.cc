@@ -222,6 +222,19 @@ TEST_CASE("a secret that others can read is 77") {
   CHECK(site.run({"check"}).code == kExitOk);
 }
 
+TEST_CASE(
+    "a credential that only the service can see is no mistake to check, but to start without") {
+  Site site;
+  site.write_config("psk_file = \"credential:edge-1\"\n");
+  Ran ran = site.run({"check"});
+  CHECK(ran.code == kExitOk);
+  CHECK(has(ran.out, "warning: not checked: "));
+  CHECK(has(ran.out, "LoadCredential=edge-1:"));
+  CHECK(has(ran.out, site.config + ": ok\n"));
+  CHECK(has(site.run({"check", "--json"}).out, R"("kind": "credential")"));
+  CHECK(site.run({}).code == kExitConfig);
+}
+
 TEST_CASE("a missing config is 78") {
   CHECK(run_words({"check", "-c", "/nonexistent.toml"}, kClient).code == kExitConfig);
   CHECK(run_words({"status", "-c", "/nonexistent.toml"}, kClient).code == kExitConfig);
