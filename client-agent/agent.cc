@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "common/admin/cli.h"
+#include "common/agent/activation.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
 #include "common/agent/reload.h"
@@ -47,6 +48,8 @@ LinkOptions link_options(const ClientConfig& config, const std::string& name,
 
 Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentials& credentials,
                                      std::uint64_t start_id, std::size_t descriptors) {
+  auto activation = check_activation(config, "");
+  if (!activation) return activation.error();
   ClientOptions options;
   for (const auto& [name, link] : config.links) {
     ClientLinkOptions one;
@@ -57,9 +60,7 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
     options.links.push_back(std::move(one));
   }
   for (const auto& [name, service] : config.services) {
-    auto address = net_address(service.listen);
-    if (!address) return address.error();
-    options.services.push_back({name, service.link, *address});
+    options.services.push_back({name, service.link, net_address(service.listen)});
   }
   options.memory = config.limits.memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
@@ -92,6 +93,17 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     History::Reading reading;
     for (const auto& link : driver_.links()) add_reading(reading, link->driver());
     return reading;
+  }
+  AgentBrief brief() const override {
+    AgentBrief brief;
+    brief.kind = AgentKind::client;
+    brief.draining = driver_.draining();
+    for (const auto& link : driver_.links()) {
+      if (link->leaving()) continue;
+      brief.add(link->driver(), around_.loop.now(),
+                link->held() ? "held down by an operator" : link->dials().last_error());
+    }
+    return brief;
   }
   void shut_down() override { driver_.shut_down(); }
 
@@ -227,6 +239,8 @@ int run_client_agent(const ClientConfig& config, const std::string& config_path,
                      any_plaintext(config), warnings};
   auto options = client_options(config, *credentials, start_id, raise_descriptor_limit());
   if (!options) return refuse(config_path, options.error().message);
+  auto unused = check_activation(config, config_path);
+  if (unused) shell.warnings.insert(shell.warnings.end(), unused->begin(), unused->end());
   return run_shell(shell, [&](const Around& around) {
     return std::make_unique<ClientAgent>(around, config, std::move(credentials->marks),
                                          std::move(*options), start_id);

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "common/admin/cli.h"
+#include "common/agent/activation.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
 #include "common/agent/reload.h"
@@ -47,13 +48,13 @@ ClientPolicy policy_of(const std::string& name, const PeerConfig& peer,
 
 Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentials& credentials,
                                      std::size_t descriptors) {
+  auto activation = check_activation(config, "");
+  if (!activation) return activation.error();
   ServerOptions options;
   options.registry.server_name = config.name;
   options.registry.link = link_options(config);
   for (const ListenAddress& each : config.link.listen) {
-    auto address = net_address(each);
-    if (!address) return address.error();
-    options.listen.push_back(*address);
+    options.listen.push_back(net_address(each));
   }
   for (const auto& [name, peer] : config.clients) {
     auto key = credentials.key_ids.find(name);
@@ -93,6 +94,13 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
     History::Reading reading;
     driver_.for_each_link([&](const LinkDriver& link) { add_reading(reading, link); });
     return reading;
+  }
+  AgentBrief brief() const override {
+    AgentBrief brief;
+    brief.kind = AgentKind::server;
+    brief.draining = driver_.draining();
+    driver_.for_each_link([&](const LinkDriver& link) { brief.add(link, around_.loop.now()); });
+    return brief;
   }
   void shut_down() override { driver_.shut_down(); }
 
@@ -190,6 +198,8 @@ int run_server_agent(const ServerConfig& config, const std::string& config_path,
   ShellOptions shell{
       AgentKind::server, config.log, config.admin, config_path, config.link.unsafe_plaintext,
       warnings};
+  auto unused = check_activation(config, config_path);
+  if (unused) shell.warnings.insert(shell.warnings.end(), unused->begin(), unused->end());
   return run_shell(shell, [&](const Around& around) {
     return std::make_unique<ServerAgent>(around, config, std::move(credentials->marks),
                                          std::move(*options));

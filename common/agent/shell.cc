@@ -10,6 +10,7 @@
 #include "common/admin/loop_backend.h"
 #include "common/agent/history_keeper.h"
 #include "common/agent/reload_worker.h"
+#include "common/agent/service_manager.h"
 #include "common/base/overloaded.h"
 #include "common/net/signals.h"
 
@@ -58,7 +59,9 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
       loop, agent, ledger.history(), [&agent] { return agent.reading(); },
       options.admin.metrics.has_value());
   Wakeup wakeup(loop, [&] { asked->serve(keeper); });
-  LoopBackend backend([&wakeup] { wakeup.wake(); }, [&agent] { return agent.prepare_reload(); });
+  ServiceManager service(loop, logger, [&agent] { return status_line(agent.brief()); });
+  LoopBackend backend([&wakeup] { wakeup.wake(); },
+                      [&] { return announced(agent.prepare_reload(), service); });
   asked = &backend;
   ReloadWorker reloads(backend);
   auto admin = AdminServer::start(options.admin, backend);
@@ -66,12 +69,15 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
   SignalWatcher signals(loop, {SIGTERM, SIGINT, SIGHUP}, [&](int number) {
     if (number == SIGHUP) return reloads.wanted();
     logger.event(LogLevel::info, "stopping", {{"signal", strsignal(number)}});
+    service.stopping();
     agent.shut_down();
   });
   Reporter reporter(loop, logger);
   logger.event(LogLevel::info, "started",
                {{"version", HOLDFAST_VERSION}, {"pid", getpid()}, {"config", options.config_path}});
+  service.ready();
   loop.run(agent.task());
+  service.stopping();
   return kExitOk;
 }
 
@@ -123,12 +129,14 @@ NetAddress net_address(const Address& address) {
   return UnixPath{std::get<UnixAddress>(address).path};
 }
 
-Result<NetAddress> net_address(const ListenAddress& address) {
-  if (const auto* tcp = std::get_if<TcpAddress>(&address)) return NetAddress(host_port(*tcp));
-  if (const auto* path = std::get_if<UnixAddress>(&address)) {
-    return NetAddress(UnixPath{path->path});
-  }
-  return Error{to_string(address) + ": sockets passed in by systemd are not available yet"};
+NetListenAddress net_address(const ListenAddress& address) {
+  return std::visit(
+      overloaded{[](const TcpAddress& tcp) -> NetListenAddress { return host_port(tcp); },
+                 [](const UnixAddress& path) -> NetListenAddress { return UnixPath{path.path}; },
+                 [](const SystemdSocket& passed) -> NetListenAddress {
+                   return PassedSocket{passed.name};
+                 }},
+      address);
 }
 
 }  // namespace holdfast

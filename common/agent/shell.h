@@ -9,6 +9,7 @@
 #include "common/admin/admin_server.h"
 #include "common/admin/log.h"
 #include "common/agent/ledger.h"
+#include "common/agent/status_line.h"
 #include "common/config/config.h"
 #include "common/config/problem.h"
 #include "common/net/loop.h"
@@ -24,6 +25,8 @@ class Agent : public Backend {
   virtual Loop::Task& task() = 0;
   // For the history, every second or so: costs a look at each link, not at each connection.
   virtual History::Reading reading() const = 0;
+  // For the service manager's status line; asked once a second.
+  virtual AgentBrief brief() const = 0;
   // Goodbye, then stops the loop; within 2 s.
   virtual void shut_down() = 0;
   // Loads the config anew. Any thread.
@@ -57,7 +60,6 @@ int run_shell(const ShellOptions& options,
 // Config's addresses as the driver takes them.
 HostPort host_port(const TcpAddress& address);
 NetAddress net_address(const Address& address);
-// Fails for systemd sockets, which this version does not take.
-Result<NetAddress> net_address(const ListenAddress& address);
+NetListenAddress net_address(const ListenAddress& address);
 
 }  // namespace holdfast

@@ -19,7 +19,7 @@ namespace holdfast {
 struct ClientService {
   std::string name;
   std::string link;  // ClientLinkOptions::name
-  NetAddress listen;
+  NetListenAddress listen;
 };
 
 struct ClientOptions {

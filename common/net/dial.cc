@@ -103,6 +103,7 @@ void Dials::carrier_standing(Carrier& carrier) {
   HOLDFAST_CHECK(dial != nullptr);
   dial->over = true;
   dial->deadline->cancel();
+  last_error_.clear();
   // The addresses may have changed meanwhile: the place that this one has now, if any.
   const auto& addresses = book_->addresses();
   auto found = std::find(addresses.begin(), addresses.end(), dial->address);

@@ -42,6 +42,7 @@ class Dials final : public Carrier::Owner {
 
   // Since the start of the process.
   std::uint64_t count() const { return count_; }
+  // Why dials fail since one succeeded last; empty then.
   const std::string& last_error() const { return last_error_; }
 
  private:

@@ -106,6 +106,7 @@ void LinkDriver::on(const effect::LinkEnded& effect) {
 void LinkDriver::on(const effect::Refused& effect) {
   LinkEvent refused = event();
   refused.cause = effect.cause;
+  last_error_ = "the server refused: " + std::string(to_string(effect.cause));
   observer_.link_refused(refused, effect.retry_after);
   host_.link_refused(effect.retry_after);
 }

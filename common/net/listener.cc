@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/net/passed_sockets.h"
 #include "common/net/resolver.h"
 
 namespace holdfast {
@@ -64,14 +65,49 @@ Result<std::vector<SocketAddress>> addresses_of(const NetAddress& address) {
   return resolve_now(tcp);
 }
 
+NetAddress ours(const NetListenAddress& address) {
+  if (const auto* path = std::get_if<UnixPath>(&address)) return *path;
+  return std::get<HostPort>(address);
+}
+
+// They listen already; the file of a Unix socket is the service manager's.
+Result<std::vector<BoundSocket>> take_passed(const PassedSocket& passed, void (*tune)(int, int)) {
+  auto taken = passed_sockets(passed.name, PassedKinds::tcp_and_unix);
+  if (!taken) return Error{"cannot listen on " + to_string(passed) + ": " + taken.error().message};
+  std::vector<BoundSocket> sockets;
+  for (Descriptor& descriptor : *taken) {
+    SocketAddress address = SocketAddress::own_of(descriptor.get());
+    sockets.emplace_back(std::move(descriptor), address.to_string(), tune);
+  }
+  return sockets;
+}
+
 }  // namespace
+
+BoundSocket::BoundSocket(Descriptor descriptor, std::string name,
+                         void (*tune)(int descriptor, int family))
+    : descriptor_(std::move(descriptor)), name_(std::move(name)), tune_(tune) {
+  if (tune_ != nullptr) tune_(descriptor_.get(), SocketAddress::own_of(descriptor_.get()).family());
+}
 
 BoundSocket::~BoundSocket() {
   if (descriptor_.valid() && !unix_path_.empty()) unlink(unix_path_.c_str());
 }
 
-Result<std::vector<BoundSocket>> bind_sockets(const NetAddress& address,
+Descriptor BoundSocket::accept() const {
+  Descriptor socket(accept4(descriptor_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (socket.valid() && tune_ != nullptr) {
+    tune_(socket.get(), SocketAddress::own_of(socket.get()).family());
+  }
+  return socket;
+}
+
+Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_address,
                                               void (*tune)(int descriptor, int family)) {
+  if (const auto* passed = std::get_if<PassedSocket>(&listen_address)) {
+    return take_passed(*passed, tune);
+  }
+  NetAddress address = ours(listen_address);
   auto addresses = addresses_of(address);
   if (!addresses) return addresses.error();
   const auto* unix_socket = std::get_if<UnixPath>(&address);
@@ -110,14 +146,13 @@ void Listener::on_ready(std::uint32_t) {
 
 void Listener::accept_some() {
   for (int accepts = 0; accepts < kAcceptsPerTurn && state_ == State::accepting; ++accepts) {
-    int descriptor = accept4(socket_.descriptor(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (descriptor < 0) {
+    Descriptor socket = socket_.accept();
+    if (!socket.valid()) {
       if (errno == ECONNABORTED || errno == EINTR) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK) return;
       return pause(State::out_of_descriptors, error_text(errno));
     }
-    Descriptor socket(descriptor);
-    bool scarce = budget_.scarce(descriptor);
+    bool scarce = budget_.scarce(socket.get());
     if (!offer(socket)) return;
     if (scarce) pause(State::out_of_descriptors, "few descriptors are left");
   }
@@ -125,8 +160,7 @@ void Listener::accept_some() {
 
 void Listener::accept_rest() {
   for (int accepts = 0; accepts < kBacklog && state_ == State::accepting; ++accepts) {
-    Descriptor socket(
-        accept4(socket_.descriptor(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    Descriptor socket = socket_.accept();
     if (!socket.valid()) return;
     handler_.accepted(*this, socket, SocketAddress::peer_of(socket.get()));
   }

@@ -18,30 +18,37 @@
 
 namespace holdfast {
 
-// A bound socket, not yet listening on the loop. A Unix socket's file goes with it.
+// A bound socket, not yet listening on the loop. A Unix socket's file goes with it, unless a
+// service manager made it.
 class BoundSocket {
  public:
   BoundSocket(Descriptor descriptor, std::string name, std::string unix_path)
       : descriptor_(std::move(descriptor)),
         name_(std::move(name)),
         unix_path_(std::move(unix_path)) {}
+  // One that was passed in: who was queued before `tune` was applied has not inherited it.
+  BoundSocket(Descriptor descriptor, std::string name, void (*tune)(int descriptor, int family));
   ~BoundSocket();
   BoundSocket(BoundSocket&& other) noexcept = default;
   BoundSocket& operator=(BoundSocket&&) = delete;
 
   int descriptor() const { return descriptor_.get(); }
   const std::string& name() const { return name_; }
+  // Non-blocking; errno as of accept4().
+  Descriptor accept() const;
 
  private:
   Descriptor descriptor_;
   std::string name_;
   std::string unix_path_;
+  void (*tune_)(int descriptor, int family) = nullptr;  // for each accepted one
 };
 
-// Binds and listens on every address of the name (one, for a literal or a path). A Unix socket
-// that nobody answers at is replaced. `tune` sets the options that accepted sockets inherit; null
-// for none. The error names the address.
-Result<std::vector<BoundSocket>> bind_sockets(const NetAddress& address,
+// Binds and listens on every address of the name (one, for a literal or a path), or takes every
+// socket that was passed in under the name. A Unix socket that nobody answers at is replaced.
+// `tune` sets the options that accepted sockets inherit; null for none. The error names the
+// address.
+Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& address,
                                               void (*tune)(int descriptor, int family));
 
 class Listener final : public Poller::Watcher {

@@ -4,7 +4,7 @@
 
 namespace holdfast {
 
-ListenerSet::Place* ListenerSet::find(const NetAddress& address) {
+ListenerSet::Place* ListenerSet::find(const NetListenAddress& address) {
   auto found = std::find_if(places_.begin(), places_.end(),
                             [&](const Place& place) { return place.address == address; });
   return found == places_.end() ? nullptr : &*found;

@@ -12,7 +12,7 @@ namespace holdfast {
 class ListenerSet {
  public:
   struct Wanted {
-    NetAddress address;
+    NetListenAddress address;
     std::size_t tag = 0;  // the handler's own
   };
 
@@ -36,11 +36,11 @@ class ListenerSet {
 
  private:
   struct Place {
-    NetAddress address;
+    NetListenAddress address;
     std::vector<std::unique_ptr<Listener>> listeners;  // a name may have several addresses
   };
 
-  Place* find(const NetAddress& address);
+  Place* find(const NetListenAddress& address);
   Result<Place> bind(const Wanted& wanted);
   Status bind_over(const std::vector<Wanted>& wanted, std::vector<Place>& bound,
                    std::vector<Place>& leaving);

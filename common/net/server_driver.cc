@@ -45,9 +45,9 @@ Status ServerDriver::listen() {
   return listen_on(options_.listen);
 }
 
-Status ServerDriver::listen_on(const std::vector<NetAddress>& addresses) {
+Status ServerDriver::listen_on(const std::vector<NetListenAddress>& addresses) {
   std::vector<ListenerSet::Wanted> wanted;
-  for (const NetAddress& address : addresses) wanted.push_back({address});
+  for (const NetListenAddress& address : addresses) wanted.push_back({address});
   return listeners_.set(wanted);
 }
 

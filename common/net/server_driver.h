@@ -32,7 +32,7 @@ struct ServerClient {
 
 struct ServerOptions {
   RegistryOptions registry;
-  std::vector<NetAddress> listen;
+  std::vector<NetListenAddress> listen;
   std::map<std::string, ServerClient> clients;   // by the identity that the transport proves
   std::map<std::string, ServerTarget> services;  // by name
   std::unique_ptr<TlsContext> tls;  // null (unsafe_plaintext): a client's HELLO is believed
@@ -88,7 +88,7 @@ class ServerDriver final : public Loop::Task,
   bool link_known_at(std::string_view source) const override;
   void newcomer_gone(CarrierId carrier) override;
 
-  Status listen_on(const std::vector<NetAddress>& addresses);
+  Status listen_on(const std::vector<NetListenAddress>& addresses);
   void revoke(const std::map<std::string, ServerClient>& before);
   void refuse_stranger(CarrierId carrier, const std::string& reason);
   void decide(CarrierId carrier, LinkRegistry::Decision decision);

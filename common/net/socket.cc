@@ -47,6 +47,12 @@ std::string to_string(const NetAddress& address) {
                     address);
 }
 
+std::string to_string(const NetListenAddress& address) {
+  return std::visit(overloaded{[](const PassedSocket& passed) { return "systemd:" + passed.name; },
+                               [](const auto& ours) { return to_string(NetAddress(ours)); }},
+                    address);
+}
+
 SocketAddress::SocketAddress(const sockaddr* address, socklen_t size) {
   size_ = std::min<socklen_t>(size, sizeof storage_);
   std::memcpy(&storage_, address, size_);
@@ -76,6 +82,13 @@ SocketAddress SocketAddress::peer_of(int descriptor) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   if (getpeername(descriptor, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
+  return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), size);
+}
+
+SocketAddress SocketAddress::own_of(int descriptor) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
   return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), size);
 }
 

@@ -53,6 +53,14 @@ struct UnixPath {
 using NetAddress = std::variant<HostPort, UnixPath>;
 std::string to_string(const NetAddress& address);
 
+// Listening sockets that a service manager made, by their FileDescriptorName= (passed_sockets.h).
+struct PassedSocket {
+  std::string name;
+  bool operator==(const PassedSocket&) const = default;
+};
+using NetListenAddress = std::variant<HostPort, UnixPath, PassedSocket>;
+std::string to_string(const NetListenAddress& address);
+
 // An address that the kernel takes.
 class SocketAddress {
  public:
@@ -63,6 +71,8 @@ class SocketAddress {
   // Nothing for a path that is too long.
   static std::optional<SocketAddress> unix_path(const std::string& path);
   static SocketAddress peer_of(int descriptor);
+  // What the socket is bound to.
+  static SocketAddress own_of(int descriptor);
 
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
   socklen_t size() const { return size_; }
