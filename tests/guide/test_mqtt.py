@@ -11,8 +11,8 @@ from streams import wait_until
 
 def subscribe(programs, pair, *options, topic="news/#"):
     """mosquitto_sub -d: what it does and gets, a line each."""
-    talk = Talk(programs, ["stdbuf", "-oL", "mosquitto_sub", "-d", "-p", pair.listens["raw"][1], "-t", topic, "-i", "listener",
-                           *options])
+    talk = Talk(programs, ["stdbuf", "-oL", "mosquitto_sub", "-d", "-p", pair.listens["raw"][1], "-t",
+                           topic, "-i", "listener", *options])
     talk.expect("SUBACK")
     return talk
 
@@ -51,13 +51,11 @@ def test_a_keepalive_of_5_s_ends_the_connection_in_an_outage_of_20_s(programs, s
     pair.relay.freeze()
     begun = time.monotonic()
     wait_until(lambda: "exceeded timeout" in broker.said(), 25, "the broker's patience")
-    print("broker gave up after", time.monotonic() - begun, broker.said()[-300:])
     watcher.expect("gone", 3)
     publish(broker, range(50), "-q", "1")
     hold(max(0, 20 - (time.monotonic() - begun)))
     end_outage(pair)
     listener.expect("message-49", 10)
-    print(listener.text[:1500])
     assert received(listener) == list(range(50))
     assert listener.text.count("CONNACK") == 2
 
@@ -75,7 +73,6 @@ def test_max_queued_messages_decides_what_a_long_queue_loses(programs, start, ma
     end_outage(pair)
     wait_until(lambda: received(listener), 5, "messages")
     hold(3)
-    print("qos", quality, "limit", limit, "received", len(received(listener)))
     if quality == "1":
         assert (len(received(listener)) == 5000) == all_arrive
     else:
@@ -92,5 +89,4 @@ def test_beyond_the_grace_the_broker_sees_a_reset_and_the_client_connects_anew(p
     end_outage(pair)
     publish(broker, range(3), "-q", "1")
     listener.expect("message-2", 10)
-    print(listener.text, broker.said()[-500:])
     assert listener.text.count("CONNACK") == 2

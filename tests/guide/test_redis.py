@@ -2,11 +2,11 @@
 import re
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
-from pair import free_port
 from services import Redis, Talk, end_outage, hold, outage, unplug
 from streams import wait_until
 
@@ -99,8 +99,6 @@ def test_client_output_buffer_limit_ends_a_subscriber_once_the_agent_is_full(pro
                 if publisher.recv(100) == b":0\r\n":
                     break
                 sent += 1
-        print(f"MB taken before the end: {sent}, server agent holds "
-              f"{pair.server.metric('holdfast_send_log_bytes')}")
         end_outage(pair)
         assert (sent == 100) == lives
         total = 0
@@ -109,8 +107,32 @@ def test_client_output_buffer_limit_ends_a_subscriber_once_the_agent_is_full(pro
                 total += len(data)
         except ConnectionResetError:
             pass
-        print("the subscriber got", total)
         assert (total >= 100_000_000) == lives
+
+
+@pytest.mark.parametrize("socket_timeout, lives", [(3, False), (None, True)])
+def test_the_socket_timeout_of_a_library_stays_in_force(start, make_pair, socket_timeout, lives):
+    from redis import Redis as Library, TimeoutError as Waited
+    redis = start(Redis)
+    pair = make_pair(redis.target)
+    client = Library(port=pair.listens["raw"][1], socket_timeout=socket_timeout)
+    client.incr("n")
+    pair.relay.freeze()
+    answers = []
+
+    def ask():
+        try:
+            answers.append(client.incr("n"))
+        except Waited as error:
+            answers.append(error)
+    asking = threading.Thread(target=ask)
+    asking.start()
+    hold(6)
+    end_outage(pair)
+    asking.join(5)
+    client.close()
+    assert (answers == [2]) == lives
+    assert lives or isinstance(answers[0], Waited)
 
 
 @pytest.mark.parametrize("limit, lives", [(4, False), (60, True)])
@@ -124,6 +146,5 @@ def test_repl_timeout_stays_in_force(programs, start, make_pair, limit, lives):
     outage(pair, 10)
     tell(redis, "SET", "after", "1")
     wait_until(lambda: tell(replica, "GET", "after") == "1", 15, "the replica has caught up")
-    print("replica:", replica.said()[-900:], "\nmaster:", redis.said()[-700:])
     lost = "MASTER timeout" in replica.said() or "Disconnecting timedout replica" in redis.said()
     assert lost != lives

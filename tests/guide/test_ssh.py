@@ -46,7 +46,6 @@ def test_server_alive_messages_end_a_session_that_is_out_for_longer(session):
     begun = time.monotonic()
     talk.expect_end(40)
     took = time.monotonic() - begun
-    print(took, talk.text, talk.process.returncode)
     assert "not responding" in talk.text
     assert 14 < took < 26
     end_outage(pair)
@@ -67,8 +66,8 @@ def test_client_alive_messages_end_a_session_that_is_out_for_longer(session):
     talk.expect("typed-4", 2)
     pair.relay.freeze()
     begun = time.monotonic()
-    wait_until(lambda: "Timeout, client not responding" in sshd.said(), 40, sshd.said())
-    print(f"sshd gave up after {time.monotonic() - begun:.1f} s")
+    wait_until(lambda: "Timeout, client not responding" in sshd.said(), 40, "sshd's patience")
+    assert 8 < time.monotonic() - begun < 25     # 18 s with OpenSSH 9.2
     end_outage(pair)
     talk.expect_end(5)
     assert "closed by remote host" in talk.text
@@ -81,8 +80,8 @@ def test_connect_timeout_covers_the_wait_for_the_banner(programs, start, make_pa
     hold(3)
     short = login(programs, sshd, pair, "true", ConnectTimeout=3)
     patient = login(programs, sshd, pair, "echo in-$((1 + 1))")
-    print(short.expect_end(10), short.text)
-    assert "timed out" in short.text
+    short.expect_end()
+    assert "timed out during banner exchange" in short.text
     end_outage(pair)
     patient.expect("in-2", 3)
 
@@ -93,7 +92,7 @@ def test_login_grace_time_runs_during_an_outage(start, make_pair):
     with socket.create_connection(pair.listens["raw"]) as half_in:
         assert read_exactly(half_in, 4) == b"SSH-"
         outage(pair, 8)
-        print(read_end(half_in, 5), sshd.said()[-300:])
+        read_end(half_in, 5)
     pair.client.wait_event("connection_closed")
 
 
@@ -117,8 +116,6 @@ def test_a_copy_arrives_whole_through_an_outage(programs, start, make_pair, tmp_
 def test_beyond_the_grace_the_session_ends(session):
     sshd, pair, talk = session(grace="4s")
     unplug(pair)
-    begun = time.monotonic()
-    talk.expect_end(15)
-    print(time.monotonic() - begun, talk.text, talk.process.returncode, sshd.said()[-300:])
+    talk.expect_end()
     assert talk.process.returncode == 255
     end_outage(pair)
