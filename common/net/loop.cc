@@ -4,12 +4,11 @@ namespace holdfast {
 
 Loop::Loop() : read_buffer_(new std::uint8_t[kReadBufferSize]) {
   HOLDFAST_CHECK(uv_loop_init(&uv_) == 0);
-  poller_ = std::make_unique<Poller>(&uv_);
+  poller_ = std::make_unique<Poller>();
   timers_ = std::make_unique<TimerQueue>(*poller_);
-  check_ = std::make_unique<Handle<uv_check_t>>(
-      this, [&](uv_check_t* handle) { return uv_check_init(&uv_, handle); });
-  idle_ = std::make_unique<Handle<uv_idle_t>>(
-      this, [&](uv_idle_t* handle) { return uv_idle_init(&uv_, handle); });
+  uv_ready_ = std::make_unique<Poller::Registration>(*poller_, uv_backend_fd(&uv_),
+                                                     static_cast<Poller::Watcher&>(*this));
+  uv_ready_->set(EPOLLIN);
 }
 
 Loop::~Loop() {
@@ -18,8 +17,7 @@ Loop::~Loop() {
 
 bool Loop::close() {
   if (closed_) return true;
-  idle_.reset();
-  check_.reset();
+  uv_ready_.reset();
   timers_.reset();
   poller_.reset();
   // Close callbacks; look-ups that hang do not hold us up.
@@ -30,15 +28,23 @@ bool Loop::close() {
 
 void Loop::run(Task& task) {
   task_ = &task;
-  uv_check_start(check_->get(), [](uv_check_t* handle) {
-    auto* loop = Handle<uv_check_t>::owner_of<Loop>(handle);
-    if (loop != nullptr) loop->end_turn();
-  });
-  end_turn();
-  uv_run(&uv_, UV_RUN_DEFAULT);
-  uv_check_stop(check_->get());
-  uv_idle_stop(idle_->get());
+  stopped_ = false;
+  uv_run(&uv_, UV_RUN_NOWAIT);  // only here libuv puts new handles into its own set
+  while (true) {
+    bool more = end_turn();
+    if (stopped_) break;
+    poller_->wait(more ? 0 : uv_patience());
+    if (uv_patience() == 0) uv_run(&uv_, UV_RUN_NOWAIT);
+  }
   task_ = nullptr;
+}
+
+void Loop::on_ready(std::uint32_t) {
+  uv_run(&uv_, UV_RUN_NOWAIT);
+}
+
+int Loop::uv_patience() const {
+  return uv_loop_alive(&uv_) != 0 ? uv_backend_timeout(&uv_) : -1;
 }
 
 Time Loop::now() {
@@ -51,17 +57,13 @@ Time Loop::refresh() {
   return now();
 }
 
-void Loop::end_turn() {
+bool Loop::end_turn() {
   poller_->run_kicked();
   bool more = task_->end_of_turn();
   timers_->settle();
   last_turn_us_.store(now().time_since_epoch().count(), std::memory_order_relaxed);
   now_.reset();
-  if (more || poller_->busy()) {
-    uv_idle_start(idle_->get(), [](uv_idle_t*) {});  // keeps libuv from sleeping
-  } else {
-    uv_idle_stop(idle_->get());
-  }
+  return more || poller_->busy();
 }
 
 }  // namespace holdfast

@@ -1,9 +1,13 @@
 // Loop: one thread's event loop. Reads happen as descriptors become ready; what they lead to is
 // written once at the end of the turn, for everything that the turn brought.
 //
-//   libuv polls --> callbacks (Poller, TimerQueue, Mailbox, Resolver) --> Task::end_of_turn()
-//        ^                                                                        |
-//        +-------------- sleeps, unless the task or a kick has more --------------+
+//   Poller::wait() --> callbacks (Poller, TimerQueue; libuv's: Resolver, signals) --> end_of_turn()
+//        ^                                                                              |
+//        +----------------- sleeps, unless the task or a kick has more -----------------+
+//
+// What waits is our own epoll set, one system call a turn. libuv's loop is embedded in it, as
+// uv_backend_fd() is for: it runs only when it has something (names looked up, signals, calls from
+// other threads). The other way about, our set in libuv's, each turn cost a second epoll_wait.
 #pragma once
 
 #include <uv.h>
@@ -19,7 +23,7 @@
 
 namespace holdfast {
 
-class Loop {
+class Loop final : private Poller::Watcher {
  public:
   class Task {
    public:
@@ -38,7 +42,7 @@ class Loop {
 
   // Until stop().
   void run(Task& task);
-  void stop() { uv_stop(&uv_); }
+  void stop() { stopped_ = true; }
 
   // The time of this turn.
   Time now();
@@ -59,17 +63,22 @@ class Loop {
   bool close();
 
  private:
-  void end_turn();
+  // libuv has something.
+  void on_ready(std::uint32_t events) override;
+  // How long libuv lets us sleep, in ms; -1 for ever.
+  int uv_patience() const;
+  // True: there is more to do, do not sleep.
+  bool end_turn();
 
   uv_loop_t uv_{};
   Task* task_ = nullptr;
+  bool stopped_ = false;
   std::optional<Time> now_;
   std::atomic<std::int64_t> last_turn_us_{0};
   std::unique_ptr<std::uint8_t[]> read_buffer_;
   std::unique_ptr<Poller> poller_;
   std::unique_ptr<TimerQueue> timers_;
-  std::unique_ptr<Handle<uv_check_t>> check_;
-  std::unique_ptr<Handle<uv_idle_t>> idle_;
+  std::unique_ptr<Poller::Registration> uv_ready_;
   bool closed_ = false;
 };
 

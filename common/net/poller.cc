@@ -29,17 +29,8 @@ void Poller::Registration::kick() {
   poller_.kicked_.push_back(this);
 }
 
-Poller::Poller(uv_loop_t* loop)
-    : epoll_(epoll_create1(EPOLL_CLOEXEC)),
-      handle_(this, [&](uv_poll_t* handle) { return uv_poll_init(loop, handle, epoll_.get()); }) {
-  uv_poll_start(handle_.get(), UV_READABLE, [](uv_poll_t* handle, int, int) {
-    auto* poller = Handle<uv_poll_t>::owner_of<Poller>(handle);
-    if (poller != nullptr) poller->dispatch();
-  });
-}
-
-void Poller::dispatch() {
-  int count = epoll_wait(epoll_.get(), batch_.data(), static_cast<int>(kBatch), 0);
+void Poller::wait(int most_ms) {
+  int count = epoll_wait(epoll_.get(), batch_.data(), static_cast<int>(kBatch), most_ms);
   batch_size_ = count < 0 ? 0 : static_cast<std::size_t>(count);
   ready_count_ = batch_size_;
   for (std::size_t i = 0; i < batch_size_; ++i) {

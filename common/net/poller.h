@@ -1,18 +1,17 @@
-// Poller: readiness of descriptors, as an epoll set of our own inside libuv's loop.
+// Poller: readiness of descriptors, an epoll set of our own.
 //
 // uv_poll cannot wait for errors alone: while reading is paused a descriptor is either not watched
 // at all (a reset goes unseen) or its half-close spins. An epoll set says exactly that, and a
-// change of interest is one epoll_ctl. The set itself is one uv_poll of the loop.
+// change of interest is one epoll_ctl.
 #pragma once
 
 #include <sys/epoll.h>
-#include <uv.h>
 
 #include <array>
 #include <cstdint>
 #include <vector>
 
-#include "common/net/handle.h"
+#include "common/base/check.h"
 #include "common/net/socket.h"
 
 namespace holdfast {
@@ -59,10 +58,12 @@ class Poller {
     bool kicked_ = false;
   };
 
-  explicit Poller(uv_loop_t* loop);
+  Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) { HOLDFAST_CHECK(epoll_.valid()); }
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
 
+  // Calls the watchers of what is ready; waits for it at most so many ms, -1 for ever.
+  void wait(int most_ms);
   // Somebody was kicked: the loop must not sleep.
   bool busy() const { return !kicked_.empty(); }
   void run_kicked();
@@ -73,7 +74,6 @@ class Poller {
   // One turn's work; what more is ready waits for the next turn.
   static constexpr std::size_t kBatch = 256;
 
-  void dispatch();
   void forget(Registration* registration);
 
   Descriptor epoll_;
@@ -82,7 +82,6 @@ class Poller {
   std::size_t ready_count_ = 0;
   std::vector<Registration*> kicked_;
   std::vector<Registration*> running_;
-  Handle<uv_poll_t> handle_;
 };
 
 }  // namespace holdfast

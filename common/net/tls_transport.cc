@@ -103,6 +103,9 @@ class TlsTransport final : public Transport {
   std::size_t input_begin_ = 0;
   std::size_t input_end_ = 0;
   bool starved_ = true;  // what is there is no whole record
+  // This call's last recv left nothing in the kernel: another would only say so. What comes later
+  // is told by the poller.
+  bool drained_ = false;
   bool input_ended_ = false;
   int input_error_ = 0;
   const char* refusal_ = nullptr;    // which bound the peer broke
@@ -196,7 +199,7 @@ void TlsTransport::note_message(int written, int, int content, const void* data,
 // Reads once from the socket; false when there is nothing, with why in input_ended_, input_error_
 // or refusal_.
 bool TlsTransport::refill() {
-  if (input_ended_ || input_error_ != 0) return false;
+  if (input_ended_ || input_error_ != 0 || drained_) return false;
   if (!standing_ && handshake_bytes_ > kMaxHandshakeBytes) {
     refusal_ = "more bytes than a TLS handshake takes";
     return false;
@@ -208,6 +211,7 @@ bool TlsTransport::refill() {
   if (size > 0) {
     input_begin_ = 0;
     input_end_ = static_cast<std::size_t>(size);
+    drained_ = input_end_ < input_.size();
     if (!standing_) handshake_bytes_ += input_end_;
     return true;
   }
@@ -270,6 +274,7 @@ Transport::Status TlsTransport::fail(int result) {
 
 Transport::Status TlsTransport::handshake() {
   ERR_clear_error();
+  drained_ = false;
   int result = SSL_do_handshake(ssl_.get());
   answered_ = answered_ || !output_.empty();
   if (result != 1) {
@@ -310,6 +315,7 @@ std::optional<std::string> TlsTransport::shown() const {
 Transport::Outcome TlsTransport::read(MutableBytes buffer) {
   if (pending() != 0) flush();
   ERR_clear_error();
+  drained_ = false;
   messages_ = 0;
   std::size_t size = 0;
   while (size < buffer.size()) {
