@@ -107,15 +107,23 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
   }
   void shut_down() override { driver_.shut_down(); }
 
-  Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
+  Result<AgentSnapshot> snapshot(const SnapshotQuery&) override {
     AgentSnapshot snapshot =
         begin_snapshot(facts_, around_.ledger, around_.logger, driver_.pool(), around_.loop.now());
-    for (const auto& link : driver_.links()) add(snapshot, *link, query);
+    for (const auto& link : driver_.links()) add(snapshot, *link);
     snapshot.draining = driver_.draining();
     snapshot.ready = !snapshot.draining && snapshot.reason.empty();
     if (snapshot.draining) snapshot.reason = "draining";
     snapshot.listening = driver_.listening();
     return snapshot;
+  }
+
+  ConnectionPage connections(const ConnectionCursor& from) override {
+    return page_of(links(), from, around_.loop.now());
+  }
+
+  Result<std::optional<ConnectionSnapshot>> connection(const std::string& id) override {
+    return find_connection(links(), id, around_.loop.now());
   }
 
   CommandResult command(const Command& command) override {
@@ -131,6 +139,8 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
       case Command::Kind::link_down:
       case Command::Kind::link_up:
         return act_on_links(command);
+      case Command::Kind::log_level:
+        break;  // the shell's
     }
     return {Outcome::failed, "unknown command"};
   }
@@ -158,22 +168,30 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     auto options = client_options(config, credentials, start_id_, around_.descriptors);
     if (!options) return options.error();
     if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) return done;
+    // A level set at run time stays, unless the file's own changed.
+    if (config.log.level != config_.log.level) around_.logger.set_level(config.log.level);
+    around_.files.reopen();
     config_ = std::move(config);
     marks_ = std::move(credentials.marks);
-    around_.logger.set_level(config_.log.level);
     note_services();
     return Ok{};
   }
 
  private:
+  std::vector<const LinkDriver*> links() const {
+    std::vector<const LinkDriver*> all;
+    for (const auto& link : driver_.links()) all.push_back(&link->driver());
+    return all;
+  }
+
   void note_services() {
     facts_.services.clear();
     for (const auto& [name, service] : config_.services) facts_.services.push_back(name);
   }
 
   // With what keeps it from being usable, if anything does.
-  void add(AgentSnapshot& snapshot, const ClientLink& link, const SnapshotQuery& query) {
-    add_link(snapshot, link.driver(), around_.ledger, driver_.pool(), query, around_.loop.now());
+  void add(AgentSnapshot& snapshot, const ClientLink& link) {
+    add_link(snapshot, link.driver(), around_.ledger, driver_.pool(), around_.loop.now());
     LinkSnapshot& shown = snapshot.links.back();
     shown.name = link.name();
     shown.dials = link.dials().count();

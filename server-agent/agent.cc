@@ -104,12 +104,11 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
   }
   void shut_down() override { driver_.shut_down(); }
 
-  Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
+  Result<AgentSnapshot> snapshot(const SnapshotQuery&) override {
     AgentSnapshot snapshot =
         begin_snapshot(facts_, around_.ledger, around_.logger, driver_.pool(), around_.loop.now());
-    if (query.connections) snapshot.connections.emplace();
     driver_.for_each_link([&](const LinkDriver& link) {
-      add_link(snapshot, link, around_.ledger, driver_.pool(), query, around_.loop.now());
+      add_link(snapshot, link, around_.ledger, driver_.pool(), around_.loop.now());
     });
     snapshot.peers = clients_;
     snapshot.listening = driver_.listening();
@@ -117,6 +116,14 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
     snapshot.ready = !snapshot.listening.empty() && !snapshot.draining;
     if (!snapshot.ready) snapshot.reason = snapshot.draining ? "draining" : "not listening";
     return snapshot;
+  }
+
+  ConnectionPage connections(const ConnectionCursor& from) override {
+    return page_of(links(), from, around_.loop.now());
+  }
+
+  Result<std::optional<ConnectionSnapshot>> connection(const std::string& id) override {
+    return find_connection(links(), id, around_.loop.now());
   }
 
   CommandResult command(const Command& command) override {
@@ -132,6 +139,8 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
       case Command::Kind::drain:
         driver_.drain();
         return {Outcome::done, "draining: no new connections are accepted"};
+      case Command::Kind::log_level:
+        break;  // the shell's
     }
     return {Outcome::failed, "unknown command"};
   }
@@ -158,9 +167,11 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
     auto options = server_options(config, credentials, around_.descriptors);
     if (!options) return options.error();
     if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) return done;
+    // A level set at run time stays, unless the file's own changed.
+    if (config.log.level != config_.log.level) around_.logger.set_level(config.log.level);
+    around_.files.reopen();
     config_ = std::move(config);
     marks_ = std::move(credentials.marks);
-    around_.logger.set_level(config_.log.level);
     note_names();
     return Ok{};
   }
@@ -171,6 +182,12 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
     for (const auto& [name, service] : config_.services) facts_.services.push_back(name);
     clients_.clear();
     for (const auto& [name, peer] : config_.clients) clients_.push_back(name);
+  }
+
+  std::vector<const LinkDriver*> links() const {
+    std::vector<const LinkDriver*> all;
+    driver_.for_each_link([&](const LinkDriver& link) { all.push_back(&link); });
+    return all;
   }
 
   Around around_;

@@ -3,8 +3,10 @@
 #include <utility>
 #include <vector>
 
+#include "common/admin/connection_query.h"
 #include "common/admin/http_server.h"
 #include "common/admin/listeners.h"
+#include "common/admin/log.h"
 #include "common/admin/metrics.h"
 #include "common/admin/snapshot_json.h"
 #include "common/admin/status_page.h"
@@ -18,14 +20,36 @@ HttpResponse json(int status, std::string body) {
   return {status, "application/json", std::move(body)};
 }
 
-// Answers with what `show` makes of a snapshot.
+// Answers with what `show` makes of a snapshot, or `stuck` of the reason why there is none.
 template <typename Show>
-auto from_snapshot(Backend& backend, SnapshotQuery query, Show show) {
-  return [&backend, query, show](const HttpParameters&) {
-    Result<AgentSnapshot> snapshot = backend.snapshot(query);
-    if (!snapshot) return json(503, error_json(snapshot.error().message));
+auto from_snapshot(Backend& backend, Show show,
+                   std::string (*stuck)(std::string_view) = error_json) {
+  return [&backend, show, stuck](const HttpParameters&) {
+    Result<AgentSnapshot> snapshot = backend.snapshot({});
+    if (!snapshot) return json(503, stuck(snapshot.error().message));
     return show(*snapshot);
   };
+}
+
+HttpResponse show_connections(Backend& backend, const HttpParameters& parameters) {
+  Result<ConnectionQuery> query = parse_connection_query(parameters);
+  if (!query) return json(400, error_json(query.error().message));
+  Result<AgentSnapshot> snapshot = backend.snapshot({true});
+  if (!snapshot) return json(503, error_json(snapshot.error().message));
+  if (std::string wrong = unknown_service(*query, snapshot->services); !wrong.empty()) {
+    return json(400, error_json(wrong));
+  }
+  auto all = std::move(snapshot->connections).value_or(std::vector<ConnectionSnapshot>());
+  return json(200, connections_json(chosen(std::move(all), *query)));
+}
+
+HttpResponse show_connection(Backend& backend, const HttpParameters& parameters) {
+  auto id = parameters.find("id");
+  if (id == parameters.end()) return json(400, error_json("connection needs ?id=ID"));
+  auto found = backend.connection(id->second);
+  if (!found) return json(503, error_json(found.error().message));
+  if (!*found) return json(404, error_json("no connection " + id->second));
+  return json(200, connection_json(**found));
 }
 
 HttpResponse run(Backend& backend, const Command& command) {
@@ -55,6 +79,15 @@ HttpResponse reload(Backend& backend, const HttpParameters& parameters) {
   return json(status, reload_json(report));
 }
 
+auto log_level_handler(Backend& backend) {
+  return [&backend](const HttpParameters& parameters) {
+    auto level = parameters.find("level");
+    std::string word = level == parameters.end() ? "" : level->second;
+    if (!log_level_from(word)) return json(400, error_json(unknown_log_level(word)));
+    return run(backend, {Command::Kind::log_level, word});
+  };
+}
+
 HttpResponse show_ready(const AgentSnapshot& snapshot) {
   return json(snapshot.ready ? 200 : 503, ready_json(snapshot));
 }
@@ -64,14 +97,16 @@ std::vector<HttpRoute> metrics_routes(Backend& backend,
                                       const std::optional<std::string>& own_host) {
   std::vector<HttpRoute> routes;
   routes.push_back(
-      {Method::get, "/metrics", from_snapshot(backend, {}, [](const AgentSnapshot& snapshot) {
+      {Method::get, "/metrics", from_snapshot(backend, [](const AgentSnapshot& snapshot) {
          return HttpResponse{200, kMetricsContentType, metrics_text(snapshot)};
        })});
   // Alive means that the loop turns, which is what a snapshot needs.
-  routes.push_back({Method::get, "/livez", from_snapshot(backend, {}, [](const AgentSnapshot&) {
-                      return json(200, "{\"alive\":true}\n");
-                    })});
-  routes.push_back({Method::get, "/readyz", from_snapshot(backend, {}, &show_ready)});
+  routes.push_back(
+      {Method::get, "/livez",
+       from_snapshot(
+           backend, [](const AgentSnapshot& snapshot) { return json(200, alive_json(snapshot)); },
+           stuck_json)});
+  routes.push_back({Method::get, "/readyz", from_snapshot(backend, &show_ready, stuck_json)});
   add_status_page(routes, backend, own_host);
   return routes;
 }
@@ -79,19 +114,20 @@ std::vector<HttpRoute> metrics_routes(Backend& backend,
 std::vector<HttpRoute> admin_routes(Backend& backend) {
   std::vector<HttpRoute> routes = metrics_routes(backend, std::nullopt);
   routes.push_back(
-      {Method::get, "/v1/status", from_snapshot(backend, {}, [](const AgentSnapshot& snapshot) {
+      {Method::get, "/v1/status", from_snapshot(backend, [](const AgentSnapshot& snapshot) {
          return json(200, status_json(snapshot));
        })});
   routes.push_back(
-      {Method::get, "/v1/links", from_snapshot(backend, {}, [](const AgentSnapshot& snapshot) {
+      {Method::get, "/v1/links", from_snapshot(backend, [](const AgentSnapshot& snapshot) {
          return json(200, links_json(snapshot.links));
        })});
-  routes.push_back({Method::get, "/v1/connections",
-                    from_snapshot(backend, {true}, [](const AgentSnapshot& snapshot) {
-                      return json(200, connections_json(snapshot.connections.value_or(
-                                           std::vector<ConnectionSnapshot>())));
-                    })});
-  routes.push_back({Method::get, "/v1/ready", from_snapshot(backend, {}, &show_ready)});
+  routes.push_back({Method::get, "/v1/connections", [&backend](const HttpParameters& parameters) {
+                      return show_connections(backend, parameters);
+                    }});
+  routes.push_back({Method::get, "/v1/connection", [&backend](const HttpParameters& parameters) {
+                      return show_connection(backend, parameters);
+                    }});
+  routes.push_back({Method::get, "/v1/ready", from_snapshot(backend, &show_ready, stuck_json)});
   routes.push_back({Method::post, "/v1/reload", [&backend](const HttpParameters& parameters) {
                       return reload(backend, parameters);
                     }});
@@ -100,6 +136,7 @@ std::vector<HttpRoute> admin_routes(Backend& backend) {
     routes.push_back(
         {Method::post, "/v1/" + std::string(to_string(kind)), command_handler(backend, kind)});
   }
+  routes.push_back({Method::post, "/v1/log-level", log_level_handler(backend)});
   return routes;
 }
 
@@ -142,6 +179,8 @@ std::string_view to_string(Command::Kind kind) {
       return "link_down";
     case Command::Kind::link_up:
       return "link_up";
+    case Command::Kind::log_level:
+      return "log-level";
   }
   return "invalid";
 }

@@ -1,7 +1,10 @@
 // AdminServer: what operators and monitoring ask a running agent, over HTTP.
 //
-//   Unix socket (mode 0660)          GET  /v1/status /v1/links /v1/connections /v1/ready
-//                                    POST /v1/kill?id=ID /v1/reconnect /v1/drain /v1/reload ...
+//   Unix socket (mode 0660)          GET  /v1/status /v1/links /v1/ready /v1/connection?id=ID
+//                                    GET  /v1/connections?service=&state=&client=&sort=&limit=
+//                                    POST /v1/kill?id=ID /v1/drain /v1/reload?dry_run&revoke
+//                                    POST /v1/reconnect /v1/link_down /v1/link_up ?id=LINK
+//                                    POST /v1/log-level?level=LEVEL
 //   metrics address (TCP, optional)  GET  /metrics /livez /readyz        also on the Unix socket
 //                                    GET  / /status /status.json         (status_page.h)
 //
@@ -29,10 +32,10 @@ struct SnapshotQuery {
 };
 
 struct Command {
-  enum class Kind : std::uint8_t { kill, reconnect, drain, link_down, link_up };
+  enum class Kind : std::uint8_t { kill, reconnect, drain, link_down, link_up, log_level };
   Kind kind{};
   // kill: connection_name(); reconnect, link_down, link_up: a link's name, or empty where there is
-  // but one.
+  // but one. log_level: the level.
   std::string id;
 };
 std::string_view to_string(Command::Kind kind);
@@ -54,6 +57,8 @@ class Backend {
   virtual ~Backend() = default;
   // The error is answered with 503.
   virtual Result<AgentSnapshot> snapshot(const SnapshotQuery& query) = 0;
+  // One connection; nothing when there is none of this name.
+  virtual Result<std::optional<ConnectionSnapshot>> connection(const std::string& id) = 0;
   virtual CommandResult command(const Command& command) = 0;
   // Loads the config file again and applies what changed.
   virtual ReloadReport reload(const ReloadRequest& request) = 0;

@@ -7,6 +7,7 @@
 
 #include "common/admin/subcommands.h"
 #include "common/config/nearest.h"
+#include "common/config/units.h"
 
 namespace holdfast {
 namespace {
@@ -15,14 +16,22 @@ struct Words {  // what was read from the command line
   std::string config;
   std::string socket;
   std::string id;
+  std::string level;
+  std::string interval;  // of --watch
+  QueryWords chosen;
   bool json = false;
   ReloadRequest reload;
   std::string link_state;  // "down" or "up"
+  bool watch = false;
 };
 
+bool shows(const std::string& name) {
+  return name == "status" || name == "connections" || name == "links";
+}
+
 bool prints_state(const std::string& name) {
-  return name == "check" || name == "status" || name == "connections" || name == "links" ||
-         name == "ready" || name == "reload";
+  return shows(name) || name == "check" || name == "connection" || name == "ready" ||
+         name == "reload";
 }
 
 std::string examples(const Program& program) {
@@ -37,6 +46,7 @@ std::string examples(const Program& program) {
   example("-c " + config, "run in the foreground");
   example("check -c " + config, "every mistake, with file and line");
   example("status -c " + config, "is the link up?");
+  example("connections --sort bytes --limit 10 --watch -c " + config, "as top does");
   example("connections --json -c " + config, "for scripts");
   example("reload --dry-run -c " + config, "what would a changed config change?");
   example("kill 3fa9c1d2-17 -c " + config, "end one connection");
@@ -47,11 +57,38 @@ std::string examples(const Program& program) {
   return out;
 }
 
+void add_watch(CLI::App* command, Words& words) {
+  command
+      ->add_option("--watch", words.interval,
+                   "Again and again, in place on a terminal; every second, or INTERVAL (2, 500ms)")
+      ->type_name("[INTERVAL]")
+      ->expected(0, 1);
+}
+
+void add_choice(CLI::App* command, Words& words) {
+  auto add = [&](const char* key, const char* type, const char* what) {
+    command->add_option(std::string("--") + key, words.chosen[key], what)->type_name(type);
+  };
+  add("service", "NAME", "Only this service's");
+  add("state", "STATE", "Only in this state: opening, open, closing, detached");
+  add("client", "TEXT", "Only where the application's address or the peer's name contains it");
+  add("sort", "KEY",
+      "opened (default: in that order) or, the largest first: age, idle, bytes, up, down, rate\n"
+      "(with --watch), unacked, queued, replayed, detached, resumes");
+  add("limit", "N", "No more than the first N");
+}
+
 void add_commands(CLI::App& app, const Program& program, Words& words) {
   app.add_subcommand("check", "Check the config without starting; prints file:line: key: reason");
-  app.add_subcommand("status", "How the link and its connections are");
-  app.add_subcommand("connections", "Every connection");
-  app.add_subcommand("links", "Every link");
+  add_watch(app.add_subcommand("status", "How the link and its connections are"), words);
+  auto* connections =
+      app.add_subcommand("connections", "Every connection, or some of them; sorts and watches");
+  add_watch(connections, words);
+  add_choice(connections, words);
+  app.add_subcommand("connection", "One connection's whole story")
+      ->add_option("ID", words.id, "as `connections` shows it; the same at both ends")
+      ->required();
+  add_watch(app.add_subcommand("links", "Every link"), words);
   app.add_subcommand("kill", "End one connection: both applications get a reset")
       ->add_option("ID", words.id, "as `connections` shows it")
       ->required();
@@ -65,6 +102,8 @@ void add_commands(CLI::App& app, const Program& program, Words& words) {
     link->add_option("LINK", words.id, "the link's name, where there are several");
   }
   app.add_subcommand("drain", "Take no new connections, exit when the last one is over");
+  app.add_subcommand("log-level", "Change what is logged until the agent restarts, or print it")
+      ->add_option("LEVEL", words.level, "error, warn, info, debug or trace");
   app.add_subcommand("ready", "Exit 0 when usable, 75 when not");
   CLI::App* reload = app.add_subcommand("reload", "Apply a changed config; connections stay");
   reload->add_flag("--dry-run", words.reload.dry_run, "only tell what would change");
@@ -84,23 +123,49 @@ void set_up(CLI::App& app, const Program& program, Words& words) {
   app.add_option("--socket", words.socket, "The running agent's admin socket, instead of -c")
       ->type_name("PATH");
   app.add_flag("--json", words.json,
-               "check, status, connections, links, ready, reload: print JSON");
+               "check, status, connections, connection, links, ready, reload: print JSON");
   app.set_version_flag("-V,--version", name + " " + HOLDFAST_VERSION);
   app.footer(examples(program));
   app.fallthrough();  // options may stand after the subcommand, too
   add_commands(app, program, words);
 }
 
+// "500ms", or seconds as watch(1) and top(1) take them; every second where nothing is said.
+Result<Duration> watch_interval(const std::string& text) {
+  if (text.empty()) return Duration(seconds(1));
+  bool bare = text.find_first_not_of("0123456789") == std::string::npos;
+  Result<Duration> interval = parse_duration(bare ? text + "s" : text);
+  if (!interval) return interval;
+  if (*interval < milliseconds(100) || *interval > seconds(3600)) {
+    return Error{"an interval is from 100ms to 1h"};
+  }
+  return interval;
+}
+
 // What CLI11 cannot say by itself; empty when all is well.
 std::string misuse(const std::string& command, const Words& words) {
   if (words.json && !prints_state(command)) {
-    return "--json is for check, status, connections, links, ready and reload";
+    return "--json is for check, status, connections, connection, links, ready and reload";
   }
   bool talks = !command.empty() && command != "check" && command != "genpsk";
   if (!words.socket.empty() && !talks) return "--socket is for asking a running agent";
   bool told = !words.config.empty() || (talks && !words.socket.empty());
   if (!told && command != "genpsk") return "which config? add -c FILE";
   return "";
+}
+
+int show(const Invocation& call, const std::string& command, const Words& words) {
+  ShowOptions options;
+  options.chosen = words.chosen;
+  if (words.watch) {
+    Result<Duration> interval = watch_interval(words.interval);
+    if (!interval) {
+      call.err << program_name(call.kind) << ": --watch: " << interval.error().message << "\n";
+      return kExitUsage;
+    }
+    options.watch = *interval;
+  }
+  return do_show(call, command, options);
 }
 
 int dispatch(const std::string& command, const Invocation& call, const Words& words,
@@ -111,7 +176,9 @@ int dispatch(const std::string& command, const Invocation& call, const Words& wo
   if (command == "reload") return do_reload(call, words.reload);
   if (command == "link") return do_command(call, "link_" + words.link_state, words.id);
   if (command == "ready") return do_ready(call);
-  if (prints_state(command)) return do_show(call, command);
+  if (command == "connection") return do_connection(call, words.id);
+  if (command == "log-level") return do_log_level(call, words.level);
+  if (shows(command)) return show(call, command, words);
   return do_command(call, command, words.id);
 }
 
@@ -137,7 +204,7 @@ int usage(const Program& program, const std::string& reason, std::ostream& err) 
 }  // namespace
 
 int run_command_line(int argc, const char* const* argv, const Program& program, std::ostream& out,
-                     std::ostream& err, bool colour) {
+                     std::ostream& err, const Display& display) {
   Words words;
   CLI::App app;
   try {
@@ -150,8 +217,9 @@ int run_command_line(int argc, const char* const* argv, const Program& program, 
   }
   auto chosen = app.get_subcommands();
   std::string command = chosen.empty() ? "" : chosen.front()->get_name();
+  words.watch = shows(command) && chosen.front()->count("--watch") != 0;
   if (std::string wrong = misuse(command, words); !wrong.empty()) return usage(program, wrong, err);
-  Invocation call{program.kind, words.config, words.socket, words.json, colour, out, err};
+  Invocation call{program.kind, words.config, words.socket, words.json, display, out, err};
   try {
     return dispatch(command, call, words, program);
   } catch (const std::exception& error) {
@@ -162,8 +230,12 @@ int run_command_line(int argc, const char* const* argv, const Program& program, 
 
 int run_command_line(int argc, const char* const* argv, const Program& program) {
   const char* no_colour = std::getenv("NO_COLOR");
-  bool colour = ::isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
-  int code = run_command_line(argc, argv, program, std::cout, std::cerr, colour);
+  const char* terminal = std::getenv("TERM");
+  bool is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  Display display;
+  display.terminal = is_terminal && terminal != nullptr && std::string_view(terminal) != "dumb";
+  display.colour = is_terminal && (no_colour == nullptr || *no_colour == '\0');
+  int code = run_command_line(argc, argv, program, std::cout, std::cerr, display);
   std::cout.flush();
   if (code == kExitOk && !std::cout) {
     std::cerr << program_name(program.kind) << ": cannot write to standard output\n";

@@ -41,10 +41,15 @@ struct Program {
       check_certificates = nullptr;
 };
 
+struct Display {
+  bool terminal = false;  // standard output is one that can be drawn on
+  bool colour = false;
+};
+
 // Prints to standard output and standard error. The process's exit code. Throws nothing.
 int run_command_line(int argc, const char* const* argv, const Program& program);
 // The same with other places to print to.
 int run_command_line(int argc, const char* const* argv, const Program& program, std::ostream& out,
-                     std::ostream& err, bool colour);
+                     std::ostream& err, const Display& display);
 
 }  // namespace holdfast

@@ -47,15 +47,20 @@ bool LineWriter::wait_writable(int fd) const {
 }
 
 bool LineWriter::write(std::string_view line) {
-  if (int next = next_file_.exchange(-1); next >= 0) file_.reset(next);
+  if (int next = next_file_.exchange(-1); next >= 0) {
+    file_.reset(next);
+    torn_ = false;
+  }
   int fd = file_ ? file_.get() : STDERR_FILENO;
-  buffer_.assign(line).push_back('\n');
+  buffer_.assign(torn_ ? "\n" : "").append(line).push_back('\n');
   std::string_view rest = buffer_;
   while (!rest.empty()) {
     if (!wait_writable(fd)) return false;
     ssize_t taken = ::write(fd, rest.data(), std::min<std::size_t>(rest.size(), PIPE_BUF));
     if (taken < 0 && errno != EINTR && errno != EAGAIN) return false;
-    if (taken > 0) rest.remove_prefix(static_cast<std::size_t>(taken));
+    if (taken <= 0) continue;
+    torn_ = rest[static_cast<std::size_t>(taken) - 1] != '\n';
+    rest.remove_prefix(static_cast<std::size_t>(taken));
   }
   return true;
 }

@@ -20,7 +20,8 @@ class LineWriter {
   ~LineWriter();
 
   // False: nobody took it in time, or it cannot be written. `line` has no line end. A reader that
-  // stalls is waited for until give_up_at().
+  // stalls is waited for until give_up_at(). A line that was written in part (a disk that became
+  // full) is ended before the next one.
   bool write(std::string_view line);
 
   // Any thread.
@@ -33,6 +34,7 @@ class LineWriter {
   UniqueFd file_;  // none: standard error
   std::atomic<int> next_file_{-1};
   std::atomic<std::int64_t> give_up_at_ms_{INT64_MAX};
+  bool torn_ = false;  // the descriptor's last line has no end
   std::string buffer_;
 };
 

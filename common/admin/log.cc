@@ -15,6 +15,7 @@
 #include "common/admin/line_writer.h"
 #include "common/admin/log_format.h"
 #include "common/admin/rate_limiter.h"
+#include "common/config/nearest.h"
 
 namespace holdfast {
 namespace {
@@ -22,6 +23,9 @@ namespace {
 // Lines that may wait. spdlog keeps that many messages of some 400 bytes: 1.6 MiB.
 constexpr std::size_t kQueueLines = 4096;
 constexpr std::int64_t kExitPatience_ms = 500;
+constexpr std::int64_t kTellInterval_ms = 10000;
+constexpr LogLevel kAllLevels[] = {LogLevel::error, LogLevel::warn, LogLevel::info, LogLevel::debug,
+                                   LogLevel::trace};
 constexpr char kJournalSocket[] = "/run/systemd/journal/socket";
 // Set in the level of a message: the payload is journal fields, separated by zeros.
 constexpr auto kPlainLine = spdlog::level::info;
@@ -52,16 +56,41 @@ std::string_view journal_message(std::string_view fields) {
   return message;
 }
 
+// A record as it goes through the queue.
+struct Line {
+  spdlog::level::level_enum kind = kPlainLine;
+  std::string text;
+};
+
+Line line_of(LogFormat format, const std::string& program, const LogRecord& record) {
+  switch (format) {
+    case LogFormat::text:
+      return {kPlainLine, format_text(record)};
+    case LogFormat::json:
+      return {kPlainLine, format_json(record)};
+    case LogFormat::journal:
+      break;
+  }
+  std::string joined;
+  for (const std::string& field : journal_fields(record, program)) {
+    joined.append(field).push_back('\0');
+  }
+  return {kJournalLine, std::move(joined)};
+}
+
 // The end of the queue: called on spdlog's thread only, but for the counts.
 class QueueEnd final : public spdlog::sinks::sink {
  public:
-  explicit QueueEnd(UniqueFd file) : writer_(std::move(file)) {}
+  QueueEnd(UniqueFd file, LogFormat format, std::string program)
+      : format_(format), program_(std::move(program)), writer_(std::move(file)) {}
+
+  // The pool whose queue ends here; before anything is logged.
+  void watch(spdlog::details::thread_pool& pool) { pool_ = &pool; }
 
   void log(const spdlog::details::log_msg& message) override {
     std::string_view payload(message.payload.data(), message.payload.size());
-    bool done = message.level == kJournalLine
-                    ? send_to_journal(payload) || writer_.write(journal_message(payload))
-                    : writer_.write(payload);
+    bool done = tell_lost() && write(message.level, payload);
+    failing_ = !done;
     std::lock_guard lock(mutex_);
     ++handled_;
     if (!done) ++lost_;
@@ -72,9 +101,11 @@ class QueueEnd final : public spdlog::sinks::sink {
   void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
 
   LineWriter& writer() { return writer_; }
+  // Lines that were never written.
   std::uint64_t lost() const {
+    std::uint64_t overrun = pool_->overrun_counter();
     std::lock_guard lock(mutex_);
-    return lost_;
+    return lost_ + overrun;
   }
   template <typename Done>
   bool wait(Duration most, Done done) {
@@ -83,7 +114,33 @@ class QueueEnd final : public spdlog::sinks::sink {
   }
 
  private:
+  bool write(spdlog::level::level_enum kind, std::string_view text) {
+    if (kind != kJournalLine) return writer_.write(text);
+    return send_to_journal(text) || writer_.write(journal_message(text));
+  }
+
+  // Says once, as soon as lines can be written again, how many could not; now and then while the
+  // queue keeps overrunning. False: they still cannot.
+  bool tell_lost() {
+    std::uint64_t all = lost();
+    std::int64_t now_ms = monotonic_ms();
+    if (all == told_ || (!failing_ && told_ != 0 && now_ms < tell_again_ms_)) return true;
+    const LogField fields[] = {{"lines", all - told_}};
+    Line line = line_of(format_, program_,
+                        {LogLevel::warn, clock_us(CLOCK_REALTIME), "log_lines_dropped", fields, 0});
+    if (!write(line.kind, line.text)) return false;
+    told_ = all;
+    tell_again_ms_ = now_ms + kTellInterval_ms;
+    return true;
+  }
+
+  const LogFormat format_;
+  const std::string program_;
   LineWriter writer_;
+  spdlog::details::thread_pool* pool_ = nullptr;
+  bool failing_ = false;    // the last line was not written
+  std::uint64_t told_ = 0;  // lost lines that the log tells of
+  std::int64_t tell_again_ms_ = 0;
   mutable std::mutex mutex_;
   std::condition_variable progress_;
   std::uint64_t handled_ = 0;
@@ -104,10 +161,11 @@ struct Logger::Impl {
       : format(chosen),
         program(std::move(name)),
         path(std::move(file_path)),
-        end(std::make_shared<QueueEnd>(std::move(file))),
+        end(std::make_shared<QueueEnd>(std::move(file), format, program)),
         pool(std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1, block_signals)),
         queue(std::make_shared<spdlog::async_logger>(
             "", end, pool, spdlog::async_overflow_policy::overrun_oldest)) {
+    end->watch(*pool);
     queue->set_level(spdlog::level::trace);
   }
   ~Impl() {
@@ -134,6 +192,19 @@ struct Logger::Impl {
   std::map<std::string, LogLevel, std::less<>> stranger_levels;
 };
 
+std::optional<LogLevel> log_level_from(std::string_view text) {
+  for (LogLevel level : kAllLevels) {
+    if (text == to_string(level)) return level;
+  }
+  return std::nullopt;
+}
+
+std::string unknown_log_level(const std::string& text) {
+  std::vector<std::string> known;
+  for (LogLevel level : kAllLevels) known.emplace_back(to_string(level));
+  return unknown_word("log level", text, known);
+}
+
 Result<std::unique_ptr<Logger>> Logger::open(const LogConfig& config, std::string program) {
   UniqueFd file;
   if (config.file) {
@@ -158,22 +229,8 @@ Logger::~Logger() = default;
 void Logger::write(LogLevel level, std::string_view event, std::span<const LogField> fields,
                    std::uint64_t suppressed) {
   LogRecord record{level, clock_us(CLOCK_REALTIME), event, fields, suppressed};
-  switch (impl_->format) {
-    case LogFormat::text:
-      impl_->push(kPlainLine, format_text(record));
-      return;
-    case LogFormat::json:
-      impl_->push(kPlainLine, format_json(record));
-      return;
-    case LogFormat::journal: {
-      std::string joined;
-      for (const std::string& field : journal_fields(record, impl_->program)) {
-        joined.append(field).push_back('\0');
-      }
-      impl_->push(kJournalLine, joined);
-      return;
-    }
-  }
+  Line line = line_of(impl_->format, impl_->program, record);
+  impl_->push(line.kind, line.text);
 }
 
 void Logger::write_limited(LogLevel level, std::string_view event,
@@ -216,7 +273,7 @@ bool Logger::flush(Duration most) {
 }
 
 std::uint64_t Logger::dropped() const {
-  return impl_->pool->overrun_counter() + impl_->end->lost();
+  return impl_->end->lost();
 }
 
 }  // namespace holdfast

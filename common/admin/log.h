@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +50,10 @@ struct LogField {
   std::string_view key;
   Value value;
 };
+
+std::optional<LogLevel> log_level_from(std::string_view text);
+// `unknown log level "inof"; did you mean "info"?`
+std::string unknown_log_level(const std::string& text);
 
 class Logger {
  public:

@@ -4,6 +4,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,10 @@ class Metrics {
   }
   Metrics& value(std::uint64_t amount, Labels labels = {}) {
     return value(static_cast<double>(amount), std::move(labels));
+  }
+  Metrics& add(ClientMetric metric) {
+    families_.back().metric.push_back(std::move(metric));
+    return *this;
   }
   Metrics& gauge(const char* name, const char* help) {
     return family(name, MetricType::Gauge, help);
@@ -84,6 +89,29 @@ std::map<std::string, PeerState> peer_states(const AgentSnapshot& snapshot) {
 Labels peer_labels(const AgentSnapshot& snapshot, const std::string& name) {
   if (name.empty()) return {};
   return {{snapshot.kind == AgentKind::server ? "peer" : "link", name}};
+}
+
+void add_loop(Metrics& metrics, const AgentSnapshot& snapshot) {
+  const TurnHistogram& turns = snapshot.turns;
+  ClientMetric metric;
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < TurnHistogram::kBounds.size(); ++i) {
+    below += turns.counts[i];
+    metric.histogram.bucket.push_back({below, in_seconds(TurnHistogram::kBounds[i])});
+  }
+  metric.histogram.bucket.push_back({turns.turns, std::numeric_limits<double>::infinity()});
+  metric.histogram.sample_count = turns.turns;
+  metric.histogram.sample_sum = in_seconds(turns.busy);
+  metrics
+      .family("holdfast_loop_turn_seconds", MetricType::Histogram,
+              "How long the turns of the agent's loop took, without waiting.")
+      .add(std::move(metric));
+  metrics.gauge("holdfast_loop_longest_turn_seconds", "The longest of them since the start.")
+      .value(in_seconds(turns.longest));
+  metrics
+      .gauge("holdfast_admin_longest_answer_seconds",
+             "CPU time of the loop that one question about the agent took at most.")
+      .value(in_seconds(snapshot.longest_answer));
 }
 
 void add_links(Metrics& metrics, const AgentSnapshot& snapshot) {
@@ -133,6 +161,10 @@ void add_connections(Metrics& metrics, const AgentSnapshot& snapshot) {
   metrics.gauge("holdfast_connections_limit", "Connections that are allowed at most.")
       .value(snapshot.connections_limit);
   metrics
+      .gauge("holdfast_connections_safe",
+             "Connections without a carrier that are kept while the grace lasts.")
+      .value(safe_connections(snapshot).count);
+  metrics
       .counter("holdfast_connections_resumed_total",
                "Connections that went on after an outage, once per outage.")
       .value(snapshot.totals.connections_resumed);
@@ -181,6 +213,8 @@ std::string metrics_text(const AgentSnapshot& snapshot) {
       .value(static_cast<double>(snapshot.started_at_ms) / 1000);
   metrics.gauge("holdfast_ready", "1 while the agent is usable, as /readyz says.")
       .value(snapshot.ready ? 1.0 : 0.0);
+  metrics.gauge("holdfast_draining", "1 while no new connections are taken, before an exit.")
+      .value(snapshot.draining ? 1.0 : 0.0);
   metrics
       .gauge("holdfast_config_reload_success",
              "1 while the last reload was good, or there was none; 0 after a refused one.")
@@ -193,6 +227,7 @@ std::string metrics_text(const AgentSnapshot& snapshot) {
   add_connections(metrics, snapshot);
   add_services(metrics, snapshot.services);
   add_memory(metrics, snapshot);
+  add_loop(metrics, snapshot);
   return metrics.text();
 }
 

@@ -81,7 +81,7 @@ Json connection_json(const ConnectionSnapshot& connection) {
           {"bytes_down", connection.bytes_down},
           {"unacked_bytes", connection.unacked_bytes},
           {"queued_bytes", connection.queued_bytes},
-          {"paused", connection.paused},
+          {"paused", connection.pause != Pause::none},
           {"duration_s", in_seconds(connection.duration)},
           {"detached_s", in_seconds(connection.detached)},
           {"resumes", connection.resumes}};

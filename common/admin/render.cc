@@ -129,6 +129,25 @@ std::string connections_line(const AgentSnapshot& snapshot) {
   return line + (parts.empty() ? "" : " (" + parts + ")") + "\n";
 }
 
+std::string bytes_a_second(double rate) {
+  return show_bytes(static_cast<std::uint64_t>(std::max(rate, 0.0) + 0.5)) + "/s";
+}
+
+void add_rate_columns(Table& table, const RateTable* rates) {
+  if (rates == nullptr) return;
+  table.column("UP/S", Align::right);
+  table.column("DOWN/S", Align::right);
+}
+
+void add_rate_cells(std::vector<std::string>& cells, const RateTable* rates,
+                    const std::string& id) {
+  if (rates == nullptr) return;
+  auto found = rates->find(id);
+  bool known = found != rates->end();
+  cells.push_back(known ? bytes_a_second(found->second.up) : "");
+  cells.push_back(known ? bytes_a_second(found->second.down) : "");
+}
+
 }  // namespace
 
 std::string render_status(const AgentSnapshot& snapshot, const RenderStyle& style) {
@@ -146,10 +165,19 @@ std::string render_status(const AgentSnapshot& snapshot, const RenderStyle& styl
          " replayed\n";
   out += "send log: " + show_bytes(snapshot.send_log_bytes) + " of at most " +
          show_bytes(snapshot.send_log_limit_bytes) + "\n";
+  if (snapshot.turns.turns != 0) {
+    out += "loop: busy for " + show_duration(snapshot.turns.busy) + " in all, " +
+           show_duration(snapshot.turns.longest) + " in its longest turn\n";
+  }
   return out;
 }
 
-std::string render_links(const std::vector<LinkSnapshot>& links, const RenderStyle& style) {
+std::string show_rate(const Rate& rate) {
+  return "up " + bytes_a_second(rate.up) + ", down " + bytes_a_second(rate.down);
+}
+
+std::string render_links(const std::vector<LinkSnapshot>& links, const RenderStyle& style,
+                         const RateTable* rates) {
   if (links.empty()) return "no link\n";
   Table table;
   for (const char* title : {"LINK", "PEER", "STATE"}) table.column(title);
@@ -158,32 +186,53 @@ std::string render_links(const std::vector<LinkSnapshot>& links, const RenderSty
   for (const char* title : {"RTT", "CONNECTIONS", "SAFE FOR", "RECONNECTS", "OUTAGE", "REPLAYED"}) {
     table.column(title, Align::right);
   }
+  add_rate_columns(table, rates);
   for (const LinkSnapshot& link : links) {
-    table.row({link.id.substr(0, 8), link.peer, std::string(to_string(link.state)),
-               show_duration(link.in_state), link.carrier, optional_duration(link.rtt),
-               std::to_string(link.connections), optional_duration(link.grace_remaining),
-               std::to_string(sum(link.reconnects)), show_duration(link.outage_total),
-               show_bytes(link.replayed_bytes)});
+    std::vector<std::string> cells = {link.id.substr(0, 8),
+                                      link.peer,
+                                      std::string(to_string(link.state)),
+                                      show_duration(link.in_state),
+                                      link.carrier,
+                                      optional_duration(link.rtt),
+                                      std::to_string(link.connections),
+                                      optional_duration(link.grace_remaining),
+                                      std::to_string(sum(link.reconnects)),
+                                      show_duration(link.outage_total),
+                                      show_bytes(link.replayed_bytes)};
+    add_rate_cells(cells, rates, link.id);
+    table.row(std::move(cells));
   }
   return table.text(style);
 }
 
 std::string render_connections(const std::vector<ConnectionSnapshot>& connections,
-                               const RenderStyle& style) {
+                               const RenderStyle& style, const RateTable* rates) {
   if (connections.empty()) return "no connection\n";
   Table table;
   for (const char* title : {"ID", "SERVICE", "PEER", "CLIENT", "TARGET", "STATE"}) {
     table.column(title);
   }
-  for (const char* title : {"UP", "DOWN", "UNACKED", "QUEUED", "AGE", "DETACHED", "RESUMES"}) {
+  add_rate_columns(table, rates);
+  for (const char* title :
+       {"UP", "DOWN", "UNACKED", "QUEUED", "AGE", "IDLE", "DETACHED", "RESUMES"}) {
     table.column(title, Align::right);
   }
   for (const ConnectionSnapshot& one : connections) {
-    table.row({one.id, one.service, one.peer, one.client, one.target,
-               std::string(to_string(one.state)) + (one.paused ? ", paused" : ""),
-               show_bytes(one.bytes_up), show_bytes(one.bytes_down), show_bytes(one.unacked_bytes),
-               show_bytes(one.queued_bytes), show_duration(one.duration),
-               show_duration(one.detached), std::to_string(one.resumes)});
+    std::vector<std::string> cells = {
+        one.id,
+        one.service,
+        one.peer,
+        one.client,
+        one.target,
+        std::string(to_string(one.state)) + (one.pause != Pause::none ? ", paused" : "")};
+    add_rate_cells(cells, rates, one.id);
+    for (std::string& cell : std::vector<std::string>{
+             show_bytes(one.bytes_up), show_bytes(one.bytes_down), show_bytes(one.unacked_bytes),
+             show_bytes(one.queued_bytes), show_duration(one.duration), show_duration(one.idle),
+             show_duration(one.detached), std::to_string(one.resumes)}) {
+      cells.push_back(std::move(cell));
+    }
+    table.row(std::move(cells));
   }
   return table.text(style);
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/admin/rates.h"
 #include "common/admin/snapshot.h"
 
 namespace holdfast {
@@ -14,8 +15,15 @@ struct RenderStyle {
 
 // `snapshot.reason` is shown as it is: parse_status() gives the whole sentence.
 std::string render_status(const AgentSnapshot& snapshot, const RenderStyle& style);
-std::string render_links(const std::vector<LinkSnapshot>& links, const RenderStyle& style);
+// With rates, by the id of link or connection, there are columns for them.
+std::string render_links(const std::vector<LinkSnapshot>& links, const RenderStyle& style,
+                         const RateTable* rates = nullptr);
 std::string render_connections(const std::vector<ConnectionSnapshot>& connections,
-                               const RenderStyle& style);
+                               const RenderStyle& style, const RateTable* rates = nullptr);
+// One connection's whole story. `link` is its link, where it is known.
+std::string render_connection(const ConnectionSnapshot& connection, const LinkSnapshot* link,
+                              const RenderStyle& style);
+// "up 1.2 MiB/s, down 3.0 KiB/s"
+std::string show_rate(const Rate& rate);
 
 }  // namespace holdfast

@@ -67,6 +67,23 @@ std::optional<ConnectionState> connection_state_from(std::string_view text) {
   return find_by_name(kConnectionStates, text);
 }
 
+std::string_view to_string(EndState state) {
+  switch (state) {
+    case EndState::open:
+      return "open";
+    case EndState::finished:
+      return "finished";
+    case EndState::reset:
+      return "reset";
+  }
+  return "invalid";
+}
+
+std::optional<EndState> end_state_from(std::string_view text) {
+  constexpr EndState kAll[] = {EndState::open, EndState::finished, EndState::reset};
+  return find_by_name(kAll, text);
+}
+
 std::uint64_t connection_count(const AgentSnapshot& snapshot) {
   std::uint64_t count = 0;
   for (const auto& [state, number] : snapshot.connections_by_state) count += number;
@@ -82,6 +99,12 @@ SafeConnections safe_connections(const AgentSnapshot& snapshot) {
     safe.remaining = safe.remaining ? std::min(*safe.remaining, left) : left;
   }
   return safe;
+}
+
+std::string_view readiness(const AgentSnapshot& snapshot) {
+  if (snapshot.draining) return "draining";
+  if (snapshot.ready) return "ready";
+  return snapshot.kind == AgentKind::client ? "link_down" : "not_listening";
 }
 
 std::string not_ready_reason(const AgentSnapshot& snapshot) {

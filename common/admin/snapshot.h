@@ -16,6 +16,8 @@
 #include "common/admin/history.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
+#include "common/base/turn_histogram.h"
+#include "common/core/summary.h"
 #include "common/wire/cause.h"
 
 namespace holdfast {
@@ -63,6 +65,8 @@ struct LinkSnapshot {
   std::uint64_t resumes = 0;
   Duration outage_total{};  // ended outages
   std::uint64_t replayed_bytes = 0;
+  std::uint64_t bytes_up = 0;  // of applications, since the link began
+  std::uint64_t bytes_down = 0;
   std::uint64_t send_log_bytes = 0;
   std::uint64_t send_log_limit_bytes = 0;
   std::uint64_t attempt = 0;
@@ -72,24 +76,35 @@ struct LinkSnapshot {
   std::string last_error;   // why the last dial or carrier failed, for people
 };
 
+// How one end of a connection has closed, if it has.
+enum class EndState : std::uint8_t { open, finished, reset };
+std::string_view to_string(EndState state);
+std::optional<EndState> end_state_from(std::string_view text);
+
 struct ConnectionSnapshot {
-  std::string id;  // connection_name(): the same at both ends
+  std::string id;    // connection_name(): the same at both ends
+  std::string link;  // LinkId::to_string()
   std::string service;
   std::string peer;    // the other agent's name, as in LinkSnapshot
   std::string client;  // the application's address, as the client agent saw it
   std::string target;  // server: the backend's address
   ConnectionState state{};
+  EndState client_end{};
+  EndState target_end{};
   std::uint64_t bytes_up = 0;
   std::uint64_t bytes_down = 0;
   std::uint64_t unacked_bytes = 0;  // read here, not yet written to the far socket
   std::uint64_t queued_bytes = 0;   // received here, not yet taken by the near socket
   std::uint64_t window_bytes = 0;
-  bool paused = false;  // not reading its socket now
+  Pause pause{};  // why the near socket is not read now
   Duration duration{};
+  Duration idle{};      // since bytes last passed here, either way
   Duration detached{};  // summed
   std::uint64_t resumes = 0;
   std::uint64_t replayed_bytes = 0;
-  std::int64_t opened_at_ms = 0;  // since the epoch (CLOCK_REALTIME)
+  std::int64_t opened_at_ms = 0;            // since the epoch (CLOCK_REALTIME)
+  Duration grace{};                         // how long it outlives its link's carrier
+  std::optional<Duration> grace_remaining;  // while that runs
 };
 
 struct ServiceCounters {
@@ -135,6 +150,9 @@ struct AgentSnapshot {
   std::uint64_t send_log_limit_bytes = 0;
   std::map<std::string, ServiceCounters> services;  // every configured one, from the start
   AgentTotals totals;
+  std::string log_level;
+  TurnHistogram turns;        // of the loop
+  Duration longest_answer{};  // CPU time that one question of the admin server took the loop
   // Only when asked for: there may be thousands.
   std::optional<std::vector<ConnectionSnapshot>> connections;
   std::optional<HistoryView> history;
@@ -148,6 +166,10 @@ struct SafeConnections {
   std::optional<Duration> remaining;
 };
 SafeConnections safe_connections(const AgentSnapshot& snapshot);
+
+// One word for programs: "ready", "draining", "link_down" (a client's only, and what it has is safe
+// or nothing is open), "not_listening".
+std::string_view readiness(const AgentSnapshot& snapshot);
 
 // "link down for 12s: 3 connections are safe for 4m48s more"; the snapshot's own reason where it
 // has one is put before it. Empty when it is ready.

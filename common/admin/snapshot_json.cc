@@ -1,5 +1,6 @@
 #include "common/admin/snapshot_json.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <nlohmann/json.hpp>
@@ -35,7 +36,7 @@ Json by_cause(const std::map<Cause, std::uint64_t>& counts) {
   return out;
 }
 
-Json link_json(const LinkSnapshot& link) {
+Json json_of(const LinkSnapshot& link) {
   return {{"name", link.name},
           {"id", link.id},
           {"peer", link.peer},
@@ -50,6 +51,8 @@ Json link_json(const LinkSnapshot& link) {
           {"resumes", link.resumes},
           {"outage_total_s", in_seconds(link.outage_total)},
           {"replayed_bytes", link.replayed_bytes},
+          {"bytes_up", link.bytes_up},
+          {"bytes_down", link.bytes_down},
           {"send_log_bytes", link.send_log_bytes},
           {"send_log_limit_bytes", link.send_log_limit_bytes},
           {"attempt", link.attempt},
@@ -59,24 +62,31 @@ Json link_json(const LinkSnapshot& link) {
           {"last_error", link.last_error}};
 }
 
-Json connection_json(const ConnectionSnapshot& connection) {
+Json json_of(const ConnectionSnapshot& connection) {
   return {{"id", connection.id},
+          {"link", connection.link},
           {"service", connection.service},
           {"peer", connection.peer},
           {"client", connection.client},
           {"target", connection.target},
           {"state", to_string(connection.state)},
+          {"client_end", to_string(connection.client_end)},
+          {"target_end", to_string(connection.target_end)},
           {"bytes_up", connection.bytes_up},
           {"bytes_down", connection.bytes_down},
           {"unacked_bytes", connection.unacked_bytes},
           {"queued_bytes", connection.queued_bytes},
           {"window_bytes", connection.window_bytes},
-          {"paused", connection.paused},
+          {"paused", connection.pause != Pause::none},
+          {"pause_reason", to_string(connection.pause)},
           {"duration_s", in_seconds(connection.duration)},
+          {"idle_s", in_seconds(connection.idle)},
           {"detached_s", in_seconds(connection.detached)},
           {"resumes", connection.resumes},
           {"replayed_bytes", connection.replayed_bytes},
-          {"opened_at", instant(connection.opened_at_ms)}};
+          {"opened_at", instant(connection.opened_at_ms)},
+          {"grace_s", in_seconds(connection.grace)},
+          {"grace_remaining_s", optional_seconds(connection.grace_remaining)}};
 }
 
 Json service_json(const ServiceCounters& service) {
@@ -102,11 +112,11 @@ Json totals_json(const AgentTotals& totals) {
 }
 
 template <typename T>
-std::string array_text(const std::vector<T>& items, Json (*one)(const T&)) {
+std::string array_text(const std::vector<T>& items) {
   std::string out = "[";
   for (const T& item : items) {
     out += out.size() == 1 ? "\n " : ",\n ";
-    out += text_of(one(item));
+    out += text_of(json_of(item));
   }
   return out + (items.empty() ? "]\n" : "\n]\n");
 }
@@ -184,6 +194,8 @@ LinkSnapshot read_link(const Json& json) {
   link.resumes = read_count(json, "resumes");
   link.outage_total = read_seconds(json, "outage_total_s");
   link.replayed_bytes = read_count(json, "replayed_bytes");
+  link.bytes_up = read_count(json, "bytes_up");
+  link.bytes_down = read_count(json, "bytes_down");
   link.send_log_bytes = read_count(json, "send_log_bytes");
   link.send_log_limit_bytes = read_count(json, "send_log_limit_bytes");
   link.attempt = read_count(json, "attempt");
@@ -197,23 +209,32 @@ LinkSnapshot read_link(const Json& json) {
 ConnectionSnapshot read_connection(const Json& json) {
   ConnectionSnapshot connection;
   connection.id = read_text(json, "id");
+  connection.link = read_text(json, "link");
   connection.service = read_text(json, "service");
   connection.peer = read_text(json, "peer");
   connection.client = read_text(json, "client");
   connection.target = read_text(json, "target");
   connection.state =
       connection_state_from(read_text(json, "state")).value_or(ConnectionState::open);
+  connection.client_end = end_state_from(read_text(json, "client_end")).value_or(EndState::open);
+  connection.target_end = end_state_from(read_text(json, "target_end")).value_or(EndState::open);
   connection.bytes_up = read_count(json, "bytes_up");
   connection.bytes_down = read_count(json, "bytes_down");
   connection.unacked_bytes = read_count(json, "unacked_bytes");
   connection.queued_bytes = read_count(json, "queued_bytes");
   connection.window_bytes = read_count(json, "window_bytes");
-  connection.paused = json.value("paused", false);
+  std::string pause = read_text(json, "pause_reason");
+  for (Pause known : {Pause::credit, Pause::memory}) {
+    if (pause == to_string(known)) connection.pause = known;
+  }
   connection.duration = read_seconds(json, "duration_s");
+  connection.idle = read_seconds(json, "idle_s");
   connection.detached = read_seconds(json, "detached_s");
   connection.resumes = read_count(json, "resumes");
   connection.replayed_bytes = read_count(json, "replayed_bytes");
   connection.opened_at_ms = read_instant(json, "opened_at");
+  connection.grace = read_seconds(json, "grace_s");
+  connection.grace_remaining = read_optional(json, "grace_remaining_s");
   return connection;
 }
 
@@ -249,6 +270,11 @@ void read_parts(const Json& json, AgentSnapshot& snapshot) {
   for (const auto& [name, service] : services.items()) {
     snapshot.services[name] = read_service(service);
   }
+  const Json loop = json.value("loop", Json::object());
+  snapshot.turns.turns = read_count(loop, "turns");
+  snapshot.turns.busy = read_seconds(loop, "busy_s");
+  snapshot.turns.longest = read_seconds(loop, "longest_turn_s");
+  snapshot.longest_answer = read_seconds(loop, "longest_answer_s");
   snapshot.totals = read_totals(json.value("totals", Json::object()));
 }
 
@@ -269,6 +295,7 @@ AgentSnapshot read_status(const Json& json) {
   snapshot.connections_limit = read_count(json, "connections_limit");
   snapshot.send_log_bytes = read_count(json, "send_log_bytes");
   snapshot.send_log_limit_bytes = read_count(json, "send_log_limit_bytes");
+  snapshot.log_level = read_text(json, "log_level");
   read_parts(json, snapshot);
   return snapshot;
 }
@@ -286,7 +313,7 @@ Result<T> parsed(std::string_view text, T (*read)(const Json&)) {
 
 std::string status_json(const AgentSnapshot& snapshot) {
   Json links = Json::array();
-  for (const LinkSnapshot& link : snapshot.links) links.push_back(link_json(link));
+  for (const LinkSnapshot& link : snapshot.links) links.push_back(json_of(link));
   Json states = Json::object();
   for (ConnectionState state : kConnectionStates) {
     auto found = snapshot.connections_by_state.find(state);
@@ -312,27 +339,54 @@ std::string status_json(const AgentSnapshot& snapshot) {
                {"send_log_bytes", snapshot.send_log_bytes},
                {"send_log_limit_bytes", snapshot.send_log_limit_bytes},
                {"services", services},
+               {"log_level", snapshot.log_level},
+               {"loop",
+                {{"turns", snapshot.turns.turns},
+                 {"busy_s", in_seconds(snapshot.turns.busy)},
+                 {"longest_turn_s", in_seconds(snapshot.turns.longest)},
+                 {"longest_answer_s", in_seconds(snapshot.longest_answer)}}},
                {"totals", totals_json(snapshot.totals)},
                {"links", links}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string links_json(const std::vector<LinkSnapshot>& links) {
-  return array_text(links, &link_json);
+  return array_text(links);
 }
 
 std::string connections_json(const std::vector<ConnectionSnapshot>& connections) {
-  return array_text(connections, &connection_json);
+  return array_text(connections);
+}
+
+std::string connection_json(const ConnectionSnapshot& connection) {
+  return json_of(connection).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string ready_json(const AgentSnapshot& snapshot) {
   SafeConnections safe = safe_connections(snapshot);
+  auto up = std::count_if(snapshot.links.begin(), snapshot.links.end(),
+                          [](const LinkSnapshot& link) { return link.state == LinkState::live; });
   return text_of(Json{{"ready", snapshot.ready},
+                      {"state", readiness(snapshot)},
                       {"reason", not_ready_reason(snapshot)},
                       {"draining", snapshot.draining},
+                      {"links_up", up},
+                      {"links_down", snapshot.links.size() - static_cast<std::size_t>(up)},
                       {"connections", connection_count(snapshot)},
                       {"connections_safe", safe.count},
                       {"safe_for_s", optional_seconds(safe.remaining)}}) +
+         "\n";
+}
+
+std::string alive_json(const AgentSnapshot& snapshot) {
+  Json json = Json::parse(ready_json(snapshot));
+  Json out = {{"alive", true}};
+  out.update(json);
+  return text_of(out) + "\n";
+}
+
+std::string stuck_json(std::string_view reason) {
+  return text_of(Json{{"alive", false}, {"ready", false}, {"state", "stuck"}, {"error", reason}}) +
          "\n";
 }
 
@@ -358,6 +412,10 @@ Result<std::vector<ConnectionSnapshot>> parse_connections(std::string_view text)
     return out;
   };
   return parsed<std::vector<ConnectionSnapshot>>(text, +read);
+}
+
+Result<ConnectionSnapshot> parse_one_connection(std::string_view text) {
+  return parsed<ConnectionSnapshot>(text, &read_connection);
 }
 
 std::string parse_message(std::string_view text) {

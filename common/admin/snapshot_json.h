@@ -18,8 +18,14 @@ std::string status_json(const AgentSnapshot& snapshot);
 // Arrays, one object a line.
 std::string links_json(const std::vector<LinkSnapshot>& links);
 std::string connections_json(const std::vector<ConnectionSnapshot>& connections);
+// An object, as those of connections_json().
+std::string connection_json(const ConnectionSnapshot& connection);
 // {"ready":false,"reason":"...","connections_safe":3,"safe_for_s":288.0,...}
 std::string ready_json(const AgentSnapshot& snapshot);
+// The same after "alive":true.
+std::string alive_json(const AgentSnapshot& snapshot);
+// What there is to say when the agent's loop does not answer.
+std::string stuck_json(std::string_view reason);
 // {"ok":true,"message":"..."}
 std::string result_json(const CommandResult& result);
 // {"error":"..."}
@@ -29,6 +35,7 @@ std::string error_json(std::string_view reason);
 // default, and only what is not the expected shape is an error.
 Result<AgentSnapshot> parse_status(std::string_view text);
 Result<std::vector<ConnectionSnapshot>> parse_connections(std::string_view text);
+Result<ConnectionSnapshot> parse_one_connection(std::string_view text);
 // The text of "message", "error" or "reason"; empty when there is none.
 std::string parse_message(std::string_view text);
 

@@ -3,8 +3,6 @@
 #include <optional>
 
 #include "common/admin/escape.h"
-#include "common/admin/http_client.h"
-#include "common/admin/render.h"
 #include "common/admin/snapshot_json.h"
 #include "common/config/files.h"
 #include "common/config/load.h"
@@ -59,7 +57,8 @@ std::variant<std::string, int> find_socket(const Invocation& call) {
   return exit_code(loaded.problems);
 }
 
-// The agent's answer, or the exit code after saying why there is none.
+}  // namespace
+
 std::variant<HttpAnswer, int> ask(const Invocation& call, const std::string& method,
                                   const std::string& target) {
   auto socket = find_socket(call);
@@ -77,22 +76,9 @@ int fail(const Invocation& call, const HttpAnswer& answer) {
   if (reason.empty())
     reason = "the agent answered with HTTP status " + std::to_string(answer.status);
   call.err << program_name(call.kind) << ": " << escaped(reason) << "\n";
+  if (answer.status == 400) return kExitUsage;
   return answer.status == 503 ? kExitUnreachable : kExitFailed;
 }
-
-Result<std::string> tables(const std::string& what, const std::string& body, bool colour) {
-  RenderStyle style{colour};
-  if (what == "connections") {
-    auto connections = parse_connections(body);
-    if (!connections) return connections.error();
-    return render_connections(*connections, style);
-  }
-  auto snapshot = parse_status(body);
-  if (!snapshot) return snapshot.error();
-  return what == "links" ? render_links(snapshot->links, style) : render_status(*snapshot, style);
-}
-
-}  // namespace
 
 int do_check(const Invocation& call, const Program& program) {
   Loaded loaded = load_all(program, call.config_path);
@@ -109,26 +95,6 @@ int do_check(const Invocation& call, const Program& program) {
     }
   }
   return exit_code(loaded.problems);
-}
-
-int do_show(const Invocation& call, const std::string& what) {
-  // The table of links is made from the status, which holds them.
-  std::string asked = what == "links" && !call.json ? "status" : what;
-  auto answer = ask(call, "GET", "/v1/" + asked);
-  if (int* code = std::get_if<int>(&answer)) return *code;
-  const HttpAnswer& got = std::get<HttpAnswer>(answer);
-  if (got.status != 200) return fail(call, got);
-  if (call.json) {
-    call.out << got.body;
-    return kExitOk;
-  }
-  Result<std::string> shown = tables(what, got.body, call.colour);
-  if (!shown) {
-    call.err << program_name(call.kind) << ": " << shown.error().message << "\n";
-    return kExitFailed;
-  }
-  call.out << *shown;
-  return kExitOk;
 }
 
 int do_ready(const Invocation& call) {
@@ -151,6 +117,21 @@ int do_command(const Invocation& call, const std::string& name, const std::strin
   const HttpAnswer& got = std::get<HttpAnswer>(answer);
   if (got.status != 200) return fail(call, got);
   call.out << escaped(parse_message(got.body)) << "\n";
+  return kExitOk;
+}
+
+int do_log_level(const Invocation& call, const std::string& level) {
+  auto answer = level.empty() ? ask(call, "GET", "/v1/status")
+                              : ask(call, "POST", "/v1/log-level?level=" + percent_encoded(level));
+  if (int* code = std::get_if<int>(&answer)) return *code;
+  const HttpAnswer& got = std::get<HttpAnswer>(answer);
+  if (got.status != 200) return fail(call, got);
+  if (!level.empty()) {
+    call.out << escaped(parse_message(got.body)) << "\n";
+    return kExitOk;
+  }
+  Result<AgentSnapshot> snapshot = parse_status(got.body);
+  call.out << (snapshot ? escaped(snapshot->log_level) : "unknown") << "\n";
   return kExitOk;
 }
 

@@ -1,10 +1,14 @@
 // What each subcommand does, once the command line is understood.
 #pragma once
 
+#include <optional>
 #include <ostream>
 #include <string>
+#include <variant>
 
 #include "common/admin/cli.h"
+#include "common/admin/connection_query.h"
+#include "common/admin/http_client.h"
 #include "common/admin/reload.h"
 
 namespace holdfast {
@@ -14,19 +18,32 @@ struct Invocation {
   std::string config_path;  // or:
   std::string socket;       // the agent's admin socket, without asking a config
   bool json = false;
-  bool colour = false;
+  Display display;
   std::ostream& out;
   std::ostream& err;
 };
 
 // They print, and return the exit code.
 int do_check(const Invocation& call, const Program& program);
-int do_show(const Invocation& call, const std::string& what);  // status, links, connections
+struct ShowOptions {
+  QueryWords chosen;              // connections
+  std::optional<Duration> watch;  // again and again
+};
+// status, links, connections
+int do_show(const Invocation& call, const std::string& what, const ShowOptions& options);
+int do_connection(const Invocation& call, const std::string& id);
+int do_log_level(const Invocation& call, const std::string& level);  // empty: prints it
 int do_ready(const Invocation& call);
 int do_command(const Invocation& call, const std::string& name, const std::string& id);
 int do_genpsk(const Invocation& call);
 int do_reload(const Invocation& call, const ReloadRequest& request);
 // Loads the config as an agent needs it and runs it.
 int do_run(const Invocation& call, const Program& program);
+
+// The agent's answer, or the exit code after saying why there is none.
+std::variant<HttpAnswer, int> ask(const Invocation& call, const std::string& method,
+                                  const std::string& target);
+// Says what the agent objects to, and returns the exit code.
+int fail(const Invocation& call, const HttpAnswer& answer);
 
 }  // namespace holdfast

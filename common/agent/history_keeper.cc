@@ -5,7 +5,7 @@
 
 namespace holdfast {
 
-HistoryKeeper::HistoryKeeper(Loop& loop, Backend& agent, History& history,
+HistoryKeeper::HistoryKeeper(Loop& loop, PagedBackend& agent, History& history,
                              std::function<History::Reading()> read, bool always)
     : loop_(loop),
       agent_(agent),

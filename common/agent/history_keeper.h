@@ -8,8 +8,8 @@
 
 #include <functional>
 
-#include "common/admin/admin_server.h"
 #include "common/admin/history.h"
+#include "common/admin/loop_backend.h"
 #include "common/net/link_driver.h"
 #include "common/net/loop.h"
 #include "common/net/timer.h"
@@ -18,14 +18,20 @@ namespace holdfast {
 
 inline constexpr Duration kKeptAfterQuestion = seconds(10 * 60);
 
-class HistoryKeeper final : public Backend {
+class HistoryKeeper final : public PagedBackend {
  public:
   // `agent` and `history` outlive it; `read` says what the agent's links come to now; `always`:
   // there is a metrics address.
-  HistoryKeeper(Loop& loop, Backend& agent, History& history,
+  HistoryKeeper(Loop& loop, PagedBackend& agent, History& history,
                 std::function<History::Reading()> read, bool always);
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override;
+  ConnectionPage connections(const ConnectionCursor& from) override {
+    return agent_.connections(from);
+  }
+  Result<std::optional<ConnectionSnapshot>> connection(const std::string& id) override {
+    return agent_.connection(id);
+  }
   CommandResult command(const Command& command) override { return agent_.command(command); }
   ReloadReport reload(const ReloadRequest& request) override { return agent_.reload(request); }
 
@@ -34,7 +40,7 @@ class HistoryKeeper final : public Backend {
   void arm();
 
   Loop& loop_;
-  Backend& agent_;
+  PagedBackend& agent_;
   History& history_;
   std::function<History::Reading()> read_;
   bool always_;

@@ -1,5 +1,7 @@
 #include "common/agent/ledger.h"
 
+#include <algorithm>
+
 namespace holdfast {
 
 const Ledger::LinkTally* Ledger::tally(const LinkId& link) const {
@@ -18,10 +20,25 @@ void Ledger::reloaded(bool good) {
   (good ? totals_.reloads : totals_.reloads_failed) += 1;
 }
 
+void Ledger::outage_over(LinkTally& tally) {
+  if (tally.down_since) totals_.outage_total += read_boot_clock() - *tally.down_since;
+  tally.down_since.reset();
+}
+
+AgentTotals Ledger::totals(Time now) const {
+  AgentTotals totals = totals_;
+  for (const auto& [link, tally] : tallies_) {
+    if (tally.down_since) totals.outage_total += std::max(now - *tally.down_since, Duration{});
+  }
+  return totals;
+}
+
 // --- Links ----------------------------------------------------------------------------------
 
 void Ledger::link_up(const LinkEvent& event) {
-  history_.link_up(note_change(event.link).changed_at, event.link, event.peer);
+  LinkTally& tally = note_change(event.link);
+  outage_over(tally);
+  history_.link_up(tally.changed_at, event.link, event.peer);
   logger_.event(LogLevel::info, "link_up",
                 {{"link", event.link.short_name()},
                  {"peer", event.peer},
@@ -32,6 +49,7 @@ void Ledger::link_up(const LinkEvent& event) {
 void Ledger::link_down(const LinkEvent& event) {
   LinkTally& tally = note_change(event.link);
   tally.reconnects[event.cause] += 1;
+  if (!tally.down_since) tally.down_since = tally.changed_at;
   history_.link_down(tally.changed_at, event.link, event.peer, event.cause, event.connections,
                      event.replayed_bytes);
   totals_.reconnects[event.cause] += 1;
@@ -44,8 +62,9 @@ void Ledger::link_down(const LinkEvent& event) {
 }
 
 void Ledger::link_resumed(const LinkEvent& event) {
-  history_.link_resumed(note_change(event.link).changed_at, event.link, event.connections);
-  totals_.outage_total += event.outage;
+  LinkTally& tally = note_change(event.link);
+  outage_over(tally);
+  history_.link_resumed(tally.changed_at, event.link, event.connections);
   totals_.connections_resumed += event.connections;
   logger_.event(LogLevel::info, "link_resumed",
                 {{"link", event.link.short_name()},
@@ -56,6 +75,7 @@ void Ledger::link_resumed(const LinkEvent& event) {
 }
 
 void Ledger::link_ended(const LinkEvent& event) {
+  outage_over(note_change(event.link));
   tallies_.erase(event.link);
   idle_since_ = read_boot_clock();
   history_.link_ended(idle_since_, event.link, event.cause, event.bytes_up, event.bytes_down);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "common/admin/history.h"
@@ -25,12 +26,14 @@ class Ledger final : public Observer {
   // What is known of one link besides what it says itself.
   struct LinkTally {
     Time changed_at{};  // its last change of state
+    std::optional<Time> down_since;
     std::map<Cause, std::uint64_t> reconnects;
   };
   const LinkTally* tally(const LinkId& link) const;
   // Ended connections, by service.
   const std::map<std::string, ServiceCounters, std::less<>>& closed() const { return closed_; }
-  const AgentTotals& totals() const { return totals_; }
+  // Outages that are not over count up to `now`.
+  AgentTotals totals(Time now) const;
   // Is told of links and endings here; samples come from elsewhere (history_keeper.h).
   History& history() { return history_; }
   // Since when there is no link at all, or the start.
@@ -60,6 +63,7 @@ class Ledger final : public Observer {
 
  private:
   LinkTally& note_change(const LinkId& link);
+  void outage_over(LinkTally& tally);
 
   Logger& logger_;
   TraceFile* trace_;

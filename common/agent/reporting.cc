@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+
+#include "common/net/secure_random.h"
 
 namespace holdfast {
 namespace {
@@ -31,26 +34,50 @@ ConnectionState state_of(const StreamSummary& summary, bool live) {
   return ends ? ConnectionState::closing : ConnectionState::open;
 }
 
-ConnectionSnapshot shown(const ConnectionInfo& info, ConnectionState state, std::int64_t wall_ms) {
-  const StreamSummary& summary = info.summary;
+EndState end_state(EndMark mark) {
+  if (mark == EndMark::none) return EndState::open;
+  return has_abort(mark) ? EndState::reset : EndState::finished;
+}
+
+bool is_client(const Link& link) {
+  return link.options().role == LinkOptions::Role::client;
+}
+
+// How long a service's streams are kept yet; nothing while a carrier carries the link.
+std::optional<Duration> grace_left(const Link& link, std::size_t service, Time now) {
+  if (link.grace_deadline() == kNever) return std::nullopt;
+  Time own = link.detached_since() + link.options().services[service].grace;
+  return std::max(std::min(own, link.grace_deadline()) - now, Duration{});
+}
+
+ConnectionSnapshot shown(const LinkDriver& driver, StreamHandle stream,
+                         const StreamSummary& summary, Time now) {
+  const Link& link = driver.link();
+  ConnectionInfo info = driver.info(stream, summary);
   ConnectionSnapshot shown;
   shown.id = info.id();
+  shown.link = info.link.to_string();
   shown.service = info.service;
   shown.peer = info.peer;
-  shown.client = info.client;
-  shown.target = info.target;
-  shown.state = state;
+  shown.client = std::move(info.client);
+  shown.target = std::move(info.target);
+  shown.state = state_of(summary, link.live());
+  shown.client_end = end_state(is_client(link) ? summary.own_end : summary.peer_end);
+  shown.target_end = end_state(is_client(link) ? summary.peer_end : summary.own_end);
   shown.bytes_up = info.bytes_up;
   shown.bytes_down = info.bytes_down;
   shown.unacked_bytes = summary.unacked_bytes;
   shown.queued_bytes = summary.queued_bytes;
   shown.window_bytes = summary.window;
-  shown.paused = summary.paused;
+  shown.pause = summary.pause;
   shown.duration = summary.age;
+  shown.idle = summary.idle;
   shown.detached = summary.detached;
   shown.resumes = summary.resumes;
   shown.replayed_bytes = summary.replayed_bytes;
-  shown.opened_at_ms = wall_ms - duration_cast<milliseconds>(summary.age).count();
+  shown.opened_at_ms = wall_clock_ms() - duration_cast<milliseconds>(summary.age).count();
+  shown.grace = link.options().services[summary.service].grace;
+  shown.grace_remaining = grace_left(link, summary.service, now);
   return shown;
 }
 
@@ -69,19 +96,44 @@ LinkSnapshot describe(const LinkDriver& driver, const Ledger& ledger, const Memo
     out.rtt = link.liveness().round_trip();
   }
   out.connections = link.stream_count();
-  if (link.detached()) {
+  // Also while a new carrier says hello: it is not there yet.
+  if (link.grace_deadline() != kNever) {
+    out.detached_for = now - link.detached_since();
+    out.grace_remaining = std::max(link.grace_deadline() - now, Duration{});
+  } else if (link.detached()) {
     out.detached_for = out.in_state;
-    if (link.grace_deadline() != kNever) out.grace_remaining = link.grace_deadline() - now;
   }
   if (tally != nullptr) out.reconnects = tally->reconnects;
   out.resumes = counters.resumes;
   out.outage_total = counters.outage;
   out.replayed_bytes = counters.replayed_bytes;
+  out.bytes_up = is_client(link) ? counters.sent_bytes : counters.received_bytes;
+  out.bytes_down = is_client(link) ? counters.received_bytes : counters.sent_bytes;
   out.send_log_bytes = link.send_log_bytes();
   out.send_log_limit_bytes = std::min(link.options().memory_cap, pool.memory() / 2);
   out.attempt = link.attempt();
   out.last_error = link.live() ? "" : driver.last_error();
   return out;
+}
+
+// One service's open streams, added to the snapshot's sums.
+void add_tally(AgentSnapshot& snapshot, const Link& link, std::size_t service,
+               const ServiceTally& tally) {
+  std::uint64_t opened = tally.asked + tally.open + tally.closing;
+  auto& states = snapshot.connections_by_state;
+  states[ConnectionState::opening] += tally.waiting;
+  if (link.live()) {
+    states[ConnectionState::opening] += tally.asked;
+    states[ConnectionState::open] += tally.open;
+    states[ConnectionState::closing] += tally.closing;
+  } else {
+    states[ConnectionState::detached] += opened;
+  }
+  ServiceCounters& counters = snapshot.services[link.options().services[service].name];
+  counters.opened += tally.waiting + opened;
+  counters.bytes_up += is_client(link) ? tally.sent_bytes : tally.received_bytes;
+  counters.bytes_down += is_client(link) ? tally.received_bytes : tally.sent_bytes;
+  snapshot.totals.replayed_bytes += tally.replayed_bytes;
 }
 
 }  // namespace
@@ -100,34 +152,69 @@ AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, cons
   snapshot.send_log_limit_bytes = pool.memory() / 2;
   for (const std::string& name : facts.services) snapshot.services[name];
   for (const auto& [name, counters] : ledger.closed()) snapshot.services[name] = counters;
-  snapshot.totals = ledger.totals();
+  snapshot.totals = ledger.totals(now);
   snapshot.totals.log_lines_dropped = logger.dropped();
   return snapshot;
 }
 
 void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const Ledger& ledger,
-              const MemoryPool& pool, const SnapshotQuery& query, Time now) {
+              const MemoryPool& pool, Time now) {
   const Link& link = driver.link();
   snapshot.links.push_back(describe(driver, ledger, pool, now));
+  LinkSnapshot& shown_link = snapshot.links.back();
   snapshot.send_log_bytes += link.send_log_bytes();
   snapshot.totals.paused_credit += link.counters().pauses_credit;
   snapshot.totals.paused_memory += link.counters().pauses_memory;
-  if (query.connections && !snapshot.connections) snapshot.connections.emplace();
-  bool live = link.live();
-  std::int64_t wall_ms = wall_clock_ms();
-  // Names are made only for who asks to see them: there may be thousands.
-  bool client = link.options().role == LinkOptions::Role::client;
-  link.for_each_stream(now, [&](StreamHandle stream, const StreamSummary& summary) {
-    ConnectionState state = state_of(summary, live);
-    snapshot.connections_by_state[state] += 1;
-    ServiceCounters& service = snapshot.services[link.options().services[summary.service].name];
-    service.opened += 1;
-    service.bytes_up += client ? summary.sent_bytes : summary.received_bytes;
-    service.bytes_down += client ? summary.received_bytes : summary.sent_bytes;
-    snapshot.totals.replayed_bytes += summary.replayed_bytes;
-    if (!query.connections) return;
-    snapshot.connections->push_back(shown(driver.info(stream, summary), state, wall_ms));
+  std::vector<ServiceTally> tallies = link.tally();
+  for (std::size_t service = 0; service < tallies.size(); ++service) {
+    const ServiceTally& tally = tallies[service];
+    add_tally(snapshot, link, service, tally);
+    bool any = tally.waiting + tally.asked + tally.open + tally.closing != 0;
+    std::optional<Duration> left = grace_left(link, service, now);
+    // The first connections to go decide what can be promised of all.
+    if (any && left) {
+      shown_link.grace_remaining = std::min(*left, shown_link.grace_remaining.value_or(*left));
+    }
+  }
+}
+
+ConnectionPage page_of(std::vector<const LinkDriver*> links, const ConnectionCursor& from,
+                       Time now) {
+  std::sort(links.begin(), links.end(), [](const LinkDriver* one, const LinkDriver* other) {
+    return one->link().id() < other->link().id();
   });
+  ConnectionPage page;
+  auto& found = page.connections;
+  for (const LinkDriver* driver : links) {
+    const LinkId& id = driver->link().id();
+    if (id < from.link) continue;
+    auto room = kPageSlots - static_cast<SlotIndex>(found.size());
+    SlotIndex slot = id == from.link ? from.slot : 0;
+    SlotIndex rest = slot;
+    if (room != 0) {
+      rest = driver->link().for_some_streams(
+          now, slot, room, [&](StreamHandle stream, const StreamSummary& summary) {
+            found.push_back(shown(*driver, stream, summary, now));
+          });
+    }
+    if (rest == kNoSlot) continue;
+    page.next = ConnectionCursor{id, rest};
+    return page;
+  }
+  return page;
+}
+
+std::optional<ConnectionSnapshot> find_connection(const std::vector<const LinkDriver*>& links,
+                                                  std::string_view id, Time now) {
+  auto named = parse_connection(id);
+  if (!named) return std::nullopt;
+  for (const LinkDriver* driver : links) {
+    if (driver->link().id().short_name() != named->link) continue;
+    StreamHandle stream;
+    auto summary = driver->link().find_stream(now, named->stream, &stream);
+    if (summary) return shown(*driver, stream, *summary, now);
+  }
+  return std::nullopt;
 }
 
 std::uint64_t count_streams(const Link& link, std::string_view section, bool whole, Time now) {

@@ -1,7 +1,11 @@
 // Links and connections as the admin interface shows them.
 #pragma once
 
-#include "common/admin/admin_server.h"
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "common/admin/loop_backend.h"
 #include "common/admin/snapshot.h"
 #include "common/agent/ledger.h"
 #include "common/core/memory_pool.h"
@@ -22,9 +26,17 @@ struct AgentFacts {
 AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, const Logger& logger,
                              const MemoryPool& pool, Time now);
 
-// Adds one link and its connections to the snapshot and its sums.
+// Adds one link and the sums of its connections to the snapshot.
 void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const Ledger& ledger,
-              const MemoryPool& pool, const SnapshotQuery& query, Time now);
+              const MemoryPool& pool, Time now);
+
+// Slots of the links' tables that are looked at for one page: some 0.3 ms of the loop's time.
+inline constexpr SlotIndex kPageSlots = 256;
+// The links' connections from the cursor on.
+ConnectionPage page_of(std::vector<const LinkDriver*> links, const ConnectionCursor& from,
+                       Time now);
+std::optional<ConnectionSnapshot> find_connection(const std::vector<const LinkDriver*>& links,
+                                                  std::string_view id, Time now);
 
 // The link's live connections that a section of the config concerns: all of them with `whole`, else
 // those of "services.NAME".

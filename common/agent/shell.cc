@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "common/admin/cli.h"
-#include "common/admin/loop_backend.h"
 #include "common/agent/history_keeper.h"
+#include "common/agent/log_files.h"
 #include "common/agent/reload_worker.h"
 #include "common/agent/service_manager.h"
 #include "common/base/overloaded.h"
@@ -52,13 +52,52 @@ class Reporter {
   Timer timer_;
 };
 
-int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledger, Agent& agent) {
+// What is the process's and not the agent's: the log's level, how busy the loop is.
+class Front final : public PagedBackend {
+ public:
+  Front(PagedBackend& agent, const Loop& loop, Logger& logger)
+      : agent_(agent), loop_(loop), logger_(logger) {}
+
+  Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
+    Result<AgentSnapshot> snapshot = agent_.snapshot(query);
+    if (!snapshot) return snapshot;
+    snapshot->turns = loop_.turns();
+    snapshot->log_level = to_string(logger_.level());
+    return snapshot;
+  }
+  ConnectionPage connections(const ConnectionCursor& from) override {
+    return agent_.connections(from);
+  }
+  Result<std::optional<ConnectionSnapshot>> connection(const std::string& id) override {
+    return agent_.connection(id);
+  }
+  CommandResult command(const Command& command) override {
+    if (command.kind != Command::Kind::log_level) return agent_.command(command);
+    std::optional<LogLevel> level = log_level_from(command.id);
+    if (!level) return {CommandResult::Outcome::failed, unknown_log_level(command.id)};
+    std::string before = to_string(logger_.level());
+    logger_.set_level(*level);
+    logger_.event(LogLevel::warn, "log_level", {{"level", to_string(*level)}, {"before", before}});
+    return {CommandResult::Outcome::done,
+            "log level " + command.id + " (was " + before + ") until the agent restarts"};
+  }
+  ReloadReport reload(const ReloadRequest& request) override { return agent_.reload(request); }
+
+ private:
+  PagedBackend& agent_;
+  const Loop& loop_;
+  Logger& logger_;
+};
+
+int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledger, LogFiles& files,
+          Agent& agent) {
   if (auto started = agent.start(); !started) return fail(logger, started.error());
   LoopBackend* asked = nullptr;
   HistoryKeeper keeper(
       loop, agent, ledger.history(), [&agent] { return agent.reading(); },
       options.admin.metrics.has_value());
-  Wakeup wakeup(loop, [&] { asked->serve(keeper); });
+  Front front(keeper, loop, logger);
+  Wakeup wakeup(loop, [&] { asked->serve(front); });
   ServiceManager service(loop, logger, [&agent] { return status_line(agent.brief()); });
   LoopBackend backend([&wakeup] { wakeup.wake(); },
                       [&] { return announced(agent.prepare_reload(), service); });
@@ -66,7 +105,8 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
   ReloadWorker reloads(backend);
   auto admin = AdminServer::start(options.admin, backend);
   if (!admin) return fail(logger, admin.error());
-  SignalWatcher signals(loop, {SIGTERM, SIGINT, SIGHUP}, [&](int number) {
+  SignalWatcher signals(loop, {SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [&](int number) {
+    if (number == SIGUSR1) return files.reopen();
     if (number == SIGHUP) return reloads.wanted();
     logger.event(LogLevel::info, "stopping", {{"signal", strsignal(number)}});
     service.stopping();
@@ -86,6 +126,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
 int run_shell(const ShellOptions& options,
               const std::function<std::unique_ptr<Agent>(const Around&)>& make) {
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a log over the limit of file sizes is an error of write(2)
   auto logger = Logger::open(options.log, std::string(program_name(options.kind)));
   if (!logger) {
     std::fprintf(stderr, "%s\n", logger.error().message.c_str());
@@ -104,12 +145,13 @@ int run_shell(const ShellOptions& options,
   }
   std::size_t descriptors = raise_descriptor_limit();
   Ledger ledger(**logger, trace.get());
+  LogFiles files(**logger, trace.get());
   Loop loop;
   int code = kExitOk;
   {
     std::unique_ptr<Agent> agent =
-        make(Around{loop, **logger, ledger, descriptors, options.config_path});
-    code = serve(options, loop, **logger, ledger, *agent);
+        make(Around{loop, **logger, ledger, files, descriptors, options.config_path});
+    code = serve(options, loop, **logger, ledger, files, *agent);
   }
   (*logger)->event(LogLevel::info, "stopped");
   if (!loop.close()) {

@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "common/admin/admin_server.h"
 #include "common/admin/log.h"
+#include "common/admin/loop_backend.h"
 #include "common/agent/ledger.h"
+#include "common/agent/log_files.h"
 #include "common/agent/status_line.h"
 #include "common/config/config.h"
 #include "common/config/problem.h"
@@ -17,8 +18,9 @@
 
 namespace holdfast {
 
-// One agent on its loop. Backend's calls come on the loop's thread.
-class Agent : public Backend {
+// One agent on its loop. PagedBackend's calls come on the loop's thread; commands about the log are
+// the shell's and never get here.
+class Agent : public PagedBackend {
  public:
   // Binds what it listens on.
   virtual Status start() = 0;
@@ -40,6 +42,7 @@ struct Around {
   Loop& loop;
   Logger& logger;
   Ledger& ledger;
+  LogFiles& files;
   std::size_t descriptors;  // RLIMIT_NOFILE, raised to what is allowed
   std::string config_path;
 };

@@ -1,27 +1,53 @@
 #include "common/agent/trace_file.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <system_error>
 
 namespace holdfast {
+namespace {
 
-Result<std::unique_ptr<TraceFile>> TraceFile::open(const std::string& path, std::string side) {
-  std::FILE* file = std::fopen(path.c_str(), "ae");
-  if (file == nullptr) {
+Result<UniqueFd> open_file(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (!file) {
     return Error{"cannot open " + path + ": " + std::generic_category().message(errno)};
   }
-  return std::unique_ptr<TraceFile>(new TraceFile(file, std::move(side)));
+  return file;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TraceFile>> TraceFile::open(const std::string& path, std::string side) {
+  Result<UniqueFd> file = open_file(path);
+  if (!file) return file.error();
+  return std::unique_ptr<TraceFile>(new TraceFile(std::move(*file), path, std::move(side)));
+}
+
+Status TraceFile::reopen() {
+  Result<UniqueFd> file = open_file(path_);
+  if (!file) return file.error();
+  file_ = std::move(*file);
+  torn_ = false;
+  return Ok{};
 }
 
 void TraceFile::write(const LinkId& link, const std::vector<TraceEvent>& events) {
   if (events.empty()) return;
   std::string name = link.short_name();
+  std::string lines = torn_ ? "\n" : "";
   for (const TraceEvent& event : events) {
-    std::string line = to_json(event, side_, name);
-    line += '\n';
-    std::fwrite(line.data(), 1, line.size(), file_.get());
+    lines += to_json(event, side_, name);
+    lines += '\n';
   }
-  std::fflush(file_.get());
+  std::size_t done = 0;
+  while (done < lines.size()) {
+    ssize_t taken = ::write(file_.get(), lines.data() + done, lines.size() - done);
+    if (taken > 0) done += static_cast<std::size_t>(taken);
+    if (taken < 0 && errno != EINTR) break;
+  }
+  if (done > 0) torn_ = lines[done - 1] != '\n';
 }
 
 }  // namespace holdfast

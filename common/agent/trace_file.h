@@ -1,11 +1,11 @@
 // The file of [log] trace_file: every event of the protocol, one JSON object a line.
 #pragma once
 
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "common/admin/unique_fd.h"
 #include "common/base/ids.h"
 #include "common/base/result.h"
 #include "common/core/trace.h"
@@ -17,17 +17,19 @@ class TraceFile {
   // Appends. `side` is "client" or "server".
   static Result<std::unique_ptr<TraceFile>> open(const std::string& path, std::string side);
 
-  // A turn's events; they are in the file when this returns.
+  // A turn's events; they are in the file when this returns, or lost for good: the disk is full.
   void write(const LinkId& link, const std::vector<TraceEvent>& events);
+  // Opens the file anew by its name. The old one stays when that fails.
+  Status reopen();
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  TraceFile(std::FILE* file, std::string side) : file_(file), side_(std::move(side)) {}
+  TraceFile(UniqueFd file, std::string path, std::string side)
+      : file_(std::move(file)), path_(std::move(path)), side_(std::move(side)) {}
 
-  std::unique_ptr<std::FILE, Close> file_;
+  UniqueFd file_;
+  std::string path_;
   std::string side_;
+  bool torn_ = false;  // the file ends within a line
 };
 
 }  // namespace holdfast

@@ -47,4 +47,13 @@ std::optional<std::string> nearest(std::string_view word,
   return best;
 }
 
+std::string unknown_word(const std::string& kind, const std::string& word,
+                         const std::vector<std::string>& known) {
+  std::string text = "unknown " + kind + " \"" + word + "\"";
+  if (auto near = nearest(word, known)) return text + "; did you mean \"" + *near + "\"?";
+  std::string list;
+  for (const std::string& one : known) list += (list.empty() ? "" : ", ") + one;
+  return text + "; known: " + (list.empty() ? "none" : list);
+}
+
 }  // namespace holdfast

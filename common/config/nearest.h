@@ -18,4 +18,8 @@ std::size_t edit_distance(std::string_view one, std::string_view other);
 std::optional<std::string> nearest(std::string_view word,
                                    const std::vector<std::string>& candidates);
 
+// `unknown KIND "word"; did you mean "near"?`, or the list of all that are known.
+std::string unknown_word(const std::string& kind, const std::string& word,
+                         const std::vector<std::string>& known);
+
 }  // namespace holdfast

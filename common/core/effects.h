@@ -8,8 +8,8 @@
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "common/core/stream_record.h"
+#include "common/core/summary.h"
 #include "common/wire/cause.h"
-#include "common/wire/endpoint.h"
 
 namespace holdfast {
 
@@ -19,27 +19,6 @@ struct StreamHandle {
   SlotIndex slot = kNoSlot;
   StreamId id;
   bool operator==(const StreamHandle&) const = default;
-};
-
-// How one stream went, for logs and the admin interface.
-struct StreamSummary {
-  std::uint16_t service = 0;
-  OpenState open_state{};
-  EndMark own_end{};
-  EndMark peer_end{};
-  Cause cause{};
-  bool paused = false;               // not reading its application now
-  std::uint64_t sent_bytes = 0;      // taken from our application
-  std::uint64_t unacked_bytes = 0;   // of those, not yet written to the peer's application
-  std::uint64_t received_bytes = 0;  // delivered to our application
-  std::uint64_t queued_bytes = 0;    // received, not yet taken by our application
-  std::uint64_t window = 0;
-  std::uint64_t replayed_bytes = 0;
-  std::uint32_t resumes = 0;
-  Duration age{};
-  Duration detached{};
-  Endpoint source;
-  Endpoint destination;
 };
 
 namespace effect {

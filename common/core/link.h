@@ -36,6 +36,7 @@
 #include "common/core/liveness.h"
 #include "common/core/memory_pool.h"
 #include "common/core/stream_table.h"
+#include "common/core/summary.h"
 #include "common/core/trace.h"
 #include "common/wire/frame_reader.h"
 #include "common/wire/frames.h"
@@ -176,6 +177,20 @@ class Link {
       visit(StreamHandle{slot, streams_[slot].stream()}, summary(now, streams_[slot]));
     }
   }
+  // The same for the streams in `most` slots from `from` on; returns where to go on, kNoSlot at the
+  // end. Whatever comes and goes meanwhile, a stream that lives throughout is visited once.
+  template <typename Visit>
+  SlotIndex for_some_streams(Time now, SlotIndex from, SlotIndex most, Visit visit) const {
+    auto slots = static_cast<SlotIndex>(streams_.slots());
+    SlotIndex end = from >= slots || most >= slots - from ? slots : from + most;
+    for (SlotIndex slot = from; slot < end; ++slot) {
+      if (streams_[slot].id == 0) continue;
+      visit(StreamHandle{slot, streams_[slot].stream()}, summary(now, streams_[slot]));
+    }
+    return end == slots ? kNoSlot : end;
+  }
+  // Sums by service, as LinkOptions::services has them. One pass in the order of memory.
+  std::vector<ServiceTally> tally() const;
   std::optional<StreamSummary> find_stream(Time now, StreamId id, StreamHandle* handle) const;
 
   // Checks every record against the invariants of stream_record.h; CHECKs. For tests: O(streams).

@@ -1,4 +1,4 @@
-// What a link is told, and what it counts.
+// What a link is told.
 #pragma once
 
 #include <cstdint>
@@ -38,19 +38,6 @@ struct LinkOptions {
   std::uint64_t start_id = 0;
   std::uint64_t first_ordinal = 1;
   bool trace = false;
-};
-
-struct LinkCounters {
-  std::uint64_t streams_opened = 0;
-  std::uint64_t resumes = 0;  // of the link
-  std::uint64_t carriers_lost = 0;
-  std::uint64_t sent_bytes = 0;      // taken from our applications
-  std::uint64_t received_bytes = 0;  // delivered to our applications
-  std::uint64_t replayed_bytes = 0;  // written to a carrier again
-  std::uint64_t pauses_credit = 0;   // reading paused for want of the peer's credit
-  std::uint64_t pauses_memory = 0;
-  Duration outage{};  // ended ones, summed
-  std::uint64_t trace_dropped = 0;
 };
 
 }  // namespace holdfast

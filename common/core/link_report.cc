@@ -19,6 +19,18 @@ std::vector<TraceEvent> Link::take_trace() {
   return std::exchange(trace_, {});
 }
 
+std::string_view to_string(Pause pause) {
+  switch (pause) {
+    case Pause::none:
+      return "none";
+    case Pause::credit:
+      return "credit";
+    case Pause::memory:
+      return "memory";
+  }
+  return "invalid";
+}
+
 StreamSummary Link::summary(Time now, const StreamRecord& record) const {
   StreamSummary summary;
   summary.service = record.service;
@@ -26,7 +38,9 @@ StreamSummary Link::summary(Time now, const StreamRecord& record) const {
   summary.own_end = record.own_end;
   summary.peer_end = record.peer_end;
   summary.cause = record.cause;
-  summary.paused = record.reading == Reading::paused;
+  if (record.reading == Reading::paused) {
+    summary.pause = read_room(record) == 0 ? Pause::credit : Pause::memory;
+  }
   summary.sent_bytes = record.committed;
   summary.unacked_bytes = record.log_bytes();
   summary.received_bytes = std::min(record.delivered, record.received_bytes());
@@ -35,6 +49,7 @@ StreamSummary Link::summary(Time now, const StreamRecord& record) const {
   summary.replayed_bytes = record.replayed;
   summary.resumes = record.resumes;
   summary.age = now - Time(Duration(record.opened_at_us));
+  summary.idle = now - Time(Duration(std::max(record.opened_at_us, record.active_at_us)));
   summary.detached = Duration(record.detached_us);
   if (grace_deadline_ != kNever) summary.detached += now - detached_since_;
   summary.source = record.source;
@@ -47,6 +62,26 @@ std::optional<StreamSummary> Link::find_stream(Time now, StreamId id, StreamHand
   if (slot == kNoSlot) return std::nullopt;
   if (handle != nullptr) *handle = {slot, id};
   return summary(now, streams_[slot]);
+}
+
+std::vector<ServiceTally> Link::tally() const {
+  std::vector<ServiceTally> tallies(options_.services.size());
+  for (SlotIndex slot = 0; slot < streams_.slots(); ++slot) {
+    const StreamRecord& record = streams_[slot];
+    if (record.id == 0) continue;
+    ServiceTally& tally = tallies[record.service];
+    bool ends = record.own_end != EndMark::none || record.peer_end != EndMark::none;
+    bool asked = record.open_state == OpenState::sent;
+    bool opened = record.open_state == OpenState::open;
+    (!asked && !opened ? tally.waiting
+     : asked           ? tally.asked
+     : ends            ? tally.closing
+                       : tally.open) += 1;
+    tally.sent_bytes += record.committed;
+    tally.received_bytes += std::min(record.delivered, record.received_bytes());
+    tally.replayed_bytes += record.replayed;
+  }
+  return tallies;
 }
 
 void Link::check_invariants() const {

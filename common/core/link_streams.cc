@@ -121,8 +121,8 @@ void Link::commit(Time now, StreamHandle stream, std::size_t size) {
   }
   record->committed += size;
   counters_.sent_bytes += size;
+  record->active_at_us = now.time_since_epoch().count();
   schedule(stream.slot);
-  (void)now;
 }
 
 void Link::account_send(StreamRecord& record) {
@@ -204,6 +204,7 @@ void Link::delivered(Time now, StreamHandle stream, std::size_t size) {
   if (record == nullptr || record->discarding() || size == 0) return;
   HOLDFAST_CHECK(size <= record->queued_bytes());
   record->delivered += size;
+  record->active_at_us = now.time_since_epoch().count();
   if (pending_.slot == stream.slot) {
     HOLDFAST_CHECK(size <= pending_.bytes.size());
     pending_.bytes = pending_.bytes.subspan(size);

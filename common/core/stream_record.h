@@ -122,8 +122,9 @@ struct StreamRecord {
   std::int64_t epoch_start_us = 0;
   std::uint64_t epoch_delivered = 0;
   std::int64_t opened_at_us = 0;
-  std::int64_t detached_us = 0;  // time without a carrier
-  std::uint64_t replayed = 0;    // bytes written again
+  std::int64_t active_at_us = 0;  // when bytes were last committed or delivered; 0: never
+  std::int64_t detached_us = 0;   // time without a carrier
+  std::uint64_t replayed = 0;     // bytes written again
   std::uint64_t linger_mark = 0;
   std::uint32_t resumes = 0;
   std::uint32_t generation = 0;  // of the slot

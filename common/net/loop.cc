@@ -61,7 +61,10 @@ bool Loop::end_turn() {
   poller_->run_kicked();
   bool more = task_->end_of_turn();
   timers_->settle();
-  last_turn_us_.store(now().time_since_epoch().count(), std::memory_order_relaxed);
+  Time began = now();  // of the first callback that asked
+  Time ended = read_boot_clock();
+  turns_.add(ended - began);
+  last_turn_us_.store(ended.time_since_epoch().count(), std::memory_order_relaxed);
   now_.reset();
   return more || poller_->busy();
 }

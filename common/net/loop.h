@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "common/base/bytes.h"
+#include "common/base/turn_histogram.h"
 #include "common/net/handle.h"
 #include "common/net/poller.h"
 #include "common/net/timer.h"
@@ -51,6 +52,9 @@ class Loop final : private Poller::Watcher {
   // When the last turn ended, in microseconds of the boot clock; for a watchdog on any thread.
   std::int64_t last_turn_us() const { return last_turn_us_.load(std::memory_order_relaxed); }
 
+  // How long turns took, from waking up to going to sleep. The loop's thread.
+  const TurnHistogram& turns() const { return turns_; }
+
   uv_loop_t* uv() { return &uv_; }
   Poller& poller() { return *poller_; }
   TimerQueue& timers() { return *timers_; }
@@ -75,6 +79,7 @@ class Loop final : private Poller::Watcher {
   bool stopped_ = false;
   std::optional<Time> now_;
   std::atomic<std::int64_t> last_turn_us_{0};
+  TurnHistogram turns_;
   std::unique_ptr<std::uint8_t[]> read_buffer_;
   std::unique_ptr<Poller> poller_;
   std::unique_ptr<TimerQueue> timers_;

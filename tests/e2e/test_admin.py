@@ -1,15 +1,26 @@
 """Subcommands, exit codes, metrics: what operators and their scripts rely on."""
 import copy
+import fcntl
 import http.client
+import json
 import os
+import pty
 import re
+import resource
+import select
+import signal
+import socket
+import struct
 import subprocess
+import termios
+import time
 
 import pytest
 
 import outages
 from pair import BIN, TIMESCALE, Agent, free_port, toml
 from streams import RST, is_open, ping, read_end, wait_until
+from test_limits import idle_connections, raise_or_skip
 
 OK, FAILED, USAGE, UNREACHABLE, NOT_READY, PERMISSION, CONFIG = 0, 1, 64, 69, 75, 77, 78
 FIELDS = {"id", "service", "peer", "client", "target", "bytes_up", "bytes_down", "duration_s",
@@ -305,7 +316,6 @@ def test_the_admin_socket_is_not_for_everyone(pair):
 
 
 def test_a_mute_user_of_the_admin_socket_does_not_hold_up_the_agent(pair):
-    import socket
     mutes = []
     for _ in range(20):
         sock = socket.socket(socket.AF_UNIX)
@@ -361,7 +371,6 @@ def test_the_log_tells_the_story_of_an_outage(pair):
 
 @pytest.mark.sanitized
 def test_json_logs_are_one_object_a_line(make_pair):
-    import json
     pair = make_pair(client={"log": {"format": "json"}}, services={"raw": {}, "unused": {}},
                      server={"log": {"format": "json"}, "clients": {"edge-1": {"services": ["raw"]}}})
     ping(*pair.connect())
@@ -373,3 +382,314 @@ def test_json_logs_are_one_object_a_line(make_pair):
     (warning,) = [json.loads(line) for line in pair.server.events("config_warning", key="services.unused")]
     assert warning["file"] == pair.server.config and warning["line"] > 0
     assert "no client" in warning["reason"]
+
+
+# -- seeing ----------------------------------------------------------------------------------------
+
+def test_connections_are_filtered_sorted_and_limited_at_both_ends(make_pair):
+    pair = make_pair(services={"raw": {}, "other": {}})
+    first, second, third = pair.connect(), pair.connect(), pair.connect("other")
+    ping(*second, bytes(1000))
+    ping(*third, bytes(10))
+    second[0].shutdown(socket.SHUT_WR)
+    wait_until(lambda: len(pair.server.json("connections", "--state", "closing")) == 1, 5, "a half-close seen")
+    for agent in (pair.client, pair.server):
+        every = agent.connections()
+        assert len(every) == 3
+        assert [c["service"] for c in agent.json("connections", "--service", "other")] == ["other"]
+        assert [c["bytes_up"] for c in agent.json("connections", "--sort", "bytes")] == [1000, 10, 0]
+        assert [c["bytes_up"] for c in agent.json("connections", "--sort", "bytes", "--limit", "1")] == [1000]
+        (half,) = agent.json("connections", "--state", "closing")
+        assert half["bytes_up"] == 1000 and half["client_end"] == "finished"
+        port = f":{first[0].getsockname()[1]}"
+        (mine,) = agent.json("connections", "--client", port)
+        assert mine["client"].endswith(port)
+        assert agent.run("connections", "--service", "other").stdout.count("\n") == 2
+        for words, near in ((("--state", "opne"), "open"), (("--sort", "ages"), "age"), (("--service", "rwa"), "raw")):
+            wrong = agent.run("connections", *words)
+            assert wrong.returncode == USAGE
+            assert f'did you mean "{near}"?' in wrong.stderr and wrong.stderr.count("\n") == 1
+
+
+@pytest.mark.sanitized
+def test_one_connections_story_is_the_same_id_at_both_ends_and_tells_its_outages(pair):
+    app, back = pair.connect()
+    ping(app, back, b"123")
+    outages.run(pair, "refusal")
+    ping(app, back, b"45")
+    (name,) = [c["id"] for c in pair.client.connections()]
+    stories = [agent.json("connection", name) for agent in (pair.client, pair.server)]
+    for story in stories:
+        assert story["id"] == name and story["link"].startswith(name.partition("-")[0])
+        assert (story["bytes_up"], story["bytes_down"], story["resumes"]) == (5, 5, 1)
+        assert story["detached_s"] > 0 and story["pause_reason"] == "none" and story["state"] == "open"
+        assert story["grace_s"] > 0 and story["grace_remaining_s"] is None and story["opened_at"]
+    assert stories[1]["target"] == pair.backends["raw"].target and stories[1]["peer"] == "edge-1"
+    for agent in (pair.client, pair.server):
+        text = agent.run("connection", name).stdout
+        assert f"connection {name}: open" in text and "1 survived" in text
+        unknown = agent.run("connection", name + "9")
+        assert unknown.returncode == FAILED and f"no connection {name}9" in unknown.stderr
+
+
+def test_a_connection_that_is_paused_says_why_and_how_long_it_is_safe(pair):
+    app, back = pair.connect()
+    ping(app, back)
+    app.settimeout(1)
+    with pytest.raises(TimeoutError):
+        app.sendall(bytes(64 << 20))
+    (name,) = [c["id"] for c in pair.client.connections()]
+    story = pair.client.json("connection", name)
+    assert story["paused"] and story["pause_reason"] in ("credit", "memory")
+    assert story["unacked_bytes"] > 0 and pair.server.json("connection", name)["queued_bytes"] > 0
+    assert "paused for " in pair.client.run("connection", name).stdout
+    outages.begin(pair, "refusal")
+    outages.wait_link_down(pair)
+    story = pair.client.json("connection", name)
+    assert story["state"] == "detached" and 0 < story["grace_remaining_s"] <= story["grace_s"]
+    for path in ("/livez", "/readyz"):
+        code, health = http_json(pair.client, path)
+        assert code == (200 if path == "/livez" else 503)
+        assert health["state"] == "link_down" and health["connections_safe"] == 1
+        assert 0 < health["safe_for_s"] <= story["grace_s"]
+    outages.end(pair)
+    pair.wait_ready()
+    assert http_json(pair.client, "/readyz") == (200, http_json(pair.client, "/readyz")[1])
+
+
+def http_json(agent, path):
+    client = http.client.HTTPConnection("127.0.0.1", agent.metrics_port, timeout=5)
+    client.request("GET", path)
+    response = client.getresponse()
+    answer = response.status, json.loads(response.read())
+    client.close()
+    return answer
+
+
+@both_roles
+@pytest.mark.parametrize("what", ["connections", "links", "status"])
+def test_watch_without_a_terminal_prints_one_table_an_interval_with_rates(pair, role, what):
+    app, back = pair.connect()
+    agent = getattr(pair, role)
+    watch = subprocess.Popen([agent.program, what, "--watch", "200ms", "-c", agent.config], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+    try:
+        lines = []
+        while not any(re.search(r"[1-9][\d.]* (B|KiB)/s", line) for line in lines):
+            ping(app, back, bytes(100))
+            lines.append(watch.stdout.readline())
+            assert lines[-1] and len(lines) < 200, "".join(lines)
+        watch.send_signal(signal.SIGINT)
+        rest, errors = watch.communicate(timeout=5)
+    finally:
+        watch.kill()
+        watch.wait()
+    assert watch.returncode == OK and errors == ""
+    assert "\033" not in "".join(lines) + rest
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, words, rows, columns):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ.update(TERM="xterm", NO_COLOR="1")
+            os.execv(words[0], words)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.text = ""
+
+    def read_until(self, done, seconds=10):
+        end = time.monotonic() + seconds * TIMESCALE
+        while not done(self.text):
+            assert time.monotonic() < end, repr(self.text[-2000:])
+            if select.select([self.fd], [], [], 0.1)[0]:
+                try:
+                    self.text += os.read(self.fd, 65536).decode()
+                except OSError:  # EIO: the program has ended
+                    break
+        return self.text
+
+    def end(self):
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.fd)
+        return code
+
+
+def test_watch_on_a_terminal_stays_in_place_honours_its_height_and_leaves_it_clean(pair):
+    for _ in range(12):
+        pair.connect()
+    wait_until(lambda: len(pair.client.json("connections", "--state", "open")) == 12, 5, "12 connections")
+    terminal = Terminal([pair.client.program, "connections", "--watch", "200ms", "-c", pair.client.config], 8, 60)
+    text = terminal.read_until(lambda t: t.count("\033[H") >= 4)
+    frame = text.split("\033[H")[-2]
+    rows = re.sub(r"\033\[[?0-9]*[A-Za-z]", "", frame).split("\r\n")
+    assert len(rows) == 8 and all(len(row) <= 60 for row in rows), rows
+    assert rows[0].startswith("holdfast-client edge-1: ready, 12 connections")
+    assert rows[2].startswith("ID") and rows[-1].partition("-")[2]
+    os.write(terminal.fd, b"\x03")  # Ctrl-C
+    text = terminal.read_until(lambda t: "\033[?1049l" in t)
+    assert terminal.end() == OK
+    assert text.startswith("\033[?1049h\033[?25l") and text.rstrip("\r\n").endswith("\033[?25h\033[?1049l")
+
+
+def test_watch_outlives_a_restart_of_the_agent(pair):
+    watch = subprocess.Popen([pair.server.program, "status", "--watch", "200ms", "-c", pair.server.config],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert watch.stdout.readline().startswith("holdfast-server")
+        pair.server.kill()
+        assert "no agent is running here" in watch.stderr.readline()
+        pair.server.start()
+        pid = f"pid {pair.server.pid}"
+        for line in watch.stdout:
+            if pid in line:
+                break
+        assert watch.poll() is None
+    finally:
+        watch.kill()
+        watch.communicate()
+    pair.wait_ready()
+
+
+# -- the log at run time ---------------------------------------------------------------------------
+
+@both_roles
+def test_the_log_level_changes_at_run_time(make_pair, role):
+    pair = make_pair(**{role: {"log": {"level": "info"}}})
+    agent = getattr(pair, role)
+    assert agent.run("log-level").stdout == "info\n"
+    assert agent.run("log-level", "debug").returncode == OK
+    assert agent.run("log-level").stdout == "debug\n"
+    agent.wait_event("log_level", level="debug", before="info")
+    app, back = pair.connect()
+    ping(app, back)
+    outages.run(pair, "refusal")
+    agent.wait_event("connection_resumed")  # a line of level debug
+    assert agent.run("log-level", "error").returncode == OK
+    wrong = agent.run("log-level", "loud")
+    assert wrong.returncode == USAGE and "known: error, warn, info, debug, trace" in wrong.stderr
+    assert agent.run("log-level").stdout == "error\n"
+
+
+@both_roles
+def test_sigusr1_opens_rotated_files_anew(make_pair, tmp_path, role):
+    files = {"file": str(tmp_path / "agent.log"), "trace_file": str(tmp_path / "trace.jsonl")}
+    pair = make_pair(**{role: {"log": files}})
+    agent = getattr(pair, role)
+    ping(*pair.connect())
+    for path in files.values():
+        os.rename(path, path + ".1")
+    agent.signal(signal.SIGUSR1)
+    wait_until(lambda: all(os.path.exists(path) for path in files.values()), 5, "new files")
+    ping(*pair.connect())
+    for path in files.values():
+        wait_until(lambda: os.path.getsize(path), 5, f"{path} written")
+    with open(files["file"]) as log:
+        assert "event=log_reopened file=log" in log.read()
+    # A folder that went away: what is open stays, and the log says so.
+    os.rename(tmp_path, str(tmp_path) + "-away")
+    try:
+        agent.signal(signal.SIGUSR1)
+        away = os.path.join(str(tmp_path) + "-away", "agent.log")
+
+        def told():
+            with open(away) as log:
+                return "event=log_reopen_failed file=log" in log.read()
+        wait_until(told, 5, "the failure told")
+        ping(*pair.connect())
+    finally:
+        os.rename(str(tmp_path) + "-away", tmp_path)
+
+
+@both_roles
+def test_a_full_disk_for_logs_stops_nothing_and_is_told_once_there_is_room(make_pair, tmp_path, role):
+    path = tmp_path / "agent.log"
+    pair = make_pair(**{role: {"log": {"file": str(path), "level": "debug"}}})
+    agent = getattr(pair, role)
+    resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (path.stat().st_size + 100, resource.RLIM_INFINITY))
+    for _ in range(5):
+        app, back = pair.connect()
+        ping(app, back)
+    wait_until(lambda: agent.metric("holdfast_log_lines_dropped_total") >= 4, 5, "lines dropped and counted")
+    resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    ping(*pair.connect())
+    wait_until(lambda: "event=log_lines_dropped lines=" in path.read_text(), 5, "told")
+    assert path.read_text().count("log_lines_dropped") == 1
+
+
+# -- bad input at the start ------------------------------------------------------------------------
+
+def start_alone(folder, role, change):
+    config = settings(folder, role)
+    change(config)
+    path = folder / f"{role}.toml"
+    path.write_text(toml(config))
+    return program(role, "-c", str(path))
+
+
+@both_roles
+def test_a_missing_folder_for_the_admin_socket_is_one_line_that_says_so(tmp_path, role):
+    def change(config):
+        config["admin"]["socket"] = str(tmp_path / "nowhere" / "a.sock")
+    result = start_alone(tmp_path, role, change)
+    assert result.returncode == FAILED
+    (line,) = [l for l in result.stderr.splitlines() if "start_failed" in l]
+    assert str(tmp_path / "nowhere") in line and "create" in line, line
+
+
+@both_roles
+def test_a_metrics_port_in_use_is_one_line_that_names_it(tmp_path, role):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = start_alone(tmp_path, role, lambda config: config["admin"].update(metrics=address))
+    assert result.returncode == FAILED
+    (line,) = [l for l in result.stderr.splitlines() if "start_failed" in l]
+    assert address in line, line
+
+
+@both_roles
+def test_a_log_file_that_cannot_be_opened_is_one_line_that_names_it(tmp_path, role):
+    path = tmp_path / "nowhere" / "agent.log"
+    result = start_alone(tmp_path, role, lambda config: config.update(log={"file": str(path)}))
+    assert result.returncode == FAILED
+    assert str(path) in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_who_may_not_use_the_admin_socket_is_told_what_to_do_and_gets_77(pair):
+    for agent in (pair.client, pair.server):
+        socket_path = agent.settings["admin"]["socket"]
+        result = subprocess.run([agent.program, "status", "--socket", socket_path], capture_output=True, text=True,
+                                timeout=10, user=65534, group=65534, extra_groups=[])
+        assert result.returncode == PERMISSION, result.stderr
+        assert socket_path in result.stderr and result.stderr.count("\n") == 1
+
+
+# -- cheap at thousands ----------------------------------------------------------------------------
+
+@pytest.mark.parametrize("count", [1500, pytest.param(8000, marks=pytest.mark.slow)])
+def test_looking_at_thousands_of_connections_takes_the_loop_little_time(make_pair, count):
+    raise_or_skip(2 * count + 1000)
+    pair, socks, _ = idle_connections(make_pair, count)
+    agents = (pair.client, pair.server)
+    before = {agent.role: long_turns(agent) for agent in agents}
+    for _ in range(3):
+        for agent in agents:
+            agent.metrics()
+            agent.status()
+            assert len(agent.connections()) == len(socks) + 50
+            assert len(agent.json("connections", "--sort", "age", "--limit", "3")) == 3
+            agent.json("connection", agent.json("connections", "--limit", "1")[0]["id"])
+    for agent in agents:
+        # CPU time, so that a busy machine does not count; every question, from the start.
+        longest = agent.status()["loop"]["longest_answer_s"]
+        print(f"{agent.role}: longest answer {1000 * longest:.2f} ms CPU, turns above 5 ms while looking: "
+              f"{long_turns(agent) - before[agent.role]:.0f}")
+        assert longest < 0.005 * TIMESCALE
+
+
+def long_turns(agent):
+    metrics = agent.metrics()
+    below = {labels["le"]: value for labels, value in metrics["holdfast_loop_turn_seconds_bucket"]}
+    return below["+Inf"] - below["0.005"]

@@ -108,6 +108,65 @@ TEST_CASE("readyz says how many connections are safe and for how long") {
   CHECK(served.ask("GET", "/livez").status == 200);
 }
 
+TEST_CASE("livez tells a link that is down from an agent that is stuck") {
+  Served served;
+  CHECK(has(served.ask("GET", "/livez").body, R"({"alive":true,"ready":true,"state":"ready")"));
+  AgentSnapshot down = sample_snapshot();
+  lose_link(down);
+  served.agent.set(down);
+  HttpAnswer answer = served.ask("GET", "/livez");
+  CHECK(answer.status == 200);
+  CHECK(has(answer.body, R"("alive":true,"ready":false,"state":"link_down")"));
+  CHECK(has(answer.body, R"("connections_safe":3,"safe_for_s":288.0)"));
+  CHECK(has(answer.body, R"("links_up":0,"links_down":1)"));
+  served.agent.fail("the agent's loop did not answer within 2 s");
+  for (const char* path : {"/livez", "/readyz"}) {
+    CHECK(has(served.ask("GET", path).body, R"("alive":false,"ready":false,"state":"stuck")"));
+  }
+}
+
+TEST_CASE("connections are filtered, sorted and limited by the agent") {
+  Served served;
+  ConnectionSnapshot other = sample_connection();
+  other.id = "3fa9c1d2-9";
+  other.service = "ssh";
+  other.bytes_up = 1 << 30;
+  served.agent.set_connections({sample_connection(), other});
+  AgentSnapshot snapshot = sample_snapshot();
+  snapshot.services["ssh"];
+  served.agent.set(snapshot);
+  std::string all = served.ask("GET", "/v1/connections").body;
+  CHECK(all.find("3fa9c1d2-9\"") < all.find("3fa9c1d2-17\""));
+  std::string one = served.ask("GET", "/v1/connections?service=ssh&sort=bytes&limit=1").body;
+  CHECK(has(one, "3fa9c1d2-9\""));
+  CHECK_FALSE(has(one, "3fa9c1d2-17\""));
+  HttpAnswer wrong = served.ask("GET", "/v1/connections?service=shs");
+  CHECK(wrong.status == 400);
+  CHECK(has(wrong.body, R"(unknown service \"shs\"; did you mean \"ssh\"?)"));
+  CHECK(served.ask("GET", "/v1/connections?sort=nonsense").status == 400);
+}
+
+TEST_CASE("one connection is told by its id") {
+  Served served;
+  HttpAnswer answer = served.ask("GET", "/v1/connection?id=3fa9c1d2-17");
+  CHECK(answer.status == 200);
+  CHECK(has(answer.body, R"("link": "3fa9c1d2000000000000000000000001")"));
+  CHECK(served.ask("GET", "/v1/connection?id=3fa9c1d2-18").status == 404);
+  CHECK(served.ask("GET", "/v1/connection").status == 400);
+}
+
+TEST_CASE("a log level that is none is refused before the agent hears of it") {
+  Served served;
+  CHECK(served.ask("POST", "/v1/log-level?level=debug").status == 200);
+  HttpAnswer wrong = served.ask("POST", "/v1/log-level?level=inof");
+  CHECK(wrong.status == 400);
+  CHECK(has(wrong.body, R"(unknown log level \"inof\"; did you mean \"info\"?)"));
+  auto commands = served.agent.commands();
+  REQUIRE(commands.size() == 1);
+  CHECK(commands[0].kind == Command::Kind::log_level);
+  CHECK(commands[0].id == "debug");
+}
+
 TEST_CASE("commands reach the agent and its refusals come back") {
   Served served;
   CHECK(served.ask("POST", "/v1/kill?id=3fa9c1d2-17").status == 200);
@@ -263,7 +322,7 @@ TEST_CASE("junk gets no more than an error") {
 
 class Loop {
  public:
-  explicit Loop(LoopBackend& backend, Backend& agent)
+  explicit Loop(LoopBackend& backend, PagedBackend& agent)
       : thread_([this, &backend, &agent] {
           std::unique_lock lock(mutex_);
           while (!over_) {
@@ -342,6 +401,32 @@ TEST_CASE("questions are answered by the loop's thread") {
   CHECK(served.ask("GET", "/v1/status").status == 200);
   CHECK(served.ask("POST", "/v1/kill?id=3fa9c1d2-17").status == 200);
   CHECK(agent.commands().size() == 1);
+}
+
+TEST_CASE("thousands of connections are asked for in pages, one a turn") {
+  FakeAgent agent;
+  std::vector<ConnectionSnapshot> many(50, sample_connection());
+  for (std::size_t i = 0; i < many.size(); ++i) many[i].id = "3fa9c1d2-" + std::to_string(i + 1);
+  agent.set_connections(many);
+  std::atomic<Loop*> loop{nullptr};
+  std::atomic<int> turns{0};
+  LoopBackend backend(
+      [&] {
+        ++turns;
+        Loop::wake(loop.load());
+      },
+      nothing_prepared);
+  Loop running(backend, agent);
+  loop = &running;
+  auto snapshot = backend.snapshot({true});
+  REQUIRE(snapshot.ok());
+  REQUIRE(snapshot->connections.has_value());
+  CHECK(snapshot->connections->size() == 50);
+  CHECK(snapshot->connections->back().id == "3fa9c1d2-50");
+  CHECK(turns == 51);
+  CHECK(snapshot->longest_answer < seconds(1));
+  CHECK((*backend.connection("3fa9c1d2-7"))->id == "3fa9c1d2-7");
+  CHECK_FALSE(backend.connection("3fa9c1d2-77")->has_value());
 }
 
 TEST_CASE("a loop that does not turn makes an error in time, and its command never happens") {

@@ -297,6 +297,63 @@ TEST_CASE("ready is 0 with the link up and 75 with the reason without") {
   CHECK(site.run({"status"}).code == kExitOk);
 }
 
+TEST_CASE("connections can be chosen, and a wrong wish is 64 with the nearest right one") {
+  Site site;
+  site.serve();
+  CHECK(has(site.run({"connections", "--service", "web", "--state", "open", "--client", "127.0",
+                      "--sort", "bytes", "--limit", "3"})
+                .out,
+            "3fa9c1d2-17"));
+  CHECK(site.run({"connections", "--client", "10.9"}).out == "no connection\n");
+  CHECK(site.run({"connections", "--client", "10.9", "--json"}).out == "[]\n");
+  struct Case {
+    std::vector<std::string> words;
+    std::string told;
+  };
+  for (const Case& one :
+       {Case{{"--state", "opne"}, "did you mean \"open\"?"},
+        Case{{"--sort", "agee"}, "did you mean \"age\"?"},
+        Case{{"--service", "wbe"}, "did you mean \"web\"?"},
+        Case{{"--limit", "none"}, "is no number of rows"}, Case{{"--sort", "rate"}, "--watch"},
+        Case{{"--watch", "1ms"}, "from 100ms to 1h"}, Case{{"--watch", "soon"}, "--watch"}}) {
+    std::vector<std::string> words = {"connections"};
+    words.insert(words.end(), one.words.begin(), one.words.end());
+    Ran ran = site.run(words);
+    INFO(ran.out << ran.err);
+    CHECK(ran.code == kExitUsage);
+    CHECK(has(ran.err, one.told));
+    CHECK(std::count(ran.err.begin(), ran.err.end(), '\n') == 1);
+  }
+}
+
+TEST_CASE("one connection's story is told, or that there is none") {
+  Site site;
+  site.serve();
+  Ran told = site.run({"connection", "3fa9c1d2-17"});
+  CHECK(told.code == kExitOk);
+  CHECK(has(told.out, "connection 3fa9c1d2-17: open\n"));
+  CHECK(has(told.out, "with home, live for 3m12s"));
+  CHECK(site.run({"connection", "3fa9c1d2-17", "--json"}).out.front() == '{');
+  Ran unknown = site.run({"connection", "3fa9c1d2-18"});
+  CHECK(unknown.code == kExitFailed);
+  CHECK(unknown.err == "holdfast-client: no connection 3fa9c1d2-18\n");
+  CHECK(site.run({"connection"}).code == kExitUsage);
+}
+
+TEST_CASE("the log level is shown, changed, and a wrong one is 64") {
+  Site site;
+  site.serve();
+  AgentSnapshot snapshot = sample_snapshot();
+  snapshot.log_level = "info";
+  site.agent.set(snapshot);
+  CHECK(site.run({"log-level"}).out == "info\n");
+  CHECK(site.run({"log-level", "debug"}).code == kExitOk);
+  CHECK(site.agent.commands().back().id == "debug");
+  Ran wrong = site.run({"log-level", "debgu"});
+  CHECK(wrong.code == kExitUsage);
+  CHECK(has(wrong.err, "did you mean \"debug\"?"));
+}
+
 TEST_CASE("kill tells what was done or that there is no such connection") {
   Site site;
   site.serve();

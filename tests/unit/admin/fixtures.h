@@ -15,6 +15,7 @@
 
 #include "common/admin/admin_server.h"
 #include "common/admin/cli.h"
+#include "common/admin/loop_backend.h"
 
 namespace holdfast {
 
@@ -84,6 +85,7 @@ inline AgentSnapshot sample_snapshot() {
 inline ConnectionSnapshot sample_connection() {
   ConnectionSnapshot connection;
   connection.id = "3fa9c1d2-17";
+  connection.link = "3fa9c1d2000000000000000000000001";
   connection.service = "web";
   connection.peer = "home";
   connection.client = "127.0.0.1:41234";
@@ -111,7 +113,7 @@ inline void lose_link(AgentSnapshot& snapshot) {
 }
 
 // Answers at once, on whichever thread asks.
-class FakeAgent : public Backend {
+class FakeAgent : public PagedBackend {
  public:
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
     std::lock_guard lock(mutex_);
@@ -119,6 +121,21 @@ class FakeAgent : public Backend {
     AgentSnapshot out = state_;
     if (query.connections) out.connections = connections_;
     return out;
+  }
+  ConnectionPage connections(const ConnectionCursor& from) override {
+    std::lock_guard lock(mutex_);
+    ConnectionPage page;
+    page.connections.push_back(connections_.at(from.slot));
+    if (from.slot + 1 < connections_.size()) page.next = ConnectionCursor{from.link, from.slot + 1};
+    return page;
+  }
+  Result<std::optional<ConnectionSnapshot>> connection(const std::string& id) override {
+    std::lock_guard lock(mutex_);
+    if (!failure_.empty()) return Error{failure_};
+    for (const ConnectionSnapshot& one : connections_) {
+      if (one.id == id) return std::optional(one);
+    }
+    return std::optional<ConnectionSnapshot>();
   }
   CommandResult command(const Command& command) override {
     std::lock_guard lock(mutex_);
@@ -147,6 +164,10 @@ class FakeAgent : public Backend {
   void set(AgentSnapshot state) {
     std::lock_guard lock(mutex_);
     state_ = std::move(state);
+  }
+  void set_connections(std::vector<ConnectionSnapshot> connections) {
+    std::lock_guard lock(mutex_);
+    connections_ = std::move(connections);
   }
   void fail(std::string reason) {
     std::lock_guard lock(mutex_);
@@ -178,7 +199,7 @@ inline Ran run_words(std::vector<std::string> words, Program program = {}) {
   std::vector<const char*> argv;
   for (const std::string& word : words) argv.push_back(word.c_str());
   std::ostringstream out, err;
-  int code = run_command_line(static_cast<int>(argv.size()), argv.data(), program, out, err, false);
+  int code = run_command_line(static_cast<int>(argv.size()), argv.data(), program, out, err, {});
   return {code, out.str(), err.str()};
 }
 

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
@@ -64,6 +66,61 @@ TEST_CASE("the level decides and can be changed") {
   std::string text = read_text(folder / "log");
   CHECK(count(text, "unseen") == 0);
   CHECK(count(text, "event=seen") == 2);
+}
+
+// Files of this process may not grow beyond `bytes`, as on a disk that is full.
+class SmallDisk {
+ public:
+  explicit SmallDisk(rlim_t bytes) : before_handler_(::signal(SIGXFSZ, SIG_IGN)) {
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    rlimit limit{bytes, before_.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  }
+  ~SmallDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    ::signal(SIGXFSZ, before_handler_);
+  }
+
+ private:
+  void (*before_handler_)(int);
+  rlimit before_{};
+};
+
+TEST_CASE("a full disk loses lines, counts them, and says so once when there is room again") {
+  for (LogFormat format : {LogFormat::text, LogFormat::json}) {
+    Folder folder;
+    LogConfig config = to_file(folder / "log");
+    config.format = format;
+    auto log = open_log(config);
+    {
+      SmallDisk disk(1000);
+      for (int i = 0; i < 100; ++i) log->event(LogLevel::info, "x", {{"n", i}});
+      REQUIRE(log->flush(seconds(5)));
+    }
+    std::uint64_t dropped = log->dropped();
+    CHECK(dropped > 50);
+    for (int i = 0; i < 3; ++i) log->event(LogLevel::info, "after", {{"n", i}});
+    REQUIRE(log->flush(seconds(5)));
+    CHECK(log->dropped() == dropped);
+    std::string text = read_text(folder / "log");
+    bool json = format == LogFormat::json;
+    CHECK(count(text, "log_lines_dropped") == 1);
+    CHECK(count(text, (json ? "\"lines\":" : "lines=") + std::to_string(dropped)) == 1);
+    // The line that was cut where the disk ended is the only one that is not whole.
+    CHECK(count(text, json ? "\n{\"time" : "\n20") + 1 == count(text, "\n"));
+    CHECK(count(text, "after") == 3);
+    CHECK(100 - dropped + 1 + 1 + 3 == count(text, "\n"));
+  }
+}
+
+TEST_CASE("log levels have names, and a mistyped one its nearest") {
+  for (const char* name : {"error", "warn", "info", "debug", "trace"}) {
+    REQUIRE(log_level_from(name).has_value());
+    CHECK(std::string(to_string(*log_level_from(name))) == name);
+  }
+  CHECK_FALSE(log_level_from("INFO").has_value());
+  CHECK_FALSE(log_level_from("").has_value());
+  CHECK(unknown_log_level("wran") == "unknown log level \"wran\"; did you mean \"warn\"?");
 }
 
 TEST_CASE("JSON lines are written when asked for") {
@@ -157,7 +214,8 @@ TEST_CASE("a reader that stalls never blocks the caller and what is lost is coun
     for (int i = 0; i < 200 && count(text, "n=19999\n") == 0; ++i) text += pipe.drain();
     REQUIRE(log->flush(seconds(5)));
     CHECK(count(text, "n=19999\n") == 1);
-    CHECK(count(text, "\n") + log->dropped() == kLines);
+    CHECK(count(text, "event=log_lines_dropped lines=") == 1);
+    CHECK(count(text, "event=x ") + log->dropped() == kLines);
   }
   SECTION("closing gives up soon") {
     auto closing = std::chrono::steady_clock::now();

@@ -1,6 +1,9 @@
 #include "common/admin/metrics.h"
 
 #include <catch2/catch.hpp>
+#include <regex>
+#include <set>
+#include <sstream>
 
 #include "tests/unit/admin/fixtures.h"
 
@@ -44,6 +47,58 @@ TEST_CASE("values of the snapshot are shown") {
   CHECK(has_line(text, "holdfast_send_log_bytes 1258291"));
   CHECK(mentions(text, "\nholdfast_link_rtt_seconds 0.0241"));
   CHECK_FALSE(mentions(text, "holdfast_grace_remaining_seconds"));
+}
+
+// The text format's rules (prometheus.io/docs/instrumenting/exposition_formats), as promtool checks
+// them: HELP and TYPE before a family's values, no family and no series twice, counters in _total.
+TEST_CASE("the exposition keeps the format's rules") {
+  AgentSnapshot snapshot = sample_snapshot();
+  snapshot.services["a \"quoted\\ name\n"] = {1, {{Cause::goodbye, 1}}, 1, 1};
+  lose_link(snapshot);
+  std::istringstream lines(metrics_text(snapshot));
+  std::set<std::string> families, series;
+  std::string family, type;
+  const std::regex kName("[a-zA-Z_:][a-zA-Z0-9_:]*");
+  const std::regex kValue(
+      R"(([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*\})? ([-+0-9.eE]+|[+-]?Inf|NaN))");
+  for (std::string line; std::getline(lines, line);) {
+    INFO(line);
+    if (line.rfind("# HELP ", 0) == 0) {
+      family = line.substr(7, line.find(' ', 7) - 7);
+      CHECK(families.insert(family).second);
+      CHECK(std::regex_match(family, kName));
+      CHECK(line.back() == '.');
+      continue;
+    }
+    if (line.rfind("# TYPE ", 0) == 0) {
+      CHECK(line.rfind("# TYPE " + family + " ", 0) == 0);
+      type = line.substr(8 + family.size());
+      CHECK((type == "counter") ==
+            (family.size() > 6 && family.substr(family.size() - 6) == "_total"));
+      continue;
+    }
+    std::smatch match;
+    REQUIRE(std::regex_match(line, match, kValue));
+    CHECK(series.insert(match[1].str() + match[2].str()).second);
+    CHECK(match[1].str().rfind(family, 0) == 0);
+    if (type != "histogram") CHECK(match[1].str() == family);
+  }
+  CHECK(families.size() > 20);
+}
+
+TEST_CASE("the loop's turns are a histogram, and none is forgotten") {
+  AgentSnapshot snapshot = sample_snapshot();
+  for (auto turn :
+       {microseconds(50), microseconds(3000), microseconds(7000), microseconds(2000000)}) {
+    snapshot.turns.add(turn);
+  }
+  std::string text = metrics_text(snapshot);
+  CHECK(has_line(text, "holdfast_loop_turn_seconds_bucket{le=\"0.0001\"} 1"));
+  CHECK(has_line(text, "holdfast_loop_turn_seconds_bucket{le=\"0.005\"} 2"));
+  CHECK(has_line(text, "holdfast_loop_turn_seconds_bucket{le=\"0.01\"} 3"));
+  CHECK(has_line(text, "holdfast_loop_turn_seconds_bucket{le=\"+Inf\"} 4"));
+  CHECK(has_line(text, "holdfast_loop_turn_seconds_count 4"));
+  CHECK(has_line(text, "holdfast_loop_longest_turn_seconds 2"));
 }
 
 TEST_CASE("types are right for Prometheus") {

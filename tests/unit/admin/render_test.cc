@@ -67,11 +67,54 @@ TEST_CASE("tables are aligned, numbers to the right") {
   longer.bytes_up = 5;
   CHECK(render_connections({sample_connection(), longer}, {}) ==
         "ID                SERVICE  PEER  CLIENT           TARGET  STATE   UP     DOWN  UNACKED  "
-        "QUEUED    AGE  DETACHED  RESUMES\n"
+        "QUEUED    AGE  IDLE  DETACHED  RESUMES\n"
         "3fa9c1d2-17       web      home  127.0.0.1:41234  -       open   8 B  1.2 MiB      0 B  "
-        "   0 B  1m01s      1.5s        2\n"
+        "   0 B  1m01s    0s      1.5s        2\n"
         "3fa9c1d2-1234567  web      home  127.0.0.1:41234  -       open   5 B  1.2 MiB      0 B  "
-        "   0 B  1m01s      1.5s        2\n");
+        "   0 B  1m01s    0s      1.5s        2\n");
+}
+
+TEST_CASE("a table that is watched has columns for rates") {
+  ConnectionSnapshot fresh = sample_connection();
+  fresh.id = "3fa9c1d2-18";
+  RateTable rates = {{"3fa9c1d2-17", {2048, 0.4}}};
+  std::string text = render_connections({sample_connection(), fresh}, {}, &rates);
+  CHECK(mentions(text, "STATE       UP/S  DOWN/S   UP"));
+  CHECK(mentions(text, "open   2.0 KiB/s   0 B/s  8 B"));
+  CHECK(mentions(text, "open           -       -  8 B"));
+  CHECK(mentions(render_links(sample_snapshot().links, {}, &rates), "UP/S  DOWN/S\n"));
+}
+
+TEST_CASE("one connection's story names both ends, what waits where, and why it is paused") {
+  ConnectionSnapshot one = sample_connection();
+  one.pause = Pause::credit;
+  one.target_end = EndState::finished;
+  one.unacked_bytes = 2048;
+  one.grace = seconds(300);
+  one.idle = milliseconds(850);
+  one.opened_at_ms = 1767225600123;
+  LinkSnapshot link = sample_snapshot().links.front();
+  CHECK(render_connection(one, &link, {}) ==
+        "connection 3fa9c1d2-17: open\n"
+        "  service    web\n"
+        "  client     127.0.0.1:41234\n"
+        "  target     known to the server agent\n"
+        "  link       3fa9c1d2000000000000000000000001 with home, live for 3m12s, carrier "
+        "198.51.100.10:7443\n"
+        "  opened     2026-01-01T00:00:00.123000Z, 1m01s ago; idle for 0.8s\n"
+        "  bytes      up 8 B, down 1.2 MiB\n"
+        "  unacked    2.0 KiB, read here and not yet with the far application\n"
+        "  queued     0 B, arrived and not yet taken by the near application\n"
+        "  window     0 B, granted to the far end\n"
+        "  reading    paused for credit: the far end has not yet taken what was sent\n"
+        "  ends       client open, target finished\n"
+        "  outages    2 survived, detached for 1.5s in all, 4.0 KiB replayed from here\n"
+        "  grace      5m00s without a carrier\n");
+  one.grace_remaining = seconds(288);
+  one.client = "\033[2J";
+  std::string lost = render_connection(one, nullptr, {});
+  CHECK(mentions(lost, "grace      5m00s, of which 4m48s remain\n"));
+  CHECK_FALSE(mentions(lost, "\033"));
 }
 
 TEST_CASE("empty tables say so") {

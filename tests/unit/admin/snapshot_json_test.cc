@@ -32,11 +32,15 @@ TEST_CASE("connections come back as they were sent") {
 TEST_CASE("a connection's members are named as the log's fields") {
   std::string text = connections_json({sample_connection()});
   CHECK(text ==
-        "[\n {\"id\":\"3fa9c1d2-17\",\"service\":\"web\",\"peer\":\"home\","
-        "\"client\":\"127.0.0.1:41234\",\"target\":\"\",\"state\":\"open\",\"bytes_up\":8,"
+        "[\n {\"id\":\"3fa9c1d2-17\",\"link\":\"3fa9c1d2000000000000000000000001\","
+        "\"service\":\"web\",\"peer\":\"home\","
+        "\"client\":\"127.0.0.1:41234\",\"target\":\"\",\"state\":\"open\","
+        "\"client_end\":\"open\",\"target_end\":\"open\",\"bytes_up\":8,"
         "\"bytes_down\":1258291,\"unacked_bytes\":0,\"queued_bytes\":0,\"window_bytes\":0,"
-        "\"paused\":false,\"duration_s\":61.0,\"detached_s\":1.5,\"resumes\":2,"
-        "\"replayed_bytes\":4096,\"opened_at\":\"2026-01-01T00:00:00.000000Z\"}\n]\n");
+        "\"paused\":false,\"pause_reason\":\"none\",\"duration_s\":61.0,\"idle_s\":0.0,\"detached_"
+        "s\":1.5,\"resumes\":2,"
+        "\"replayed_bytes\":4096,\"opened_at\":\"2026-01-01T00:00:00.000000Z\","
+        "\"grace_s\":0.0,\"grace_remaining_s\":null}\n]\n");
 }
 
 TEST_CASE("no connections are an empty array") {
@@ -70,8 +74,10 @@ TEST_CASE("readiness says what is safe for how long") {
   AgentSnapshot snapshot = sample_snapshot();
   lose_link(snapshot);
   CHECK(ready_json(snapshot) ==
-        "{\"ready\":false,\"reason\":\"link down for 12s: 3 connections are safe for 4m48s "
-        "more\",\"draining\":false,\"connections\":3,\"connections_safe\":3,"
+        "{\"ready\":false,\"state\":\"link_down\",\"reason\":\"link down for 12s: 3 connections "
+        "are safe for 4m48s "
+        "more\",\"draining\":false,\"links_up\":0,\"links_down\":1,\"connections\":3,\"connections_"
+        "safe\":3,"
         "\"safe_for_s\":288.0}\n");
 }
 

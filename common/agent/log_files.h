@@ -1,0 +1,26 @@
+// The files that an agent writes to: its log and its protocol trace.
+#pragma once
+
+#include "common/admin/log.h"
+#include "common/agent/trace_file.h"
+
+namespace holdfast {
+
+class LogFiles {
+ public:
+  // Both outlive this; `trace` may be null.
+  LogFiles(Logger& logger, TraceFile* trace) : logger_(logger), trace_(trace) {}
+
+  // After logrotate(8) moved them away: opens both anew by their names, and says so in the log. A
+  // file that cannot be opened stays the old one, with an error in the log, so that nothing is
+  // lost.
+  void reopen();
+
+ private:
+  void tell(const Status& reopened, const char* file);
+
+  Logger& logger_;
+  TraceFile* trace_;
+};
+
+}  // namespace holdfast
