@@ -93,13 +93,15 @@ class Reference(unittest.TestCase):
 
     def test_metrics_with_their_types_and_labels(self):
         text = code_of("common/admin/metrics.cc")
-        families = list(re.finditer(r'\b(gauge|counter)\(\s*"(holdfast_\w+)"', text))
+        families = list(re.finditer(r'\b(gauge|counter|family)\(\s*"(holdfast_\w+)"'
+                                     r'(?:,\s*MetricType::(\w+))?', text))
         self.assertGreater(len(families), 15)
         code = {}
         for family, after in zip(families, families[1:] + [None]):
             body = text[family.end():after.start() if after else len(text)]
             labels = set(re.findall(r'\{\s*"(\w+)",', body))
-            code[family.group(2)] = (family.group(1), labels | ({"peer"} if "peer_labels(" in body else set()))
+            kind = family.group(3).lower() if family.group(3) else family.group(1)
+            code[family.group(2)] = (kind, labels | ({"peer", "link"} if "peer_labels(" in body else set()))
         page = {metric: (cells[0], set(names(cells[1])))
                 for metric, cells in table(self.page, "Metrics", 4).items()}
         self.compare(code, page)

@@ -35,7 +35,9 @@ struct Bench {
   Guests guests;
   DescriptorBudget budget{1 << 20};
   ListenerSet set{loop, budget, guests, observer, nullptr};
-  NetAddress at(std::uint16_t port, const char* host = "127.0.0.1") { return HostPort{host, port}; }
+  NetListenAddress at(std::uint16_t port, const char* host = "127.0.0.1") {
+    return HostPort{host, port};
+  }
 };
 
 TEST_CASE("A set listens where it is asked to, no longer where it is not") {
