@@ -231,6 +231,12 @@ class Causes(unittest.TestCase):
                        if not re.search(rf"\b{name}\b", text)])
 
 
+    def test_the_overview_manual_tells_what_every_cause_means(self):
+        chapter = text_of("docs/man/holdfast.7.scd").partition("# WHY IT ENDED")[2].partition("\n# ")[0]
+        told = re.findall(r"(?m)^\*(\w+)\*\n\t\S", chapter)
+        self.assertEqual(sorted(told), sorted(self.causes()))
+
+
 class Manuals(unittest.TestCase):
     complain = Structure.complain
 

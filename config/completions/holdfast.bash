@@ -1,0 +1,60 @@
+# bash completion for holdfast-client(8) and holdfast-server(8).
+#
+# Ids and links come from the running agent, where -c or --socket (anywhere in the line) or
+# the config of the custom place tells its socket. tests/package checks every word against --help.
+
+# What the running agent has: _holdfast_ask PROGRAM KIND KEY, the values of KEY in KIND's JSON.
+_holdfast_ask() {
+  local where=() i config=/etc/holdfast/${1##*-}.toml
+  for ((i = 1; i + 1 < ${#COMP_WORDS[@]}; i++)); do
+    case ${COMP_WORDS[i]} in
+      -c | --config) where=(-c "${COMP_WORDS[i + 1]/#\~/$HOME}") ;;
+      --socket) where=(--socket "${COMP_WORDS[i + 1]/#\~/$HOME}") ;;
+    esac
+  done
+  [[ ${#where[@]} -eq 0 && -r $config ]] && where=(-c "$config")
+  [[ ${#where[@]} -eq 0 ]] && return
+  timeout 2 "$1" "$2" --json "${where[@]}" 2>/dev/null | grep -oE "\"$3\": *\"[^\"]*\"" | cut -d '"' -f 4 |
+    sort -u
+}
+
+_holdfast() {
+  local program=$1 current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local commands='check status connections links kill drain ready reload genpsk'
+  local options='-c --config --socket -h --help' choices='' command='' place=0 i
+  [[ ${program##*/} == holdfast-client ]] && commands+=' reconnect link'
+
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      -c | --config | --socket) ((i++)) ;;
+      -*) ;;
+      *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((place++)); fi ;;
+    esac
+  done
+
+  case $previous in
+    -c | --config | --socket)
+      compopt -o filenames 2>/dev/null
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      return
+      ;;
+  esac
+
+  case $command in
+    '') choices=$commands options+=' --json -V --version' ;;
+    check | ready | status | links | connections) options+=' --json' ;;
+    reload) options+=' --json --dry-run --revoke' ;;
+  esac
+  if [[ $current == -* ]]; then
+    choices=$options
+  else
+    case $command.$place in
+      kill.0) choices=$(_holdfast_ask "$program" connections id) ;;
+      reconnect.0 | link.1) choices=$(_holdfast_ask "$program" links name) ;;
+      link.0) choices='down up' ;;
+    esac
+  fi
+  mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current")
+}
+
+complete -F _holdfast holdfast-client holdfast-server

@@ -1,0 +1,82 @@
+# fish completion for holdfast-client(8) and holdfast-server(8).
+#
+# Ids and links come from the running agent, where -c or --socket (anywhere in the line) or
+# the config of the custom place tells its socket. tests/package checks every word against --help.
+
+# The words of the line after the program that are neither options nor their values.
+function __holdfast_places
+    set -l skip 0
+    for word in (commandline -opc)[2..-1]
+        if test $skip = 1
+            set skip 0
+        else if contains -- $word -c --config --socket
+            set skip 1
+        else if not string match -q -- '-*' $word
+            echo $word
+        end
+    end
+end
+
+# __holdfast_at N COMMAND...: N words stand already, the first of them one of the commands.
+function __holdfast_at
+    set -l places (__holdfast_places)
+    test (count $places) -eq $argv[1]; and contains -- "$places[1]" $argv[2..-1]
+end
+
+function __holdfast_in
+    set -l places (__holdfast_places)
+    contains -- "$places[1]" $argv
+end
+
+function __holdfast_none
+    test (count (__holdfast_places)) -eq 0
+end
+
+# __holdfast_ask KIND KEY: the values of KEY in the JSON of KIND, from the running agent.
+function __holdfast_ask
+    set -l line (commandline -op)
+    set -l where
+    set -l config /etc/holdfast/(string replace -r '.*-' '' -- $line[1]).toml
+    for i in (seq 2 (count $line))
+        switch $line[$i]
+            case -c --config
+                set where -c (string replace -r '^~' $HOME -- $line[(math $i + 1)])
+            case --socket
+                set where --socket (string replace -r '^~' $HOME -- $line[(math $i + 1)])
+        end
+    end
+    test (count $where) -eq 0; and test -r $config; and set where -c $config
+    test (count $where) -eq 0; and return
+    timeout 2 $line[1] $argv[1] --json $where 2>/dev/null | grep -oE "\"$argv[2]\": *\"[^\"]*\"" |
+        cut -d '"' -f 4 | sort -u
+end
+
+for program in holdfast-client holdfast-server
+    complete -c $program -e
+    complete -c $program -f
+    complete -c $program -s c -l config -r -F -d 'Config file'
+    complete -c $program -l socket -r -F -d "The running agent's admin socket"
+    complete -c $program -s h -l help -d 'Print help'
+    complete -c $program -n __holdfast_none -s V -l version -d 'Print the version'
+    complete -c $program -l json -d 'Print JSON' \
+        -n '__holdfast_none; or __holdfast_in check status connections links ready reload'
+
+    complete -c $program -n __holdfast_none -a check -d 'Check the config without starting'
+    complete -c $program -n __holdfast_none -a status -d 'How the link and its connections are'
+    complete -c $program -n __holdfast_none -a connections -d 'Every connection, or some of them'
+    complete -c $program -n __holdfast_none -a links -d 'Every link'
+    complete -c $program -n __holdfast_none -a kill -d 'End one connection'
+    complete -c $program -n __holdfast_none -a drain -d 'Take no new connections, exit after the last'
+    complete -c $program -n __holdfast_none -a ready -d 'Exit 0 when usable, 75 when not'
+    complete -c $program -n __holdfast_none -a reload -d 'Apply a changed config'
+    complete -c $program -n __holdfast_none -a genpsk -d 'Print a new pre-shared key'
+
+    complete -c $program -n '__holdfast_in reload' -l dry-run -d 'Only tell what would change'
+    complete -c $program -n '__holdfast_in reload' -l revoke -d 'End connections of what is not allowed any more'
+    complete -c $program -n '__holdfast_at 1 kill' -a '(__holdfast_ask connections id)'
+end
+
+complete -c holdfast-client -n __holdfast_none -a reconnect -d 'Replace the carrier; connections stay'
+complete -c holdfast-client -n __holdfast_none -a link -d 'Hold a link down, or let it go'
+complete -c holdfast-client -n '__holdfast_at 1 link' -a 'down up'
+complete -c holdfast-client -n '__holdfast_at 1 reconnect; or __holdfast_at 2 link' -a '(__holdfast_ask links name)'
