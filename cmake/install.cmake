@@ -1,0 +1,69 @@
+# What `cmake --install` puts where, below the prefix. Man pages are made where scdoc is found.
+#
+# Programs, units and the system user go where systemd looks for them under /usr and /usr/local.
+# /etc/holdfast (empty) is an absolute path and comes only with those two prefixes: any other folder
+# is for looking at.
+include(GNUInstallDirs)
+
+install(TARGETS holdfast-client holdfast-server RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+
+# Units name the programs by their path, which depends on the prefix, known only at the installation.
+install(CODE "set(holdfast_config \"${CMAKE_SOURCE_DIR}/config\")
+set(holdfast_units \"${CMAKE_BINARY_DIR}/units\")
+set(holdfast_bindir \"${CMAKE_INSTALL_BINDIR}\")")
+install(CODE [[
+  file(REMOVE_RECURSE "${holdfast_units}")
+  file(GLOB units "${holdfast_config}/systemd/*.service")
+  foreach(unit IN LISTS units)
+    get_filename_component(name "${unit}" NAME)
+    file(READ "${unit}" text)
+    string(REPLACE "/usr/bin/holdfast" "${CMAKE_INSTALL_PREFIX}/${holdfast_bindir}/holdfast" text "${text}")
+    file(WRITE "${holdfast_units}/${name}" "${text}")
+    file(INSTALL "${holdfast_units}/${name}" DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
+  endforeach()
+  if(CMAKE_INSTALL_PREFIX MATCHES "^/usr(/local)?/?$")
+    file(INSTALL DESTINATION "/etc/holdfast" TYPE DIRECTORY FILES "")
+  endif()
+]])
+install(FILES config/sysusers.d/holdfast.conf DESTINATION lib/sysusers.d)
+
+install(FILES config/completions/holdfast.bash
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME holdfast-client)
+install(FILES config/completions/holdfast.bash
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME holdfast-server)
+install(FILES config/completions/_holdfast DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
+install(FILES config/completions/holdfast.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d RENAME holdfast-client.fish)
+install(FILES config/completions/holdfast.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d RENAME holdfast-server.fish)
+
+set(docdir ${CMAKE_INSTALL_DATADIR}/doc/holdfast)
+install(FILES packaging/debian/copyright DESTINATION ${docdir})
+install(FILES config/client.toml config/server.toml DESTINATION ${docdir}/examples)
+install(DIRECTORY config/quickstart config/grafana config/prometheus DESTINATION ${docdir}/examples)
+install(DIRECTORY config/systemd/examples/ DESTINATION ${docdir}/examples/systemd)
+
+find_program(HOLDFAST_SCDOC scdoc)
+if(HOLDFAST_SCDOC)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/man/*.scd)
+  set(pages "")
+  foreach(source IN LISTS sources)
+    get_filename_component(page ${source} NAME_WLE)
+    string(REGEX REPLACE ".*\\." "" section ${page})
+    set(target ${CMAKE_BINARY_DIR}/man/${page})
+    set(finish "")
+    if(HOLDFAST_PACKAGE)
+      set(finish && gzip -9nf ${page})
+      string(APPEND target .gz)
+    endif()
+    add_custom_command(OUTPUT ${target} DEPENDS ${source}
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/man
+      COMMAND cd ${CMAKE_BINARY_DIR}/man && ${HOLDFAST_SCDOC} < ${source} > ${page} ${finish}
+      VERBATIM)
+    install(FILES ${target} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+    list(APPEND pages ${target})
+  endforeach()
+  add_custom_target(man ALL DEPENDS ${pages})
+elseif(HOLDFAST_PACKAGE)
+  message(FATAL_ERROR "The package needs its man pages: please install scdoc")
+endif()

@@ -1,0 +1,87 @@
+"""`cmake --install` puts exactly these files where they belong; packaging/ fits the project."""
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from programs import BIN, ROOT
+
+BUILD = BIN.parent
+BELOW_THE_PREFIX = """
+bin/holdfast-client
+bin/holdfast-server
+lib/systemd/system/holdfast-client.service
+lib/systemd/system/holdfast-client@.service
+lib/systemd/system/holdfast-server.service
+lib/systemd/system/holdfast-server@.service
+lib/sysusers.d/holdfast.conf
+share/bash-completion/completions/holdfast-client
+share/bash-completion/completions/holdfast-server
+share/doc/holdfast/copyright
+share/doc/holdfast/examples/client.toml
+share/doc/holdfast/examples/grafana/holdfast.json
+share/doc/holdfast/examples/prometheus/holdfast.rules.yml
+share/doc/holdfast/examples/quickstart/client.toml
+share/doc/holdfast/examples/quickstart/server.toml
+share/doc/holdfast/examples/server.toml
+share/doc/holdfast/examples/systemd/holdfast-client-postgres.socket
+share/doc/holdfast/examples/systemd/holdfast-server-link.socket
+share/fish/vendor_completions.d/holdfast-client.fish
+share/fish/vendor_completions.d/holdfast-server.fish
+share/man/man5/holdfast.toml.5
+share/man/man7/holdfast.7
+share/man/man8/holdfast-client.8
+share/man/man8/holdfast-server.8
+share/zsh/vendor-completions/_holdfast
+""".split()
+
+
+def install(prefix, **variables):
+    run = subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix], capture_output=True,
+                         text=True, timeout=120, env={**os.environ, **variables})
+    assert run.returncode == 0, run.stderr
+
+
+def files_below(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if not p.is_dir())
+
+
+@pytest.fixture(autouse=True)
+def a_build_of_cmake():
+    if not (BUILD / "cmake_install.cmake").exists():
+        pytest.skip(f"{BUILD} is no build folder: nothing to install from")
+
+
+def test_a_folder_of_ones_own_gets_all_files_and_nothing_beside_it(tmp_path):
+    install(tmp_path / "stage")
+    assert files_below(tmp_path / "stage") == sorted(BELOW_THE_PREFIX)
+
+
+def test_units_start_the_programs_of_their_prefix(tmp_path):
+    prefix = tmp_path / "stage"
+    install(prefix)
+    for side in ("client", "server"):
+        for name in (f"holdfast-{side}.service", f"holdfast-{side}@.service"):
+            text = (prefix / "lib/systemd/system" / name).read_text(encoding="utf-8")
+            programs = set(re.findall(r"(?m)^Exec\w+=(\S*holdfast\S*)", text))
+            assert programs == {str(prefix / f"bin/holdfast-{side}")}
+
+
+def test_the_prefix_usr_adds_the_config_folder_and_changes_no_unit(tmp_path):
+    install("/usr", DESTDIR=str(tmp_path))
+    assert files_below(tmp_path) == sorted(f"usr/{name}" for name in BELOW_THE_PREFIX)
+    assert list((tmp_path / "etc/holdfast").iterdir()) == []
+    for unit in (ROOT / "config/systemd").glob("*.service"):
+        assert (tmp_path / "usr/lib/systemd/system" / unit.name).read_text() == unit.read_text()
+
+
+def test_the_changelog_of_the_package_is_of_this_version():
+    version = re.search(r"(?m)^project\(holdfast VERSION (\S+)",
+                        (ROOT / "CMakeLists.txt").read_text()).group(1)
+    assert (ROOT / "packaging/debian/changelog").read_text().startswith(f"holdfast ({version}) ")
+
+
+@pytest.mark.parametrize("script", ["postinst", "prerm", "postrm"])
+def test_the_maintainer_script_parses(script):
+    subprocess.run(["sh", "-n", ROOT / "packaging/debian" / script], check=True, timeout=60)
