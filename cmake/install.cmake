@@ -1,8 +1,8 @@
 # What `cmake --install` puts where, below the prefix. Man pages are made where scdoc is found.
 #
 # Programs, units and the system user go where systemd looks for them under /usr and /usr/local.
-# /etc/holdfast (empty) is an absolute path and comes only with those two prefixes: any other folder
-# is for looking at.
+# /etc/holdfast (empty) and the logrotate file are absolute paths and come only with those two
+# prefixes: any other folder is for looking at.
 include(GNUInstallDirs)
 
 install(TARGETS holdfast-client holdfast-server RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -23,6 +23,7 @@ install(CODE [[
   endforeach()
   if(CMAKE_INSTALL_PREFIX MATCHES "^/usr(/local)?/?$")
     file(INSTALL DESTINATION "/etc/holdfast" TYPE DIRECTORY FILES "")
+    file(INSTALL "${holdfast_config}/logrotate/holdfast" DESTINATION "/etc/logrotate.d")
   endif()
 ]])
 install(FILES config/sysusers.d/holdfast.conf DESTINATION lib/sysusers.d)

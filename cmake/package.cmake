@@ -24,11 +24,11 @@ set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # For the user that the agents run as.
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "systemd | systemd-standalone-sysusers | systemd-sysusers")
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS prometheus)
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "logrotate, prometheus")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(scripts ${CMAKE_SOURCE_DIR}/packaging/debian)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
-    ${scripts}/postinst ${scripts}/prerm ${scripts}/postrm)
+    ${scripts}/postinst ${scripts}/prerm ${scripts}/postrm ${scripts}/conffiles)
 
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/changelog.gz DEPENDS ${scripts}/changelog
   COMMAND gzip -9nc ${scripts}/changelog > ${CMAKE_BINARY_DIR}/changelog.gz VERBATIM)

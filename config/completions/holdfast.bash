@@ -1,6 +1,6 @@
 # bash completion for holdfast-client(8) and holdfast-server(8).
 #
-# Ids and links come from the running agent, where -c or --socket (anywhere in the line) or
+# Ids, links and services come from the running agent, where -c or --socket (anywhere in the line) or
 # the config of the custom place tells its socket. tests/package checks every word against --help.
 
 # What the running agent has: _holdfast_ask PROGRAM KIND KEY, the values of KEY in KIND's JSON.
@@ -20,13 +20,13 @@ _holdfast_ask() {
 
 _holdfast() {
   local program=$1 current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='check status connections links kill drain ready reload genpsk'
+  local commands='check status connections connection links kill drain log-level ready reload genpsk'
   local options='-c --config --socket -h --help' choices='' command='' place=0 i
   [[ ${program##*/} == holdfast-client ]] && commands+=' reconnect link'
 
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -c | --config | --socket) ((i++)) ;;
+      -c | --config | --socket | --service | --state | --client | --sort | --limit) ((i++)) ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((place++)); fi ;;
     esac
@@ -38,20 +38,31 @@ _holdfast() {
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
       ;;
+    --service) choices=$(_holdfast_ask "$program" connections service) ;;
+    --state) choices='opening open closing detached' ;;
+    --sort) choices='opened age idle bytes up down rate unacked queued replayed detached resumes' ;;
+    --client | --limit) return ;;
   esac
+  if [[ -n $choices || $previous == --service ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current")
+    return
+  fi
 
   case $command in
     '') choices=$commands options+=' --json -V --version' ;;
-    check | ready | status | links | connections) options+=' --json' ;;
+    check | ready | connection) options+=' --json' ;;
+    status | links) options+=' --json --watch' ;;
+    connections) options+=' --json --watch --service --state --client --sort --limit' ;;
     reload) options+=' --json --dry-run --revoke' ;;
   esac
   if [[ $current == -* ]]; then
     choices=$options
   else
     case $command.$place in
-      kill.0) choices=$(_holdfast_ask "$program" connections id) ;;
+      connection.0 | kill.0) choices=$(_holdfast_ask "$program" connections id) ;;
       reconnect.0 | link.1) choices=$(_holdfast_ask "$program" links name) ;;
       link.0) choices='down up' ;;
+      log-level.0) choices='error warn info debug trace' ;;
     esac
   fi
   mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current")

@@ -1,6 +1,6 @@
 # fish completion for holdfast-client(8) and holdfast-server(8).
 #
-# Ids and links come from the running agent, where -c or --socket (anywhere in the line) or
+# Ids, links and services come from the running agent, where -c or --socket (anywhere in the line) or
 # the config of the custom place tells its socket. tests/package checks every word against --help.
 
 # The words of the line after the program that are neither options nor their values.
@@ -9,7 +9,7 @@ function __holdfast_places
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word -c --config --socket
+        else if contains -- $word -c --config --socket --service --state --client --sort --limit
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -59,21 +59,31 @@ for program in holdfast-client holdfast-server
     complete -c $program -s h -l help -d 'Print help'
     complete -c $program -n __holdfast_none -s V -l version -d 'Print the version'
     complete -c $program -l json -d 'Print JSON' \
-        -n '__holdfast_none; or __holdfast_in check status connections links ready reload'
+        -n '__holdfast_none; or __holdfast_in check status connections connection links ready reload'
 
     complete -c $program -n __holdfast_none -a check -d 'Check the config without starting'
     complete -c $program -n __holdfast_none -a status -d 'How the link and its connections are'
     complete -c $program -n __holdfast_none -a connections -d 'Every connection, or some of them'
+    complete -c $program -n __holdfast_none -a connection -d "One connection's whole story"
     complete -c $program -n __holdfast_none -a links -d 'Every link'
     complete -c $program -n __holdfast_none -a kill -d 'End one connection'
     complete -c $program -n __holdfast_none -a drain -d 'Take no new connections, exit after the last'
+    complete -c $program -n __holdfast_none -a log-level -d 'Change what is logged, or print it'
     complete -c $program -n __holdfast_none -a ready -d 'Exit 0 when usable, 75 when not'
     complete -c $program -n __holdfast_none -a reload -d 'Apply a changed config'
     complete -c $program -n __holdfast_none -a genpsk -d 'Print a new pre-shared key'
 
+    complete -c $program -n '__holdfast_in status connections links' -l watch -d 'Again and again'
+    complete -c $program -n '__holdfast_in connections' -l service -x -a '(__holdfast_ask connections service)'
+    complete -c $program -n '__holdfast_in connections' -l state -x -a 'opening open closing detached'
+    complete -c $program -n '__holdfast_in connections' -l client -x
+    complete -c $program -n '__holdfast_in connections' -l sort -x \
+        -a 'opened age idle bytes up down rate unacked queued replayed detached resumes'
+    complete -c $program -n '__holdfast_in connections' -l limit -x
     complete -c $program -n '__holdfast_in reload' -l dry-run -d 'Only tell what would change'
     complete -c $program -n '__holdfast_in reload' -l revoke -d 'End connections of what is not allowed any more'
-    complete -c $program -n '__holdfast_at 1 kill' -a '(__holdfast_ask connections id)'
+    complete -c $program -n '__holdfast_at 1 connection kill' -a '(__holdfast_ask connections id)'
+    complete -c $program -n '__holdfast_at 1 log-level' -a 'error warn info debug trace'
 end
 
 complete -c holdfast-client -n __holdfast_none -a reconnect -d 'Replace the carrier; connections stay'

@@ -136,9 +136,12 @@ def test_every_option_of_a_subcommand_is_offered_and_nothing_else(offers, progra
 
 def test_fixed_words_are_offered(offers):
     assert offers("holdfast-client", "link", "") == {"down", "up"}
+    assert offers("holdfast-server", "log-level", "") == {"error", "warn", "info", "debug", "trace"}
+    assert offers("holdfast-server", "connections", "--state", "") == \
+        {"opening", "open", "closing", "detached"}
 
 
-def test_ids_and_links_come_from_the_running_agent(offers, tmp_path, monkeypatch):
+def test_ids_links_and_services_come_from_the_running_agent(offers, tmp_path, monkeypatch):
     # A program in place of the agent's, for what an agent answers is tests/e2e's.
     stand_in = tmp_path / "holdfast-client"
     answers = {"connections": [{"id": "3fa9c1d2-17", "service": "postgres"},
@@ -150,7 +153,8 @@ def test_ids_and_links_come_from_the_running_agent(offers, tmp_path, monkeypatch
     stand_in.chmod(0o755)
     program = str(stand_in)
     assert offers(program, "--socket", "/a.sock", "kill", "") == {"3fa9c1d2-17", "3fa9c1d2-18"}
-    assert offers(program, "kill", "--socket", "/a.sock", "") == {"3fa9c1d2-17", "3fa9c1d2-18"}
+    assert offers(program, "connection", "--socket", "/a.sock", "") == {"3fa9c1d2-17", "3fa9c1d2-18"}
     assert offers(program, "reconnect", "--socket", "/a.sock", "") == {"hub-1", "hub-2"}
     assert offers(program, "link", "down", "--socket", "/a.sock", "") == {"hub-1", "hub-2"}
+    assert offers(program, "connections", "--socket", "/a.sock", "--service", "") == {"postgres", "ssh"}
     assert offers(program, "kill", "") == set()

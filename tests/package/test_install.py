@@ -68,9 +68,10 @@ def test_units_start_the_programs_of_their_prefix(tmp_path):
             assert programs == {str(prefix / f"bin/holdfast-{side}")}
 
 
-def test_the_prefix_usr_adds_the_config_folder_and_changes_no_unit(tmp_path):
+def test_the_prefix_usr_adds_the_config_folder_and_logrotate_and_changes_no_unit(tmp_path):
     install("/usr", DESTDIR=str(tmp_path))
-    assert files_below(tmp_path) == sorted(f"usr/{name}" for name in BELOW_THE_PREFIX)
+    assert files_below(tmp_path) == sorted([f"usr/{name}" for name in BELOW_THE_PREFIX] +
+                                           ["etc/logrotate.d/holdfast"])
     assert list((tmp_path / "etc/holdfast").iterdir()) == []
     for unit in (ROOT / "config/systemd").glob("*.service"):
         assert (tmp_path / "usr/lib/systemd/system" / unit.name).read_text() == unit.read_text()
