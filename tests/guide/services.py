@@ -199,3 +199,41 @@ class Redis:
 
     def remove(self):
         """Everything lies in the test's own folder."""
+
+
+class RabbitMQ:
+    """One node without plugins, with an epmd of its own; `settings` as in rabbitmq.conf."""
+
+    def __init__(self, programs, settings=None):
+        self.programs, self.port = programs, free_port()
+        base = os.path.join(programs.folder, f"rabbitmq-{self.port}")
+        os.mkdir(base)
+        with open(os.path.join(base, "rabbitmq.conf"), "w") as file:
+            file.write(f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.console = true\n"
+                       + "".join(f"{key} = {value}\n" for key, value in (settings or {}).items()))
+        with open(os.path.join(base, ".erlang.cookie"), "w",
+                  opener=lambda path, flags: os.open(path, flags, 0o400)) as file:
+            file.write("guide")
+        epmd = free_port()
+        environment = {**os.environ, "HOME": base, "ERL_EPMD_PORT": str(epmd),
+                       "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_NODENAME": "guide@localhost",
+                       "RABBITMQ_DIST_PORT": str(free_port()), "RABBITMQ_LOGS": "-",
+                       "RABBITMQ_MNESIA_BASE": f"{base}/mnesia", "RABBITMQ_LOG_BASE": f"{base}/log",
+                       "RABBITMQ_CONFIG_FILE": f"{base}/rabbitmq.conf",
+                       "RABBITMQ_ENABLED_PLUGINS_FILE": f"{base}/plugins",
+                       "RABBITMQ_PID_FILE": f"{base}/pid"}
+        self.log = f"rabbitmq-{self.port}.log"
+        programs.start_listening(["epmd", "-port", epmd, "-address", "127.0.0.1"], epmd, "epmd.log")
+        # The script that starts it stays its parent, and passes SIGTERM on.
+        programs.start(["/usr/lib/rabbitmq/bin/rabbitmq-server"], self.log, env=environment)
+        wait_until(lambda: "Server startup complete" in self.said(), 180, "RabbitMQ")
+
+    @property
+    def target(self):
+        return f"127.0.0.1:{self.port}"
+
+    def said(self):
+        return self.programs.tail(self.log, 10_000)
+
+    def remove(self):
+        """Everything lies in the test's own folder."""

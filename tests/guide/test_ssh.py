@@ -25,7 +25,7 @@ def session(programs, start, make_pair):
         pair = make_pair(sshd.target, grace=grace)
         talk = login(programs, sshd, pair, **options)
         talk.type("echo logged-$((1 + 1))")
-        talk.expect("logged-2")
+        talk.expect("logged-2", 30)
         return sshd, pair, talk
     return begin
 
