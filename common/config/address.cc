@@ -150,6 +150,9 @@ Result<TcpAddress> parse_tcp_address(std::string_view text) {
     return malformed(text, "the port is missing; write host:port");
   }
   const std::string_view host = text.substr(0, colon);
+  if (text.find("://") != std::string_view::npos) {
+    return malformed(text, "it has a scheme; write host:port alone");
+  }
   if (host.find(':') != std::string_view::npos) {
     return malformed(text, "an IPv6 address is written [address]:port");
   }

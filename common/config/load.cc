@@ -19,7 +19,7 @@ void add_source(const ConfigSource& source, int file, TomlNode& root, Report& re
   }
   std::variant<TomlNode, TomlFault> parsed = parse_toml(std::get<std::string>(source.content));
   if (const auto* fault = std::get_if<TomlFault>(&parsed)) {
-    report.error(Place{fault->line, "", file}, fault->reason);
+    report.error(Place{fault->line, "", file}, fault->reason, fault->hint);
     report.set_incomplete();
     return;
   }

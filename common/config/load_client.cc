@@ -67,8 +67,14 @@ ClientLinkConfig read_link(TableReader link, const Loading& loading, const Limit
   const auto window_place = link.size("max_window", kWindowRange, out.max_window);
   check_max_window(window_place, out.max_window, limits, loading);
   link.duration("open_timeout", kTimeoutRange, out.open_timeout);
-  link.finish({{"grace", "the server's [link] sets it"},
-               {"listen", "it stands at the server; the client has server = [\"host:port\"]"}});
+  std::vector<TableReader::Elsewhere> elsewhere = {
+      {"grace", "the server's [link] sets it"},
+      {"listen", "it stands at the server; the client has server = [\"host:port\"]"}};
+  for (const std::string& key : link.keys()) {
+    if (!link.has_table(key)) continue;
+    elsewhere.push_back({key, "a link with a name of its own is written [links." + key + "]"});
+  }
+  link.finish(elsewhere);
   return out;
 }
 
@@ -132,7 +138,7 @@ class Services {
   bool read_listen(TableReader& table, ListenAddress& out) {
     table.require("listen", "where applications connect, as in listen = \"127.0.0.1:5432\"");
     std::string text;
-    const auto place = table.text("listen", text);
+    const auto place = table.text("listen", text, "\"127.0.0.1:5432\"");
     if (!place) return false;
     const Result<ListenAddress> address = parse_listen_address(text);
     if (!address.ok()) {
@@ -209,7 +215,11 @@ ClientConfig read_client(const TomlNode& root, const Loading& loading) {
   }
   config.admin = read_admin(top.table("admin"), loading, "/run/holdfast/client.sock", listeners);
   config.log = read_log(top.table("log"), loading);
-  top.finish({{"clients", "[clients.NAME] stands in the server's config"}});
+  top.finish({{"client", "its keys stand at the top of the file and in [link]"},
+              {"server", "it stands in [link]: server = [\"host:port\"]"},
+              {"listen", "it stands in [services.NAME]"},
+              {"psk_file", "it stands in [link]"},
+              {"clients", "[clients.NAME] stands in the server's config"}});
   return config;
 }
 

@@ -66,7 +66,7 @@ void read_service(const std::string& name, TableReader& table, const Loading& lo
   ServerServiceConfig service;
   table.require("target", "the backend's address, as in target = \"127.0.0.1:5432\"");
   std::string text;
-  if (const auto place = table.text("target", text)) {
+  if (const auto place = table.text("target", text, "\"127.0.0.1:5432\"")) {
     const Result<Address> address = parse_address(text);
     if (address.ok()) {
       service.target = *address;
@@ -103,6 +103,8 @@ void read_allowed(TableReader& table, const Loading& loading,
       std::string hint = "add [services." + item.text + "]";
       if (const auto near = nearest(item.text, services)) {
         hint = "did you mean \"" + *near + "\"?";
+      } else if (item.text == "*") {
+        hint = "there is no wildcard: list each service by its name";
       } else if (!is_valid_name(item.text)) {
         hint = kNameRule;
       }
@@ -247,7 +249,10 @@ ServerConfig read_server(const TomlNode& root, const Loading& loading) {
   }
   config.admin = read_admin(top.table("admin"), loading, "/run/holdfast/server.sock", listeners);
   config.log = read_log(top.table("log"), loading);
-  top.finish({{"links", "[links.NAME] stands in the client's config; a server has one [link]"}});
+  top.finish({{"server", "its keys stand at the top of the file and in [link]"},
+              {"listen", "it stands in [link]"},
+              {"grace", "it stands in [link]"},
+              {"links", "[links.NAME] stands in the client's config; a server has one [link]"}});
   return config;
 }
 

@@ -30,6 +30,29 @@ std::size_t edit_distance(std::string_view one, std::string_view other) {
   return row[other.size()];
 }
 
+namespace {
+
+std::string lower(std::string_view word) {
+  std::string out(word);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+// "psk" for psk_file, "warning" for warn.
+std::optional<std::string> begins_alike(std::string_view word,
+                                        const std::vector<std::string>& candidates) {
+  constexpr std::size_t kFewest = 3;
+  for (const std::string& candidate : candidates) {
+    if (word.size() < kFewest || candidate.size() < kFewest) continue;
+    if (candidate.starts_with(word) || word.starts_with(candidate)) return candidate;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<std::string> nearest(std::string_view word,
                                    const std::vector<std::string>& candidates) {
   if (word.empty() || word.size() > kMaxWordBytes) return std::nullopt;
@@ -37,14 +60,14 @@ std::optional<std::string> nearest(std::string_view word,
   std::size_t best_distance = 0;
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kMaxWordBytes) continue;
-    const std::size_t distance = edit_distance(word, candidate);
+    const std::size_t distance = edit_distance(lower(word), lower(candidate));
     const std::size_t allowed = std::max<std::size_t>(1, (candidate.size() + 1) / 3);
     if (distance > allowed || distance >= candidate.size()) continue;
     if (best && distance >= best_distance) continue;
     best = candidate;
     best_distance = distance;
   }
-  return best;
+  return best ? best : begins_alike(word, candidates);
 }
 
 std::string unknown_word(const std::string& kind, const std::string& word,

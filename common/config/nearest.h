@@ -14,7 +14,8 @@ namespace holdfast {
 std::size_t edit_distance(std::string_view one, std::string_view other);
 
 // The nearest candidate, when no more than a third of its letters (at least one, with short words)
-// differ. The first of equals.
+// differ, capitals or not; else one that the word begins with, or that begins with the word, from
+// three letters on. The first of equals.
 std::optional<std::string> nearest(std::string_view word,
                                    const std::vector<std::string>& candidates);
 

@@ -26,10 +26,18 @@ void read_choice(TableReader& table, const std::string& key,
   out = static_cast<Enum>(chosen);
 }
 
+// A shell's habit; here it would be a folder of that name.
+void refuse_tilde(const std::string& path, const Place& place, const Loading& loading) {
+  if (!path.starts_with("~")) return;
+  loading.report.error(place, "~ is not expanded in " + path, "write the whole path");
+}
+
 std::optional<std::string> read_path(TableReader& table, const std::string& key,
                                      const Loading& loading) {
   std::string path;
-  if (!table.text(key, path)) return std::nullopt;
+  const auto place = table.text(key, path);
+  if (!place) return std::nullopt;
+  refuse_tilde(path, *place, loading);
   return loading.resolve(path);
 }
 
@@ -40,6 +48,7 @@ void read_admin_socket(TableReader& table, const Loading& loading, std::string& 
   if (const auto found = table.text("socket", text)) {
     place = *found;
     if (text.starts_with("unix:")) text = text.substr(5);
+    refuse_tilde(text, place, loading);
     socket = loading.resolve(text);
   }
   if (socket.size() > kMaxUnixPathBytes) {
@@ -53,7 +62,7 @@ void read_admin_socket(TableReader& table, const Loading& loading, std::string& 
 void read_metrics(TableReader& table, const Loading& loading, AdminConfig& admin,
                   Listeners& listeners) {
   std::string text;
-  const auto place = table.text("metrics", text);
+  const auto place = table.text("metrics", text, "\"127.0.0.1:9465\"");
   if (!place) return;
   const Result<TcpAddress> address = parse_tcp_address(text);
   if (!address.ok()) {
@@ -270,6 +279,10 @@ std::optional<PskFile> read_psk_file(TableReader& table, const Loading& loading,
     return std::nullopt;
   }
   PskFile file{loading.resolve(text), std::nullopt, *place};
+  if (text.starts_with("~")) {
+    refuse_tilde(text, *place, loading);
+    return file;
+  }
   if (loading.surroundings == Surroundings::ignored) return file;
   const LoadedPsk loaded = load_psk_file(file.path);
   if (loaded.psk) {

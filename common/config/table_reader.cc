@@ -46,8 +46,10 @@ TableReader::TableReader(const TomlNode* node, Place place, Report& report,
   table_ = std::get_if<TomlTable>(&node->value);
   broken_ = table_ == nullptr;
   if (!broken_) return;
+  const bool array = std::holds_alternative<TomlArray>(node->value);
   report_->error(place_, "expected a table, found " + describe(*node),
-                 "write [" + place_.key + "] on a line of its own");
+                 array ? "tables stand in single brackets: [" + place_.key + "]"
+                       : "write [" + place_.key + "] on a line of its own");
 }
 
 TableReader TableReader::table(const std::string& key) {
@@ -57,17 +59,20 @@ TableReader TableReader::table(const std::string& key) {
   return reader;
 }
 
-std::optional<Place> TableReader::text(const std::string& key, std::string& out) {
+std::optional<Place> TableReader::text(const std::string& key, std::string& out,
+                                       const std::string& example) {
   note({key, "string", out, "", "", {}, false});
-  return read_text(key, out);
+  return read_text(key, out, example);
 }
 
-std::optional<Place> TableReader::read_text(const std::string& key, std::string& out) {
+std::optional<Place> TableReader::read_text(const std::string& key, std::string& out,
+                                            const std::string& example) {
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* value = std::get_if<std::string>(&node->value);
   if (value == nullptr) {
-    wrong_type(*node, key, "a string", "");
+    wrong_type(*node, key, "a string",
+               example.empty() ? "in quotes" : "in quotes, as in " + key + " = " + example);
     return std::nullopt;
   }
   if (value->empty()) {
@@ -223,7 +228,7 @@ std::optional<Place> TableReader::choice(const std::string& key,
                                          const std::vector<std::string>& words, std::size_t& out) {
   note({key, "choice", words.at(out), "", "", words, false});
   std::string word = words.at(out);
-  const std::optional<Place> place = read_text(key, word);
+  const std::optional<Place> place = read_text(key, word, "\"" + words.at(out) + "\"");
   if (!place) return std::nullopt;
   const auto found = std::find(words.begin(), words.end(), word);
   if (found != words.end()) {
@@ -305,9 +310,11 @@ bool TableReader::has_boolean(const std::string& key) {
   return node != nullptr && std::holds_alternative<bool>(node->value);
 }
 
-bool TableReader::has_table(const std::string& key) {
-  const TomlNode* node = find(key);
-  return node != nullptr && std::holds_alternative<TomlTable>(node->value);
+bool TableReader::has_table(const std::string& key) const {
+  if (table_ == nullptr) return false;
+  return std::any_of(table_->begin(), table_->end(), [&](const TomlMember& member) {
+    return member.key == key && std::holds_alternative<TomlTable>(member.node.value);
+  });
 }
 
 void TableReader::require(const std::string& key, const std::string& hint) {
@@ -333,6 +340,11 @@ void TableReader::finish(const std::vector<Elsewhere>& elsewhere) {
     if (std::find(known_.begin(), known_.end(), member.key) != known_.end()) continue;
     std::string hint = "known here: " + join(known_);
     if (const auto near = nearest(member.key, known_)) hint = "did you mean \"" + *near + "\"?";
+    const bool top_key =
+        member.key == "name" || member.key == "shutdown_timeout" || member.key == "threads";
+    if (top_key && !place_.key.empty()) {
+      hint = "it stands at the top of the file, before the first [table]";
+    }
     for (const Elsewhere& other : elsewhere) {
       if (other.key != member.key) continue;
       hint = other.hint;

@@ -50,7 +50,9 @@ class TableReader {
 
   TableReader table(const std::string& key);
 
-  std::optional<Place> text(const std::string& key, std::string& out);
+  // `example` goes with a value that is no string: how to write it.
+  std::optional<Place> text(const std::string& key, std::string& out,
+                            const std::string& example = "");
   std::optional<Place> boolean(const std::string& key, bool& out);
   std::optional<Place> count(const std::string& key, CountRange range, std::uint64_t& out);
   std::optional<Place> duration(const std::string& key, DurationRange range, Duration& out);
@@ -80,7 +82,7 @@ class TableReader {
   // Whether the key stands there at all, right or wrong.
   bool has(const std::string& key);
   bool has_boolean(const std::string& key);
-  bool has_table(const std::string& key);
+  bool has_table(const std::string& key) const;
   // Reports `key` as missing unless it stands there, or the whole table is of a wrong type already
   // reported.
   void require(const std::string& key, const std::string& hint);
@@ -100,7 +102,8 @@ class TableReader {
  private:
   const TomlNode* find(const std::string& key);
   void note(KeyFact fact);
-  std::optional<Place> read_text(const std::string& key, std::string& out);
+  std::optional<Place> read_text(const std::string& key, std::string& out,
+                                 const std::string& example);
   std::optional<Place> read_count(const std::string& key, CountRange range, std::uint64_t& out);
   std::optional<Place> read_duration(const std::string& key, DurationRange range, Duration& out);
   std::optional<Place> read_size(const std::string& key, SizeRange range, std::uint64_t& out);

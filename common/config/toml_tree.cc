@@ -93,6 +93,25 @@ std::string after_last(const std::string& text, const std::string& mark) {
   return at == std::string::npos ? text : text.substr(at + mark.size());
 }
 
+// toml11 says what it could not read; how it is written is said here.
+std::string hint_for(const std::string& reason) {
+  struct Advice {
+    const char* words;
+    const char* hint;
+  };
+  static constexpr Advice kAdvice[] = {
+      {"unknown value", "a string stands in straight quotes, as in key = \"value\""},
+      {"not a valid string", "a string ends on its line, with the quote it began with"},
+      {"key-value separator", "write key = value"},
+      {"already exists", "keep one of the two"},
+      {"invalid key", "write [table], or key = value"},
+  };
+  for (const Advice& advice : kAdvice) {
+    if (reason.find(advice.words) != std::string::npos) return advice.hint;
+  }
+  return "";
+}
+
 // toml11 explains itself in a drawing:
 //   [error] toml::parse_table: invalid line format
 //    --> file
@@ -129,6 +148,7 @@ TomlFault fault_of(const toml::syntax_error& error) {
   while (fault.reason.ends_with('.')) fault.reason.pop_back();
   while (remark.ends_with('.')) remark.pop_back();
   if (!remark.empty() && remark != "here") fault.reason += ": " + remark;
+  fault.hint = hint_for(fault.reason);
   return fault;
 }
 

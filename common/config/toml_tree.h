@@ -36,6 +36,7 @@ std::string describe(const TomlNode& node);
 struct TomlFault {
   int line = 1;
   std::string reason;
+  std::string hint = "";  // how to write it; may be empty
 };
 
 // The root table, or the first thing that is wrong with the text.

@@ -189,6 +189,32 @@ TEST_CASE("an unknown key is told with the nearest known one or with where it be
   });
 }
 
+TEST_CASE("what newcomers write is told with how to write it") {
+  const std::string server = "[\"198.51.100.10:7443\"]";
+  require_each({
+      {"\"edge-1\"", "edge-1", {1, "", "unknown value", "straight quotes"}},
+      {"\"edge-1\"", "\"edge-1", {1, "", "not a valid string", "the quote it began with"}},
+      {"name =", "name:", {1, "", "separator", "write key = value"}},
+      {server, "\"https://h:7443\"", {3, "link.server", "it has a scheme; write host:port", ""}},
+      {"/etc/holdfast/e.psk", "~/e.psk", {4, "link.psk_file", "~ is not expanded", "whole path"}},
+      {"[admin]", "[log]\nfile = \"~/a\"\n[admin]", {8, "log.file", "~ is not expanded", ""}},
+      {"\"127.0.0.1:5432\"",
+       "5432",
+       {6, "services.db.listen", "found the integer 5432",
+        "in quotes, as in listen = \"127.0.0.1:5432\""}},
+      {"[admin]", "[admin]\nmetrics = 9465", {8, "admin.metrics", "found the integer", "9465\""}},
+      {"psk_file =", "psk = 1\npsk_file =", {4, "link.psk", "unknown key", "mean \"psk_file\""}},
+      {"psk_file =", "threads = 1\npsk_file =", {4, "link.threads", "unknown key", "the top of"}},
+      {"[services.db]", "[link.hub]\n[services.db]", {5, "link.hub", "unknown", "[links.hub]"}},
+      {"[admin]", "[logging]\n[admin]", {7, "logging", "unknown key", "did you mean \"log\"?"}},
+      {"[admin]", "[client]\n[admin]", {7, "client", "unknown key", "at the top of the file"}},
+      {"[admin]", "[log]\nlevel = \"WARN\"\n[admin]", {8, "log.level", "not one", "\"warn\"?"}},
+      {"[services.db]\nlisten = \"127.0.0.1:5432\"",
+       "[[services]]\nlisten = \"127.0.0.1:5432\"",
+       {5, "services", "found an array", "single brackets"}},
+  });
+}
+
 TEST_CASE("a wrong type says what was expected and what was found") {
   require_each({
       {"\"edge-1\"", "3", {1, "name", "expected a string, found the integer 3", ""}},

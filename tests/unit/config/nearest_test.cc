@@ -22,6 +22,10 @@ TEST_CASE("the nearest word is offered only when it is near") {
   CHECK(nearest("hearbeat", words) == "heartbeat");
   CHECK(nearest("dead-after", words) == "dead_after");
   CHECK(nearest("Grace", words) == "grace");
+  CHECK(nearest("GRACE", words) == "grace");
+  CHECK(nearest("dead", words) == "dead_after");
+  CHECK(nearest("grace_period", words) == "grace");
+  CHECK_FALSE(nearest("de", words).has_value());
   CHECK_FALSE(nearest("window", words).has_value());
   CHECK_FALSE(nearest("", words).has_value());
   CHECK_FALSE(nearest("x", {"y"}).has_value());
