@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "common/config/changes.h"
 #include "common/config/key_catalogue.h"
 #include "tests/unit/config/support.h"
 
@@ -110,6 +111,47 @@ void compare(const KeyFact& fact, const Entry& entry) {
     CHECK(says(entry.text, "Range: " + fact.least + " to " + fact.most));
   }
   for (const std::string& word : fact.choices) CHECK(says(entry.text, word));
+}
+
+std::string reload_words(ReloadEffect effect) {
+  switch (effect) {
+    case ReloadEffect::at_once:
+      return "at once";
+    case ReloadEffect::new_connections:
+      return "new connections";
+    case ReloadEffect::next_carrier:
+      return "next carrier";
+    case ReloadEffect::listener:
+      return "moves at once";
+    case ReloadEffect::restart:
+      return "needs a restart";
+    case ReloadEffect::added:
+    case ReloadEffect::taken_away:
+      break;  // of sections
+  }
+  return "?";
+}
+
+// services.NAME.target -> services.*.target; links.NAME is as link.
+std::string pattern_of(std::string key) {
+  if (key.starts_with("links.NAME.")) return "link." + key.substr(11);
+  const std::size_t at = key.find(".NAME.");
+  return at == std::string::npos ? key : key.replace(at, 6, ".*.");
+}
+
+TEST_CASE("the manual says of every key from when on a reload makes it count") {
+  Manual manual = read_manual();
+  for (const bool client : {true, false}) {
+    for (const KeyFact& fact : client ? client_keys() : server_keys()) {
+      INFO(fact.key);
+      const std::string pattern = pattern_of(fact.key);
+      const auto effect = client ? client_reload_effect(pattern) : server_reload_effect(pattern);
+      REQUIRE(effect);
+      const Entry* entry = find(manual, client ? "THE CLIENT" : "THE SERVER", fact.key);
+      REQUIRE(entry != nullptr);
+      CHECK(says(entry->text, "Reload: " + reload_words(*effect)));
+    }
+  }
 }
 
 TEST_CASE("the manual has every key there is, with its true type, default and range") {
