@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from pair import BIN, Backend, Pair, free_port
+from pair import BIN, NAME, Backend, Pair, free_port
+from pki import HOST, certificate_options, tls
 from streams import RST, ping, read_end, wait_until
 
 PLAIN, PSK = "plain", "psk"
@@ -292,3 +293,43 @@ def test_several_links_of_one_client_carry_apart_and_reload_apart(tmp_path):
         wait_until(lambda: [each["name"] for each in pair.client.json("links")] == ["a"], 10,
                    "the link goes with its last connection")
         ping(app, back)
+
+
+def test_a_connection_outlives_the_rotation_of_both_certificates(make_pair, certificates):
+    """Another CA, too: first both sides trust both, then each side shows its new certificate."""
+    old, new = (certificates(name, HOST, NAME) for name in ("old", "new"))
+    both = old / "both.pem"
+    both.write_text((old / "ca.pem").read_text() + (new / "ca.pem").read_text())
+    pair = make_pair(**certificate_options(tls(old, NAME), tls(old, "server")))
+    app, back = pair.connect()
+
+    def rotate(agent, files):
+        for key, path in files.items():
+            change(agent, "link", "tls", key, value=str(path))
+        reload(agent)
+        ping(app, back)                       # the standing carrier goes on
+        pair.relay.cut()
+        ping(app, back)                       # and the next one has what is configured now
+
+    for agent in (pair.server, pair.client):
+        rotate(agent, {"ca_file": both})
+    rotate(pair.server, {"cert_file": new / "server.pem", "key_file": new / "server.key"})
+    rotate(pair.client, {"cert_file": new / f"{NAME}.pem", "key_file": new / f"{NAME}.key"})
+    for agent in (pair.server, pair.client):
+        rotate(agent, {"ca_file": new / "ca.pem"})
+
+
+def test_a_certificate_that_is_replaced_in_place_is_read_again(make_pair, certificates):
+    made = certificates("pki", HOST, NAME)
+    pair = make_pair(**certificate_options(tls(made, NAME), tls(made, "server")))
+    app, back = pair.connect()
+    for ending in ("pem", "key"):
+        (made / f"server.{ending}").rename(made / f"before.{ending}")
+    certificates("pki", HOST, NAME)           # signs what is missing, with the same CA
+    assert "link.tls.cert_file: the file as it was" in reload(pair.server)
+    pair.relay.cut()
+    ping(app, back)
+    (made / "server.pem").write_text("nothing of the kind\n")
+    assert "link.tls.cert_file" in reload(pair.server, code=78)
+    pair.relay.cut()
+    ping(app, back)                           # what runs goes on with what it has read
