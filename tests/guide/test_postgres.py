@@ -131,9 +131,9 @@ def test_tcp_user_timeout_ends_a_transfer_that_the_outage_holds_up(programs, sta
     outage(pair, 20)
     idle.type("select 'idle lives'||'!';")
     idle.expect("idle lives!", 3)
-    bulk.type("\\o")
-    bulk.type("select 'bulk lives'||'!';")
     try:
+        bulk.type("\\o")
+        bulk.type("select 'bulk lives'||'!';")
         bulk.expect("bulk lives!", 20)
         lives = True
     except (AssertionError, OSError):
