@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstring>
-#include <tuple>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace holdfast {
 namespace {
@@ -26,29 +28,33 @@ std::optional<CarrierId> beyond_a_clients(std::span<const Seat> seats, std::size
   return std::nullopt;
 }
 
-// The oldest silent one of the source, else its oldest that was answered.
-std::optional<CarrierId> oldest_of(std::span<const Seat> seats, std::string_view source) {
-  const Seat* oldest = nullptr;
-  for (const Seat& seat : seats) {
-    if (seat.source != source || !unproven(seat)) continue;
-    if (oldest == nullptr || seat.stage < oldest->stage) oldest = &seat;
+using Seats = std::vector<const Seat*>;
+
+// Silent ones have half of the seats, those that were answered the other half: whichever has more
+// loses its oldest. So no flood of the one kind costs one of the other its seat.
+std::optional<CarrierId> oldest_of_the_larger_half(const Seats& seats) {
+  auto silent = [](const Seat* seat) { return seat->stage == Seat::Stage::silent; };
+  auto silents = static_cast<std::size_t>(std::count_if(seats.begin(), seats.end(), silent));
+  bool of_silent = 2 * silents >= seats.size();
+  for (const Seat* seat : seats) {
+    if (silent(seat) == of_silent) return seat->id;
   }
-  return oldest == nullptr ? std::nullopt : std::optional<CarrierId>(oldest->id);
+  return std::nullopt;
 }
 
-std::optional<CarrierId> of_the_heaviest(std::span<const Seat> seats, const Counts& counts,
-                                         const std::function<bool(std::string_view)>& known) {
-  const Seat* victim = nullptr;
-  std::tuple<bool, std::size_t, bool> best;  // a stranger's, seats of its source, silent
-  for (const Seat& seat : seats) {
-    if (!unproven(seat)) continue;
-    std::tuple<bool, std::size_t, bool> rank{!known(seat.source), counts.at(seat.source),
-                                             seat.stage == Seat::Stage::silent};
-    if (victim != nullptr && rank <= best) continue;
-    victim = &seat;
-    best = rank;
+// Strangers', if there are any; and of these the sources' that have the most.
+Seats of_the_heaviest(const Seats& seats, const Counts& counts,
+                      const std::function<bool(std::string_view)>& known) {
+  Seats kept;
+  std::pair<bool, std::size_t> heaviest{false, 0};  // a stranger's, seats of its source
+  for (const Seat* seat : seats) {
+    std::pair<bool, std::size_t> weight{!known(seat->source), counts.at(seat->source)};
+    if (weight < heaviest) continue;
+    if (weight > heaviest) kept.clear();
+    heaviest = weight;
+    kept.push_back(seat);
   }
-  return victim == nullptr ? std::nullopt : std::optional<CarrierId>(victim->id);
+  return kept;
 }
 
 }  // namespace
@@ -58,17 +64,17 @@ std::optional<CarrierId> who_makes_room(std::span<const Seat> seats, std::string
                                         const std::function<bool(std::string_view)>& known) {
   if (auto leaves = beyond_a_clients(seats, limits.per_client)) return leaves;
   Counts counts;
-  std::size_t all = 0;
+  Seats all;
+  Seats of_source;
   for (const Seat& seat : seats) {
     if (!unproven(seat)) continue;
     counts[seat.source] += 1;
-    all += 1;
+    all.push_back(&seat);
+    if (seat.source == source) of_source.push_back(&seat);
   }
-  auto from_source = counts.find(source);
-  if (from_source != counts.end() && from_source->second >= limits.per_source) {
-    return oldest_of(seats, source);
-  }
-  return all >= limits.unproven ? of_the_heaviest(seats, counts, known) : std::nullopt;
+  if (of_source.size() >= limits.per_source) return oldest_of_the_larger_half(of_source);
+  if (all.size() < limits.unproven) return std::nullopt;
+  return oldest_of_the_larger_half(of_the_heaviest(all, counts, known));
 }
 
 std::string source_of(const SocketAddress& address) {

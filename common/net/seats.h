@@ -1,14 +1,16 @@
 // Seats: which of a server's newcomers makes room when there are too many of them.
 //
 // A newcomer is *unproven* until it has shown that it holds a key or certificate of a client: with
-// a key in its very first message, with a certificate a round trip later. Unproven ones are bounded
-// in all and by source; proven ones by client. Nobody is ever turned away at the door: the newest
-// always sits down, since whoever is real needs a seat for a moment only. docs/SECURITY.md argues
-// the rules, which are, in this order:
+// a key or a ticket in its very first message, with a certificate a round trip later. Unproven ones
+// are bounded in all and by source; proven ones by client. Nobody is ever turned away at the door:
+// the newest always sits down, since whoever is real needs a seat for a moment only.
+// docs/SECURITY.md argues the rules, which are, in this order:
 //   1. a client's newcomers beyond its own seats: its oldest goes;
-//   2. a source beyond its seats: its oldest unproven one goes, silent ones first;
-//   3. all seats taken: of the sources that no link is known at, before any other, the one with the
-//      most seats loses its oldest, silent ones first.
+//   2. a source beyond its seats loses one of its own;
+//   3. all seats taken: the source with the most seats loses one, of those that no link is known at
+//      before any other.
+// A source's silent newcomers and those that were answered have half of its seats each: the oldest
+// of whichever are more goes.
 #pragma once
 
 #include <functional>

@@ -1,8 +1,9 @@
 // TLS 1.3 for carriers, by OpenSSL 3: who may talk to us, and as whom.
 //
 // Pre-shared keys with ephemeral key exchange (RFC 8446, 2.2 and 4.2.9), or certificates, or at a
-// server both. TLS 1.3 only; one group, so that no hello is answered by a retry; no tickets, no
-// early data. A key's id is what travels in clear, not the client's name.
+// server both. TLS 1.3 only; one group, so that no hello is answered by a retry; no
+// early data. A key's id is what travels in clear, not the client's name. A client that was let in
+// by certificate keeps a ticket of the server's, and shows itself by it at its next handshake.
 //
 // Contexts are made once from loaded secrets and make one transport a carrier. Replacing a context
 // (a reload) leaves standing carriers alone.
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/base/time.h"
 #include "common/net/transport.h"
 
 namespace holdfast {
@@ -25,6 +27,10 @@ namespace holdfast {
 // other to do so (KeyUpdate, RFC 8446, 4.6.3): a sixth of AES-GCM's limit of 2^24.5 full records
 // (5.5).
 inline constexpr std::uint64_t kDefaultKeyUpdateAfter = UINT64_C(64) << 30;
+
+// How often a server with certificates renews the ticket of a carrier that stands: TLS lets none be
+// older than seven days.
+inline constexpr Duration kDefaultTicketAfter = seconds(24 * 3600);
 
 // One pre-shared key. Every copy overwrites its key at its end.
 struct TlsKey {
@@ -63,6 +69,7 @@ struct TlsServerOptions {
   // With files: the client that a certificate's DNS names (SAN) stand for, or none.
   std::function<std::optional<std::string>(const std::vector<std::string>&)> client_of;
   std::uint64_t key_update_after = kDefaultKeyUpdateAfter;  // bytes
+  Duration ticket_after = kDefaultTicketAfter;
 };
 
 class TlsContext {

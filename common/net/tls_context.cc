@@ -21,6 +21,7 @@ int proof_index() {
 // session made from it, so that a reload may drop a context while a handshake runs.
 struct Secrets {
   std::unordered_map<std::string, TlsKey> keys;  // by id
+  bool tickets = false;                          // at a server: they are given
 };
 
 int secrets_index() {
@@ -45,6 +46,9 @@ constexpr char kSuites[] = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 // One group: a client's first guess is then always right, and no hello costs a retry.
 constexpr char kGroups[] = "X25519";
 constexpr unsigned char kPskSuite[] = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
+
+// Ids are 32 characters; OpenSSL's tickets have some hundred bytes at least.
+constexpr std::size_t kMostIdBytes = 64;
 
 // A TLS 1.3 session that stands for an external key.
 SSL_SESSION* session_of(SSL* ssl, const unsigned char* key, std::size_t size) {
@@ -138,9 +142,11 @@ std::unique_ptr<Transport> ClientContext::make(int descriptor) {
       SSL_set1_host(ssl.get(), server_name_.c_str());
     }
   }
+  if (!with_key) show_ticket(ssl.get());
   return make_transport(
-      std::move(ssl), descriptor, key_update_after_,
+      std::move(ssl), descriptor, {key_update_after_},
       [with_key](SSL* session, const Proof& proof) {
+        forget_ticket(session);  // if it was the ticket's fault, the next handshake is without
         return describe_client_failure(with_key, session, proof);
       },
       [](SSL*) { return Identified{}; });
@@ -153,19 +159,26 @@ class ServerContext final : public TlsContext {
   ServerContext(ContextPtr context, const TlsServerOptions& options)
       : context_(std::move(context)),
         client_of_(options.client_of),
-        key_update_after_(options.key_update_after) {
+        renewal_{options.key_update_after, options.ticket_after} {
     auto secrets = std::make_unique<Secrets>();
+    secrets->tickets = options.files.has_value();
     for (const TlsKey& key : options.keys) secrets->keys.emplace(key.id, key);
     give_secrets(context_.get(), std::move(secrets));
   }
 
   std::unique_ptr<Transport> make(int descriptor) override;
 
-  // An unknown id gets a random key, so that it fails exactly as a wrong key does.
+  // An unknown id gets a random key, so that it fails exactly as a wrong key does. What is far
+  // longer than an id is a ticket, which OpenSSL looks at itself.
   static int find_session(SSL* ssl, const unsigned char* id, std::size_t id_size,
                           SSL_SESSION** session) {
     const auto& keys = secrets_of(ssl).keys;
     Proof& proof = proof_of(ssl);
+    proof.name.reset();
+    proof.unknown_key = false;
+    *session = nullptr;
+    if (secrets_of(ssl).tickets && id_size > kMostIdBytes) return 1;
+    SSL_set_num_tickets(ssl, 0);  // who has a key needs none
     auto found = keys.find(std::string(reinterpret_cast<const char*>(id), id_size));
     std::array<std::uint8_t, 32> dummy{};
     const std::uint8_t* key = dummy.data();
@@ -173,7 +186,6 @@ class ServerContext final : public TlsContext {
       proof.name = found->second.name;
       key = found->second.key.data();
     } else {
-      proof.name.reset();
       proof.unknown_key = true;
       if (RAND_bytes(dummy.data(), dummy.size()) != 1) return 0;
     }
@@ -185,7 +197,7 @@ class ServerContext final : public TlsContext {
  private:
   ContextPtr context_;
   std::function<std::optional<std::string>(const std::vector<std::string>&)> client_of_;
-  std::uint64_t key_update_after_;
+  Renewal renewal_;
 };
 
 std::string describe_server_failure(SSL*, const Proof& proof) {
@@ -204,7 +216,7 @@ std::unique_ptr<Transport> ServerContext::make(int descriptor) {
   HOLDFAST_CHECK(ssl != nullptr);
   SSL_set_accept_state(ssl.get());
   auto client_of = client_of_;
-  return make_transport(std::move(ssl), descriptor, key_update_after_, describe_server_failure,
+  return make_transport(std::move(ssl), descriptor, renewal_, describe_server_failure,
                         [client_of](SSL* session) -> Identified {
                           std::vector<std::string> names = dns_names(session);
                           auto client = client_of ? client_of(names) : std::nullopt;
@@ -251,6 +263,7 @@ Result<std::unique_ptr<TlsContext>> make_tls_client(const TlsClientOptions& opti
     auto used = tls::use_certificates(context->get(), *options.files);
     if (!used) return used.error();
     tls::verify_peer(context->get());
+    tls::keep_tickets(context->get());
   }
   return std::unique_ptr<TlsContext>(
       std::make_unique<tls::ClientContext>(std::move(*context), options));
@@ -266,9 +279,10 @@ Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& opti
     auto used = tls::use_certificates(context->get(), *options.files);
     if (!used) return used.error();
     tls::verify_peer(context->get());
-    // OpenSSL refuses to take a key beside certificates without one.
+    // OpenSSL refuses to take a key or a ticket beside certificates without one.
     constexpr unsigned char kSessionContext[] = "holdfast";
     SSL_CTX_set_session_id_context(context->get(), kSessionContext, sizeof kSessionContext - 1);
+    tls::give_tickets(context->get());
   }
   return std::unique_ptr<TlsContext>(
       std::make_unique<tls::ServerContext>(std::move(*context), options));

@@ -38,6 +38,12 @@ void set_proof(SSL* ssl, Proof& proof);
 Status use_certificates(SSL_CTX* context, const TlsFiles& files);
 // The peer must show a certificate that ca_file vouches for; what is wrong goes to its Proof.
 void verify_peer(SSL_CTX* context);
+// Tickets, at a server with certificates and at its clients; see tls_tickets.cc.
+void give_tickets(SSL_CTX* server);
+void keep_tickets(SSL_CTX* client);
+// The client's next handshake shows the ticket that is kept, if one is.
+void show_ticket(SSL* ssl);
+void forget_ticket(SSL* ssl);
 // DNS names (SAN) of the peer's certificate; they are what it claims until the handshake is done.
 std::vector<std::string> dns_names(SSL* ssl);
 std::string join_names(const std::vector<std::string>& names);
@@ -60,9 +66,14 @@ struct Identified {
 using Describe = std::function<std::string(SSL*, const Proof&)>;
 using Identify = std::function<Identified(SSL*)>;
 
+// When what a session began with is replaced.
+struct Renewal {
+  std::uint64_t key_after;  // bytes
+  Duration ticket_after{};  // where tickets are given
+};
+
 // A transport over `ssl`, whose side is set.
-std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor,
-                                          std::uint64_t key_update_after, Describe describe,
-                                          Identify identify);
+std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor, const Renewal& renewal,
+                                          Describe describe, Identify identify);
 
 }  // namespace holdfast::tls

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "common/base/check.h"
@@ -36,11 +37,11 @@ constexpr std::uint64_t kMessagesPerRead = 16;
 
 class TlsTransport final : public Transport {
  public:
-  TlsTransport(SslPtr ssl, int descriptor, std::uint64_t key_update_after, Describe describe,
+  TlsTransport(SslPtr ssl, int descriptor, const Renewal& renewal, Describe describe,
                Identify identify)
       : ssl_(std::move(ssl)),
         descriptor_(descriptor),
-        key_update_after_(key_update_after),
+        renewal_(renewal),
         describe_(std::move(describe)),
         identify_(std::move(identify)) {
     set_proof(ssl_.get(), proof_);
@@ -64,7 +65,7 @@ class TlsTransport final : public Transport {
     return SSL_pending(ssl_.get()) > 0 || (input_begin_ < input_end_ && !starved_);
   }
   std::optional<std::string> identity() const override { return identity_; }
-  std::optional<std::string> shown() const override;
+  std::optional<std::string> shown() const override { return standing_ ? identity_ : shown_; }
   bool answered() const override { return answered_; }
   KeyUpdates key_updates() const override { return key_updates_; }
   std::string error() const override { return error_; }
@@ -79,18 +80,20 @@ class TlsTransport final : public Transport {
 
   std::size_t pending() const { return output_.size() - output_sent_; }
   bool flush();
+  Identified identified();
   bool refill();
-  void renew_key();
+  void renew();
   bool encrypt(std::span<const iovec>& buffers, std::size_t& skip, std::size_t& taken);
   Status fail(int result);
   Status socket_failed(int error);
 
   SslPtr ssl_;
   int descriptor_;
-  std::uint64_t key_update_after_;
+  Renewal renewal_;
   Describe describe_;
   Identify identify_;
   Proof proof_;
+  std::optional<std::string> shown_;
   std::optional<std::string> identity_;
   std::string error_;
   bool standing_ = false;
@@ -121,6 +124,8 @@ class TlsTransport final : public Transport {
   bool write_needs_input_ = false;  // half a handshake message is there: its rest must come first
   std::uint64_t written_ = 0;       // bytes under the present key
   KeyUpdates key_updates_;
+  bool gives_tickets_ = false;
+  std::chrono::steady_clock::time_point ticket_given_;
   std::vector<std::uint8_t> record_;  // made when the handshake is done
 };
 
@@ -272,11 +277,21 @@ Transport::Status TlsTransport::fail(int result) {
   return Status::failed;
 }
 
+// Whom the key, the ticket or the certificate stands for. A key that was offered proves something
+// only when the handshake used it.
+Identified TlsTransport::identified() {
+  if (SSL_session_reused(ssl_.get()) == 1 && proof_.name) return {proof_.name, ""};
+  return identify_(ssl_.get());
+}
+
 Transport::Status TlsTransport::handshake() {
   ERR_clear_error();
   drained_ = false;
   int result = SSL_do_handshake(ssl_.get());
-  answered_ = answered_ || !output_.empty();
+  bool first_answer = !answered_ && !output_.empty();
+  answered_ = answered_ || first_answer;
+  // OpenSSL takes a key or a ticket only when the hello's binder proves that the client has it.
+  if (first_answer && SSL_session_reused(ssl_.get()) == 1) shown_ = identified().client;
   if (result != 1) {
     Status status = fail(result);
     if (status == Status::again) flush();
@@ -284,15 +299,12 @@ Transport::Status TlsTransport::handshake() {
   }
   flush();
   if (output_error_ != 0) return socket_failed(output_error_);
-  // A key that was offered proves something only when the handshake used it.
-  if (SSL_session_reused(ssl_.get()) == 1) {
-    identity_ = proof_.name;
-  } else {
-    Identified identified = identify_(ssl_.get());
-    identity_ = std::move(identified.client);
-    error_ = std::move(identified.problem);
-  }
+  Identified who = identified();
+  identity_ = std::move(who.client);
+  error_ = std::move(who.problem);
   standing_ = true;
+  gives_tickets_ = SSL_is_server(ssl_.get()) == 1 && SSL_get_num_tickets(ssl_.get()) != 0;
+  ticket_given_ = std::chrono::steady_clock::now();
   SSL_clear_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);
   record_.resize(kRecordSize);
   // What was read ahead moves to the larger buffer.
@@ -304,12 +316,6 @@ Transport::Status TlsTransport::handshake() {
   input_ = std::move(larger);
   starved_ = false;
   return Status::done;
-}
-
-// OpenSSL takes a key only when the hello's binder proves that the client has it.
-std::optional<std::string> TlsTransport::shown() const {
-  if (standing_) return identity_;
-  return answered_ && SSL_session_reused(ssl_.get()) == 1 ? proof_.name : std::nullopt;
 }
 
 Transport::Outcome TlsTransport::read(MutableBytes buffer) {
@@ -337,11 +343,14 @@ Transport::Outcome TlsTransport::read(MutableBytes buffer) {
   return {Status::done, size};
 }
 
-// Under one key no more than key_update_after_ bytes and a record. The message goes before the next
-// record; when OpenSSL cannot take it now, the next write asks again.
-void TlsTransport::renew_key() {
-  if (written_ < key_update_after_) return;
-  SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED);
+// Under one key no more than renewal_.key_after bytes and a record. The message goes before the
+// next record; when OpenSSL cannot take it now, the next write asks again.
+void TlsTransport::renew() {
+  if (written_ >= renewal_.key_after) SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED);
+  if (!gives_tickets_) return;
+  auto now = std::chrono::steady_clock::now();
+  if (now - ticket_given_ < renewal_.ticket_after) return;
+  if (SSL_new_session_ticket(ssl_.get()) == 1) ticket_given_ = now;
 }
 
 // Encrypts one record of what the buffers hold from `skip` on; false when OpenSSL did not.
@@ -397,7 +406,7 @@ Transport::Outcome TlsTransport::write(std::span<const iovec> buffers) {
   while (!buffers.empty() && buffers.front().iov_len == 0) buffers = buffers.subspan(1);
   while (!buffers.empty()) {
     while (!buffers.empty() && pending() < kBatchSize) {
-      renew_key();
+      renew();
       ERR_clear_error();
       if (!encrypt(buffers, skip, taken)) {
         if (taken != 0) break;
@@ -419,11 +428,10 @@ void TlsTransport::shut_down() {
 
 }  // namespace
 
-std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor,
-                                          std::uint64_t key_update_after, Describe describe,
-                                          Identify identify) {
-  return std::make_unique<TlsTransport>(std::move(ssl), descriptor, key_update_after,
-                                        std::move(describe), std::move(identify));
+std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor, const Renewal& renewal,
+                                          Describe describe, Identify identify) {
+  return std::make_unique<TlsTransport>(std::move(ssl), descriptor, renewal, std::move(describe),
+                                        std::move(identify));
 }
 
 }  // namespace holdfast::tls

@@ -1,5 +1,6 @@
 """Certificates for scenarios: a private CA and what it signs, and configs that use them."""
 import os
+import ssl
 import subprocess
 
 from pair import NAME, REPOSITORY
@@ -25,3 +26,13 @@ def certificate_options(client, server, server_name=HOST):
     return {"link": "psk",
             "client": {"link": {"psk_file": None, "tls": {**client, "server_name": server_name}}},
             "server": {"link": {"tls": server}, "clients": {NAME: {"psk_file": None}}}}
+
+
+def tls_context(made, who):
+    """Of a client made of bytes, with who's certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.load_verify_locations(made / "ca.pem")
+    context.load_cert_chain(made / f"{who}.pem", made / f"{who}.key")
+    return context

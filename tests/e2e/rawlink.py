@@ -9,6 +9,7 @@ Speaks plaintext (unsafe_plaintext), or over any connected socket given to it.""
 import os
 import random
 import socket
+import ssl
 import struct
 
 (HELLO, WELCOME, TABLE, OPEN, OPENED, DATA, FIN, ABORT, RESET, ACK, PING, PONG, DRAIN,
@@ -82,7 +83,7 @@ class RawLink:
     def send(self, *frames):
         try:
             self.sock.sendall(b"".join(frames))
-        except ConnectionError as error:
+        except (ConnectionError, ssl.SSLError) as error:
             raise Ended from error
 
     def read(self, seconds=10):
@@ -94,7 +95,7 @@ class RawLink:
                 if not more:
                     raise Ended
                 self._input += more
-        except ConnectionError as error:
+        except (ConnectionError, ssl.SSLError) as error:
             raise Ended from error
         size = self._length()
         kind, payload = self._input[0], self._input[4:4 + size]

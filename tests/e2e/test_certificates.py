@@ -1,12 +1,15 @@
 """Certificates: what an agent says of its own files, and who is let in by them."""
+import contextlib
 import re
 import socket
 import ssl
+import time
 
 import pytest
 
+from flood import Flood
 from pair import NAME, TIMESCALE
-from pki import HOST, certificate_options, tls
+from pki import HOST, certificate_options, tls, tls_context
 from streams import ping, wait_until
 
 
@@ -87,15 +90,6 @@ def test_a_permission_problem_stays_77_beside_good_files(make_pair, certificates
 
 # -- who gets in -----------------------------------------------------------------------------------
 
-def tls_context(made, who):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname = False
-    context.load_verify_locations(made / "ca.pem")
-    context.load_cert_chain(made / f"{who}.pem", made / f"{who}.key")
-    return context
-
-
 def test_a_client_whose_certificate_has_expired_is_refused_and_the_log_says_when(make_pair,
                                                                                 certificates):
     made = certificates("pki", HOST, NAME)
@@ -109,3 +103,60 @@ def test_a_client_whose_certificate_has_expired_is_refused_and_the_log_says_when
                 context.wrap_socket(sock).recv(1)
         return "the certificate of edge-2 expired on" in pair.server.log()
     wait_until(refused, 5 * TIMESCALE, "the cause in the server's log")
+
+
+# -- floods ----------------------------------------------------------------------------------------
+
+def first_message(made, who):
+    """A good client's, as far as one can be without its key: up to where the certificate is due."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = tls_context(made, who).wrap_bio(incoming, outgoing)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        session.do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.parametrize("round_trip_ms", [0, 100])
+def test_a_flood_of_good_tls_from_the_same_address_does_not_keep_a_client_from_resuming(
+        make_pair, certificates, round_trip_ms):
+    """Strangers that speak TLS up to the certificate. With a round trip of 100 ms they take every
+    seat of this address several times while a handshake with certificates would wait for its answer."""
+    made = certificates("pki", HOST, NAME, "stranger")
+    pair = make_pair(**certificate_options(tls(made, NAME), tls(made, "server")))
+    app, back = pair.connect()
+    ping(app, back)
+    pair.relay.delay(round_trip_ms / 2)
+    before = pair.server.resident_bytes()
+    flood = Flood(pair.link_port, 2000, first_message(made, "stranger"))
+    try:
+        flood.wait()
+        resumed = []
+        for _ in range(10):
+            reconnects = pair.reconnects()
+            pair.relay.cut()
+            start = time.monotonic()
+            ping(app, back)
+            resumed.append(time.monotonic() - start)
+            assert pair.reconnects() > reconnects
+        print(f"resumed after {sorted(resumed)}")
+        assert sorted(resumed)[5] < 0.5 * TIMESCALE + 4 * round_trip_ms / 1000, resumed
+        assert max(resumed) < 2 * TIMESCALE, resumed
+        if TIMESCALE == 1:
+            assert pair.server.resident_bytes() - before < 64 << 20
+    finally:
+        flood.stop()
+    assert len(pair.server.log()) < 256 << 10
+
+
+def test_a_flood_of_good_tls_does_not_hide_a_new_client_for_long(make_pair, certificates):
+    made = certificates("pki", HOST, NAME, "stranger")
+    pair = make_pair(**certificate_options(tls(made, NAME), tls(made, "server")))
+    pair.client.terminate()
+    flood = Flood(pair.link_port, 2000, first_message(made, "stranger"))
+    try:
+        flood.wait()
+        pair.client.start()
+        pair.wait_ready(10)
+        ping(*pair.connect())
+    finally:
+        flood.stop()

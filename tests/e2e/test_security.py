@@ -12,9 +12,9 @@ import time
 import pytest
 
 import outages
+from flood import Flood
 from pair import BIN, NAME, TIMESCALE
 from pki import HOST, certificate_options, tls
-from relay import reset_close
 from streams import Flow, ping, read_exactly, wait_until
 
 
@@ -123,6 +123,7 @@ class Tamper(threading.Thread):
         self.listener = socket.create_server((HOST, 0))
         self.port = self.listener.getsockname()[1]
         self.target, self.at, self.how, self.spoilt = target, at, how, 0
+        self.said = b""                # by whoever dials
         self._halt = threading.Event()
         self.start()
 
@@ -142,6 +143,8 @@ class Tamper(threading.Thread):
         seen = 0
         with contextlib.suppress(OSError):
             while block := source.recv(65536):
+                if up:
+                    self.said += block
                 if up and self.spoilt == 0 and seen <= self.at < seen + len(block):
                     self.spoilt += 1
                     at = self.at - seen
@@ -160,6 +163,41 @@ class Tamper(threading.Thread):
         self.join(5)
 
 
+def dial_through(pair, tamper):
+    pair.client.kill()
+    pair.client.settings["link"]["server"] = [f"{HOST}:{tamper.port}"]
+    pair.client.write_config(pair.client.settings)
+    pair.client.start()
+    pair.wait_ready(20)
+
+
+def test_a_recorded_session_proves_nothing_when_it_is_sent_again(make_pair):
+    pair = make_pair(link="psk", relay=None, wait_ready=False)
+    recorder = Tamper((HOST, pair.link_port), -1, None)
+    try:
+        dial_through(pair, recorder)
+        app, back = pair.connect()
+        ping(app, back)
+        said = recorder.said
+        first = said[:5 + int.from_bytes(said[3:5], "big")]
+        assert len(said) > 2 * len(first)
+        replays = []
+        for words in [said] + [first] * 50:       # more than the client has seats
+            sock = socket.create_connection((HOST, pair.link_port), timeout=5)
+            sock.sendall(words)
+            replays.append(sock)
+        with contextlib.suppress(ConnectionError):
+            while replays[0].recv(4096):
+                pass
+        pair.server.wait_event("carrier_rejected", cause="tls")
+        ping(app, back)
+        assert pair.reconnects() == 0
+        for sock in replays:
+            sock.close()
+    finally:
+        recorder.stop()
+
+
 @pytest.mark.parametrize("how", ["flip", "truncate"])
 @pytest.mark.parametrize("at", [3, 60, 200, 330, 700, 100_000, 1_000_001])
 def test_a_flipped_or_missing_byte_costs_a_carrier_and_never_a_byte(make_pair, at, how):
@@ -167,11 +205,7 @@ def test_a_flipped_or_missing_byte_costs_a_carrier_and_never_a_byte(make_pair, a
     pair = make_pair(link="psk", relay=None, wait_ready=False, client=patience, server=patience)
     tamper = Tamper((HOST, pair.link_port), at, how)
     try:
-        pair.client.kill()
-        pair.client.settings["link"]["server"] = [f"{HOST}:{tamper.port}"]
-        pair.client.write_config(pair.client.settings)
-        pair.client.start()
-        pair.wait_ready(20)
+        dial_through(pair, tamper)
         app, back = pair.connect()
         flow = Flow(app, back, 5, 4 << 20)
         flow.wait()
@@ -184,41 +218,6 @@ def test_a_flipped_or_missing_byte_costs_a_carrier_and_never_a_byte(make_pair, a
 
 
 # -- before authentication ---------------------------------------------------------------------------------
-
-class Flood:
-    """Sockets from this very host, opened anew as they are dropped, each saying `words`."""
-
-    def __init__(self, port, count, words=b""):
-        self.port, self.count, self.words = port, count, words
-        self.opened = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self):
-        sockets = []
-        while not self._stop.is_set():
-            sock = socket.socket()
-            sock.setblocking(False)
-            with contextlib.suppress(OSError):
-                sock.connect((HOST, self.port))
-            sockets.append(sock)
-            if self.words:
-                with contextlib.suppress(OSError):
-                    sock.send(self.words)
-            self.opened += 1
-            if len(sockets) >= self.count:
-                reset_close(sockets.pop(0))
-        for sock in sockets:
-            sock.close()
-
-    def wait(self):
-        wait_until(lambda: self.opened >= self.count, 60, f"{self.count} sockets")
-
-    def stop(self):
-        self._stop.set()
-        self._thread.join(10)
-
 
 FLOODS = {"silent": b"", "half-a-hello": bytes.fromhex("1603010131 0100012d0303".replace(" ", "")) +
           bytes(60), "http": b"GET / HTTP/1.1\r\n"}

@@ -1,17 +1,20 @@
 """An admitted client that breaks every rule hurts only itself: beside it another one's ping-pong goes
 on, the server's memory stays bounded, and the log names the cause.
 
-The misbehaving one is rawlink.py on a plaintext link; the rules are the same behind TLS."""
+The misbehaving one is rawlink.py, on a plaintext link or, with HOLDFAST_E2E_LINK=psk, over TLS with a
+certificate of its own; the rules are the same."""
 import contextlib
 import os
 import select
+import socket
 import struct
 import time
 
 import pytest
 
 import rawlink
-from pair import NAME, TIMESCALE, EchoBackend
+from pair import LINK, NAME, TIMESCALE, EchoBackend, merge
+from pki import HOST, make_certificates, tls, tls_context
 from pingpong import PingPong
 from rawlink import Ended, RawLink
 from streams import wait_until
@@ -24,7 +27,7 @@ HUGE = (1 << 64) - 1
 
 def swallow(sock):
     """Reads what is there and throws it away; False at the end."""
-    while select.select([sock], [], [], 0)[0]:
+    while (LINK == "psk" and sock.pending()) or select.select([sock], [], [], 0)[0]:
         if not sock.recv(1 << 20):
             return False
     return True
@@ -33,14 +36,18 @@ def swallow(sock):
 class Scene:
     """A pair with a ping-pong of ten on it, and a second client's name for whoever attacks."""
 
-    def __init__(self, make_pair):
+    def __init__(self, make_pair, folder):
         self.backend = EchoBackend()
+        server = {"link": {"handshake_timeout": "2s", "grace": "2s"}, "limits": {"memory": "64MiB"},
+                  "clients": {"evil": {"services": ["echo", "raw"], "links": 4,
+                                       "connections": EVIL_CONNECTIONS}}}
+        if LINK == "psk":
+            made = make_certificates(folder / "pki", HOST, "evil")
+            self.context = tls_context(made, "evil")
+            merge(server, {"link": {"tls": tls(made, "server")}})
         self.pair = make_pair(
-            link="plain", relay="process",
-            services={"echo": {"target": self.backend}, "raw": {}},
-            server={"link": {"handshake_timeout": "2s", "grace": "2s"}, "limits": {"memory": "64MiB"},
-                    "clients": {"evil": {"services": ["echo", "raw"], "links": 4,
-                                         "connections": EVIL_CONNECTIONS}}})
+            link=LINK, relay="process", server=server,
+            services={"echo": {"target": self.backend}, "raw": {}})
         self.server = self.pair.server
         self.game = PingPong([self.pair.dial("echo") for _ in range(10)])
         self.game.wait_round()
@@ -49,7 +56,10 @@ class Scene:
         self._raws = []
 
     def raw(self, **options):
-        raw = RawLink(self.pair.link_port, **options)
+        sock = socket.create_connection((HOST, self.pair.link_port), timeout=10)
+        if LINK == "psk":
+            sock = self.context.wrap_socket(sock)
+        raw = RawLink(self.pair.link_port, sock=sock, **options)
         self._raws.append(raw)
         return raw
 
@@ -74,8 +84,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(make_pair):
-    return Scene(make_pair)
+def scene(make_pair, tmp_path):
+    return Scene(make_pair, tmp_path)
 
 
 # -- frames that break the protocol: the link ends, with its reason --------------------------------
@@ -134,7 +144,8 @@ def test_each_violation_ends_the_link_with_its_cause(scene):
 
 def test_a_name_that_is_not_there_is_refused_and_named_in_the_log(scene):
     assert scene.raw(name="nobody").greet()[:2] == (rawlink.REFUSED, rawlink.AUTH)
-    scene.server.wait_event("carrier_rejected", cause="auth", reason="unknown client nobody")
+    scene.server.wait_event("carrier_rejected", cause="auth", reason="unknown client nobody" if LINK == "plain" else
+                            "evil says that it is nobody")
     scene.check()
 
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <ctime>
 
 #include "common/net/tls.h"
 #include "tests/unit/net/certificates.h"
@@ -283,4 +284,131 @@ TEST_CASE_METHOD(Fixture, "files that cannot be used are named with their reason
   Issued other = ca.issue(kEdge);
   CHECK(refused([&](TlsFiles& files) { files.key.text = other.key; }) ==
         "key.pem is not the key of cert.pem");
+}
+
+// --- Tickets --------------------------------------------------------------------------------
+
+namespace {
+
+// Whom the server takes the client for when it has seen only the first message.
+std::optional<std::string> shown_at_once(TlsContext& client_context, TlsContext& server_context) {
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+  auto client = client_context.make(ends[0]);
+  auto server = server_context.make(ends[1]);
+  CHECK(client->handshake() == Status_::again);
+  CHECK(server->handshake() == Status_::again);
+  REQUIRE(server->answered());
+  auto shown = server->shown();
+  CHECK_FALSE(server->identity());
+  close(ends[0]);
+  close(ends[1]);
+  return shown;
+}
+
+using Name = std::optional<std::string>;
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture,
+                 "who was let in by certificate shows itself with its next first message") {
+  auto server = server_with(server_files);
+  auto client = client_with(client_files(kEdge), "192.0.2.7");
+  CHECK(shown_at_once(*client, *server) == std::nullopt);
+  REQUIRE(Meeting(*client, *server).server_status == Status_::done);
+  for (int again = 0; again < 3; ++again) {
+    CHECK(shown_at_once(*client, *server) == Name("edge-1"));
+    Meeting meeting(*client, *server);
+    CHECK(meeting.client_status == Status_::done);
+    REQUIRE(meeting.server_status == Status_::done);
+    CHECK(meeting.server->identity() == Name("edge-1"));
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a ticket is of its server's context: another asks for the certificate") {
+  auto server = server_with(server_files);
+  auto reloaded = server_with(server_files);
+  auto client = client_with(client_files(kEdge), "192.0.2.7");
+  REQUIRE(Meeting(*client, *server).server_status == Status_::done);
+  CHECK(shown_at_once(*client, *reloaded) == std::nullopt);
+  Meeting meeting(*client, *reloaded);
+  REQUIRE(meeting.server_status == Status_::done);
+  CHECK(meeting.server->identity() == Name("edge-1"));
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "tickets work at a server that has keys, too, and those with keys get none") {
+  TlsKey key;
+  key.id = std::string(32, 'a');
+  key.name = "edge-2";
+  key.key.fill(7);
+  auto server = server_with(server_files, {key});
+  auto client = client_with(client_files(kEdge), "192.0.2.7");
+  REQUIRE(Meeting(*client, *server).server_status == Status_::done);
+  CHECK(shown_at_once(*client, *server) == Name("edge-1"));
+  TlsClientOptions options;
+  options.key = key;
+  auto keyed = make_tls_client(options);
+  REQUIRE(keyed.ok());
+  CHECK(Meeting(**keyed, *server).server->identity() == Name("edge-2"));
+  CHECK(shown_at_once(**keyed, *server) == Name("edge-2"));
+}
+
+TEST_CASE_METHOD(Fixture, "a ticket proves nobody who is no client any more") {
+  bool admitted = true;
+  TlsServerOptions options;
+  options.files = server_files;
+  options.client_of = [&](const std::vector<std::string>& names) {
+    return admitted ? Name(names.front()) : std::nullopt;
+  };
+  auto server = make_tls_server(options);
+  REQUIRE(server.ok());
+  auto client = client_with(client_files(kEdge), "192.0.2.7");
+  REQUIRE(Meeting(*client, **server).server->identity() == Name("edge-1"));
+  admitted = false;
+  CHECK(shown_at_once(*client, **server) == std::nullopt);
+  Meeting meeting(*client, **server);
+  CHECK_FALSE(meeting.server->identity());
+  CHECK(meeting.server_says("its certificate is for edge-1, which is no client of ours"));
+}
+
+TEST_CASE_METHOD(Fixture, "a ticket does not outlive the certificate that it stands for") {
+  auto server = server_with(server_files);
+  time_t ends = time(nullptr) + 2;
+  auto client = client_with(client_files({"edge-1", "DNS:edge-1", -60, 2}), "192.0.2.7");
+  REQUIRE(Meeting(*client, *server).server_status == Status_::done);
+  while (time(nullptr) <= ends) usleep(10'000);
+  Meeting meeting(*client, *server);
+  CHECK(meeting.server_status == Status_::failed);
+  CHECK(meeting.server_says("the certificate of edge-1 expired on"));
+  CHECK(meeting.client_says("it has expired"));
+}
+
+TEST_CASE_METHOD(Fixture, "after a handshake that failed the ticket is not shown again") {
+  auto server = server_with(server_files);
+  auto impostor = server_with(files_of(ca, stranger_ca.issue({"server", "IP:192.0.2.7"})));
+  auto client = client_with(client_files(kEdge), "192.0.2.7");
+  REQUIRE(Meeting(*client, *server).server_status == Status_::done);
+  CHECK(Meeting(*client, *impostor).client_status == Status_::failed);
+  CHECK(shown_at_once(*client, *server) == std::nullopt);
+}
+
+TEST_CASE_METHOD(Fixture, "a carrier that stands for long gets a fresh ticket among its bytes") {
+  TlsServerOptions options;
+  options.files = server_files;
+  options.client_of = [](const std::vector<std::string>& names) { return Name(names.front()); };
+  options.ticket_after = Duration(0);
+  auto server = make_tls_server(options);
+  REQUIRE(server.ok());
+  auto client = client_with(client_files(kEdge), "192.0.2.7");
+  Meeting meeting(*client, **server);
+  REQUIRE(meeting.server_status == Status_::done);
+  char text[] = "bytes";
+  for (int i = 0; i < 20; ++i) {
+    iovec piece{text, sizeof text};
+    REQUIRE(meeting.server->write({&piece, 1}).bytes == sizeof text);
+    std::uint8_t read[64];
+    CHECK(meeting.client->read(read).bytes == sizeof text);
+  }
+  CHECK(shown_at_once(*client, **server) == Name("edge-1"));
 }
