@@ -14,6 +14,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import attacks                                                        # noqa: E402
 import measures                                                       # noqa: E402
 import paths                                                          # noqa: E402
 import netns                                                          # noqa: E402
@@ -126,6 +127,7 @@ class Bench:
         self.results, self.progress = report.Results(), Progress()
         self.deadline = time.monotonic() + options.max_minutes * 60
         self.paths = [kind(folder) for kind in options.paths]
+        self.attacks = []              # rows, see attacks.py
 
     def run(self):
         try:
@@ -134,6 +136,8 @@ class Bench:
                 self.rounds(self.wanted(measures.jobs(self.options.idle)), backends)
                 if not self.options.only or "resume" in self.options.only:
                     self.resume(backends)
+                if any("attacks".startswith(word) for word in self.options.only):
+                    self.besiege(backends)
             if self.options.wan:
                 self.long_path()
         finally:
@@ -206,6 +210,15 @@ class Bench:
             print(f"Failed: {path.label}: {name}: {error}")
             self.results.failures.append(f"{path.label}: {name}: {error}")
 
+    def besiege(self, backends):
+        try:
+            self.attacks = attacks.run(self.folder, self.options.rounds, self.options.seconds,
+                                       backends, self.progress)
+        except ProgramFailed as error:
+            self.progress.end()
+            print(f"Failed: attacks: {error}")
+            self.results.failures.append(f"attacks: {error}")
+
     def resume(self, backends):
         for kind in (paths.Pair, paths.PairTls):
             if kind.label not in [path.label for path in self.paths]:
@@ -248,7 +261,8 @@ def parse():
     parser.add_argument("--quick", action="store_true", help="one round of 1 s, fewer idle connections")
     parser.add_argument("--idle", type=int, default=1000, help="idle connections (1000)")
     parser.add_argument("--only", action="append", default=[], metavar="TEXT",
-                        help="only measures whose name holds the text, or `resume`; may be repeated")
+                        help="only measures whose name holds the text, or `resume`, or `attack` (only so "
+                             "is it run: a client beside attackers); may be repeated")
     parser.add_argument("--paths", default=",".join(usual), metavar="A,B",
                         help=f"which of: {', '.join(labels)} (all but stunnel)")
     parser.add_argument("--wan", action="store_true",
@@ -284,7 +298,11 @@ def main():
         print("\n" + text)
     if results.resume:
         print("\n" + report.resume_table(results))
+    if bench.attacks:
+        print("\n" + attacks.show(bench.attacks))
     values = results.as_json(conditions(options))
+    if bench.attacks:
+        values["attacks"] = attacks.as_json(bench.attacks)
     if options.json:
         with open(options.json, "w") as file:
             json.dump(values, file, indent=1)
