@@ -284,8 +284,8 @@ def measure(path, kind, seconds, backends):
     return Row(kind, ping[50.0], ping[99.0], gbps, peak_mib(path.server.pid), per_second)
 
 
-def run(folder, rounds, seconds, backends, progress):
-    """Rows of all rounds, attack by attack within each."""
+def run(folder, rounds, seconds, backends, progress, failures):
+    """Rows of all rounds, attack by attack within each; what could not be measured goes to failures."""
     rows, source = [], Source()
     path = Besieged(folder)
     targets = {**backends.ports, "source": source.listener.getsockname()[1]}
@@ -294,7 +294,12 @@ def run(folder, rounds, seconds, backends, progress):
             path.start({name: targets[name] for name in ("iperf", "sockperf", "echo", "source")})
             for kind in (None, *ATTACKS):
                 progress.show(f"attacks, round {turn + 1} of {rounds}: {kind or 'none'}")
-                rows.append(measure(path, kind, seconds, backends))
+                try:
+                    rows.append(measure(path, kind, seconds, backends))
+                except ProgramFailed as error:
+                    progress.end()
+                    print(f"Failed: attacks: {kind}: {error}")
+                    failures.append(f"attacks: {kind}: {error}")
             path.stop()
     finally:
         path.stop()

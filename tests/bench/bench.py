@@ -213,7 +213,7 @@ class Bench:
     def besiege(self, backends):
         try:
             self.attacks = attacks.run(self.folder, self.options.rounds, self.options.seconds,
-                                       backends, self.progress)
+                                       backends, self.progress, self.results.failures)
         except ProgramFailed as error:
             self.progress.end()
             print(f"Failed: attacks: {error}")
