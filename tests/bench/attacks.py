@@ -8,6 +8,7 @@ of a real server do not: so the first rows are no attack, and a program that onl
 import argparse
 import collections
 import contextlib
+import itertools
 import os
 import select
 import socket
@@ -98,25 +99,23 @@ def tls_strangers(port, made, count):
     strangers(port, client_hello(made), count)
 
 
-def opens(port, made, count):
-    raw = admitted(port, made)
-    stream = 1
+def again_and_again(port, made, count, frames_of):
+    """Sends what frames_of makes of each stream id; a new link when it is dropped."""
     while True:
-        raw.send(*(rawlink.open_stream(n, "echo") for n in range(stream, stream + 100)))
-        stream += 100
-        count.done += 100
-        throw_away(raw)
+        with contextlib.suppress(OSError, rawlink.Ended):
+            raw = admitted(port, made)
+            for stream in itertools.count(1, 100):
+                raw.send(*(frame for n in range(stream, stream + 100) for frame in frames_of(n)))
+                count.done += 100
+                throw_away(raw)
+
+
+def opens(port, made, count):
+    again_and_again(port, made, count, lambda n: [rawlink.open_stream(n, "echo")])
 
 
 def opens_and_resets(port, made, count):
-    raw = admitted(port, made)
-    stream = 1
-    while True:
-        raw.send(*(frame for n in range(stream, stream + 100)
-                   for frame in (rawlink.open_stream(n, "echo"), rawlink.reset(n))))
-        stream += 100
-        count.done += 100
-        throw_away(raw)
+    again_and_again(port, made, count, lambda n: [rawlink.open_stream(n, "echo"), rawlink.reset(n)])
 
 
 def never_acks(port, made, count):
