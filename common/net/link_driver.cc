@@ -9,12 +9,15 @@ namespace {
 
 // What one link may do in one turn before others have theirs.
 constexpr std::size_t kEffectsPerTurn = 1024;
+// What one read should bring at most: some milliseconds' work, if each is a stream opened or ended.
+constexpr std::size_t kEffectsPerRead = 512;
 // Some 50 us each: a client that opens thousands at once must not hold up the others.
 constexpr std::size_t kConnectsPerTurn = 32;
 constexpr std::size_t kBytesPerTurn = 1 * kMiB;
 // Reads when several streams are active, for latency, and when one is, for throughput.
 constexpr std::size_t kSmallRead = 64 * kKiB;
 constexpr std::size_t kLargeRead = 256 * kKiB;
+constexpr std::size_t kLeastRead = 4 * kKiB;
 // How long the peer of a finished carrier has for ending it too.
 constexpr Duration kFinishPatience = milliseconds(300);
 
@@ -69,16 +72,31 @@ void LinkDriver::part_with(CarrierId id) {
 
 bool LinkDriver::carrier_may_read(Carrier&) {
   bool drained = drain(kEffectsPerTurn);
-  if (!drained) touch();
-  return drained;
+  if (drained && read_effects_ < kEffectsPerTurn) return true;
+  touch();
+  return false;  // the rest waits for the next turn
 }
 
 void LinkDriver::carrier_bytes(Carrier& carrier, Bytes bytes) {
+  std::uint64_t before = effects_;
   link_.carrier_bytes(loop_.now(), carrier.id(), bytes);
   // All of them: the bytes lie in the loop's buffer. A read's size bounds how many they are.
   while (!drain(SIZE_MAX)) {
   }
+  adapt_read_size(bytes.size(), effects_ - before);
+  carrier.set_read_size(std::min(carrier_read_, read_budget()));
   touch();
+}
+
+// Reads of many small frames get smaller, so that a peer that opens and resets thousands of streams
+// in one read (or honestly moves single bytes of thousands) leaves the others their turns.
+void LinkDriver::adapt_read_size(std::size_t bytes, std::uint64_t effects) {
+  read_effects_ += effects;
+  if (effects > kEffectsPerRead) {
+    carrier_read_ = std::max(kLeastRead, bytes * kEffectsPerRead / effects);
+  } else {
+    carrier_read_ = std::min(carrier_read_ * 2, kLargeRead);
+  }
 }
 
 void LinkDriver::carrier_writable(Carrier&) {
@@ -116,11 +134,12 @@ bool LinkDriver::pump() {
 }
 
 void LinkDriver::connect_some() {
-  for (std::size_t tried = 0; tried < kConnectsPerTurn && !connects_.empty(); ++tried) {
+  for (std::size_t tried = 0; tried < kConnectsPerTurn && !connects_.empty();) {
     StreamHandle stream = connects_.front();
     connects_.pop_front();
     Slot* slot = slot_of(stream);
-    if (slot == nullptr || !slot->waits_for_target) continue;  // reset meanwhile
+    if (slot == nullptr || !slot->waits_for_target) continue;  // reset meanwhile: costs nothing
+    tried += 1;
     TargetStart target = host_.connect_target(*this, stream);
     slot->waits_for_target = false;
     if (target.connect) {
@@ -137,6 +156,7 @@ bool LinkDriver::drain(std::size_t most) {
     std::optional<Effect> effect = link_.poll_effect(loop_.now());
     settled_ = !effect;
     if (!effect) return true;
+    effects_ += 1;
     std::visit([this](const auto& what) { on(what); }, *effect);
   }
   return false;
@@ -201,8 +221,9 @@ void LinkDriver::adapt_to_activity() {
   reads_ = 0;
   deliveries_ = 0;
   last_delivered_ = kNoSlot;
+  read_effects_ = 0;
   if (Carrier* carrier = find(link_.carrier()); carrier != nullptr) {
-    carrier->set_read_size(read_budget());
+    carrier->set_read_size(std::min(carrier_read_, read_budget()));
   }
 }
 

@@ -107,6 +107,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   void keep_rest(std::span<const iovec> buffers, std::size_t taken);
   void all_written(Carrier& carrier);
   void adapt_to_activity();
+  void adapt_read_size(std::size_t bytes, std::uint64_t effects);
   Carrier* find(CarrierId id) const;
   void part_with(CarrierId id);
   Slot* slot_of(StreamHandle stream);
@@ -156,6 +157,10 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   std::size_t deliveries_ = 0;
   SlotIndex last_delivered_ = kNoSlot;
   std::size_t last_reads_ = 0;
+
+  std::uint64_t effects_ = 0;       // polled, ever
+  std::uint64_t read_effects_ = 0;  // of this turn's reads from the carrier
+  std::size_t carrier_read_ = Loop::kReadBufferSize;
 
   Timer timer_;
 };
