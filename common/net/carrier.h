@@ -77,6 +77,8 @@ class Carrier final : public Poller::Watcher {
   Duration round_trip() const { return measured_round_trip(descriptor_.get()); }
   // How large one read is: small beside several active streams, for latency.
   void set_read_size(std::size_t size) { read_size_ = size; }
+  // Nobody's yet: others' events come first.
+  void set_patient(bool patient) { registration_.set_patient(patient); }
 
  private:
   void on_ready(std::uint32_t events) override;

@@ -11,8 +11,9 @@
 namespace holdfast {
 namespace {
 
-// Connections taken in one turn: a flood of them must not hold up what lives (some 50 us each).
+// Connections taken in one turn, and the time for them: a flood must not hold up what lives.
 constexpr int kAcceptsPerTurn = 16;
+constexpr Duration kAcceptTime = microseconds(250);
 // The kernel caps it at net.core.somaxconn.
 constexpr int kBacklog = 4096;
 constexpr Duration kDescriptorRetry = milliseconds(200);
@@ -137,6 +138,7 @@ Listener::Listener(Loop& loop, BoundSocket socket, std::size_t tag, const Descri
       observer_(observer),
       registration_(loop.poller(), socket_.descriptor(), *this),
       retry_(loop.timers(), [this] { resume(); }) {
+  registration_.set_patient(true);
   registration_.set(EPOLLIN);
 }
 
@@ -145,6 +147,7 @@ void Listener::on_ready(std::uint32_t) {
 }
 
 void Listener::accept_some() {
+  Time until = read_boot_clock() + kAcceptTime;
   for (int accepts = 0; accepts < kAcceptsPerTurn && state_ == State::accepting; ++accepts) {
     Descriptor socket = socket_.accept();
     if (!socket.valid()) {
@@ -155,6 +158,7 @@ void Listener::accept_some() {
     bool scarce = budget_.scarce(socket.get());
     if (!offer(socket)) return;
     if (scarce) pause(State::out_of_descriptors, "few descriptors are left");
+    if (read_boot_clock() >= until) return;
   }
 }
 

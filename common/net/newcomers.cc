@@ -18,6 +18,7 @@ void Newcomers::add(CarrierId id, Descriptor socket, const TransportFactory& tra
   });
   newcomer->carrier = std::make_unique<Carrier>(loop_, id, std::move(socket), transport, *this);
   newcomer->carrier->set_read_size(kReadSize);
+  newcomer->carrier->set_patient(true);
   newcomer->source = source_of(newcomer->carrier->peer());
   newcomer->deadline.arm(loop_.now() + handshake_timeout_);
   make_room(newcomer->source);
@@ -83,6 +84,7 @@ std::unique_ptr<Carrier> Newcomers::take(CarrierId carrier) {
   std::unique_ptr<Carrier> taken = std::move(found->second->carrier);
   newcomers_.erase(found);
   taken->set_read_size(Loop::kReadBufferSize);
+  taken->set_patient(false);
   return taken;
 }
 

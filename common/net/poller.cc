@@ -2,7 +2,15 @@
 
 #include <algorithm>
 
+#include "common/net/timer.h"
+
 namespace holdfast {
+namespace {
+
+// Of each turn, for strangers' handshakes and new sockets while others have something to do.
+constexpr Duration kPatientTime = microseconds(250);
+
+}  // namespace
 
 void Poller::Registration::set(std::uint32_t events) {
   if (member_ && events == events_) return;
@@ -33,11 +41,32 @@ void Poller::wait(int most_ms) {
   int count = epoll_wait(epoll_.get(), batch_.data(), static_cast<int>(kBatch), most_ms);
   batch_size_ = count < 0 ? 0 : static_cast<std::size_t>(count);
   ready_count_ = batch_size_;
+  bool waiting = false;
   for (std::size_t i = 0; i < batch_size_; ++i) {
     auto* registration = static_cast<Registration*>(batch_[i].data.ptr);
-    if (registration != nullptr) registration->watcher_.on_ready(batch_[i].events);
+    bool patient = registration != nullptr && registration->patient_;
+    waiting = waiting || patient;
+    if (!patient) call(i);
   }
+  if (waiting) call_patient();
   batch_size_ = 0;
+}
+
+// What is left when time is up is told again by the next epoll_wait, after what was not told yet.
+void Poller::call_patient() {
+  Time until = read_boot_clock() + kPatientTime;
+  for (std::size_t i = 0; i < batch_size_; ++i) {
+    if (call(i) && read_boot_clock() >= until) return;
+  }
+}
+
+// Each event once; false where there is nobody to tell.
+bool Poller::call(std::size_t index) {
+  auto* registration = static_cast<Registration*>(batch_[index].data.ptr);
+  if (registration == nullptr) return false;
+  batch_[index].data.ptr = nullptr;
+  registration->watcher_.on_ready(batch_[index].events);
+  return true;
 }
 
 void Poller::run_kicked() {

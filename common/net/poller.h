@@ -47,6 +47,10 @@ class Poller {
     void leave();
     // Calls the watcher with EPOLLIN in the next turn, whatever the kernel says.
     void kick();
+    // Its events come after everybody else's of a turn, and when there is no time left for them, in
+    // a later one: for what strangers can cause at will. Not with kOnlyNews, which is told but
+    // once.
+    void set_patient(bool patient) { patient_ = patient; }
 
    private:
     friend class Poller;
@@ -56,6 +60,7 @@ class Poller {
     std::uint32_t events_ = 0;
     bool member_ = false;
     bool kicked_ = false;
+    bool patient_ = false;
   };
 
   Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) { HOLDFAST_CHECK(epoll_.valid()); }
@@ -74,6 +79,8 @@ class Poller {
   // One turn's work; what more is ready waits for the next turn.
   static constexpr std::size_t kBatch = 256;
 
+  bool call(std::size_t index);
+  void call_patient();
   void forget(Registration* registration);
 
   Descriptor epoll_;
