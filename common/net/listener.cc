@@ -11,9 +11,8 @@
 namespace holdfast {
 namespace {
 
-// Connections taken in one turn, and the time for them: a flood must not hold up what lives.
+// Connections taken in one turn: a flood of them must not hold up what lives (some 50 us each).
 constexpr int kAcceptsPerTurn = 16;
-constexpr Duration kAcceptTime = microseconds(250);
 // The kernel caps it at net.core.somaxconn.
 constexpr int kBacklog = 4096;
 constexpr Duration kDescriptorRetry = milliseconds(200);
@@ -147,7 +146,6 @@ void Listener::on_ready(std::uint32_t) {
 }
 
 void Listener::accept_some() {
-  Time until = read_boot_clock() + kAcceptTime;
   for (int accepts = 0; accepts < kAcceptsPerTurn && state_ == State::accepting; ++accepts) {
     Descriptor socket = socket_.accept();
     if (!socket.valid()) {
@@ -158,7 +156,6 @@ void Listener::accept_some() {
     bool scarce = budget_.scarce(socket.get());
     if (!offer(socket)) return;
     if (scarce) pause(State::out_of_descriptors, "few descriptors are left");
-    if (read_boot_clock() >= until) return;
   }
 }
 

@@ -7,8 +7,10 @@
 namespace holdfast {
 namespace {
 
-// Of each turn, for strangers' handshakes and new sockets while others have something to do.
+// Of each turn, for strangers' handshakes and new sockets: beside others who have something to do,
+// and when there is nobody else.
 constexpr Duration kPatientTime = microseconds(250);
+constexpr Duration kPatientTimeAlone = milliseconds(4);
 
 }  // namespace
 
@@ -42,19 +44,20 @@ void Poller::wait(int most_ms) {
   batch_size_ = count < 0 ? 0 : static_cast<std::size_t>(count);
   ready_count_ = batch_size_;
   bool waiting = false;
+  bool others = false;
   for (std::size_t i = 0; i < batch_size_; ++i) {
     auto* registration = static_cast<Registration*>(batch_[i].data.ptr);
     bool patient = registration != nullptr && registration->patient_;
     waiting = waiting || patient;
-    if (!patient) call(i);
+    if (!patient) others = call(i) || others;
   }
-  if (waiting) call_patient();
+  if (waiting) call_patient(others ? kPatientTime : kPatientTimeAlone);
   batch_size_ = 0;
 }
 
 // What is left when time is up is told again by the next epoll_wait, after what was not told yet.
-void Poller::call_patient() {
-  Time until = read_boot_clock() + kPatientTime;
+void Poller::call_patient(Duration most) {
+  Time until = read_boot_clock() + most;
   for (std::size_t i = 0; i < batch_size_; ++i) {
     if (call(i) && read_boot_clock() >= until) return;
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/base/check.h"
+#include "common/base/time.h"
 #include "common/net/socket.h"
 
 namespace holdfast {
@@ -80,7 +81,7 @@ class Poller {
   static constexpr std::size_t kBatch = 256;
 
   bool call(std::size_t index);
-  void call_patient();
+  void call_patient(Duration most);
   void forget(Registration* registration);
 
   Descriptor epoll_;
