@@ -43,33 +43,31 @@ void Poller::wait(int most_ms) {
   int count = epoll_wait(epoll_.get(), batch_.data(), static_cast<int>(kBatch), most_ms);
   batch_size_ = count < 0 ? 0 : static_cast<std::size_t>(count);
   ready_count_ = batch_size_;
-  bool waiting = false;
   bool others = false;
   for (std::size_t i = 0; i < batch_size_; ++i) {
     auto* registration = static_cast<Registration*>(batch_[i].data.ptr);
-    bool patient = registration != nullptr && registration->patient_;
-    waiting = waiting || patient;
-    if (!patient) others = call(i) || others;
+    if (registration == nullptr) continue;
+    if (registration->patient_) {
+      if (registration->late_events_ == 0) late_.push_back(registration);
+      registration->late_events_ |= batch_[i].events;
+    } else {
+      others = true;
+      registration->watcher_.on_ready(batch_[i].events);
+    }
   }
-  if (waiting) call_patient(others ? kPatientTime : kPatientTimeAlone);
   batch_size_ = 0;
+  if (!late_.empty()) call_patient(others ? kPatientTime : kPatientTimeAlone);
 }
 
-// What is left when time is up is told again by the next epoll_wait, after what was not told yet.
+// In the order in which the kernel told of them; what is left when time is up goes first next time.
 void Poller::call_patient(Duration most) {
   Time until = read_boot_clock() + most;
-  for (std::size_t i = 0; i < batch_size_; ++i) {
-    if (call(i) && read_boot_clock() >= until) return;
+  while (!late_.empty()) {
+    Registration* registration = late_.front();
+    late_.pop_front();
+    registration->watcher_.on_ready(std::exchange(registration->late_events_, 0));
+    if (read_boot_clock() >= until) return;
   }
-}
-
-// Each event once; false where there is nobody to tell.
-bool Poller::call(std::size_t index) {
-  auto* registration = static_cast<Registration*>(batch_[index].data.ptr);
-  if (registration == nullptr) return false;
-  batch_[index].data.ptr = nullptr;
-  registration->watcher_.on_ready(batch_[index].events);
-  return true;
 }
 
 void Poller::run_kicked() {
@@ -89,6 +87,10 @@ void Poller::forget(Registration* registration) {
     if (batch_[i].data.ptr == registration) batch_[i].data.ptr = nullptr;
   }
   std::replace(running_.begin(), running_.end(), registration, static_cast<Registration*>(nullptr));
+  if (registration->late_events_ != 0) {
+    registration->late_events_ = 0;
+    std::erase(late_, registration);
+  }
   if (registration->kicked_) {
     registration->kicked_ = false;
     std::erase(kicked_, registration);

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "common/base/check.h"
@@ -62,6 +63,7 @@ class Poller {
     bool member_ = false;
     bool kicked_ = false;
     bool patient_ = false;
+    std::uint32_t late_events_ = 0;  // told by the kernel, not yet to the watcher
   };
 
   Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) { HOLDFAST_CHECK(epoll_.valid()); }
@@ -71,7 +73,7 @@ class Poller {
   // Calls the watchers of what is ready; waits for it at most so many ms, -1 for ever.
   void wait(int most_ms);
   // Somebody was kicked: the loop must not sleep.
-  bool busy() const { return !kicked_.empty(); }
+  bool busy() const { return !kicked_.empty() || !late_.empty(); }
   void run_kicked();
   // Descriptors that were ready in this turn.
   std::size_t ready_count() const { return ready_count_; }
@@ -80,7 +82,6 @@ class Poller {
   // One turn's work; what more is ready waits for the next turn.
   static constexpr std::size_t kBatch = 256;
 
-  bool call(std::size_t index);
   void call_patient(Duration most);
   void forget(Registration* registration);
 
@@ -90,6 +91,7 @@ class Poller {
   std::size_t ready_count_ = 0;
   std::vector<Registration*> kicked_;
   std::vector<Registration*> running_;
+  std::deque<Registration*> late_;  // patient ones with events, the first told first
 };
 
 }  // namespace holdfast
