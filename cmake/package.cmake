@@ -3,7 +3,10 @@
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME holdfast)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
-set(CPACK_PACKAGE_CONTACT "Holdfast maintainers <maintainers@holdfast.invalid>")
+# A placeholder, of a domain that can never exist (RFC 2606): who gives packages to others says who.
+set(HOLDFAST_MAINTAINER "Holdfast maintainers <maintainers@holdfast.invalid>" CACHE STRING
+    "Who answers for the package: Maintainer in its control file, and in its changelog")
+set(CPACK_PACKAGE_CONTACT "${HOLDFAST_MAINTAINER}")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "TCP connections that outlive the network between two hosts")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
 "A pair of transparent TCP proxy daemons with a resumable link between them.
@@ -30,8 +33,9 @@ set(scripts ${CMAKE_SOURCE_DIR}/packaging/debian)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
     ${scripts}/postinst ${scripts}/prerm ${scripts}/postrm ${scripts}/conffiles)
 
-add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/changelog.gz DEPENDS ${scripts}/changelog
-  COMMAND gzip -9nc ${scripts}/changelog > ${CMAKE_BINARY_DIR}/changelog.gz VERBATIM)
+configure_file(${scripts}/changelog ${CMAKE_BINARY_DIR}/changelog @ONLY)
+add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/changelog.gz DEPENDS ${CMAKE_BINARY_DIR}/changelog
+  COMMAND gzip -9nc ${CMAKE_BINARY_DIR}/changelog > ${CMAKE_BINARY_DIR}/changelog.gz VERBATIM)
 add_custom_target(changelog ALL DEPENDS ${CMAKE_BINARY_DIR}/changelog.gz)
 install(FILES ${CMAKE_BINARY_DIR}/changelog.gz DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/holdfast)
 include(CPack)

@@ -130,9 +130,9 @@ void History::add_life(LinkLife added) {
   lives_.push_back(std::move(added));
 }
 
-void History::link_up(Time now, const LinkId& link, std::string_view peer) {
+void History::link_up(Time now, const LinkId& link, std::string_view peer, std::string_view name) {
   changed_at_ = now;
-  add_life({link, kept_text(peer), now, kNever, Cause::none});
+  add_life({link, kept_text(name), kept_text(peer), now, kNever, Cause::none});
 }
 
 void History::link_down(Time now, const LinkId& link, std::string_view peer, Cause cause,
@@ -144,6 +144,7 @@ void History::link_down(Time now, const LinkId& link, std::string_view peer, Cau
   }
   Outage outage;
   outage.link = link;
+  if (const LinkLife* alive = life(link)) outage.name = alive->name;
   outage.peer = kept_text(peer);
   outage.began = now;
   outage.cause = cause;

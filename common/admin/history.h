@@ -48,6 +48,7 @@ struct HistorySample {
 
 struct LinkLife {
   LinkId link;
+  std::string name;  // client with several links: in the config
   std::string peer;
   Time began{};
   Time ended = kNever;  // never: it is there
@@ -62,6 +63,7 @@ struct Outage {
   };
 
   LinkId link;
+  std::string name;  // as in its link's life
   std::string peer;
   Time began{};
   Time ended = kNever;
@@ -118,7 +120,8 @@ class History {
   explicit History(Time now) : last_at_(now), changed_at_(now), asked_at_(now - kLookedAtFor) {}
 
   void observe(Time now, const Reading& reading);
-  void link_up(Time now, const LinkId& link, std::string_view peer);
+  // `name`: as in LinkLife.
+  void link_up(Time now, const LinkId& link, std::string_view peer, std::string_view name = {});
   void link_down(Time now, const LinkId& link, std::string_view peer, Cause cause,
                  std::uint32_t connections, std::uint64_t replayed_bytes);
   void link_resumed(Time now, const LinkId& link, std::uint32_t connections);

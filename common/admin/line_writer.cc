@@ -9,6 +9,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "common/base/remedy.h"
+
 namespace holdfast {
 
 std::int64_t monotonic_ms() {
@@ -20,7 +22,11 @@ std::int64_t monotonic_ms() {
 Result<UniqueFd> LineWriter::open_file(const std::string& path) {
   // O_NONBLOCK: a FIFO without a reader must not hang the start.
   UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640));
-  if (!fd) return Error{"cannot open the log file " + path + ": " + std::strerror(errno)};
+  if (!fd) {
+    int error = errno;
+    return Error{"cannot open the log file " + path + ": " + std::strerror(error) +
+                 write_remedy(error)};
+  }
   return fd;
 }
 

@@ -12,6 +12,8 @@
 #include <memory>
 #include <vector>
 
+#include "common/base/remedy.h"
+
 namespace holdfast {
 namespace {
 
@@ -106,8 +108,10 @@ Result<UnixListener> UnixListener::bind(const std::string& path,
   ::fchmod(fd.get(), kMode);
   sockaddr_un address = unix_address(path);
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    return Error{"the admin socket " + path + " cannot be made: " + why(errno) +
-                 (errno == ENOENT ? "; create its folder, or set another [admin] socket" : "")};
+    int error = errno;
+    std::string remedy = unix_listen_remedy(error);
+    if (!remedy.empty()) remedy += ", or set another [admin] socket";
+    return Error{"the admin socket " + path + " cannot be made: " + why(error) + remedy};
   }
   UnixListener listener(std::move(fd), path);
   if (group) {
@@ -133,7 +137,8 @@ Result<UniqueFd> listen_tcp(const TcpAddress& address) {
   int on = 1;
   if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
       ::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0 || ::listen(fd.get(), kBacklog) != 0) {
-    return Error{name + " cannot be listened on: " + why(errno)};
+    int reason = errno;
+    return Error{name + " cannot be listened on: " + why(reason) + tcp_listen_remedy(reason)};
   }
   return fd;
 }

@@ -5,6 +5,8 @@
 #include <spdlog/details/thread_pool.h>
 #include <spdlog/sinks/sink.h>
 #include <sys/uio.h>
+// Else sd_journal_sendv() adds CODE_FILE= and its fellows: our source tree, not what happened.
+#define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
 #include <condition_variable>

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/config/config.h"
+
 namespace holdfast {
 namespace {
 
@@ -39,6 +41,7 @@ Json by_cause(const std::map<Cause, std::uint64_t>& counts) {
 
 Json link_json(const LinkSnapshot& link) {
   return {{"id", link.id.substr(0, 8)},
+          {"name", link.name == kDefaultLinkName ? "" : cut(link.name)},
           {"peer", cut(link.peer)},
           {"state", to_string(link.state)},
           {"in_state_s", in_seconds(link.in_state)},
@@ -139,6 +142,7 @@ Json samples_json(const std::vector<HistorySample>& samples, const Uptimes& upti
 
 Json life_json(const LinkLife& life, const Uptimes& uptime) {
   return {{"link", life.link.short_name()},
+          {"name", life.name},
           {"peer", life.peer},
           {"began", uptime(life.began)},
           {"ended", uptime(life.ended)},
@@ -147,6 +151,7 @@ Json life_json(const LinkLife& life, const Uptimes& uptime) {
 
 Json outage_json(const Outage& outage, const Uptimes& uptime) {
   return {{"link", outage.link.short_name()},
+          {"name", outage.name},
           {"peer", outage.peer},
           {"began", uptime(outage.began)},
           {"ended", uptime(outage.ended)},

@@ -21,7 +21,7 @@ inline constexpr Duration kKeptAfterQuestion = seconds(10 * 60);
 class HistoryKeeper final : public PagedBackend {
  public:
   // `agent` and `history` outlive it; `read` says what the agent's links come to now; `always`:
-  // there is a metrics address.
+  // there is a metrics address, whose change needs a restart.
   HistoryKeeper(Loop& loop, PagedBackend& agent, History& history,
                 std::function<History::Reading()> read, bool always);
 

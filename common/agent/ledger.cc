@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/config/config.h"
+
 namespace holdfast {
 
 const Ledger::LinkTally* Ledger::tally(const LinkId& link) const {
@@ -38,7 +40,8 @@ AgentTotals Ledger::totals(Time now) const {
 void Ledger::link_up(const LinkEvent& event) {
   LinkTally& tally = note_change(event.link);
   outage_over(tally);
-  history_.link_up(tally.changed_at, event.link, event.peer);
+  history_.link_up(tally.changed_at, event.link, event.peer,
+                   event.name == kDefaultLinkName ? "" : event.name);
   logger_.event(LogLevel::info, "link_up",
                 {{"link", event.link.short_name()},
                  {"peer", event.peer},

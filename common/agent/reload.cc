@@ -35,7 +35,7 @@ void tell_reload(const ReloadReport& report, bool revoke, Logger& logger, Ledger
                  {{"file", problem.file},
                   {"line", problem.line},
                   {"key", problem.key},
-                  {"reason", problem.reason}});
+                  {"reason", reason_with_hint(problem)}});
   }
   logger.event(LogLevel::error, "config_reload_failed",
                {{"reason", report.reason.empty() ? "the config has errors" : report.reason},

@@ -27,9 +27,11 @@ int fail(Logger& logger, const Error& error) {
 
 void tell_warnings(Logger& logger, const std::vector<Problem>& warnings) {
   for (const Problem& each : warnings) {
-    std::string reason = each.hint.empty() ? each.reason : each.reason + " (" + each.hint + ")";
     logger.event(LogLevel::warn, "config_warning",
-                 {{"file", each.file}, {"line", each.line}, {"key", each.key}, {"reason", reason}});
+                 {{"file", each.file},
+                  {"line", each.line},
+                  {"key", each.key},
+                  {"reason", reason_with_hint(each)}});
   }
 }
 

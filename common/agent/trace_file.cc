@@ -6,13 +6,17 @@
 #include <cerrno>
 #include <system_error>
 
+#include "common/base/remedy.h"
+
 namespace holdfast {
 namespace {
 
 Result<UniqueFd> open_file(const std::string& path) {
   UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
   if (!file) {
-    return Error{"cannot open " + path + ": " + std::generic_category().message(errno)};
+    int error = errno;
+    return Error{"cannot open the trace file " + path + ": " +
+                 std::generic_category().message(error) + write_remedy(error)};
   }
   return file;
 }

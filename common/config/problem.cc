@@ -52,14 +52,17 @@ int exit_code(const std::vector<Problem>& problems) {
   return only_permissions ? kExitPermission : kExitConfig;
 }
 
+std::string reason_with_hint(const Problem& problem) {
+  return problem.hint.empty() ? problem.reason : problem.reason + " (" + problem.hint + ")";
+}
+
 std::string format_problem(const Problem& problem) {
   std::string text = problem.file;
   if (problem.line > 0) text += ":" + std::to_string(problem.line);
   text += ": ";
   if (!problem.key.empty()) text += problem.key + ": ";
   if (problem.severity == Severity::warning) text += "warning: ";
-  text += problem.reason;
-  if (!problem.hint.empty()) text += " (" + problem.hint + ")";
+  text += reason_with_hint(problem);
   return printable(text);
 }
 

@@ -31,6 +31,9 @@ bool has_errors(const std::vector<Problem>& problems);
 // (EX_NOPERM and EX_CONFIG of sysexits.h).
 int exit_code(const std::vector<Problem>& problems);
 
+// "reason (hint)", or the reason where there is no hint.
+std::string reason_with_hint(const Problem& problem);
+
 // One line: "file:line: key: reason (hint)"; a warning's reason starts with "warning: ". Control
 // characters that came from the file are escaped.
 std::string format_problem(const Problem& problem);

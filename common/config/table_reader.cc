@@ -276,8 +276,8 @@ void TableReader::each_table(
     visit("NAME", reader);
   }
   if (table_ == nullptr) return;
+  all_known_ = true;
   for (const TomlMember& member : *table_) {
-    known_.push_back(member.key);
     const Place place{member.node.line, place_.key + "." + member.key, member.node.file};
     if (!is_valid_name(member.key)) {
       report_->error(place, "\"" + member.key + "\" cannot be a name", kNameRule);
@@ -335,7 +335,7 @@ Place TableReader::place_of(const std::string& key) const {
 }
 
 void TableReader::finish(const std::vector<Elsewhere>& elsewhere) {
-  if (table_ == nullptr) return;
+  if (table_ == nullptr || all_known_) return;
   for (const TomlMember& member : *table_) {
     if (std::find(known_.begin(), known_.end(), member.key) != known_.end()) continue;
     std::string hint = "known here: " + join(known_);

@@ -116,6 +116,7 @@ class TableReader {
   Report* report_;
   std::vector<KeyFact>* catalogue_;
   std::vector<std::string> known_;
+  bool all_known_ = false;  // named tables: their names are the user's
   std::vector<std::string> required_;
 };
 

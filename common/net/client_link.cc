@@ -8,7 +8,8 @@ ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions optio
       name_(options.name),
       tls_(std::move(options.tls)),
       link_(options.link, around.pool, random_link_id(), 0) {
-  driver_ = std::make_unique<LinkDriver>(loop_, link_, *this, around.observer, around.closing, "");
+  driver_ =
+      std::make_unique<LinkDriver>(loop_, link_, *this, around.observer, around.closing, "", name_);
   dials_ = std::make_unique<Dials>(
       loop_, around.resolver, dial_options(options), around.observer, around.closing, random_u64(),
       around.next_carrier,

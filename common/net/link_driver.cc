@@ -24,13 +24,14 @@ constexpr Duration kFinishPatience = milliseconds(300);
 }  // namespace
 
 LinkDriver::LinkDriver(Loop& loop, Link& link, Host& host, Observer& observer,
-                       ClosingCarriers& closing, std::string peer)
+                       ClosingCarriers& closing, std::string peer, std::string name)
     : loop_(loop),
       link_(link),
       host_(host),
       observer_(observer),
       closing_(closing),
       peer_(std::move(peer)),
+      name_(std::move(name)),
       timer_(loop.timers(), [this] { touch(); }) {}
 
 std::string_view LinkDriver::peer() const {
@@ -303,6 +304,7 @@ ConnectionInfo LinkDriver::info(StreamHandle stream, const StreamSummary& summar
 LinkEvent LinkDriver::event() const {
   LinkEvent event;
   event.link = link_.id();
+  event.name = name_;
   event.peer = std::string(peer());
   event.address = carrier_address();
   event.round_trip = link_.liveness().round_trip();

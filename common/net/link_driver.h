@@ -43,9 +43,10 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
     ~Host() = default;
   };
 
-  // `peer`: the client's name at a server; a client learns the server's from the link.
+  // `peer`: the client's name at a server; a client learns the server's from the link. `name`: the
+  // link's in a client's config, empty at a server.
   LinkDriver(Loop& loop, Link& link, Host& host, Observer& observer, ClosingCarriers& closing,
-             std::string peer);
+             std::string peer, std::string name = {});
 
   Link& link() { return link_; }
   const Link& link() const { return link_; }
@@ -139,6 +140,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   Observer& observer_;
   ClosingCarriers& closing_;
   std::string peer_;
+  std::string name_;
   std::string last_error_;
 
   std::vector<std::unique_ptr<Carrier>> carriers_;  // the link's, and at most one not yet closed

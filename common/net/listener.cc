@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/base/remedy.h"
 #include "common/net/passed_sockets.h"
 #include "common/net/resolver.h"
 
@@ -122,7 +123,9 @@ Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_add
   }
   // A name may have an address of a family that this host lacks.
   if (sockets.empty() || first_error == EADDRINUSE) {
-    return Error{"cannot listen on " + to_string(address) + ": " + error_text(first_error)};
+    return Error{"cannot listen on " + to_string(address) + ": " + error_text(first_error) +
+                 (unix_socket != nullptr ? unix_listen_remedy(first_error)
+                                         : tcp_listen_remedy(first_error))};
   }
   return sockets;
 }

@@ -17,6 +17,7 @@ namespace holdfast {
 
 struct LinkEvent {
   LinkId link;
+  std::string name;     // at a client in the config; a server's links have none
   std::string peer;     // at a client the server's name, at a server the client's
   std::string address;  // of the carrier's other end; empty without one
   Cause cause = Cause::none;

@@ -1,12 +1,13 @@
 """The status page in a real Chromium, beside a running pair: facts in the DOM, no markup from
 outside, no request away, no complaint in the console; and screenshots for people to look at.
 """
+import json
 import signal
 
 import pytest
 
 from browser import Browser
-from pair import EchoBackend, Pair
+from pair import EchoBackend, Pair, free_port
 from stand_in import StandIn, ask
 from streams import ping, wait_until
 
@@ -140,6 +141,58 @@ def test_an_outage_can_be_chosen_by_keyboard_and_by_touching_near_it(tmp_path):
         """)
         assert "reconnect" in browser.text(".detail")
         assert browser.problems() == []
+
+
+def several_links(pair, **listens):
+    """Makes the client's config one of several links, link X for service X; the last has no server."""
+    settings = json.loads(json.dumps(pair.client.settings))
+    link = settings.pop("link")
+    settings["links"] = {name: dict(link) for name in listens}
+    settings["links"][list(listens)[-1]]["server"] = [f"127.0.0.1:{free_port()}"]
+    for name in listens:
+        settings["services"][name] = {**settings["services"].get(name, {}), "link": name}
+        settings["services"][name].setdefault("listen", listens[name])
+    pair.client.write_config(settings)
+
+
+def test_each_of_a_clients_links_has_its_row_by_its_name(tmp_path, shots):
+    services = {"berlin": {}, "lisbon": {}}
+    with Pair(tmp_path, services=services, wait_ready=False) as pair, Browser() as browser:
+        pair.wait_ready()
+        pair.client.terminate()
+        several_links(pair, berlin=None, lisbon=None, oslo=f"127.0.0.1:{free_port()}")
+        pair.client.start()
+        pair.client.wait_event("link_up")
+        wait_until(lambda: [one["state"] for one in pair.client.json("links")].count("live") == 2, 10, "two links")
+        app, back = pair.connect("berlin")
+        other, far = pair.connect("lisbon")
+        ping(app, back)
+        pair.client.run("link", "down", "lisbon")
+        pair.client.wait_event("link_down")
+        pair.client.run("link", "up", "lisbon")
+        ping(other, far)
+        pair.client.run("link", "down", "lisbon")
+        browser.open(url(pair.client))
+        browser.wait("return document.querySelectorAll('#links .link').length === 3")
+        names = browser.run("return [...document.querySelectorAll('.link .name')].map(e => e.innerText)")
+        server = pair.server.status()["name"]
+        assert names == [f"berlin to {server}", f"lisbon to {server}", "oslo"]
+        browser.wait("return document.querySelectorAll('#links rect.out').length >= 2")
+        outs = "return document.querySelectorAll('#links .link')[arguments[0]].querySelectorAll('rect.out').length"
+        assert [browser.run(outs, i) for i in range(3)] == [0, 2, 0]
+        browser.wait("return document.querySelector('#words').innerText.includes('2 of 3 links down, the longest')")
+        assert "oslo: " in browser.text("#more")
+        assert "lisbon" in browser.text("#outages")
+        assert weak_texts(browser) == []
+        browser.screenshot(shots("light-desktop-links"))
+        browser.resize(360, 780, scale=2)
+        browser.set_dark(True)
+        browser.wait("return document.documentElement.scrollWidth <= innerWidth")
+        browser.screenshot(shots("dark-phone-links"))
+        assert browser.problems() == []
+        pair.client.run("link", "up", "lisbon")
+        ping(other, far)
+        pair.close_sockets()
 
 
 def test_an_agent_that_does_not_answer_is_told_and_so_is_its_return(tmp_path, shots):

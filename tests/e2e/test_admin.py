@@ -307,6 +307,7 @@ def test_a_listener_that_is_taken_is_an_error_that_names_it(pair, role):
     port = (config["services"]["raw"]["listen"] if role == "client" else
             config["link"]["listen"][0]).rpartition(":")[2]
     assert port in rival.log()
+    assert "Address already in use; stop who listens there (`ss -ltnp` shows it)" in rival.log()
 
 
 def test_the_admin_socket_is_not_for_everyone(pair):

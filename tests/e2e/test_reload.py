@@ -124,6 +124,7 @@ def test_a_bad_file_keeps_the_old_config_and_says_so(tmp_path):
         assert pair.server.metric("holdfast_config_reload_success") == 0
         assert pair.server.metric("holdfast_config_reloads_total", result="refused") == 1
         pair.server.wait_event("config_reload_failed")
+        assert "(did you mean" in pair.server.events("config_problem")[-1]
         ping(app, back)
         ping(*pair.connect())
         change(pair.server, "link", "grcae", value=None)

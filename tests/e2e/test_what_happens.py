@@ -68,7 +68,7 @@ def test_a_log_file_in_a_folder_that_is_missing_is_said_at_the_start(pair, tmp_p
     agent = Agent(role, str(folder), config).start()
     assert agent.process.wait(5) == 1
     line, = agent.log().splitlines()
-    assert "missing/agent.log" in line and "No such file or directory" in line
+    assert "missing/agent.log" in line and "No such file or directory; create its folder" in line
 
 
 def test_a_client_that_drains_refuses_the_next_and_ends_with_its_last_connection(pair):

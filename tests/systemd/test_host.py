@@ -112,6 +112,7 @@ def test_the_journal_has_every_field_of_an_event(agents):
     assert closed["SYSLOG_IDENTIFIER"] == "holdfast-client"
     assert closed["_SYSTEMD_UNIT"] == "holdfast-client.service"
     assert closed["MESSAGE"].startswith("event=connection_closed id=")
+    assert not [key for key in closed if key.startswith("CODE_")]  # of our sources, and where they were built
     same = agents.journal.events(SERVER, HOLDFAST_ID=closed["HOLDFAST_ID"])
     assert {entry["HOLDFAST_EVENT"] for entry in same} == {"connection_open", "connection_closed"}
 

@@ -184,6 +184,18 @@ TEST_CASE("what is sent again belongs to the outage before it, not to the next o
   CHECK(view.outages[1].replayed_bytes == 10);
 }
 
+TEST_CASE("lives and outages say which of a client's links they belong to") {
+  History history(kStart);
+  history.link_up(kStart, link_id(1), "hub", "east");
+  history.link_up(kStart, link_id(2), "hub", "west");
+  history.link_down(kStart + seconds(5), link_id(2), "hub", Cause::carrier_eof, 3, 0);
+  HistoryView view = whole(history, kStart + seconds(6));
+  REQUIRE(view.lives.size() == 2);
+  CHECK(view.lives[0].name == "east");
+  CHECK(view.lives[1].name == "west");
+  CHECK(view.outages.at(0).name == "west");
+}
+
 TEST_CASE("an outage ends with its link, and the life of the link with its cause") {
   History history(kStart);
   history.link_up(kStart, link_id(1), "hub");
@@ -191,6 +203,7 @@ TEST_CASE("an outage ends with its link, and the life of the link with its cause
   history.link_ended(kStart + seconds(305), link_id(1), Cause::grace_expired, 0, 0);
   history.link_up(kStart + seconds(400), link_id(2), "hub");
   HistoryView view = whole(history, kStart + seconds(400));
+  CHECK(view.lives.at(0).name.empty());
   CHECK(view.outages.at(0).result == Outage::Result::ended);
   CHECK(view.outages.at(0).end_cause == Cause::grace_expired);
   REQUIRE(view.lives.size() == 2);

@@ -179,6 +179,7 @@ TEST_CASE("instants of the history are uptimes") {
   view.now = Time(seconds(50'000));
   view.recent = {{Time(seconds(49'990)), seconds(1), 7, 8, 3, 1, microseconds(24'100)}};
   Outage outage;
+  outage.name = "west";
   outage.peer = "<b>home</b>";
   outage.began = Time(seconds(49'000));
   outage.cause = Cause::carrier_silent;
@@ -186,7 +187,9 @@ TEST_CASE("instants of the history are uptimes") {
   snapshot.history = view;
   std::string json = page_json(snapshot, {});
   CHECK(has(json, "\"recent\":[[3715.0,1.0,7,8,3,1,0.0241]]"));
-  CHECK(has(json, R"("peer":"<b>home</b>","began":2725.0,"ended":null,"result":"running")"));
+  CHECK(
+      has(json,
+          R"("name":"west","peer":"<b>home</b>","began":2725.0,"ended":null,"result":"running")"));
   CHECK(has(json, "\"cause\":\"carrier_silent\""));
 }
 
