@@ -195,6 +195,14 @@ std::string hint(const CLI::App& app, int argc, const char* const* argv) {
   return "";
 }
 
+// What CLI11 says of words that nobody expected, but for a first one that should be a subcommand.
+std::string unexpected(const CLI::App& app, const CLI::Error& error) {
+  std::vector<std::string> rest = app.remaining(true);
+  bool word = !rest.empty() && !rest.front().empty() && rest.front()[0] != '-';
+  if (!word || !app.get_subcommands().empty()) return error.what();
+  return "unknown subcommand \"" + rest.front() + "\"";
+}
+
 int usage(const Program& program, const std::string& reason, std::ostream& err) {
   err << program_name(program.kind) << ": " << reason << "; see " << program_name(program.kind)
       << " --help\n";
@@ -213,7 +221,7 @@ int run_command_line(int argc, const char* const* argv, const Program& program, 
   } catch (const CLI::Success& asked) {  // --help, --version
     return app.exit(asked, out, err) == 0 ? kExitOk : kExitFailed;
   } catch (const CLI::Error& error) {
-    return usage(program, error.what() + hint(app, argc, argv), err);
+    return usage(program, unexpected(app, error) + hint(app, argc, argv), err);
   }
   auto chosen = app.get_subcommands();
   std::string command = chosen.empty() ? "" : chosen.front()->get_name();

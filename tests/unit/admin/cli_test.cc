@@ -62,7 +62,10 @@ TEST_CASE("wrong usage is 64 with one line that says where help is") {
 }
 
 TEST_CASE("a mistyped subcommand is answered with the nearest one") {
-  CHECK(has(run_words({"statsu", "-c", "x"}, kClient).err, "did you mean \"status\"?"));
+  std::string said = run_words({"-c", "x", "statsu"}, kClient).err;
+  CHECK(has(said, "unknown subcommand \"statsu\" (did you mean \"status\"?); see"));
+  CHECK(has(run_words({"frobnicate"}, kServer).err, "unknown subcommand \"frobnicate\"; see"));
+  CHECK(has(run_words({"ready", "-c", "x", "frobnicate"}, kClient).err, "frobnicate"));
 }
 
 TEST_CASE("reconnect is the client's alone") {
