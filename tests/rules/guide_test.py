@@ -91,6 +91,13 @@ class Reference(unittest.TestCase):
         self.assertGreater(len(code), 20)
         self.compare(dict.fromkeys(code), dict.fromkeys(table(self.page, "Causes", 3)))
 
+    def test_the_status_page_explains_every_cause_of_an_outage_or_an_unusual_end(self):
+        causes = set(table(self.page, "Causes", 3)) - {"none", "other"}
+        plain = {f"{side}_{end}" for side in ("client", "target") for end in ("fin", "rst")}
+        text = (ROOT / "common/admin/page/status.html").read_text(encoding="utf-8")
+        listed = re.search(r"(?s)const CAUSES = \{(.*?)\};", text).group(1)
+        self.assertEqual(causes - plain, set(re.findall(r"(\w+): '", listed)))
+
     def test_metrics_with_their_types_and_labels(self):
         text = code_of("common/admin/metrics.cc")
         families = list(re.finditer(r'\b(gauge|counter|family)\(\s*"(holdfast_\w+)"'
