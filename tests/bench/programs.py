@@ -39,15 +39,17 @@ def die_on_signals():
 
 
 class Programs:
-    """Must be used from the main thread: a program dies with the thread that started it."""
+    """A program dies with the thread that started it: start it from one that lives long enough.
+    `host`: the address on which services listen; `space`: the netns.Namespace in which programs run."""
 
-    def __init__(self, folder):
-        self.folder = str(folder)
+    def __init__(self, folder, host="127.0.0.1", space=None):
+        self.folder, self.host, self._space = str(folder), host, space
         self._running = []
 
     def start(self, words, log=None, space=None, **options):
         """`log`: a file in the folder that takes stdout and stderr; `space`: a netns.Namespace."""
         words = [find_program(words[0]), *map(str, words[1:])]
+        space = space or self._space
         if space:
             words = [find_program(space.prefix[0]), *space.prefix[1:], *words]
         options.setdefault("stdin", subprocess.DEVNULL)
@@ -112,8 +114,9 @@ def listens(pid, port):
     return False
 
 
-def start_nginx(programs, port, root, directives=""):
-    """A web server that serves the folder `root` on 127.0.0.1:port."""
+def start_nginx(programs, port, root, directives="", listen="", server=""):
+    """A web server that serves the folder `root` on the programs' host and the port; `listen`: what
+    else the listen directive says; `server`: more directives of the server's."""
     base = os.path.join(programs.folder, f"nginx-{port}")
     os.makedirs(base, exist_ok=True)
     # Without a user line, a root-started nginx drops to an account that cannot read our folder.
@@ -133,7 +136,7 @@ http {{
   sendfile on;
   tcp_nopush on;
   {directives}
-  server {{ listen 127.0.0.1:{port}; root {root}; }}
+  server {{ listen {programs.host}:{port} {listen}; root {root}; {server} }}
 }}
 """)
     words = ["nginx", "-e", "stderr", "-p", base, "-c", config]

@@ -4,6 +4,7 @@ Each namespace has a TUN device; what one sends is read here, thrown away with t
 or handed to the other after the delay. The kernels' own TCP meets it, as on a real path.
 
     with Wan(programs, delay_ms=25, loss=0.01) as wan:  wan.near, wan.far, wan.far_host
+    Wan(programs, delay_ms=100, loss=0, mbit=10, hosts=(NEAR, FAR)): a slow one, other addresses
 """
 import argparse
 import collections
@@ -22,16 +23,19 @@ import netns                                           # noqa: E402
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 NEAR_HOST, FAR_HOST = "10.202.0.1", "10.202.0.2"
 QUEUE_PACKETS = 4000               # 50 ms at some 900 Mbit/s: what is lost is lost by chance
+QUEUE_S = 0.1                      # of a path with a rate: what waits longer is lost
 PACKET_BYTES = 2048
 READS_PER_TURN = 64
 
 
 class Wan:
     """Both namespaces and the program between them; taken away at the block's end."""
-    far_host = FAR_HOST
 
-    def __init__(self, programs, delay_ms, loss, seed=1):
-        self._programs, self._arguments = programs, (delay_ms, loss, seed)
+    def __init__(self, programs, delay_ms, loss, seed=1, mbit=0, hosts=(NEAR_HOST, FAR_HOST)):
+        self._programs, self._hosts = programs, hosts
+        self._options = ["--delay-ms", delay_ms, "--loss", loss, "--seed", seed, "--mbit", mbit,
+                         "--near-host", hosts[0], "--far-host", hosts[1]]
+        self.far_host = hosts[1]
         self.near = self.far = self._process = None
 
     def __enter__(self):
@@ -40,10 +44,8 @@ class Wan:
             self.near, self.far = netns.Namespace(f"{base}-n"), netns.Namespace(f"{base}-f")
             for space in (self.near, self.far):
                 space.run("ip", "link", "set", "lo", "up")
-            delay_ms, loss, seed = self._arguments
-            self._process = self._programs.start(
-                [sys.executable, os.path.abspath(__file__), self.near.name, self.far.name, "--delay-ms",
-                 delay_ms, "--loss", loss, "--seed", seed], "wan.log")
+            self._process = self._programs.start([sys.executable, os.path.abspath(__file__),
+                                                  self.near.name, self.far.name, *self._options], "wan.log")
             self._wait_path()
             return self
         except BaseException:
@@ -84,9 +86,10 @@ def open_tun(space, address, peer):
 class Direction:
     """Packets on their way from one device to the other, in order."""
 
-    def __init__(self, source, sink, delay_s, loss, seed):
+    def __init__(self, source, sink, delay_s, loss, seed, bytes_s):
         self.source, self._sink = source, sink
         self._delay_s, self._loss, self._random = delay_s, loss, random.Random(seed)
+        self._bytes_s, self._free = bytes_s, 0.0       # when the last packet has left
         self._queue = collections.deque()
 
     def take(self):
@@ -96,7 +99,14 @@ class Direction:
             except BlockingIOError:
                 return
             if self._random.random() >= self._loss and len(self._queue) < QUEUE_PACKETS:
-                self._queue.append((time.monotonic() + self._delay_s, packet))
+                self._send(time.monotonic(), packet)
+
+    def _send(self, now, packet):
+        if self._bytes_s:
+            if self._free - now > QUEUE_S:
+                return
+            now = self._free = max(now, self._free) + len(packet) / self._bytes_s
+        self._queue.append((now + self._delay_s, packet))
 
     def give(self):
         """Seconds until the next packet is due, or None."""
@@ -111,8 +121,9 @@ class Direction:
         return None
 
 
-def carry(near, far, delay_s, loss, seed):
-    there, back = Direction(near, far, delay_s, loss, seed), Direction(far, near, delay_s, loss, seed + 1)
+def carry(near, far, delay_s, loss, seed, bytes_s):
+    there = Direction(near, far, delay_s, loss, seed, bytes_s)
+    back = Direction(far, near, delay_s, loss, seed + 1, bytes_s)
     while True:
         waits = [wait for direction in (there, back) if (wait := direction.give()) is not None]
         readable = select.select([near, far], [], [], min(waits) if waits else None)[0]
@@ -128,11 +139,14 @@ def main():
     parser.add_argument("--delay-ms", type=float, default=25, help="each way")
     parser.add_argument("--loss", type=float, default=0.01, help="each way, 0 to 1")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mbit", type=float, default=0, help="each way; 0: no limit")
+    parser.add_argument("--near-host", default=NEAR_HOST)
+    parser.add_argument("--far-host", default=FAR_HOST)
     options = parser.parse_args()
-    near = open_tun(ExistingNamespace(options.near), NEAR_HOST, FAR_HOST)
-    far = open_tun(ExistingNamespace(options.far), FAR_HOST, NEAR_HOST)
+    near = open_tun(ExistingNamespace(options.near), options.near_host, options.far_host)
+    far = open_tun(ExistingNamespace(options.far), options.far_host, options.near_host)
     print("ready", flush=True)
-    carry(near, far, options.delay_ms / 1000, options.loss, options.seed)
+    carry(near, far, options.delay_ms / 1000, options.loss, options.seed, options.mbit * 125_000)
 
 
 if __name__ == "__main__":

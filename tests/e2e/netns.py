@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import itertools
 import os
+import re
 import subprocess
 
 CLONE_NEWNET = 0x40000000
@@ -139,17 +140,32 @@ class Lab:
 
     def drop(self, direction="both"):
         """True silence in the router: up is client to server."""
-        self._rules("drop", direction)
+        self._rules("counter drop", direction)
 
     def reject(self):
         """Every packet is answered with a RST, as a firewall that lost its state does."""
-        self._rules("meta l4proto tcp reject with tcp reset", "both")
+        self._rules("meta l4proto tcp counter reject with tcp reset", "both")
+
+    def lose(self, percent):
+        """So many packets in a hundred are lost by chance, each way."""
+        self._rules(f"numgen random mod 100 < {percent} counter drop", "both")
+
+    def limit_rate(self, mbit):
+        """The path carries so much each way; who comes faster waits for up to 50 ms, then is lost."""
+        for port in ("to-client", "to-server"):
+            self.router.run("tc", "qdisc", "replace", "dev", port, "root", "tbf", "rate", f"{mbit}mbit",
+                            "burst", "64kb", "latency", "50ms")
 
     def _rules(self, verdict, direction):
         for name, port in (("up", "to-client"), ("down", "to-server")):
             if direction in (name, "both"):
                 self.router.run("nft", "add", "rule", "inet", "fault", "forward",
                                 f"iifname {port} {verdict}")
+
+    def packets_hit(self):
+        """How many packets the router's present rules have dropped or rejected."""
+        rules = self.router.run("nft", "list", "chain", "inet", "fault", "forward").stdout
+        return sum(map(int, re.findall(r"counter packets (\d+)", rules)))
 
     def heal(self):
         self.router.run("nft", "flush", "chain", "inet", "fault", "forward")

@@ -1,6 +1,8 @@
 """The laboratory of namespaces does what it says, with plain sockets."""
 import os
 import socket
+import threading
+import time
 
 import pytest
 
@@ -44,6 +46,7 @@ def test_drop_is_silence_and_heals(lab, direction):
     with pytest.raises(TimeoutError):
         dial(lab, listener.getsockname()[1], 0.3)
     client.sendall(b"x")
+    assert lab.packets_hit() > 0
     if direction != "down":
         server.settimeout(0.2)
         with pytest.raises(TimeoutError):
@@ -88,3 +91,27 @@ def test_leaving_a_namespace_comes_home(lab):
     with lab.client.enter():
         assert os.readlink("/proc/thread-self/ns/net") != home
     assert os.readlink("/proc/thread-self/ns/net") == home
+
+
+def test_lost_packets_are_lost_by_chance(lab):
+    _, client, server = connect(lab)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    lab.lose(20)
+    for number in range(60):
+        client.sendall(b"%02d" % number)
+        time.sleep(0.002)                    # a segment of its own
+    assert read_exactly(server, 120) == b"".join(b"%02d" % number for number in range(60))
+    counted = lab.client.run("cat", "/proc/net/snmp").stdout
+    names, values = (line.split() for line in counted.splitlines() if line.startswith("Tcp:"))
+    assert int(values[names.index("RetransSegs")]) > 0
+
+
+def test_a_limited_path_carries_no_more(lab):
+    _, client, server = connect(lab)
+    lab.limit_rate(8)
+    sender = threading.Thread(target=client.sendall, args=(bytes(1_000_000),))
+    begun = time.monotonic()
+    sender.start()
+    read_exactly(server, 1_000_000)
+    sender.join()
+    assert 0.7 < time.monotonic() - begun < 5

@@ -71,9 +71,9 @@ class Talk:
 
 
 class Postgres:
-    """A cluster of its own; `settings` as in postgresql.conf."""
+    """A cluster of its own; `settings` as in postgresql.conf, `hba` lines of pg_hba.conf."""
 
-    def __init__(self, programs, settings=None, base=None):
+    def __init__(self, programs, settings=None, base=None, hba=""):
         self.programs, self.port = programs, free_port()
         # Beside pytest's folder, which only root may enter.
         self.folder = f"/tmp/holdfast-guide-pg-{os.getpid()}-{self.port}"
@@ -85,9 +85,9 @@ class Postgres:
         else:
             self.as_postgres("initdb", "-D", self.data, "-A", "trust", "--no-sync")
             with open(os.path.join(self.data, "pg_hba.conf"), "a") as file:
-                file.write("host replication all 127.0.0.1/32 trust\n")
+                file.write(f"host replication all 127.0.0.1/32 trust\n{hba}")
         with open(os.path.join(self.data, "postgresql.auto.conf"), "a") as file:
-            for key, value in {"listen_addresses": "127.0.0.1", "port": self.port, "fsync": "off",
+            for key, value in {"listen_addresses": programs.host, "port": self.port, "fsync": "off",
                                "unix_socket_directories": "", **(settings or {})}.items():
                 file.write(f"{key} = '{value}'\n")
         self.log = f"postgres-{self.port}.log"
@@ -129,7 +129,7 @@ class Sshd:
         os.makedirs("/run/sshd", exist_ok=True)
         config = os.path.join(self.folder, "sshd_config")
         with open(config, "w") as file:
-            file.write(f"ListenAddress 127.0.0.1:{self.port}\nHostKey {self.folder}/host\n"
+            file.write(f"ListenAddress {programs.host}:{self.port}\nHostKey {self.folder}/host\n"
                        f"AuthorizedKeysFile {self.folder}/user.pub\nPidFile none\nUsePAM no\n"
                        "StrictModes no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
                        + "".join(f"{key} {value}\n" for key, value in settings.items()))
@@ -160,7 +160,7 @@ class Mosquitto:
         self.programs, self.port = programs, free_port()
         config = os.path.join(programs.folder, f"mosquitto-{self.port}.conf")
         with open(config, "w") as file:
-            file.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\n"
+            file.write(f"listener {self.port} {programs.host}\nallow_anonymous true\nuser root\n"
                        "connection_messages true\n"
                        + "".join(f"{key} {value}\n" for key, value in settings.items()))
         self.log = f"mosquitto-{self.port}.log"
@@ -184,7 +184,7 @@ class Redis:
         self.programs, self.port = programs, free_port()
         config = os.path.join(programs.folder, f"redis-{self.port}.conf")
         with open(config, "w") as file:
-            file.write(f"bind 127.0.0.1\nport {self.port}\nsave \"\"\ndir {programs.folder}\n"
+            file.write(f"bind {programs.host}\nport {self.port}\nsave \"\"\ndir {programs.folder}\n"
                        f"dbfilename dump-{self.port}.rdb\n"
                        + "".join(f"{key} {value}\n" for key, value in (settings or {}).items()))
         self.log = f"redis-{self.port}.log"
@@ -209,7 +209,7 @@ class RabbitMQ:
         base = os.path.join(programs.folder, f"rabbitmq-{self.port}")
         os.mkdir(base)
         with open(os.path.join(base, "rabbitmq.conf"), "w") as file:
-            file.write(f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.console = true\n"
+            file.write(f"listeners.tcp.1 = {programs.host}:{self.port}\nlog.console = true\n"
                        + "".join(f"{key} = {value}\n" for key, value in (settings or {}).items()))
         with open(os.path.join(base, ".erlang.cookie"), "w",
                   opener=lambda path, flags: os.open(path, flags, 0o400)) as file:
