@@ -170,6 +170,7 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) return done;
     // A level set at run time stays, unless the file's own changed.
     if (config.log.level != config_.log.level) around_.logger.set_level(config.log.level);
+    around_.logger.set_connection_lines(config.log.connection_lines);
     around_.files.reopen();
     config_ = std::move(config);
     marks_ = std::move(credentials.marks);

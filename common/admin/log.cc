@@ -192,6 +192,7 @@ struct Logger::Impl {
   std::mutex limiter_mutex;
   RateLimiter limiter{kStrangerLines, kStrangerInterval};
   std::map<std::string, LogLevel, std::less<>> stranger_levels;
+  RateLimiter connection_limiter{kDefaultConnectionLines, seconds(1)};  // by peer
 };
 
 std::optional<LogLevel> log_level_from(std::string_view text) {
@@ -221,6 +222,7 @@ Result<std::unique_ptr<Logger>> Logger::open(const LogConfig& config, std::strin
   }
   auto impl =
       std::make_unique<Impl>(format, std::move(program), config.file.value_or(""), std::move(file));
+  impl->connection_limiter.set_events(config.connection_lines);
   return std::unique_ptr<Logger>(new Logger(std::move(impl), config.level));
 }
 
@@ -247,8 +249,28 @@ void Logger::write_limited(LogLevel level, std::string_view event,
   if (suppressed) write(level, event, fields, *suppressed);
 }
 
+bool Logger::connection_line(std::string_view peer) {
+  std::lock_guard lock(impl_->limiter_mutex);
+  auto suppressed = impl_->connection_limiter.admit(peer, boot_time());
+  if (suppressed) tell_connection_lines(peer, *suppressed);
+  return suppressed.has_value();
+}
+
+void Logger::tell_connection_lines(std::string_view peer, std::uint64_t lines) {
+  if (lines != 0)
+    event(LogLevel::warn, "connection_lines_suppressed", {{"peer", peer}, {"lines", lines}});
+}
+
+void Logger::set_connection_lines(std::uint64_t most) {
+  std::lock_guard lock(impl_->limiter_mutex);
+  impl_->connection_limiter.set_events(most);
+}
+
 void Logger::report_suppressed() {
   std::lock_guard lock(impl_->limiter_mutex);
+  for (const auto& [peer, lines] : impl_->connection_limiter.take_suppressed(boot_time())) {
+    tell_connection_lines(peer, lines);
+  }
   for (const auto& [event, count] : impl_->limiter.take_suppressed(boot_time())) {
     LogLevel level = impl_->stranger_levels.find(event)->second;
     if (enabled(level)) write(level, event, {}, count);

@@ -80,8 +80,12 @@ class Logger {
                 std::initializer_list<LogField> fields = {}) {
     if (enabled(level)) write_limited(level, event, {fields.begin(), fields.size()});
   }
-  // Writes a line with suppressed=N for every event whose interval is over and that had none since
-  // to tell it. Call it now and then (once a minute will do).
+  // For lines about connections, which a peer can cause at will: false for what is more than
+  // connection_lines of the configuration in a second for one peer. Ask before the line is made.
+  // What was left out is told in connection_lines_suppressed. `peer`: a configured name.
+  bool connection_line(std::string_view peer);
+  // Tells of every event, and of every peer's connection lines, that were left out in an interval
+  // that is over and had no line since to tell it. Call it now and then (once a minute will do).
   void report_suppressed();
 
   // One finished line as it is, whatever the level and format: for trace files.
@@ -89,6 +93,7 @@ class Logger {
 
   void set_level(LogLevel level) { level_.store(level, std::memory_order_relaxed); }
   LogLevel level() const { return level_.load(std::memory_order_relaxed); }
+  void set_connection_lines(std::uint64_t most);
   // After the file was moved away: opens it anew. Lines that are already queued may go to either.
   Status reopen();
   // Waits until everything logged before is written, or not: false after `most`.
@@ -105,6 +110,7 @@ class Logger {
   Logger(std::unique_ptr<Impl> impl, LogLevel level);
   void write(LogLevel level, std::string_view event, std::span<const LogField> fields,
              std::uint64_t suppressed);
+  void tell_connection_lines(std::string_view peer, std::uint64_t lines);
   void write_limited(LogLevel level, std::string_view event, std::span<const LogField> fields);
 
   std::atomic<LogLevel> level_;

@@ -15,11 +15,14 @@ namespace holdfast {
 
 class RateLimiter {
  public:
-  RateLimiter(std::uint32_t events, Duration interval) : events_(events), interval_(interval) {}
+  RateLimiter(std::uint64_t events, Duration interval) : events_(events), interval_(interval) {}
 
   // Absent: not this one. Else how many were kept back since the last that was let through.
-  // Remembers every key it ever saw: keys are ours, not a stranger's.
+  // Remembers every key it ever saw: keys are ours or the configuration's, not a stranger's.
   std::optional<std::uint64_t> admit(std::string_view key, Time now);
+
+  // From now on.
+  void set_events(std::uint64_t events) { events_ = events; }
 
   // Keys whose interval is over and that still owe a count, with it; settles them.
   std::vector<std::pair<std::string, std::uint64_t>> take_suppressed(Time now);
@@ -27,11 +30,11 @@ class RateLimiter {
  private:
   struct Entry {
     Time began{};
-    std::uint32_t admitted = 0;
+    std::uint64_t admitted = 0;
     std::uint64_t suppressed = 0;
   };
 
-  std::uint32_t events_;
+  std::uint64_t events_;
   Duration interval_;
   std::map<std::string, Entry, std::less<>> entries_;
 };

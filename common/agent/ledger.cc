@@ -107,7 +107,7 @@ void Ledger::link_draining(const LinkEvent& event) {
 // --- Connections ----------------------------------------------------------------------------
 
 void Ledger::connection_open(const ConnectionInfo& connection) {
-  if (!logger_.enabled(LogLevel::info)) return;
+  if (!logger_.enabled(LogLevel::info) || !logger_.connection_line(connection.peer)) return;
   logger_.event(LogLevel::info, "connection_open",
                 {{"id", connection.id()},
                  {"service", connection.service},
@@ -144,7 +144,7 @@ void Ledger::connection_closed(const ConnectionInfo& connection) {
                                 std::string(connection.service), connection.client, summary.cause,
                                 connection.bytes_up, connection.bytes_down, summary.age});
   }
-  if (!logger_.enabled(LogLevel::info)) return;
+  if (!logger_.enabled(LogLevel::info) || !logger_.connection_line(connection.peer)) return;
   logger_.event(LogLevel::info, "connection_closed",
                 {{"id", connection.id()},
                  {"service", connection.service},

@@ -26,6 +26,7 @@ constexpr KeyEffect kCommon[] = {
     {"limits.connections", ReloadEffect::restart},
     {"log.level", ReloadEffect::at_once},
     {"log.format", ReloadEffect::restart},
+    {"log.connection_lines", ReloadEffect::at_once},
     {"log.file", ReloadEffect::restart},
     {"log.trace_file", ReloadEffect::restart},
 };
@@ -144,6 +145,7 @@ void add_common(Values& values, const Config& config) {
   values.add_count("limits.connections", config.limits.connections);
   values.add("log.level", to_string(config.log.level));
   values.add("log.format", to_string(config.log.format));
+  values.add_count("log.connection_lines", config.log.connection_lines);
   values.add("log.file", config.log.file);
   values.add("log.trace_file", config.log.trace_file);
 }

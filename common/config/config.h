@@ -29,6 +29,7 @@ inline constexpr Duration kDefaultShutdownTimeout = seconds(60);
 inline constexpr std::uint64_t kDefaultMaxWindow = 16 * kMiB;
 inline constexpr std::uint64_t kDefaultMemory = 256 * kMiB;
 inline constexpr std::uint64_t kDefaultConnections = 10'000;
+inline constexpr std::uint64_t kDefaultConnectionLines = 1000;
 
 // Less than this cannot hold a few windows, and throughput falls apart before memory is short.
 inline constexpr std::uint64_t kMinMemory = 16 * kMiB;
@@ -63,6 +64,7 @@ struct LogConfig {
   LogFormat format = LogFormat::text;
   std::optional<std::string> file;        // else standard error
   std::optional<std::string> trace_file;  // protocol events, one JSON object a line
+  std::uint64_t connection_lines = kDefaultConnectionLines;  // a second, for each peer
   bool operator==(const LogConfig&) const = default;
 };
 

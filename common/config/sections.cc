@@ -158,22 +158,38 @@ AdminConfig read_admin(TableReader table, const Loading& loading, const char* de
   return admin;
 }
 
+// `limits.connections` is known, at `place`; `given`: so is the memory.
+void check_room_for_windows(const LimitsConfig& limits, const Place& place, bool given,
+                            const Loading& loading) {
+  const std::uint64_t needed = limits.connections * kMemoryPerConnection;
+  const std::string counted = std::to_string(limits.connections) + " connections";
+  const std::string memory = "memory = \"" + format_size(limits.memory) + "\": each needs " +
+                             format_size(kMemoryPerConnection);
+  // Two thirds of the memory, as by default.
+  const std::string fit =
+      "at most " + std::to_string(limits.memory * 2 / 3 / kMemoryPerConnection) +
+      ", or memory = \"" + std::to_string((needed * 3 / 2 + kMiB - 1) / kMiB) + "MiB\"";
+  if (needed > limits.memory) {
+    const std::string reason = counted + " do not fit in " + memory;
+    if (given) loading.report.error(place, reason, fit);
+    if (!given) loading.report.missing(Severity::error, place, reason, fit);
+  } else if (needed > limits.memory / 4 * 3) {
+    loading.report.warning(
+        place,
+        counted + " hardly fit in " + memory + ", and what is left of it lets no window grow", fit);
+  }
+}
+
 LimitsConfig read_limits(TableReader table, const Loading& loading) {
   LimitsConfig limits;
   const auto memory_place = table.size("memory", kMemoryRange, limits.memory);
   const bool memory_known = memory_place.has_value() || !table.has("memory");
   const std::uint64_t fits = limits.memory / kMemoryPerConnection;
-  limits.connections = std::min(kDefaultConnections, fits);
+  // The rest is for windows that grow: on what each owns alone every connection crawls.
+  limits.connections = std::min(kDefaultConnections, fits * 2 / 3);
   const auto place = table.count("connections", kConnectionsRange, limits.connections);
-  if (place && memory_known && limits.connections > fits) {
-    const std::string reason =
-        std::to_string(limits.connections) + " connections do not fit in memory = \"" +
-        format_size(limits.memory) + "\": each needs " + format_size(kMemoryPerConnection);
-    const std::string hint =
-        "at most " + std::to_string(fits) + ", or memory = \"" +
-        std::to_string((limits.connections * kMemoryPerConnection + kMiB - 1) / kMiB) + "MiB\"";
-    if (memory_place) loading.report.error(*place, reason, hint);
-    if (!memory_place) loading.report.missing(Severity::error, *place, reason, hint);
+  if (place && memory_known) {
+    check_room_for_windows(limits, *place, memory_place.has_value(), loading);
   }
   table.finish();
   return limits;
@@ -183,6 +199,7 @@ LogConfig read_log(TableReader table, const Loading& loading) {
   LogConfig log;
   read_choice(table, "level", kLevels, log.level);
   read_choice(table, "format", kFormats, log.format);
+  table.count("connection_lines", kConnectionLinesRange, log.connection_lines);
   log.file = read_path(table, "file", loading);
   log.trace_file = read_path(table, "trace_file", loading);
   if (log.file && log.format == LogFormat::journal) {

@@ -47,6 +47,8 @@ class Carrier final : public Poller::Watcher {
           Owner& owner);
 
   void start();
+  // For one that was accepted: nothing is done before the peer has said something.
+  void start_when_ready() { watch(); }
   void set_owner(Owner& owner) { owner_ = &owner; }
 
   // Writes at once, as much as the socket takes; what is left must be given again, first, after

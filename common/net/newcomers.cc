@@ -24,7 +24,7 @@ void Newcomers::add(CarrierId id, Descriptor socket, const TransportFactory& tra
   make_room(newcomer->source);
   Carrier& carrier = *newcomer->carrier;
   newcomers_.emplace(id, std::move(newcomer));
-  carrier.start();
+  carrier.start_when_ready();
 }
 
 Seat Newcomers::seat_of(const Newcomer& newcomer) {

@@ -7,12 +7,25 @@
 namespace holdfast {
 namespace {
 
-// Of each turn, for strangers' handshakes and new sockets: beside others who have something to do,
-// and when there is nobody else.
+// Of a turn, for what is patient: what others that become ready meanwhile wait for. One step more
+// may follow, and the longest, a handshake's, is about as long.
 constexpr Duration kPatientTime = microseconds(250);
-constexpr Duration kPatientTimeAlone = milliseconds(4);
+// While others are busy they have this many times as much.
+constexpr int kOthersShare = 3;
 
 }  // namespace
+
+Poller::Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)), patient_(epoll_create1(EPOLL_CLOEXEC)) {
+  HOLDFAST_CHECK(epoll_.valid() && patient_.valid());
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = this;
+  HOLDFAST_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, patient_.get(), &event) == 0);
+}
+
+int Poller::Registration::set_descriptor() const {
+  return patient_ ? poller_.patient_.get() : poller_.epoll_.get();
+}
 
 void Poller::Registration::set(std::uint32_t events) {
   if (member_ && events == events_) return;
@@ -20,54 +33,86 @@ void Poller::Registration::set(std::uint32_t events) {
   event.events = events;
   event.data.ptr = this;
   int operation = member_ ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  HOLDFAST_CHECK(epoll_ctl(poller_.epoll_.get(), operation, descriptor_, &event) == 0);
+  HOLDFAST_CHECK(epoll_ctl(set_descriptor(), operation, descriptor_, &event) == 0);
   member_ = true;
   events_ = events;
 }
 
 void Poller::Registration::leave() {
   if (member_) {
-    epoll_ctl(poller_.epoll_.get(), EPOLL_CTL_DEL, descriptor_, nullptr);
+    epoll_ctl(set_descriptor(), EPOLL_CTL_DEL, descriptor_, nullptr);
     member_ = false;
   }
   poller_.forget(this);
 }
 
+void Poller::Registration::set_patient(bool patient) {
+  if (patient == patient_) return;
+  bool member = member_;
+  bool kicked = kicked_;
+  leave();
+  patient_ = patient;
+  if (member) set(events_);
+  if (kicked) kick();
+}
+
 void Poller::Registration::kick() {
   if (kicked_) return;
   kicked_ = true;
-  poller_.kicked_.push_back(this);
+  if (patient_) {
+    poller_.patient_kicked_.push_back(this);
+  } else {
+    poller_.kicked_.push_back(this);
+  }
 }
 
 void Poller::wait(int most_ms) {
   int count = epoll_wait(epoll_.get(), batch_.data(), static_cast<int>(kBatch), most_ms);
   batch_size_ = count < 0 ? 0 : static_cast<std::size_t>(count);
-  ready_count_ = batch_size_;
   bool others = false;
+  bool patient = !patient_kicked_.empty();
   for (std::size_t i = 0; i < batch_size_; ++i) {
-    auto* registration = static_cast<Registration*>(batch_[i].data.ptr);
-    if (registration == nullptr) continue;
-    if (registration->patient_) {
-      if (registration->late_events_ == 0) late_.push_back(registration);
-      registration->late_events_ |= batch_[i].events;
+    void* who = batch_[i].data.ptr;
+    if (who == nullptr) continue;
+    if (who == this) {
+      patient = true;
     } else {
       others = true;
-      registration->watcher_.on_ready(batch_[i].events);
+      static_cast<Registration*>(who)->watcher_.on_ready(batch_[i].events);
     }
   }
   batch_size_ = 0;
-  if (!late_.empty()) call_patient(others ? kPatientTime : kPatientTimeAlone);
+  if (patient && (!others || read_boot_clock() >= patient_again_)) call_patient();
 }
 
-// In the order in which the kernel told of them; what is left when time is up goes first next time.
-void Poller::call_patient(Duration most) {
-  Time until = read_boot_clock() + most;
-  while (!late_.empty()) {
-    Registration* registration = late_.front();
-    late_.pop_front();
-    registration->watcher_.on_ready(std::exchange(registration->late_events_, 0));
-    if (read_boot_clock() >= until) return;
+void Poller::call_patient() {
+  Time began = read_boot_clock();
+  Time now = began;
+  bool more = true;
+  while (more && now < began + kPatientTime) {
+    bool kicked = call_kicked_patient();
+    more = call_ready_patient() || kicked;
+    now = read_boot_clock();
   }
+  patient_again_ = now + kOthersShare * (now - began);
+}
+
+bool Poller::call_kicked_patient() {
+  if (patient_kicked_.empty()) return false;
+  Registration* registration = patient_kicked_.front();
+  patient_kicked_.pop_front();
+  registration->kicked_ = false;
+  registration->watcher_.on_ready(EPOLLIN);
+  return true;
+}
+
+// One at a time: the kernel hands out what is ready in turns, and an event that was taken and not
+// worked off would have lost its place.
+bool Poller::call_ready_patient() {
+  epoll_event event;
+  if (epoll_wait(patient_.get(), &event, 1, 0) != 1) return false;
+  static_cast<Registration*>(event.data.ptr)->watcher_.on_ready(event.events);
+  return true;
 }
 
 void Poller::run_kicked() {
@@ -87,13 +132,10 @@ void Poller::forget(Registration* registration) {
     if (batch_[i].data.ptr == registration) batch_[i].data.ptr = nullptr;
   }
   std::replace(running_.begin(), running_.end(), registration, static_cast<Registration*>(nullptr));
-  if (registration->late_events_ != 0) {
-    registration->late_events_ = 0;
-    std::erase(late_, registration);
-  }
   if (registration->kicked_) {
     registration->kicked_ = false;
     std::erase(kicked_, registration);
+    std::erase(patient_kicked_, registration);
   }
 }
 

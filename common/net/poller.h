@@ -3,6 +3,10 @@
 // uv_poll cannot wait for errors alone: while reading is paused a descriptor is either not watched
 // at all (a reset goes unseen) or its half-close spins. An epoll set says exactly that, and a
 // change of interest is one epoll_ctl.
+//
+// What strangers can cause at will is patient: it has a set of its own, which is a member of the
+// first. So it is told one event at a time, in the kernel's order, after everybody else's of the
+// turn, and what there is no time for costs the turn nothing.
 #pragma once
 
 #include <sys/epoll.h>
@@ -50,12 +54,12 @@ class Poller {
     // Calls the watcher with EPOLLIN in the next turn, whatever the kernel says.
     void kick();
     // Its events come after everybody else's of a turn, and when there is no time left for them, in
-    // a later one: for what strangers can cause at will. Not with kOnlyNews, which is told but
-    // once.
-    void set_patient(bool patient) { patient_ = patient; }
+    // a later one.
+    void set_patient(bool patient);
 
    private:
     friend class Poller;
+    int set_descriptor() const;
     Poller& poller_;
     Watcher& watcher_;
     int descriptor_;
@@ -63,35 +67,35 @@ class Poller {
     bool member_ = false;
     bool kicked_ = false;
     bool patient_ = false;
-    std::uint32_t late_events_ = 0;  // told by the kernel, not yet to the watcher
   };
 
-  Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) { HOLDFAST_CHECK(epoll_.valid()); }
+  Poller();
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
 
   // Calls the watchers of what is ready; waits for it at most so many ms, -1 for ever.
   void wait(int most_ms);
   // Somebody was kicked: the loop must not sleep.
-  bool busy() const { return !kicked_.empty() || !late_.empty(); }
+  bool busy() const { return !kicked_.empty() || !patient_kicked_.empty(); }
   void run_kicked();
-  // Descriptors that were ready in this turn.
-  std::size_t ready_count() const { return ready_count_; }
 
  private:
   // One turn's work; what more is ready waits for the next turn.
   static constexpr std::size_t kBatch = 256;
 
-  void call_patient(Duration most);
+  void call_patient();
+  bool call_kicked_patient();
+  bool call_ready_patient();
   void forget(Registration* registration);
 
   Descriptor epoll_;
+  Descriptor patient_;
   std::array<epoll_event, kBatch> batch_{};
   std::size_t batch_size_ = 0;
-  std::size_t ready_count_ = 0;
   std::vector<Registration*> kicked_;
   std::vector<Registration*> running_;
-  std::deque<Registration*> late_;  // patient ones with events, the first told first
+  std::deque<Registration*> patient_kicked_;
+  Time patient_again_{};  // not before, while others have something to do
 };
 
 }  // namespace holdfast

@@ -43,8 +43,9 @@ std::optional<CarrierId> oldest_of_the_larger_half(const Seats& seats) {
 }
 
 // Strangers', if there are any; and of these the sources' that have the most.
-Seats of_the_heaviest(const Seats& seats, const Counts& counts,
-                      const std::function<bool(std::string_view)>& known) {
+Seats of_the_heaviest(const Seats& seats, const std::function<bool(std::string_view)>& known) {
+  Counts counts;
+  for (const Seat* seat : seats) counts[seat->source] += 1;
   Seats kept;
   std::pair<bool, std::size_t> heaviest{false, 0};  // a stranger's, seats of its source
   for (const Seat* seat : seats) {
@@ -63,18 +64,16 @@ std::optional<CarrierId> who_makes_room(std::span<const Seat> seats, std::string
                                         const SeatLimits& limits,
                                         const std::function<bool(std::string_view)>& known) {
   if (auto leaves = beyond_a_clients(seats, limits.per_client)) return leaves;
-  Counts counts;
   Seats all;
   Seats of_source;
   for (const Seat& seat : seats) {
     if (!unproven(seat)) continue;
-    counts[seat.source] += 1;
     all.push_back(&seat);
     if (seat.source == source) of_source.push_back(&seat);
   }
   if (of_source.size() >= limits.per_source) return oldest_of_the_larger_half(of_source);
   if (all.size() < limits.unproven) return std::nullopt;
-  return oldest_of_the_larger_half(of_the_heaviest(all, counts, known));
+  return oldest_of_the_larger_half(of_the_heaviest(all, known));
 }
 
 std::string source_of(const SocketAddress& address) {

@@ -130,8 +130,7 @@ std::unique_ptr<Transport> ClientContext::make(int descriptor) {
   SslPtr ssl(SSL_new(context_.get()));
   HOLDFAST_CHECK(ssl != nullptr);
   SSL_set_connect_state(ssl.get());
-  bool with_key = with_key_;
-  if (!with_key) {
+  if (!with_key_) {
     std::array<unsigned char, 16> address{};
     bool literal = inet_pton(AF_INET, server_name_.c_str(), address.data()) == 1 ||
                    inet_pton(AF_INET6, server_name_.c_str(), address.data()) == 1;
@@ -142,10 +141,10 @@ std::unique_ptr<Transport> ClientContext::make(int descriptor) {
       SSL_set1_host(ssl.get(), server_name_.c_str());
     }
   }
-  if (!with_key) show_ticket(ssl.get());
+  if (!with_key_) show_ticket(ssl.get());
   return make_transport(
       std::move(ssl), descriptor, {key_update_after_},
-      [with_key](SSL* session, const Proof& proof) {
+      [with_key = with_key_](SSL* session, const Proof& proof) {
         forget_ticket(session);  // if it was the ticket's fault, the next handshake is without
         return describe_client_failure(with_key, session, proof);
       },
@@ -212,11 +211,10 @@ std::string describe_server_failure(SSL*, const Proof& proof) {
 }
 
 std::unique_ptr<Transport> ServerContext::make(int descriptor) {
-  SslPtr ssl(SSL_new(context_.get()));
-  HOLDFAST_CHECK(ssl != nullptr);
-  SSL_set_accept_state(ssl.get());
+  SSL_CTX_up_ref(context_.get());
+  ContextPtr context(context_.get());
   auto client_of = client_of_;
-  return make_transport(std::move(ssl), descriptor, renewal_, describe_server_failure,
+  return make_transport(std::move(context), descriptor, renewal_, describe_server_failure,
                         [client_of](SSL* session) -> Identified {
                           std::vector<std::string> names = dns_names(session);
                           auto client = client_of ? client_of(names) : std::nullopt;

@@ -72,8 +72,13 @@ struct Renewal {
   Duration ticket_after{};  // where tickets are given
 };
 
-// A transport over `ssl`, whose side is set.
+// A client's, over `ssl`.
 std::unique_ptr<Transport> make_transport(SslPtr ssl, int descriptor, const Renewal& renewal,
                                           Describe describe, Identify identify);
+// A server's. The session is made from the context in the first handshake(): who says nothing costs
+// no more than a socket.
+std::unique_ptr<Transport> make_transport(ContextPtr context, int descriptor,
+                                          const Renewal& renewal, Describe describe,
+                                          Identify identify);
 
 }  // namespace holdfast::tls

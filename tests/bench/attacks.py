@@ -1,7 +1,8 @@
 """A client that behaves, beside attackers: ping-pong and throughput, and the server's peak memory.
 
-Every attack runs as a program of its own and takes CPU time from this machine, which the attackers
-of a real server do not: so the first rows are no attack, and a program that only burns one core.
+Every attack runs as a program of its own, and takes CPU time from this machine, which the attackers
+of a real server do not: so it is a nice program (nice(1)), and the first rows are no attack, and such
+programs that only burn one core and both.
 
     scripts/bench --only attack
 """
@@ -24,7 +25,7 @@ import measures                                                       # noqa: E4
 import paths                                                          # noqa: E402
 import rawlink                                                        # noqa: E402
 from pair import REPOSITORY, Agent, free_port                         # noqa: E402
-from programs import ProgramFailed                                    # noqa: E402
+from programs import ProgramFailed, die_on_signals, die_with_parent                                    # noqa: E402
 from report import number, table                                      # noqa: E402
 
 HOST = "127.0.0.1"
@@ -158,9 +159,18 @@ def burn(_port, _made, count):
         count.done += 1
 
 
+def burn_all(port, made, count):
+    for _ in range(1, os.cpu_count()):
+        if os.fork() == 0:
+            die_with_parent()
+            break
+    burn(port, made, count)
+
+
 # What it is called, the program, what its count counts.
 ATTACKS = {
     "burn": ("a program that burns one core", burn, ""),
+    "burn-all": ("programs that burn all cores", burn_all, ""),
     "silent-strangers": ("strangers: sockets that say nothing", silent_strangers, "sockets"),
     "tls-strangers": ("strangers: TLS up to the certificate", tls_strangers, "handshakes"),
     "opens": ("admitted: OPENs without end", opens, "OPENs"),
@@ -178,8 +188,8 @@ def attack():
     parser.add_argument("port", type=int)
     parser.add_argument("made")
     options = parser.parse_args()
-    from programs import die_on_signals
     die_on_signals()
+    os.nice(19)
     count, began = Count(), time.monotonic()
     try:
         ATTACKS[options.kind][1](options.port, options.made, count)

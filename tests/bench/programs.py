@@ -26,7 +26,7 @@ def find_program(name):
     return path
 
 
-def _die_with_parent():
+def die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -56,9 +56,9 @@ class Programs:
         if log:
             with open(os.path.join(self.folder, log), "ab") as file:
                 process = subprocess.Popen(words, stdout=file, stderr=file,
-                                           preexec_fn=_die_with_parent, **options)
+                                           preexec_fn=die_with_parent, **options)
         else:
-            process = subprocess.Popen(words, preexec_fn=_die_with_parent, **options)
+            process = subprocess.Popen(words, preexec_fn=die_with_parent, **options)
         self._running.append(process)
         return process
 

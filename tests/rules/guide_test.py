@@ -81,6 +81,10 @@ class Reference(unittest.TestCase):
                     facts = code.setdefault(event.group(1), (set(), set()))
                     facts[0].update(re.findall(r"LogLevel::(\w+)", arguments))
                     facts[1].update(re.findall(r'\{\s*"(\w+)",', arguments))
+        own = code_of("common/admin/log.cc")
+        for level, event in re.findall(r'LogLevel::(\w+), (?:clock_us\(CLOCK_REALTIME\), )?"(\w+)"', own):
+            at = own.index(f'"{event}"')
+            code[event] = ({level}, set(re.findall(r'\{\s*"(\w+)",', own[at - 200:at + 200])))
         self.assertGreater(len(code), 15)
         page = {event: (set(re.findall(r"\w+", cells[0])), set(names(cells[1])))
                 for event, cells in table(self.page, "Log events", 4).items()}

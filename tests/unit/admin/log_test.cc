@@ -178,6 +178,39 @@ TEST_CASE("strangers cannot fill the log") {
   CHECK(count(text, "event=link_up") == 1);
 }
 
+TEST_CASE("a peer's connections cannot fill the log, and hold back no other's") {
+  Folder folder;
+  LogConfig config = to_file(folder / "log");
+  config.connection_lines = 3;
+  auto log = open_log(config);
+  int written = 0;
+  for (int i = 0; i < 1000; ++i) written += log->connection_line("evil") ? 1 : 0;
+  CHECK(written >= 3);
+  CHECK(written <= 6);  // a second may have begun in between
+  CHECK(log->connection_line("good"));
+  log->set_connection_lines(2000);
+  CHECK(log->connection_line("evil"));
+  usleep(1'100'000);
+  CHECK(log->connection_line("evil"));
+  REQUIRE(log->flush(seconds(5)));
+  std::string text = read_text(folder / "log");
+  CHECK(count(text, "warn event=connection_lines_suppressed peer=evil lines=99") >= 1);
+  CHECK(count(text, "peer=good") == 0);
+}
+
+TEST_CASE("what was left out is told though no line follows") {
+  Folder folder;
+  LogConfig config = to_file(folder / "log");
+  config.connection_lines = 1;
+  auto log = open_log(config);
+  CHECK(log->connection_line("evil"));
+  CHECK_FALSE(log->connection_line("evil"));
+  usleep(1'100'000);
+  log->report_suppressed();
+  REQUIRE(log->flush(seconds(5)));
+  CHECK(count(read_text(folder / "log"), "suppressed peer=evil lines=1") == 1);
+}
+
 // A pipe that nobody reads, and that is full soon.
 struct StuckPipe {
   explicit StuckPipe(const std::string& path) {

@@ -83,7 +83,7 @@ TEST_CASE("Every key of a client's config has its change") {
   after.shutdown_timeout = seconds(1);
   after.admin = {"/tmp/x", TcpAddress{"127.0.0.1", 1}, "wheel"};
   after.limits = {kMinMemory, 3};
-  after.log = {LogLevel::debug, LogFormat::json, "/tmp/log", "/tmp/trace"};
+  after.log = {LogLevel::debug, LogFormat::json, "/tmp/log", "/tmp/trace", 7};
   link.server.push_back({"192.0.2.1", 7443});
   link.psk_file.reset();
   link.tls = TlsConfig{"ca", "cert", "key", "name"};
@@ -105,6 +105,7 @@ TEST_CASE("Every key of a client's config has its change") {
                           "log.format",
                           "log.file",
                           "log.trace_file",
+                          "log.connection_lines",
                           "link.server",
                           "link.psk_file",
                           "link.tls.ca_file",
@@ -122,7 +123,7 @@ TEST_CASE("Every key of a client's config has its change") {
     INFO(key);
     CHECK(find(found, key) != nullptr);
   }
-  CHECK(found.size() == 26);
+  CHECK(found.size() == 27);
 }
 
 TEST_CASE("Every key of a server's config has its change") {

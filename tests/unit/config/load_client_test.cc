@@ -135,7 +135,7 @@ TEST_CASE("one server address may stand without an array") {
 }
 
 TEST_CASE("the default of connections follows from memory") {
-  CHECK(parsed(kGood + "[limits]\nmemory = \"16MiB\"\n").config->limits.connections == 1024);
+  CHECK(parsed(kGood + "[limits]\nmemory = \"16MiB\"\n").config->limits.connections == 682);
   CHECK(parsed(kGood + "[limits]\nmemory = \"4GiB\"\n").config->limits.connections == 10'000);
 }
 
@@ -406,9 +406,14 @@ TEST_CASE("more connections than memory holds are refused with both ways out") {
       {"[admin]",
        "[limits]\nmemory = \"64MiB\"\nconnections = 4097\n[admin]",
        {9, "limits.connections", "do not fit in memory = \"64MiB\": each needs 16KiB",
-        "at most 4096, or memory = \"65MiB\""}},
+        "at most 2730, or memory = \"97MiB\""}},
   });
-  CHECK(parsed(kGood + "[limits]\nmemory = \"64MiB\"\nconnections = 4096\n").config.has_value());
+  CHECK(parsed(kGood + "[limits]\nmemory = \"64MiB\"\nconnections = 3072\n").problems.empty());
+  const LoadedClient tight = parsed(kGood + "[limits]\nmemory = \"64MiB\"\nconnections = 4096\n");
+  CHECK(tight.config.has_value());
+  require_one(
+      tight.problems, Severity::warning,
+      {11, "limits.connections", "lets no window grow", "at most 2730, or memory = \"96MiB\""});
 }
 
 TEST_CASE("an admin socket path too long for the kernel is refused") {

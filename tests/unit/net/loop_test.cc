@@ -103,6 +103,101 @@ TEST_CASE("Who is kicked is called in the next turn though the kernel has nothin
   CHECK(recorder.events == std::vector<std::uint32_t>{EPOLLIN});
 }
 
+void work_for(Duration time) {
+  Time until = read_boot_clock() + time;
+  while (read_boot_clock() < until) {
+  }
+}
+
+// Ready all the time, and slow to work off.
+struct Stranger final : Poller::Watcher {
+  Stranger(Loop& loop, std::vector<int>& order, int number)
+      : registration(loop.poller(), pair.first.get(), *this), order_(order), number_(number) {
+    REQUIRE(send(pair.second.get(), "x", 1, 0) == 1);
+    registration.set_patient(true);
+    registration.set(EPOLLIN);
+  }
+  void on_ready(std::uint32_t) override {
+    order_.push_back(number_);
+    work_for(microseconds(300));
+  }
+  std::pair<Descriptor, Descriptor> pair = application_pair();
+  Poller::Registration registration;
+
+ private:
+  std::vector<int>& order_;
+  int number_;
+};
+
+TEST_CASE("The patient come in turns, all of them, and no busy other waits for more than one") {
+  Loop loop;
+  std::vector<int> order;
+  std::vector<std::unique_ptr<Stranger>> strangers;
+  for (int i = 0; i < 10; ++i) strangers.push_back(std::make_unique<Stranger>(loop, order, i));
+  auto [agent, application] = application_pair();
+  Recorder other;
+  std::size_t worst = 0;
+  std::size_t before = 0;
+  other.then = [&] {
+    worst = std::max(worst, order.size() - before);
+    before = order.size();
+  };
+  Poller::Registration registration(loop.poller(), agent.get(), other);
+  REQUIRE(send(application.get(), "x", 1, 0) == 1);
+  registration.set(EPOLLIN);
+  turn_until(loop, [&] { return order.size() >= 30; });
+  CHECK(worst == 1);
+  for (int i = 0; i < 10; ++i) CHECK(std::count(order.begin(), order.end(), i) >= 2);
+}
+
+TEST_CASE("Busy others have most of the time beside the patient") {
+  Loop loop;
+  std::vector<int> order;
+  Stranger stranger(loop, order, 0);
+  auto [agent, application] = application_pair();
+  Recorder other;
+  other.then = [] { work_for(microseconds(100)); };
+  Poller::Registration registration(loop.poller(), agent.get(), other);
+  REQUIRE(send(application.get(), "x", 1, 0) == 1);
+  registration.set(EPOLLIN);
+  turn_until(loop, [&] { return other.events.size() >= 200; });
+  CHECK(order.size() >= 5);
+  CHECK(order.size() * 4 <= other.events.size());
+}
+
+TEST_CASE("Who is patient and kicked is called, and who is patient no more is not lost") {
+  Loop loop;
+  auto [agent, application] = application_pair();
+  Recorder recorder;
+  Poller::Registration registration(loop.poller(), agent.get(), recorder);
+  registration.set_patient(true);
+  registration.set(EPOLLIN);
+  registration.kick();
+  turn_until(loop, [&] { return recorder.events.size() >= 1; });
+  registration.kick();
+  registration.set_patient(false);
+  turn_until(loop, [&] { return recorder.events.size() >= 2; });
+  CHECK(recorder.events.size() == 2);
+  REQUIRE(send(application.get(), "x", 1, 0) == 1);
+  turn_until(loop, [&] { return recorder.events.size() >= 3; });
+  std::size_t before = recorder.events.size();
+  registration.set_patient(true);
+  turn_until(loop, [&] { return recorder.events.size() > before; });
+}
+
+TEST_CASE("A patient one that is gone is not called, kicked or ready") {
+  Loop loop;
+  std::vector<int> order;
+  auto stranger = std::make_unique<Stranger>(loop, order, 0);
+  stranger->registration.kick();
+  stranger.reset();
+  bool later = false;
+  Timer timer(loop.timers(), [&] { later = true; });
+  timer.arm(loop.refresh() + milliseconds(20));
+  turn_until(loop, [&] { return later; });
+  CHECK(order.empty());
+}
+
 TEST_CASE("Another thread wakes the loop") {
   Loop loop;
   bool woken = false;
