@@ -8,7 +8,7 @@ void Liveness::start(Time now, Duration heartbeat, Duration dead_after, Duration
   *this = Liveness{};
   heartbeat_ = heartbeat;
   dead_after_ = dead_after;
-  round_trip_ = round_trip;
+  round_trip_ = path_ = round_trip;
   last_heard_ = now;
 }
 
@@ -22,16 +22,26 @@ void Liveness::measured(Duration round_trip) {
   latest_ = round_trip;
   // RFC 6298's smoothing: an eighth of each new sample.
   round_trip_ = round_trip_ == Duration{} ? round_trip : (round_trip_ * 7 + round_trip) / 8;
+  if (path_ == Duration{} || round_trip < path_) path_ = round_trip;
+  path_ += (round_trip - path_) / tuning::kPathMemory;
 }
 
 Duration Liveness::patience() const {
   return std::max(round_trip() * tuning::kSuspectRoundTrips, tuning::kSuspectAfter);
 }
 
+Duration Liveness::silent_patience() const {
+  return std::max(path_ * tuning::kSuspectRoundTrips, tuning::kSuspectAfter);
+}
+
 Time Liveness::ask_at() const {
   if (doubted_at_ != kNever) return doubted_at_;
   Time silence = last_heard_ + heartbeat_;
-  return written_since_ == kNever ? silence : std::min(silence, written_since_ + patience());
+  return written_since_ == kNever ? silence : std::min(silence, written_since_ + silent_patience());
+}
+
+Time Liveness::suspect_at() const {
+  return asked_at_ + (last_heard_ > asked_at_ ? patience() : silent_patience());
 }
 
 Time Liveness::next_timeout() const {
@@ -40,7 +50,7 @@ Time Liveness::next_timeout() const {
     case State::fresh:
       return std::min(dead, ask_at());
     case State::asked:
-      return std::min(dead, asked_at_ + patience());
+      return std::min(dead, suspect_at());
     case State::suspect:
       return dead;
   }

@@ -6,7 +6,8 @@
 //                                                           the driver reads once more)
 //   fresh    every question was answered
 //   asked    a PING was sent
-//   suspect  it stood for max(4 RTT, 500 ms): the client dials a standby
+//   suspect  it stood for max(4 RTT, 500 ms): the client dials a standby. Where nothing at all was
+//            heard meanwhile, RTT is the path's own: load delays answers, but it brings bytes
 //
 // Whatever is heard keeps a carrier from being dead. Only the answer shows that *our* bytes get
 // through: after an outage the peer's retransmissions may come long before ours, which wait for a
@@ -68,12 +69,16 @@ class Liveness {
   Duration patience() const;
 
  private:
+  // The same where nothing whatsoever is heard.
+  Duration silent_patience() const;
   Time ask_at() const;
+  Time suspect_at() const;
 
   Duration heartbeat_{};
   Duration dead_after_{};
   Duration round_trip_{};  // smoothed
   Duration latest_{};
+  Duration path_{};  // the least measured of late: without load
   Time last_heard_{};
   Time written_since_ = kNever;  // first write since something was heard
   Time asked_at_ = kNever;

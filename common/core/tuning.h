@@ -51,6 +51,10 @@ inline constexpr std::size_t kMaxGatherBuffers = 512;
 // as long again, it is suspect and the client dials a standby.
 inline constexpr Duration kSuspectAfter = milliseconds(500);
 inline constexpr int kSuspectRoundTrips = 4;
+// The path's own round trip is the least one measured; it grows by the difference divided by this
+// with each larger one. Under load ten are measured a second, at rest one a heartbeat: a minute of
+// load hardly counts, a longer path is known after minutes.
+inline constexpr int kPathMemory = 256;
 // A standby that stands while the old carrier is suspect waits this long before it takes over: the
 // peer was there for its handshake, so an answer on the old one may be a turn of its loop away.
 inline constexpr Duration kStandbyHold = milliseconds(20);

@@ -162,6 +162,48 @@ TEST_CASE("patience follows the measured round trip") {
   CHECK(liveness.patience() == milliseconds(500));
 }
 
+TEST_CASE("where nothing at all is heard the path's own round trip counts, not the load's") {
+  Liveness liveness = standing();
+  for (int i = 0; i < 20; ++i) liveness.measured(milliseconds(900));  // behind bulk
+  CHECK(liveness.patience() == milliseconds(3600));
+  SECTION("silence: a write is questioned and the question stands, half a second each") {
+    liveness.wrote(at_ms(1100));
+    CHECK(when(liveness, Action::ping) == at_ms(1600));
+    CHECK(when(liveness, Action::suspect) == at_ms(2100));
+  }
+  SECTION("silence after the heartbeat's question: half a second, too") {
+    Time asked = when(liveness, Action::ping);
+    CHECK(asked == at_ms(2000));
+    CHECK(when(liveness, Action::suspect) == asked + milliseconds(500));
+  }
+  SECTION("bytes that go on coming: the answer may be behind others, as always under load") {
+    Time asked = when(liveness, Action::ping);
+    liveness.heard(asked + milliseconds(100));
+    CHECK(when(liveness, Action::suspect) == asked + milliseconds(3600));
+  }
+  SECTION("a long path is given its own round trips") {
+    liveness.start(at_ms(1000), seconds(1), seconds(15), milliseconds(600));
+    liveness.measured(milliseconds(900));
+    Time asked = when(liveness, Action::ping);
+    Time suspect = when(liveness, Action::suspect);
+    CHECK(suspect >= asked + milliseconds(2400));
+    CHECK(suspect < asked + milliseconds(2450));
+  }
+}
+
+TEST_CASE("a path that has become longer is learnt in time") {
+  Liveness liveness = standing();
+  int measures = 0;
+  for (; measures < 1000 &&
+         when(liveness, Action::suspect) - when(liveness, Action::ping) < milliseconds(600);
+       ++measures) {
+    liveness.start(at_ms(1000), seconds(1), seconds(15), milliseconds(20));
+    for (int i = 0; i < measures; ++i) liveness.measured(milliseconds(600));
+  }
+  CHECK(measures > 30);   // seconds of load are no longer path
+  CHECK(measures < 200);  // a heartbeat each: minutes
+}
+
 TEST_CASE("with tight timers a silent path is noticed within one and a half seconds") {
   Liveness liveness;
   liveness.start(at_ms(0), milliseconds(200), seconds(1), milliseconds(1));
