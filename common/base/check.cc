@@ -6,7 +6,7 @@
 namespace holdfast {
 
 void check_failed(const char* file, int line, const char* condition) noexcept {
-  std::fprintf(stderr, "holdfast: internal error at %s:%d: %s\n", file, line, condition);
+  (void)std::fprintf(stderr, "holdfast: internal error at %s:%d: %s\n", file, line, condition);
   std::abort();
 }
 

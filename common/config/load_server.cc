@@ -211,8 +211,9 @@ std::string default_name(const std::vector<ListenAddress>& listen) {
   std::string tail = listen.empty() ? std::string() : "-" + to_string(listen.front());
   std::string name(host.data());
   if (name.empty()) name = "server";
-  tail = tail.substr(0, kMaxNameBytes / 2);
-  name = name.substr(0, kMaxNameBytes - tail.size()) + tail;
+  tail.resize(std::min(tail.size(), kMaxNameBytes / 2));
+  name.resize(std::min(name.size(), kMaxNameBytes - tail.size()));
+  name += tail;
   for (char& c : name) {
     if (!is_valid_name(std::string(1, c))) c = '-';
   }

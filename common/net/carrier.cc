@@ -171,6 +171,8 @@ void Carrier::lost(Transport::Status status) {
   }
 }
 
+// By value: the words may be the transport's own, which shut() ends.
+// cppcheck-suppress passedByValue
 void Carrier::lost(Cause cause, std::string reason) {
   if (closed()) return;
   shut();

@@ -87,6 +87,7 @@ Result<std::vector<BoundSocket>> take_passed(const PassedSocket& passed, void (*
 
 BoundSocket::BoundSocket(Descriptor descriptor, std::string name,
                          void (*tune)(int descriptor, int family))
+    // cppcheck-suppress nullPointerRedundantCheck  ; copied here, called only if set
     : descriptor_(std::move(descriptor)), name_(std::move(name)), tune_(tune) {
   if (tune_ != nullptr) tune_(descriptor_.get(), SocketAddress::own_of(descriptor_.get()).family());
 }

@@ -30,7 +30,7 @@ class Newcomers final : public Carrier::Owner {
   };
 
   Newcomers(Loop& loop, Host& host, Observer& observer, ClosingCarriers& closing,
-            Duration handshake_timeout, std::uint32_t max_streams, SeatLimits limits)
+            Duration handshake_timeout, std::uint32_t max_streams, const SeatLimits& limits)
       : loop_(loop),
         host_(host),
         observer_(observer),
