@@ -58,7 +58,7 @@ def draw(summary):
         top = TOP_PX + number * (PANEL_PX + GAP_PX)
         parts += panel(top, title, logarithmic, lines, summary["outages"], seconds, x)
     bottom = TOP_PX + len(drawn) * (PANEL_PX + GAP_PX) - GAP_PX + 16
-    parts += [f'<text x="{x(seconds * part / 4):.0f}" y="{bottom}" text-anchor="middle" fill="#444">'
+    parts += [f'<text x="{x(seconds * part / 4):.0f}" y="{bottom}" text-anchor="{"end" if part == 4 else "middle"}" fill="#444">'
               f'{seconds * part / 240:.1f} min</text>' for part in range(5)]
     return "\n".join(parts) + "\n</svg>\n"
 
@@ -81,7 +81,7 @@ def panel(top, title, logarithmic, lines, outages, seconds, x):
               f'stroke="#999"/>', f'<text x="{LEFT_PX}" y="{top - 5}" fill="#222">{title}</text>']
     for value in (least, most / 1.05):
         parts.append(f'<text x="{LEFT_PX - 6}" y="{y(value) + 4:.1f}" text-anchor="end" fill="#444">'
-                     f'{value:.3g}</text>')
+                     f'{value:.4g}</text>')
     for colour, points in lines:
         path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.3"/>')
