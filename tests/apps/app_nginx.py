@@ -8,6 +8,7 @@ from programs import start_nginx
 from run import expect, expect_same, position, size_of
 
 RANGES = 4
+RATE = "2M"                       # so that a transfer lasts, whatever else is on the path
 
 
 class App(Application):
@@ -47,7 +48,8 @@ class App(Application):
         run.steadily(step)
 
     def _curl(self, run, *words, **options):
-        return run.start(["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", *words], "said",
+        return run.start(["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", "--limit-rate", RATE,
+                          *words], "said",
                          **options)
 
     def _file(self, run, name):
@@ -71,8 +73,8 @@ class App(Application):
         words = []
         for number in range(RANGES):
             words += ["--next"] if number else []
-            words += ["--silent", "--show-error", "--fail", "--noproxy", "*", "--range",
-                      f"{number * part}-{(number + 1) * part - 1}", "--output", run.path(f"part-{number}"),
+            words += ["--silent", "--show-error", "--fail", "--noproxy", "*", "--limit-rate", RATE,
+                      "--range", f"{number * part}-{(number + 1) * part - 1}", "--output", run.path(f"part-{number}"),
                       url]
         process = run.start(["curl", *words], "said")
         parts = [run.path(f"part-{number}") for number in range(RANGES)]
@@ -89,8 +91,7 @@ class App(Application):
         run.prepared()
         target = f"http://{run.host}:{run.port}/up/{run.way}"
         with open(source, "rb") as file:
-            process = self._curl(run, "--limit-rate", f"{max(run.bulk_bytes // 8, 400_000)}", "-T", "-",
-                                 target, stdin=file)
+            process = self._curl(run, "-T", "-", target, stdin=file)
         run.transfer(process, lambda: position(process), lambda: run.programs.tail("said"))
         expect_same(source, os.path.join(self._root, "up", run.way))
 
