@@ -86,7 +86,7 @@ class Worker:
             return {**result, "verdict": "hung",
                     "saw": f"nothing for {patience:g} s after the path's return"
                     if not after else "goes on, but did not come to its end"}
-        if isinstance(self.error, Untried) or not run.healed_at:
+        if isinstance(self.error, Untried) or not run.broken_at or self.ended_at < run.broken_at:
             return {**result, "verdict": "untried", "saw": str(self.error)}
         if self.error:
             words = str(self.error) or type(self.error).__name__
@@ -171,6 +171,8 @@ class Cell:
                 raise RuntimeError(f"{run.workload} ({run.way}) did not get under way")
 
     def _break(self, lab, pair):
+        for worker in self.workers:
+            worker.run.broken_at = time.monotonic()
         self.fault.begin(lab, pair)
         for worker in self.workers:
             worker.run.broken.set()

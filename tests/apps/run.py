@@ -33,7 +33,7 @@ class Run:
         self.moments = []                              # when the application got on
         self.is_prepared, self.may_begin = threading.Event(), threading.Event()
         self.is_under_way, self.broken, self.healed = (threading.Event() for _ in range(3))
-        self.healed_at = None
+        self.broken_at = self.healed_at = None
 
     # -- told by the workload --------------------------------------------------------------------
 
