@@ -21,8 +21,9 @@ application says: every row, digest and answer is right, exit status 0, and it n
 HOLDFAST = """
 ## Through Holdfast
 
-Seconds: from the end of the fault until the application got on (a poll of its own every 0.1 s or so
-included; a transfer may wait for others on the same path). `ok`: survived, where there is no such moment.
+Seconds: from the end of the fault until the workload's next answer or byte (its own pace of 0.1 s or so
+included; who queued up in the fault waits until that is through; all share one path, and here one busy
+machine). `ok`: survived, where there is no such moment.
 """
 DIRECT = """
 ## Directly
