@@ -109,6 +109,8 @@ class Cell:
             cleaning.callback(around.stop_all)
             lab = SlowLab(around) if self.fault.slow else netns.Lab()
             cleaning.callback(lab.remove)
+            for host in (lab.client, lab.server):
+                cleaning.callback(host.kill_all)
             if not self.fault.slow:
                 lab.limit_rate(PATH_MBIT)
             server = Programs(self._subfolder("server"), host="0.0.0.0")

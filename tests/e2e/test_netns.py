@@ -1,13 +1,14 @@
 """The laboratory of namespaces does what it says, with plain sockets."""
 import os
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
 import netns
-from streams import RST, is_open, read_end, read_exactly
+from streams import RST, is_open, read_end, read_exactly, wait_until
 
 
 @pytest.fixture
@@ -84,6 +85,21 @@ def test_roaming_silences_the_old_connection_and_lets_new_ones_through(lab):
     assert is_open(client)
     fresh = dial(lab, listener.getsockname()[1])
     assert fresh.getsockname()[0] == f"{netns.CLIENT_NET}.3"
+
+
+def test_what_was_left_running_inside_can_be_ended(lab):
+    inside = subprocess.Popen([*lab.server.prefix, "sleep", "60"])
+    beside = subprocess.Popen(["sleep", "60"])
+    try:
+        wait_until(lambda: str(inside.pid) in netns.run("ip", "netns", "pids", lab.server.name).stdout.split(),
+                   5, "a program inside")
+        lab.server.kill_all()
+        assert inside.wait(5) == -9
+        assert beside.poll() is None
+    finally:
+        for process in (inside, beside):
+            process.kill()
+            process.wait()
 
 
 def test_leaving_a_namespace_comes_home(lab):
