@@ -3,8 +3,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <type_traits>
+
+#include "common/base/network.h"
 
 namespace holdfast {
 
@@ -21,5 +24,12 @@ struct Endpoint {
   std::string to_string() const;
 };
 static_assert(std::is_trivially_copyable_v<Endpoint>);
+
+// Nothing for an endpoint that is no IP address. An IPv4 address within IPv6 is given as IPv4.
+std::optional<IpAddress> ip_of(const Endpoint& endpoint);
+// An IPv4 address within IPv6 (::ffff:a.b.c.d) as IPv4; anything else as it is.
+Endpoint normalized(const Endpoint& endpoint);
+// An IPv4 address as ::ffff:a.b.c.d; anything else as it is.
+Endpoint as_ipv6(const Endpoint& endpoint);
 
 }  // namespace holdfast
