@@ -239,6 +239,9 @@ class Bench:
                     path.stop()
 
 
+OWN_NETWORK = "HOLDFAST_BENCH_OWN_NETWORK"
+
+
 def read(path):
     with open(path) as file:
         return file.read().strip()
@@ -252,9 +255,20 @@ def conditions(options):
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
+def own_network(parser):
+    """Rules of nftables are the whole network's: this run gets one that has only a loopback."""
+    if os.environ.get(OWN_NETWORK):
+        return
+    if reason := netns.why_unavailable():
+        parser.error(f"holdfast-redirect: {reason}")
+    os.environ[OWN_NETWORK] = "1"
+    os.execvp("unshare", ["unshare", "--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh",
+                          sys.executable, *sys.argv])
+
+
 def parse():
     labels = {kind.label.replace(" ", "-"): kind for kind in paths.ALL}
-    usual = [label for label in labels if label != "stunnel"]
+    usual = [label for label, kind in labels.items() if kind not in paths.UNUSUAL]
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often all is measured (3)")
     parser.add_argument("--seconds", type=float, default=2, help="of each single measure (2)")
@@ -264,7 +278,7 @@ def parse():
                         help="only measures whose name holds the text, or `resume`, or `attack` (only so "
                              "is it run: a client beside attackers); may be repeated")
     parser.add_argument("--paths", default=",".join(usual), metavar="A,B",
-                        help=f"which of: {', '.join(labels)} (all but stunnel)")
+                        help=f"which of: {', '.join(labels)} (all but the last two)")
     parser.add_argument("--wan", action="store_true",
                         help="also between two network namespaces with 50 ms and 1 %% loss (root)")
     parser.add_argument("--max-minutes", type=float, default=20, help="no measure begins later (20)")
@@ -277,6 +291,8 @@ def parse():
     options.paths = [labels[label] for label in options.paths.split(",")]
     if options.wan and (reason := netns.why_unavailable()):
         parser.error(f"--wan: {reason}")
+    if paths.PairRedirect in options.paths:
+        own_network(parser)
     if options.quick:
         options.rounds, options.seconds, options.idle = 1, 1.0, min(options.idle, 300)
     return options

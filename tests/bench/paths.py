@@ -141,6 +141,7 @@ class Pair(Path):
                   "link": {"server": [f"{self.far_host}:{dialled}"], **plain, **key},
                   "services": {s: {"listen": f"127.0.0.1:{port}"} for s, port in self.ports.items()},
                   "admin": self._admin("client")}
+        self.change(client)
         self.agents = []
         for role, config, space in (("server", server, self.far), ("client", client, self.near)):
             program = os.path.join(BIN, f"holdfast-{role}")
@@ -150,6 +151,9 @@ class Pair(Path):
         self.server, self.client = self.agents
         self._wait_ready()
         self.pids = [agent.pid for agent in self.agents]
+
+    def change(self, client):
+        """Of the client's config, before it starts."""
 
     def _admin(self, role):
         return {"socket": os.path.join(self.folder, f"{role}.sock"),
@@ -198,6 +202,33 @@ class PairTls(Pair):
     label = "holdfast TLS"
 
 
+class PairRedirect(Pair):
+    """Nobody listens where the programs connect: nftables turns them to the client agent. The rules are
+    those of `holdfast-client nft`; bench.py gives this run a network namespace of its own for them."""
+    label = "holdfast redirect"
+
+    def change(self, client):
+        for service, port in self.ports.items():
+            client["services"][service] = {"mode": "redirect", "listen": f"*:{free_port()}",
+                                           "match": f"127.0.0.1:{port}"}
+        client["nft"] = {"exclude": "mark:18503"}
+
+    def begin(self, targets):
+        super().begin(targets)
+        self._nft("--apply")
+
+    def _nft(self, what):
+        done = subprocess.run([self.client.program, "nft", what, "-c", self.client.config], timeout=10,
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise ProgramFailed(f"holdfast-client nft {what}: {done.stderr.strip()}")
+
+    def stop(self):
+        if getattr(self, "agents", []):
+            self._nft("--remove")
+        super().stop()
+
+
 class Stunnel(Path):
     """stunnel at both ends, TLS between."""
     label = "stunnel"
@@ -226,4 +257,6 @@ TIMEOUTclose = 0
         self.pids.append(process.pid)
 
 
-ALL = (Direct, Haproxy, HaproxyTls, Pair, PairTls, Stunnel)
+ALL = (Direct, Haproxy, HaproxyTls, Pair, PairTls, PairRedirect, Stunnel)
+# Only where asked for.
+UNUSUAL = (PairRedirect, Stunnel)

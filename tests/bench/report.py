@@ -4,7 +4,8 @@ import statistics
 from measures import METRICS
 
 # (above, below): which paths are put in relation.
-RATIOS = (("holdfast", "haproxy"), ("holdfast TLS", "haproxy TLS"), ("holdfast TLS", "haproxy"))
+RATIOS = (("holdfast", "haproxy"), ("holdfast TLS", "haproxy TLS"), ("holdfast TLS", "haproxy"),
+          ("holdfast redirect", "holdfast"))
 
 
 class Results:
