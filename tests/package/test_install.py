@@ -26,7 +26,10 @@ share/doc/holdfast/examples/quickstart/client.toml
 share/doc/holdfast/examples/quickstart/server.toml
 share/doc/holdfast/examples/server.toml
 share/doc/holdfast/examples/systemd/holdfast-client-postgres.socket
+share/doc/holdfast/examples/systemd/holdfast-client-redirect.conf
+share/doc/holdfast/examples/systemd/holdfast-client-tproxy.conf
 share/doc/holdfast/examples/systemd/holdfast-server-link.socket
+share/doc/holdfast/examples/systemd/holdfast-server-source.conf
 share/fish/vendor_completions.d/holdfast-client.fish
 share/fish/vendor_completions.d/holdfast-server.fish
 share/man/man5/holdfast.toml.5
