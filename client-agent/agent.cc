@@ -33,7 +33,9 @@ LinkOptions link_options(const ClientConfig& config, const std::string& name,
   link.name = config.name;
   link.slot = slot_of(name);
   for (const auto& [service, settings] : config.services) {
-    if (settings.link == name) link.services.push_back({service, {}});
+    if (settings.link != name) continue;
+    link.services.push_back({service, {}});
+    link.services.back().by_destination = settings.travel;
   }
   link.heartbeat = set.heartbeat;
   link.dead_after = set.dead_after;
@@ -46,6 +48,40 @@ LinkOptions link_options(const ClientConfig& config, const std::string& name,
   return link;
 }
 
+// The mark by which [nft] exclude knows the agent's own traffic; 0: by something else.
+std::uint32_t own_mark(const NftConfig& nft) {
+  constexpr std::string_view kMark = "mark:";
+  for (const std::string& each : nft.exclude) {
+    if (!each.starts_with(kMark)) continue;
+    return static_cast<std::uint32_t>(std::stoul(each.substr(kMark.size())));
+  }
+  return 0;
+}
+
+ListenMode listen_mode(ServiceMode configured) {
+  switch (configured) {
+    case ServiceMode::explicit_address:
+      return ListenMode::explicit_address;
+    case ServiceMode::redirect:
+      return ListenMode::redirect;
+    case ServiceMode::tproxy:
+      return ListenMode::tproxy;
+  }
+  return ListenMode::explicit_address;
+}
+
+ClientService client_service(const std::string& name, const ClientServiceConfig& set) {
+  ClientService service;
+  service.name = name;
+  service.link = set.link;
+  service.listen = net_address(set.listen);
+  service.mode = listen_mode(set.mode);
+  service.match = set.match;
+  service.mirror = set.mirror;
+  if (set.accept_proxy) service.proxy_from = set.accept_proxy_from;
+  return service;
+}
+
 Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentials& credentials,
                                      std::uint64_t start_id, std::size_t descriptors) {
   auto activation = check_activation(config, "");
@@ -56,11 +92,12 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
     one.name = name;
     one.link = link_options(config, name, start_id);
     for (const TcpAddress& server : link.server) one.servers.push_back(host_port(server));
+    one.mark = own_mark(config.nft);
     one.tls = std::move(credentials.tls.at(name));
     options.links.push_back(std::move(one));
   }
   for (const auto& [name, service] : config.services) {
-    options.services.push_back({name, service.link, net_address(service.listen)});
+    options.services.push_back(client_service(name, service));
   }
   options.memory = config.limits.memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);

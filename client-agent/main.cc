@@ -1,5 +1,6 @@
 #include "client-agent/agent.h"
 #include "common/admin/cli.h"
+#include "common/agent/capabilities.h"
 #include "common/agent/credentials.h"
 
 int main(int argc, char** argv) {
@@ -10,5 +11,8 @@ int main(int argc, char** argv) {
     return holdfast::run_client_agent(std::get<holdfast::ClientConfig>(config), path, warnings);
   };
   program.check_certificates = holdfast::check_certificates;
+  program.check_capabilities = [](const holdfast::AgentConfig& config, const std::string& file) {
+    return holdfast::missing_capabilities(std::get<holdfast::ClientConfig>(config), file);
+  };
   return holdfast::run_command_line(argc, argv, program);
 }

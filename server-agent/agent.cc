@@ -39,11 +39,24 @@ ClientPolicy policy_of(const std::string& name, const PeerConfig& peer,
     const ServerServiceConfig& known = config.services.at(service);
     policy.services.push_back({service, known.grace.value_or(config.link.grace)});
   }
+  if (!peer.allow.empty()) policy.services.push_back({kByDestination, config.link.grace});
   if (peer.links) policy.max_links = static_cast<std::uint32_t>(*peer.links);
   policy.max_streams =
       static_cast<std::uint32_t>(peer.connections.value_or(config.limits.connections));
   if (peer.memory) policy.memory_cap = *peer.memory / 2;
   return policy;
+}
+
+std::optional<ProxyVersion> proxy_version(SendProxy configured) {
+  switch (configured) {
+    case SendProxy::off:
+      return std::nullopt;
+    case SendProxy::v1:
+      return ProxyVersion::v1;
+    case SendProxy::v2:
+      return ProxyVersion::v2;
+  }
+  return std::nullopt;
 }
 
 Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentials& credentials,
@@ -58,14 +71,20 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
   }
   for (const auto& [name, peer] : config.clients) {
     auto key = credentials.key_ids.find(name);
-    options.clients.emplace(name,
-                            ServerClient{policy_of(name, peer, config),
-                                         key == credentials.key_ids.end() ? "" : key->second});
+    ServerClient client;
+    client.policy = policy_of(name, peer, config);
+    client.grants = {peer.allow, peer.sources};
+    client.from_source = peer.source == SourceAddress::client;
+    if (key != credentials.key_ids.end()) client.key_id = key->second;
+    options.clients.emplace(name, std::move(client));
   }
   for (const auto& [name, service] : config.services) {
     ServerTarget target;
     target.target = {net_address(service.target), service.connect_timeout};
     target.name = to_string(service.target);
+    target.send_proxy = proxy_version(service.send_proxy);
+    target.from_source = service.source == SourceAddress::client;
+    if (service.mirror) target.check_interval = service.check_interval;
     options.services.emplace(name, std::move(target));
   }
   options.tls = std::move(credentials.tls);

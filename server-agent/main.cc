@@ -1,4 +1,5 @@
 #include "common/admin/cli.h"
+#include "common/agent/capabilities.h"
 #include "common/agent/credentials.h"
 #include "server-agent/agent.h"
 
@@ -10,5 +11,8 @@ int main(int argc, char** argv) {
     return holdfast::run_server_agent(std::get<holdfast::ServerConfig>(config), path, warnings);
   };
   program.check_certificates = holdfast::check_certificates;
+  program.check_capabilities = [](const holdfast::AgentConfig& config, const std::string& file) {
+    return holdfast::missing_capabilities(std::get<holdfast::ServerConfig>(config), file);
+  };
   return holdfast::run_command_line(argc, argv, program);
 }

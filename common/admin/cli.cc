@@ -21,6 +21,8 @@ struct Words {  // what was read from the command line
   QueryWords chosen;
   bool json = false;
   ReloadRequest reload;
+  bool nft_apply = false;
+  bool nft_remove = false;
   std::string link_state;  // "down" or "up"
   bool watch = false;
 };
@@ -109,6 +111,12 @@ void add_commands(CLI::App& app, const Program& program, Words& words) {
   reload->add_flag("--dry-run", words.reload.dry_run, "only tell what would change");
   reload->add_flag("--revoke", words.reload.revoke,
                    "end connections of what is not allowed any more");
+  CLI::App* nft = app.add_subcommand(
+      "nft", program.kind == AgentKind::client
+                 ? "Print the nftables rules that turn connections to this config's listeners"
+                 : "Print the nftables rules that source = \"client\" needs");
+  auto* apply = nft->add_flag("--apply", words.nft_apply, "install them, in place of earlier ones");
+  nft->add_flag("--remove", words.nft_remove, "take exactly them away")->excludes(apply);
   app.add_subcommand("genpsk", "Print a new pre-shared key; needs no config");
   app.require_subcommand(0, 1);
 }
@@ -147,7 +155,7 @@ std::string misuse(const std::string& command, const Words& words) {
   if (words.json && !prints_state(command)) {
     return "--json is for check, status, connections, connection, links, ready and reload";
   }
-  bool talks = !command.empty() && command != "check" && command != "genpsk";
+  bool talks = !command.empty() && command != "check" && command != "genpsk" && command != "nft";
   if (!words.socket.empty() && !talks) return "--socket is for asking a running agent";
   bool told = !words.config.empty() || (talks && !words.socket.empty());
   if (!told && command != "genpsk") return "which config? add -c FILE";
@@ -173,6 +181,11 @@ int dispatch(const std::string& command, const Invocation& call, const Words& wo
   if (command.empty()) return do_run(call, program);
   if (command == "check") return do_check(call, program);
   if (command == "genpsk") return do_genpsk(call);
+  if (command == "nft") {
+    return do_nft(call, words.nft_apply    ? NftAction::apply
+                        : words.nft_remove ? NftAction::remove
+                                           : NftAction::print);
+  }
   if (command == "reload") return do_reload(call, words.reload);
   if (command == "link") return do_command(call, "link_" + words.link_state, words.id);
   if (command == "ready") return do_ready(call);

@@ -39,6 +39,9 @@ struct Program {
   // nothing is looked at.
   std::function<std::vector<Problem>(const std::vector<TlsTable>& tables, const std::string& file)>
       check_certificates = nullptr;
+  // What this process may not do and the config needs; likewise.
+  std::function<std::vector<Problem>(const AgentConfig& config, const std::string& file)>
+      check_capabilities = nullptr;
 };
 
 struct Display {

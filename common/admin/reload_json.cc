@@ -11,7 +11,7 @@ using Json = nlohmann::ordered_json;
 constexpr ReloadEffect kEffects[] = {ReloadEffect::at_once,      ReloadEffect::new_connections,
                                      ReloadEffect::next_carrier, ReloadEffect::listener,
                                      ReloadEffect::added,        ReloadEffect::taken_away,
-                                     ReloadEffect::restart};
+                                     ReloadEffect::nft,          ReloadEffect::restart};
 constexpr ReloadReport::Outcome kOutcomes[] = {
     ReloadReport::Outcome::applied, ReloadReport::Outcome::dry_run, ReloadReport::Outcome::refused,
     ReloadReport::Outcome::unavailable};
@@ -30,6 +30,8 @@ const char* name_of(ReloadEffect effect) {
       return "added";
     case ReloadEffect::taken_away:
       return "taken_away";
+    case ReloadEffect::nft:
+      return "nft";
     case ReloadEffect::restart:
       return "restart";
   }

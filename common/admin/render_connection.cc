@@ -57,6 +57,7 @@ std::string render_connection(const ConnectionSnapshot& connection, const LinkSn
   return "connection " + escaped(connection.id) + ": " + state + "\n" +
          row("service", escaped(connection.service)) +
          row("client", connection.client.empty() ? "-" : escaped(connection.client)) +
+         (connection.destination.empty() ? "" : row("meant for", escaped(connection.destination))) +
          row("target",
              connection.target.empty() ? "known to the server agent" : escaped(connection.target)) +
          row("link", link_text(connection, link)) +

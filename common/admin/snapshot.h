@@ -85,9 +85,10 @@ struct ConnectionSnapshot {
   std::string id;    // connection_name(): the same at both ends
   std::string link;  // LinkId::to_string()
   std::string service;
-  std::string peer;    // the other agent's name, as in LinkSnapshot
-  std::string client;  // the application's address, as the client agent saw it
-  std::string target;  // server: the backend's address
+  std::string peer;         // the other agent's name, as in LinkSnapshot
+  std::string client;       // the application's address, as the client agent saw it
+  std::string destination;  // where it meant to go; empty unless that was told (PROTOCOL.md, OPEN)
+  std::string target;       // server: the backend's address
   ConnectionState state{};
   EndState client_end{};
   EndState target_end{};

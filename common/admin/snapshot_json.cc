@@ -68,6 +68,7 @@ Json json_of(const ConnectionSnapshot& connection) {
           {"service", connection.service},
           {"peer", connection.peer},
           {"client", connection.client},
+          {"destination", connection.destination},
           {"target", connection.target},
           {"state", to_string(connection.state)},
           {"client_end", to_string(connection.client_end)},
@@ -213,6 +214,7 @@ ConnectionSnapshot read_connection(const Json& json) {
   connection.service = read_text(json, "service");
   connection.peer = read_text(json, "peer");
   connection.client = read_text(json, "client");
+  connection.destination = read_text(json, "destination");
   connection.target = read_text(json, "target");
   connection.state =
       connection_state_from(read_text(json, "state")).value_or(ConnectionState::open);

@@ -35,12 +35,17 @@ Loaded load(AgentKind kind, const std::string& path, Surroundings surroundings) 
   return loaded_from(load_server_config(path, surroundings));
 }
 
-// As an agent needs it: with what its certificates hold.
+// As an agent needs it: with what its certificates hold, and what the kernel lets it do.
 Loaded load_all(const Program& program, const std::string& path) {
   Loaded loaded = load(program.kind, path, Surroundings::checked);
-  if (!program.check_certificates || loaded.tls_tables.empty()) return loaded;
-  for (Problem& problem : program.check_certificates(loaded.tls_tables, path)) {
-    loaded.problems.push_back(std::move(problem));
+  auto add = [&loaded](std::vector<Problem> problems) {
+    for (Problem& problem : problems) loaded.problems.push_back(std::move(problem));
+  };
+  if (program.check_certificates && !loaded.tls_tables.empty()) {
+    add(program.check_certificates(loaded.tls_tables, path));
+  }
+  if (program.check_capabilities && loaded.config) {
+    add(program.check_capabilities(*loaded.config, path));
   }
   if (has_errors(loaded.problems)) loaded.config.reset();
   return loaded;
@@ -58,6 +63,13 @@ std::variant<std::string, int> find_socket(const Invocation& call) {
 }
 
 }  // namespace
+
+std::variant<AgentConfig, int> load_for(const Invocation& call) {
+  Loaded loaded = load(call.kind, call.config_path, Surroundings::ignored);
+  if (loaded.config) return *loaded.config;
+  call.err << format_problems(loaded.problems);
+  return exit_code(loaded.problems);
+}
 
 std::variant<HttpAnswer, int> ask(const Invocation& call, const std::string& method,
                                   const std::string& target) {

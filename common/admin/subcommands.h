@@ -37,8 +37,14 @@ int do_ready(const Invocation& call);
 int do_command(const Invocation& call, const std::string& name, const std::string& id);
 int do_genpsk(const Invocation& call);
 int do_reload(const Invocation& call, const ReloadRequest& request);
+enum class NftAction { print, apply, remove };
+int do_nft(const Invocation& call, NftAction action);
 // Loads the config as an agent needs it and runs it.
 int do_run(const Invocation& call, const Program& program);
+
+// The config without a look at the files that it names, or the exit code after saying what is
+// wrong.
+std::variant<AgentConfig, int> load_for(const Invocation& call);
 
 // The agent's answer, or the exit code after saying why there is none.
 std::variant<HttpAnswer, int> ask(const Invocation& call, const std::string& method,

@@ -113,6 +113,7 @@ void Ledger::connection_open(const ConnectionInfo& connection) {
                  {"service", connection.service},
                  {"peer", connection.peer},
                  {"client", connection.client},
+                 {"destination", connection.destination},
                  {"target", connection.target}});
 }
 
@@ -150,6 +151,7 @@ void Ledger::connection_closed(const ConnectionInfo& connection) {
                  {"service", connection.service},
                  {"peer", connection.peer},
                  {"client", connection.client},
+                 {"destination", connection.destination},
                  {"target", connection.target},
                  {"bytes_up", connection.bytes_up},
                  {"bytes_down", connection.bytes_down},
@@ -166,6 +168,15 @@ void Ledger::connection_refused(const LinkId& link, std::string_view peer, Strea
   logger_.stranger(
       LogLevel::warn, "connection_refused",
       {{"id", connection_name(link, stream)}, {"peer", peer}, {"cause", to_string(cause)}});
+}
+
+void Ledger::application_refused(const Refusal& refusal) {
+  logger_.stranger(LogLevel::warn, "application_refused",
+                   {{"address", refusal.address},
+                    {"client", refusal.client},
+                    {"destination", refusal.destination},
+                    {"cause", to_string(refusal.cause)},
+                    {"reason", refusal.reason}});
 }
 
 // --- Strangers, dials, listeners ------------------------------------------------------------

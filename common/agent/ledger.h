@@ -53,6 +53,7 @@ class Ledger final : public Observer {
   void connection_closed(const ConnectionInfo& connection) override;
   void connection_refused(const LinkId& link, std::string_view peer, StreamId stream,
                           Cause cause) override;
+  void application_refused(const Refusal& refusal) override;
   void carrier_rejected(const std::string& address, Cause cause,
                         const std::string& reason) override;
   void dial_failed(const std::string& address, const std::string& reason) override;

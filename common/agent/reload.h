@@ -10,6 +10,7 @@
 
 #include "common/admin/log.h"
 #include "common/admin/reload.h"
+#include "common/agent/capabilities.h"
 #include "common/agent/credentials.h"
 #include "common/agent/ledger.h"
 #include "common/config/load.h"
@@ -56,6 +57,11 @@ class Reload final : public PreparedReload {
     report_.problems = std::move(loaded.problems);
     for (Problem& problem : check_certificates(loaded.tls_tables, path)) {
       report_.problems.push_back(std::move(problem));
+    }
+    if (loaded.config) {
+      for (Problem& problem : missing_capabilities(*loaded.config, path)) {
+        report_.problems.push_back(std::move(problem));
+      }
     }
     if (!loaded.config || has_errors(report_.problems)) return;
     auto credentials = load_credentials(*loaded.config);

@@ -60,6 +60,7 @@ ConnectionSnapshot shown(const LinkDriver& driver, StreamHandle stream,
   shown.service = info.service;
   shown.peer = info.peer;
   shown.client = std::move(info.client);
+  shown.destination = std::move(info.destination);
   shown.target = std::move(info.target);
   shown.state = state_of(summary, link.live());
   shown.client_end = end_state(is_client(link) ? summary.own_end : summary.peer_end);

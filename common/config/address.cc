@@ -136,7 +136,7 @@ bool tcp_clash(const TcpAddress& one, const TcpAddress& other) {
   const std::string a = bound_host(one);
   const std::string b = bound_host(other);
   const auto is_v6 = [](const std::string& host) { return host.find(':') != std::string::npos; };
-  if (a == b) return true;
+  if (a == b || a == kEveryHost || b == kEveryHost) return true;
   return is_v6(a) == is_v6(b) && (a == "0.0.0.0" || b == "0.0.0.0" || a == "::" || b == "::");
 }
 
@@ -172,6 +172,18 @@ Result<ListenAddress> parse_listen_address(std::string_view text) {
   if (text.starts_with(kUnixPrefix)) return widen<ListenAddress>(parse_unix(text));
   if (text.starts_with(kSystemdPrefix)) return widen<ListenAddress>(parse_systemd(text));
   return widen<ListenAddress>(parse_tcp_address(text));
+}
+
+Result<ListenAddress> parse_intercept_address(std::string_view text) {
+  if (text.starts_with(kUnixPrefix) || text.starts_with(kSystemdPrefix)) {
+    return malformed(text, "intercepted connections come to a TCP port: write *:port");
+  }
+  const bool every = text.starts_with(std::string(kEveryHost) + ":");
+  Result<TcpAddress> address =
+      parse_tcp_address(every ? "0.0.0.0" + std::string(text.substr(1)) : std::string(text));
+  if (!address) return malformed(text, "write *:port, as in *:15001");
+  if (every) address->host = kEveryHost;
+  return widen<ListenAddress>(std::move(address));
 }
 
 std::string to_string(const TcpAddress& address) {

@@ -42,6 +42,10 @@ Result<TcpAddress> parse_tcp_address(std::string_view text);
 Result<Address> parse_address(std::string_view text);
 Result<ListenAddress> parse_listen_address(std::string_view text);
 
+// For intercepted connections: TCP alone, and "*:port" is every address of both families.
+Result<ListenAddress> parse_intercept_address(std::string_view text);
+inline constexpr const char* kEveryHost = "*";
+
 // The text form that the parsers above read.
 std::string to_string(const TcpAddress& address);
 std::string to_string(const Address& address);

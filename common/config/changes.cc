@@ -24,6 +24,9 @@ constexpr KeyEffect kCommon[] = {
     {"admin.group", ReloadEffect::restart},
     {"limits.memory", ReloadEffect::restart},
     {"limits.connections", ReloadEffect::restart},
+    {"nft.table", ReloadEffect::nft},
+    {"nft.mark", ReloadEffect::nft},
+    {"nft.route_table", ReloadEffect::nft},
     {"log.level", ReloadEffect::at_once},
     {"log.format", ReloadEffect::restart},
     {"log.connection_lines", ReloadEffect::at_once},
@@ -32,6 +35,7 @@ constexpr KeyEffect kCommon[] = {
 };
 
 constexpr KeyEffect kClient[] = {
+    {"nft.exclude", ReloadEffect::nft},
     {"link.server", ReloadEffect::next_carrier},
     {"link.psk_file", ReloadEffect::next_carrier},
     {"link.tls.ca_file", ReloadEffect::next_carrier},
@@ -46,6 +50,12 @@ constexpr KeyEffect kClient[] = {
     {"link.open_timeout", ReloadEffect::new_connections},
     {"services.*.listen", ReloadEffect::listener},
     {"services.*.link", ReloadEffect::new_connections},
+    {"services.*.mode", ReloadEffect::listener},
+    {"services.*.match", ReloadEffect::new_connections},
+    {"services.*.travel", ReloadEffect::new_connections},
+    {"services.*.mirror", ReloadEffect::at_once},
+    {"services.*.accept_proxy", ReloadEffect::new_connections},
+    {"services.*.accept_proxy_from", ReloadEffect::new_connections},
 };
 
 constexpr KeyEffect kServer[] = {
@@ -62,12 +72,19 @@ constexpr KeyEffect kServer[] = {
     {"link.open_timeout", ReloadEffect::new_connections},
     {"clients.*.psk_file", ReloadEffect::next_carrier},
     {"clients.*.services", ReloadEffect::new_connections},
+    {"clients.*.allow", ReloadEffect::new_connections},
+    {"clients.*.source", ReloadEffect::new_connections},
+    {"clients.*.sources", ReloadEffect::new_connections},
     {"clients.*.links", ReloadEffect::at_once},
     {"clients.*.connections", ReloadEffect::next_carrier},
     {"clients.*.memory", ReloadEffect::at_once},
     {"services.*.target", ReloadEffect::new_connections},
     {"services.*.grace", ReloadEffect::next_carrier},
     {"services.*.connect_timeout", ReloadEffect::new_connections},
+    {"services.*.send_proxy", ReloadEffect::new_connections},
+    {"services.*.source", ReloadEffect::new_connections},
+    {"services.*.mirror", ReloadEffect::at_once},
+    {"services.*.check_interval", ReloadEffect::at_once},
 };
 
 template <std::size_t size>
@@ -143,6 +160,9 @@ void add_common(Values& values, const Config& config) {
   values.add("admin.group", config.admin.group);
   values.add_size("limits.memory", config.limits.memory);
   values.add_count("limits.connections", config.limits.connections);
+  values.add("nft.table", config.nft.table);
+  values.add_count("nft.mark", config.nft.mark);
+  values.add_count("nft.route_table", config.nft.route_table);
   values.add("log.level", to_string(config.log.level));
   values.add("log.format", to_string(config.log.format));
   values.add_count("log.connection_lines", config.log.connection_lines);
@@ -160,6 +180,7 @@ void add_tls(Values& values, const std::optional<TlsConfig>& tls, bool client) {
 Values values_of(const ClientConfig& config) {
   Values values;
   add_common(values, config);
+  values.add_list("nft.exclude", config.nft.exclude);
   for (const auto& [name, link] : config.links) {
     values.below(link_prefix(name), "link.", true);
     values.add_list("server", link.server);
@@ -176,6 +197,12 @@ Values values_of(const ClientConfig& config) {
     values.below("services." + name + ".", "services.*.", true);
     values.add("listen", to_string(service.listen));
     values.add("link", service.link);
+    values.add("mode", to_string(service.mode));
+    values.add_list("match", service.match);
+    values.add("travel", service.travel);
+    values.add("mirror", service.mirror);
+    values.add("accept_proxy", service.accept_proxy);
+    values.add_list("accept_proxy_from", service.accept_proxy_from);
   }
   return values;
 }
@@ -197,6 +224,9 @@ Values values_of(const ServerConfig& config) {
     values.below("clients." + name + ".", "clients.*.", true);
     values.add("psk_file", peer.psk_file);
     values.add_list("services", peer.services);
+    values.add_list("allow", peer.allow);
+    values.add("source", to_string(peer.source));
+    peer.sources ? values.add_list("sources", *peer.sources) : values.add("sources", "");
     values.add("links", peer.links ? std::to_string(*peer.links) : "");
     values.add("connections", peer.connections ? std::to_string(*peer.connections) : "");
     values.add("memory", peer.memory ? format_size(*peer.memory) : "");
@@ -206,6 +236,10 @@ Values values_of(const ServerConfig& config) {
     values.add("target", to_string(service.target));
     values.add("grace", service.grace);
     values.add("connect_timeout", service.connect_timeout);
+    values.add("send_proxy", to_string(service.send_proxy));
+    values.add("source", to_string(service.source));
+    values.add("mirror", service.mirror);
+    values.add("check_interval", service.check_interval);
   }
   return values;
 }
@@ -285,6 +319,8 @@ std::string_view to_string(ReloadEffect effect) {
       return "added";
     case ReloadEffect::taken_away:
       return "taken away: nothing new is accepted; what lives stays unless it is revoked";
+    case ReloadEffect::nft:
+      return "when `nft --apply` is run again";
     case ReloadEffect::restart:
       return "needs a restart; until then the old value stands";
   }

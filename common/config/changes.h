@@ -18,6 +18,7 @@ enum class ReloadEffect : std::uint8_t {
   listener,         // the old address is given up, live connections stay
   added,
   taken_away,  // nothing new; what lives stays, unless it is revoked
+  nft,         // nothing of the agent's: when the rules are applied again
   restart,     // the old value stands until then
 };
 // One clause, for people.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/bytes.h"
+#include "common/base/network.h"
 #include "common/base/time.h"
 #include "common/config/address.h"
 
@@ -24,6 +25,7 @@ inline constexpr Duration kDefaultDeadAfter = seconds(15);
 inline constexpr Duration kDefaultHandshakeTimeout = seconds(10);
 inline constexpr Duration kDefaultOpenTimeout = seconds(30);
 inline constexpr Duration kDefaultConnectTimeout = seconds(10);
+inline constexpr Duration kDefaultCheckInterval = seconds(2);
 inline constexpr Duration kDefaultGrace = seconds(5 * 60);
 inline constexpr Duration kDefaultShutdownTimeout = seconds(60);
 inline constexpr std::uint64_t kDefaultMaxWindow = 16 * kMiB;
@@ -76,6 +78,17 @@ struct TlsConfig {
   bool operator==(const TlsConfig&) const = default;
 };
 
+// The rules and routes that `nft` prints and applies.
+struct NftConfig {
+  std::string table = "holdfast_client";  // in the family inet
+  // Marks what is to be delivered here though its address is another host's, and the routing table
+  // that does it.
+  std::uint64_t mark = 0x4846;
+  std::uint64_t route_table = 18502;
+  std::vector<std::string> exclude;  // client: whose own traffic is left alone: "uid:holdfast", ...
+  bool operator==(const NftConfig&) const = default;
+};
+
 // ---- holdfast-client
 // -----------------------------------------------------------------------------
 
@@ -92,9 +105,19 @@ struct ClientLinkConfig {
   bool operator==(const ClientLinkConfig&) const = default;
 };
 
+// How applications come to a listener: by its address, or turned to it on their way to another.
+enum class ServiceMode { explicit_address, redirect, tproxy };
+const char* to_string(ServiceMode mode);
+
 struct ClientServiceConfig {
   ListenAddress listen;
   std::string link;  // whose server has it; stands in ClientConfig::links
+  ServiceMode mode = ServiceMode::explicit_address;
+  std::vector<AddressPattern> match{};  // which destinations are turned to it; none without a mode
+  bool travel = false;                  // the destination goes to the server, which connects there
+  bool mirror = false;                  // closed while the server says that the target is down
+  bool accept_proxy = false;
+  std::vector<Network> accept_proxy_from{};
   bool operator==(const ClientServiceConfig&) const = default;
 };
 
@@ -105,6 +128,7 @@ struct ClientConfig {
   std::string name;
   std::map<std::string, ClientLinkConfig> links;        // by name; at least one
   std::map<std::string, ClientServiceConfig> services;  // by name
+  NftConfig nft;
   AdminConfig admin;
   LimitsConfig limits;
   LogConfig log;
@@ -129,12 +153,27 @@ struct ServerLinkConfig {
   bool operator==(const ServerLinkConfig&) const = default;
 };
 
+// Whether a service is told whose connection it is, by a header before the first byte.
+enum class SendProxy { off, v1, v2 };
+const char* to_string(SendProxy version);
+
+// From which address connections to a target are made: the agent's, or the application's.
+enum class SourceAddress { agent, client };
+const char* to_string(SourceAddress source);
+
 struct PeerConfig {  // one [clients.NAME]
   std::optional<std::string> psk_file;
   std::vector<std::string> services;   // what it may ask for; each stands in ServerConfig::services
   std::optional<std::uint64_t> links;  // limits of this client's own
   std::optional<std::uint64_t> connections;
   std::optional<std::uint64_t> memory;  // bytes
+  // Where intercepted connections that name no service may go; nothing is the default.
+  std::vector<AddressPattern> allow{};
+  SourceAddress source = SourceAddress::agent;  // of those connections
+  // Where this client's applications may be: services that are told of an application's address
+  // believe it. Nothing: any address, for a service that is told by a header, and none for one that
+  // is connected to from there.
+  std::optional<std::vector<Network>> sources{};
   bool operator==(const PeerConfig&) const = default;
 };
 
@@ -142,6 +181,10 @@ struct ServerServiceConfig {
   Address target;
   std::optional<Duration> grace;  // else the link's
   Duration connect_timeout = kDefaultConnectTimeout;
+  SendProxy send_proxy = SendProxy::off;
+  SourceAddress source = SourceAddress::agent;
+  bool mirror = false;  // the target is watched, and clients are told when it is down
+  Duration check_interval = kDefaultCheckInterval;
   bool operator==(const ServerServiceConfig&) const = default;
 };
 
@@ -150,6 +193,7 @@ struct ServerConfig {
   ServerLinkConfig link;
   std::map<std::string, PeerConfig> clients;            // by name
   std::map<std::string, ServerServiceConfig> services;  // by name
+  NftConfig nft;
   AdminConfig admin;
   LimitsConfig limits;
   LogConfig log;

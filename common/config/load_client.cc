@@ -114,11 +114,21 @@ class Services {
 
   void read(const std::string& name, TableReader& table) {
     ClientServiceConfig service;
-    const bool listens = read_listen(table, service.listen);
+    read_choice(table, "mode", kModeWords, service.mode);
+    const bool listens = service.mode == ServiceMode::explicit_address
+                             ? read_listen(table, service.listen)
+                             : read_intercept_listen(table, service.mode, service.listen);
     read_link_name(table, service.link);
+    read_interception(table, service);
+    read_accept_proxy(table, service);
+    read_mirror(table, service);
     if (listens) out_[name] = service;
     const std::string theirs = "the server's [services." + name + "] sets it";
-    table.finish({{"target", theirs}, {"grace", theirs}, {"connect_timeout", theirs}});
+    table.finish({{"target", theirs},
+                  {"grace", theirs},
+                  {"connect_timeout", theirs},
+                  {"send_proxy", theirs},
+                  {"source", theirs}});
   }
 
   void warn_of_unused_links(TableReader& links) const {
@@ -135,6 +145,80 @@ class Services {
   }
 
  private:
+  bool read_intercept_listen(TableReader& table, ServiceMode mode, ListenAddress& out) {
+    table.require("listen", "the port that connections are turned to, as in listen = \"*:15001\"");
+    std::string text;
+    const auto place = table.text("listen", text, "\"*:15001\"");
+    if (!place) return false;
+    const Result<ListenAddress> address = parse_intercept_address(text);
+    if (!address.ok()) {
+      loading_.report.error(*place, address.error().message);
+      return false;
+    }
+    out = *address;
+    listeners_.add(out, *place, loading_.report, to_string(mode));
+    return true;
+  }
+
+  void read_interception(TableReader& table, ClientServiceConfig& out) {
+    const auto match = read_patterns(table, "match", loading_, out.match);
+    const auto travel = table.boolean("travel", out.travel);
+    if (out.mode == ServiceMode::explicit_address) {
+      const auto unmeant = !out.match.empty() ? match : out.travel ? travel : std::nullopt;
+      if (unmeant) {
+        loading_.report.error(*unmeant, "applications connect to this service's own address",
+                              "mode = \"redirect\" or \"tproxy\" takes connections to others");
+      }
+      return;
+    }
+    table.require("match", "the destinations that are taken, as in match = \"10.0.5.0/24:5432\"");
+    for (const AddressPattern& pattern : out.match) {
+      const auto [earlier, added] = matches_.emplace(
+          std::string(to_string(out.mode)) + " " + to_string(pattern), table.place().key);
+      if (added) continue;
+      loading_.report.error(*match, earlier->second + " has the same: " + to_string(pattern),
+                            "a destination belongs to one service");
+    }
+  }
+
+  void read_accept_proxy(TableReader& table, ClientServiceConfig& out) {
+    const auto place = table.boolean("accept_proxy", out.accept_proxy);
+    const auto from = read_networks(table, "accept_proxy_from", loading_, out.accept_proxy_from);
+    if (!out.accept_proxy_from.empty() && !out.accept_proxy) {
+      loading_.report.warning(*from, "it means nothing without accept_proxy = true");
+    }
+    if (!out.accept_proxy) return;
+    if (out.mode != ServiceMode::explicit_address) {
+      loading_.report.error(*place, "intercepted connections have no PROXY header",
+                            "their addresses are known without one");
+    }
+    if (out.accept_proxy_from.empty() && !table.has("accept_proxy_from")) {
+      loading_.report.missing(Severity::error, table.place_of("accept_proxy_from"),
+                              "nobody may send a PROXY header, so nobody can connect",
+                              "name the balancers, as in accept_proxy_from = [\"10.0.0.5\"]");
+    }
+    if (std::holds_alternative<UnixAddress>(out.listen)) {
+      loading_.report.error(*place, "who connects to a Unix socket has no address to be allowed by",
+                            "listen on host:port");
+    }
+  }
+
+  // A listener that is closed and opened again must be the service's own, and the agent's.
+  void read_mirror(TableReader& table, ClientServiceConfig& out) {
+    const auto place = table.boolean("mirror", out.mirror);
+    if (out.mirror && !std::holds_alternative<TcpAddress>(out.listen)) {
+      loading_.report.error(*place, "only a TCP listener of the agent's own can refuse",
+                            "listen on host:port");
+    }
+    const bool shared = std::any_of(out_.begin(), out_.end(), [&](const auto& each) {
+      return each.second.listen == out.listen && (out.mirror || each.second.mirror);
+    });
+    if (!shared) return;
+    loading_.report.error(place.value_or(table.place_of("listen")),
+                          "another service has the same listener, which cannot be closed",
+                          "give this service a port of its own");
+  }
+
   bool read_listen(TableReader& table, ListenAddress& out) {
     table.require("listen", "where applications connect, as in listen = \"127.0.0.1:5432\"");
     std::string text;
@@ -180,6 +264,7 @@ class Services {
 
   const Loading& loading_;
   std::vector<std::string> links_;
+  std::map<std::string, std::string> matches_;  // mode and pattern, to the service that has it
   Listeners& listeners_;
   std::map<std::string, ClientServiceConfig>& out_;
   bool unclear_ = false;  // a service's link is wrong, and which was meant is not known
@@ -213,6 +298,7 @@ ClientConfig read_client(const TomlNode& root, const Loading& loading) {
   } else if (links.present()) {
     reader.warn_of_unused_links(links);
   }
+  config.nft = read_nft(top.table("nft"), loading, Side::client);
   config.admin = read_admin(top.table("admin"), loading, "/run/holdfast/client.sock", listeners);
   config.log = read_log(top.table("log"), loading);
   top.finish({{"client", "its keys stand at the top of the file and in [link]"},

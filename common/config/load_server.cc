@@ -77,6 +77,15 @@ void read_service(const std::string& name, TableReader& table, const Loading& lo
   }
   table.duration("grace", kGraceRange, service.grace);
   table.duration("connect_timeout", kTimeoutRange, service.connect_timeout);
+  read_choice(table, "send_proxy", kSendProxyWords, service.send_proxy);
+  table.boolean("mirror", service.mirror);
+  table.duration("check_interval", kCheckRange, service.check_interval);
+  const auto from = read_choice(table, "source", kSourceWords, service.source);
+  if (from && service.source == SourceAddress::client &&
+      std::holds_alternative<UnixAddress>(service.target)) {
+    loading.report.error(*from, "a Unix socket has no source address",
+                         "send_proxy tells the service who is connected");
+  }
   table.finish({{"listen", "the client's [services." + name + "] sets it"},
                 {"link", "the client's [services." + name + "] sets it"}});
   config.services[name] = service;
@@ -92,7 +101,7 @@ std::vector<std::string> service_names(const std::map<std::string, ServerService
 void read_allowed(TableReader& table, const Loading& loading,
                   const std::vector<std::string>& services, std::vector<std::string>& out) {
   std::vector<TextItem> items;
-  if (!table.has("services")) {
+  if (!table.has("services") && !table.has("allow")) {
     loading.report.missing(Severity::warning, table.place_of("services"),
                            "this client may use no service",
                            "services = [\"NAME\"] lists what it may ask for");
@@ -164,11 +173,32 @@ class Clients {
     }
     read_allowed(table, loading_, services_, peer.services);
     read_shares(table, loading_, config_.limits, peer);
+    read_transparent(table, peer);
     table.finish();
     config_.clients[name] = std::move(peer);
   }
 
  private:
+  // Where its intercepted connections may go, and where its applications may be.
+  void read_transparent(TableReader& table, PeerConfig& peer) {
+    read_patterns(table, "allow", loading_, peer.allow);
+    read_choice(table, "source", kSourceWords, peer.source);
+    std::vector<Network> sources;
+    if (read_networks(table, "sources", loading_, sources)) peer.sources = sources;
+    if (peer.sources) return;
+    auto bound =
+        std::find_if(peer.services.begin(), peer.services.end(), [&](const std::string& service) {
+          return config_.services.at(service).source == SourceAddress::client;
+        });
+    bool any = bound != peer.services.end() ||
+               (!peer.allow.empty() && peer.source == SourceAddress::client);
+    if (!any) return;
+    loading_.report.missing(
+        Severity::error, table.place_of("sources"),
+        "connections are made from the applications' addresses, and none are allowed",
+        "say where this client's applications are, as in sources = [\"10.0.0.0/8\"]");
+  }
+
   // The key's id is all that a client shows of itself before it is known: two cannot share one.
   void check_unique(const std::string& name, const PskFile& psk) {
     for (const std::string& identity : {psk.path, psk.id.value_or("")}) {
@@ -248,6 +278,7 @@ ServerConfig read_server(const TomlNode& root, const Loading& loading) {
   } else {
     warn_of_unused_services(services, config, loading);
   }
+  config.nft = read_nft(top.table("nft"), loading, Side::server);
   config.admin = read_admin(top.table("admin"), loading, "/run/holdfast/server.sock", listeners);
   config.log = read_log(top.table("log"), loading);
   top.finish({{"server", "its keys stand at the top of the file and in [link]"},

@@ -33,9 +33,10 @@ std::string printable(const std::string& text) {
 
 void forgive_credentials(std::vector<Problem>& problems) {
   for (Problem& problem : problems) {
-    if (problem.kind != ProblemKind::credential) continue;
+    bool credential = problem.kind == ProblemKind::credential;
+    if (!credential && problem.kind != ProblemKind::capability) continue;
     problem.severity = Severity::warning;
-    problem.reason = "not checked: " + problem.reason;
+    if (credential) problem.reason = "not checked: " + problem.reason;
   }
 }
 
@@ -47,7 +48,8 @@ bool has_errors(const std::vector<Problem>& problems) {
 int exit_code(const std::vector<Problem>& problems) {
   if (!has_errors(problems)) return kExitOk;
   const bool only_permissions = std::all_of(problems.begin(), problems.end(), [](const Problem& p) {
-    return p.severity == Severity::warning || p.kind == ProblemKind::permission;
+    return p.severity == Severity::warning || p.kind == ProblemKind::permission ||
+           p.kind == ProblemKind::capability;
   });
   return only_permissions ? kExitPermission : kExitConfig;
 }

@@ -9,8 +9,9 @@ namespace holdfast {
 enum class Severity { error, warning };
 
 // Decides the exit code: a secret that others can read is not a mistake in the text, and neither is
-// a credential that systemd shows to the service's main process only.
-enum class ProblemKind { config, permission, credential };
+// a credential that systemd shows to the service's main process only, nor a capability that a
+// process lacks.
+enum class ProblemKind { config, permission, credential, capability };
 
 struct Problem {
   std::string file;
@@ -22,7 +23,8 @@ struct Problem {
   ProblemKind kind = ProblemKind::config;
 };
 
-// For a process that is not the service's main one: errors of kind credential become warnings.
+// For a process that is not the service's main one: errors of kind credential and capability become
+// warnings.
 void forgive_credentials(std::vector<Problem>& problems);
 
 bool has_errors(const std::vector<Problem>& problems);

@@ -14,6 +14,8 @@ const char* to_string(ProblemKind kind) {
       return "permission";
     case ProblemKind::credential:
       return "credential";
+    case ProblemKind::capability:
+      return "capability";
   }
   return "";
 }

@@ -17,15 +17,6 @@ constexpr std::size_t kMaxPemBytes = std::size_t{1} << 20;
 constexpr std::array<const char*, 5> kLevels = {"error", "warn", "info", "debug", "trace"};
 constexpr std::array<const char*, 3> kFormats = {"text", "json", "journal"};
 
-// Reads one word out of a fixed list; the words are in the order of the enum's values.
-template <typename Enum, std::size_t N>
-void read_choice(TableReader& table, const std::string& key,
-                 const std::array<const char*, N>& words, Enum& out) {
-  auto chosen = static_cast<std::size_t>(out);
-  table.choice(key, {words.begin(), words.end()}, chosen);
-  out = static_cast<Enum>(chosen);
-}
-
 // A shell's habit; here it would be a folder of that name.
 void refuse_tilde(const std::string& path, const Place& place, const Loading& loading) {
   if (!path.starts_with("~")) return;
@@ -123,6 +114,18 @@ bool is_key_itself(const std::string& text) {
 const char* to_string(LogLevel level) {
   return kLevels.at(static_cast<std::size_t>(level));
 }
+const char* to_string(SendProxy version) {
+  return kSendProxyWords[static_cast<std::size_t>(version)];
+}
+
+const char* to_string(ServiceMode mode) {
+  return kModeWords[static_cast<std::size_t>(mode)];
+}
+
+const char* to_string(SourceAddress source) {
+  return kSourceWords[static_cast<std::size_t>(source)];
+}
+
 const char* to_string(LogFormat format) {
   return kFormats.at(static_cast<std::size_t>(format));
 }
@@ -131,16 +134,18 @@ std::string Loading::resolve(const std::string& path) const {
   return resolve_path(path, report.file());
 }
 
-void Listeners::add(const ListenAddress& address, const Place& place, Report& report) {
+void Listeners::add(const ListenAddress& address, const Place& place, Report& report,
+                    const std::string& shared_by) {
   for (const Entry& entry : entries_) {
     if (!clashes(entry.address, address)) continue;
+    if (entry.address == address && !shared_by.empty() && entry.shared_by == shared_by) continue;
     report.error(place,
                  to_string(address) + " is taken by " + entry.place.key + " (" +
                      report.name_of(entry.place, place) + ")",
                  "give each its own address or port");
     return;
   }
-  entries_.push_back(Entry{address, place});
+  entries_.push_back(Entry{address, place, shared_by});
 }
 
 AdminConfig read_admin(TableReader table, const Loading& loading, const char* default_socket,
@@ -311,6 +316,38 @@ std::optional<PskFile> read_psk_file(TableReader& table, const Loading& loading,
                            loaded.fault.hint);
   }
   return file;
+}
+
+namespace {
+
+template <typename T>
+std::optional<Place> read_list(TableReader& table, const std::string& key, const Loading& loading,
+                               Result<T> (*parse)(std::string_view), std::vector<T>& out) {
+  std::vector<TextItem> items;
+  auto place = table.texts(key, TableReader::Single::accepted, items);
+  for (const TextItem& item : items) {
+    Result<T> one = parse(item.text);
+    if (!one) {
+      loading.report.error(item.place, one.error().message);
+    } else if (std::find(out.begin(), out.end(), *one) != out.end()) {
+      loading.report.warning(item.place, item.text + " stands here twice");
+    } else {
+      out.push_back(*one);
+    }
+  }
+  return place;
+}
+
+}  // namespace
+
+std::optional<Place> read_networks(TableReader& table, const std::string& key,
+                                   const Loading& loading, std::vector<Network>& out) {
+  return read_list(table, key, loading, parse_network, out);
+}
+
+std::optional<Place> read_patterns(TableReader& table, const std::string& key,
+                                   const Loading& loading, std::vector<AddressPattern>& out) {
+  return read_list(table, key, loading, parse_address_pattern, out);
 }
 
 void note_unix_socket(const Place& place, const Loading& loading) {

@@ -1,6 +1,7 @@
 // The tables that both sides' config files have alike, and the checks that need the machine.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@ struct Loading {
 inline constexpr DurationRange kHeartbeatRange = {milliseconds(10), seconds(3600)};
 inline constexpr DurationRange kDeadAfterRange = {milliseconds(20), seconds(24 * 3600)};
 inline constexpr DurationRange kTimeoutRange = {milliseconds(10), seconds(3600)};
+inline constexpr DurationRange kCheckRange = {milliseconds(100), seconds(3600)};
 inline constexpr DurationRange kGraceRange = {seconds(1), seconds(7 * 24 * 3600)};
 inline constexpr DurationRange kShutdownRange = {seconds(0), seconds(7 * 24 * 3600)};
 inline constexpr SizeRange kWindowRange = {16 * kKiB, 1024 * kMiB};
@@ -36,13 +38,15 @@ inline constexpr CountRange kThreadsRange = {1, 256};
 // Addresses that this agent binds, to find two uses of one.
 class Listeners {
  public:
-  // Reports a clash with an address added before.
-  void add(const ListenAddress& address, const Place& place, Report& report);
+  // Reports a clash with an address added before. Uses of the same sort share one, unless it is "".
+  void add(const ListenAddress& address, const Place& place, Report& report,
+           const std::string& shared_by = "");
 
  private:
   struct Entry {
     ListenAddress address;
     Place place;
+    std::string shared_by;
   };
   std::vector<Entry> entries_;
 };
@@ -72,6 +76,7 @@ void check_max_window(const std::optional<Place>& place, std::uint64_t max_windo
                       const LimitsConfig& limits, const Loading& loading);
 
 enum class Side { client, server };
+NftConfig read_nft(TableReader table, const Loading& loading, Side side);
 // Nothing when the table is absent. All of its files are required.
 std::optional<TlsConfig> read_tls(TableReader table, const Loading& loading, Side side);
 
@@ -86,6 +91,27 @@ struct PskFile {
   Place place;
 };
 std::optional<PskFile> read_psk_file(TableReader& table, const Loading& loading, bool used);
+
+// Reads one word out of a fixed list; the words are in the order of the enum's values.
+template <typename Enum, std::size_t N>
+std::optional<Place> read_choice(TableReader& table, const std::string& key,
+                                 const std::array<const char*, N>& words, Enum& out) {
+  auto chosen = static_cast<std::size_t>(out);
+  auto place = table.choice(key, {words.begin(), words.end()}, chosen);
+  out = static_cast<Enum>(chosen);
+  return place;
+}
+
+inline constexpr std::array<const char*, 3> kSendProxyWords = {"off", "v1", "v2"};
+inline constexpr std::array<const char*, 3> kModeWords = {"explicit", "redirect", "tproxy"};
+inline constexpr std::array<const char*, 2> kSourceWords = {"agent", "client"};
+
+// An array of networks ("10.0.0.0/8", "2001:db8::/32", "10.0.0.5") or of patterns with ports
+// ("10.0.5.0/24:5432"), or one alone. The place of the key where it stands.
+std::optional<Place> read_networks(TableReader& table, const std::string& key,
+                                   const Loading& loading, std::vector<Network>& out);
+std::optional<Place> read_patterns(TableReader& table, const std::string& key,
+                                   const Loading& loading, std::vector<AddressPattern>& out);
 
 void note_unix_socket(const Place& place, const Loading& loading);
 

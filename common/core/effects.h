@@ -3,6 +3,7 @@
 
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "common/base/bytes.h"
 #include "common/base/ids.h"
@@ -98,6 +99,11 @@ struct Refused {
 };
 // Client: the server drains; no new streams.
 struct Draining {};
+// Client: the services whose targets take no connections now, by their indices; all others do, as
+// far as the server says.
+struct ServicesDown {
+  std::vector<std::uint16_t> services;
+};
 
 }  // namespace effect
 
@@ -105,6 +111,7 @@ using Effect =
     std::variant<effect::Deliver, effect::DeliverFin, effect::DeliverAbort, effect::ResetSocket,
                  effect::ResumeReading, effect::ConnectTarget, effect::Opened, effect::Ended,
                  effect::OpenRefused, effect::CloseCarrier, effect::VerifyCarrier, effect::LinkUp,
-                 effect::LinkDown, effect::LinkEnded, effect::Refused, effect::Draining>;
+                 effect::LinkDown, effect::LinkEnded, effect::Refused, effect::Draining,
+                 effect::ServicesDown>;
 
 }  // namespace holdfast

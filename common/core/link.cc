@@ -105,6 +105,7 @@ void Link::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
   hello.slot = options_.slot;
   hello.start_id = options_.start_id;
   hello.ordinal = ordinal_;
+  hello.features = kFeatureServicesDown;
   handshake_.clear();
   encode_hello(handshake_, hello);
   std::vector<TableEntry> table = make_table();
@@ -148,9 +149,12 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
     welcome.heartbeat = options_.heartbeat;
     welcome.dead_after = options_.dead_after;
   }
+  peer_features_ = hello.features;
+  if (down_) welcome.features = hello.features & kFeatureServicesDown;
   welcome.max_streams = options_.max_streams;
   welcome.initial_credit = tuning::kFloor;
   for (const LinkService& service : options_.services) {
+    if (service.name == kByDestination) continue;  // the link's
     if (service.grace != options_.grace && welcome.services.size() < 128) {
       welcome.services.push_back({service.name, service.grace});
     }
@@ -162,6 +166,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   trace_frame(now, TraceEvent::Kind::send, FrameType::welcome);
   trace_frame(now, TraceEvent::Kind::send, FrameType::table, 0, 0, own.size());
   become_live(now, carrier, !created);
+  queue_notice();
   // Windows grow by the round trip, and a carrier that is never silent is never asked else.
   ping_due_ = true;
 }

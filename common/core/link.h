@@ -111,6 +111,10 @@ class Link {
   void goodbye(Time now, Cause reason);
   // Server: no new streams from now on.
   void drain(Time now);
+  // Server: the services whose targets take no connections now; told to a client that wants it,
+  // with every carrier and at every change.
+  void tell_down(std::vector<std::string> names);
+  bool tells_down() const { return down_.has_value(); }
   // Ends it without a word: every stream is reset with this cause (a goodbye's own stands).
   void end(Time now, Cause cause);
   // Drops the carrier, if there is one. A client wants another.
@@ -323,6 +327,8 @@ class Link {
   void on_reset(Time now, const Reset& reset);
   void on_ack(Time now, const AckList& acks);
   void on_goodbye(Time now, Cause reason);
+  void on_services_down(const ServicesDown& down);  // link_services.cc
+  void queue_notice();
   enum class Lookup : std::uint8_t { found, ignore, violation };
   Lookup look_up(Time now, StreamId id, const char* frame, SlotIndex& slot);
 
@@ -338,7 +344,7 @@ class Link {
 
   // link_reconfigure.cc
   void agree_anew();
-  Duration agreed_grace(std::string_view service) const;
+  Duration agreed_grace(const LinkService& service) const;
 
   // link_transmit.cc: sending
   struct Gather;
@@ -396,9 +402,12 @@ class Link {
   SlotList interactive_;
   SlotList bulk_;
   std::vector<Reset> refusals_;
+  std::uint64_t peer_features_ = 0;               // of this carrier
+  std::optional<std::vector<std::string>> down_;  // server: nothing: nobody watches targets
   Buffer handshake_;       // HELLO or WELCOME with its table, not yet gathered
   Buffer handshake_sent_;  // the same while a gather refers to it
   std::optional<std::uint64_t> pong_due_;
+  Buffer notice_, notice_sent_;  // SERVICES_DOWN, like the handshake
   bool ping_due_ = false;
   bool drain_due_ = false;
   std::vector<std::uint8_t> headers_;

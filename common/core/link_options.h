@@ -15,7 +15,13 @@ struct LinkService {
   std::string name;
   Duration grace{};     // server: as configured. Client: overwritten by WELCOME
   bool offered = true;  // false: a reload took it away; its streams stay, new ones are refused
+  // Client: its OPENs name no service, and their destination decides.
+  bool by_destination = false;
 };
+
+// What a server calls the streams whose OPEN names no service; it has them where this stands among
+// its services. No name that a peer may say.
+inline constexpr const char* kByDestination = "*";
 
 struct LinkOptions {
   enum class Role : std::uint8_t { client, server };

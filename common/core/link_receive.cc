@@ -43,7 +43,8 @@ void Link::on_control(Time now, FrameType type, Bytes payload) {
     std::uint64_t id = 0;
     bool names_stream = type != FrameType::hello && type != FrameType::welcome &&
                         type != FrameType::table && type != FrameType::ping &&
-                        type != FrameType::pong && payload.size() >= 8;
+                        type != FrameType::pong && type != FrameType::services_down &&
+                        payload.size() >= 8;
     for (std::size_t i = 0; names_stream && i < 8; ++i) id = (id << 8) | payload[i];
     trace_frame(now, TraceEvent::Kind::receive, type, id);
   }
@@ -118,6 +119,10 @@ void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
     case FrameType::goodbye:
       return with(decode_goodbye(payload),
                   [&](const Goodbye& goodbye) { on_goodbye(now, goodbye.reason); });
+    case FrameType::services_down:
+      if (!client()) break;
+      return with(decode_services_down(payload),
+                  [&](const ServicesDown& down) { on_services_down(down); });
     case FrameType::hello:
     case FrameType::welcome:
     case FrameType::table:
@@ -198,7 +203,8 @@ void Link::on_open(Time now, const Open& open) {
   // Rule 7: raised even when it is refused.
   last_id_ = open.id;
   if (std::holds_alternative<Leaving>(state_)) return;
-  std::optional<std::uint16_t> service = find_service(open.service);
+  std::optional<std::uint16_t> service =
+      find_service(open.service.empty() ? kByDestination : open.service);
   Cause refusal = Cause::none;
   if (draining_) {
     refusal = Cause::draining;

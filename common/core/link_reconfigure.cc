@@ -26,20 +26,23 @@ void Link::reconfigure(const LinkOptions& wanted) {
   send_share_.cap = wanted.memory_cap;
   receive_share_.cap = wanted.memory_cap;
   for (LinkService& service : options_.services) {
-    service.offered = find_by_name(wanted.services, service.name) != wanted.services.end();
+    auto own = find_by_name(wanted.services, service.name);
+    service.offered = own != wanted.services.end();
+    if (service.offered) service.by_destination = own->by_destination;
   }
   for (const LinkService& service : wanted.services) {
     bool known = find_by_name(options_.services, service.name) != options_.services.end();
     if (known || options_.services.size() >= kMaxServices) continue;
     // Its own grace is agreed on with the next carrier; a client may have been told it already.
-    options_.services.push_back({service.name, agreed_grace(service.name)});
+    options_.services.push_back(service);
+    options_.services.back().grace = agreed_grace(service);
   }
 }
 
-Duration Link::agreed_grace(std::string_view service) const {
+Duration Link::agreed_grace(const LinkService& service) const {
   auto own = std::find_if(graces_.begin(), graces_.end(),
-                          [service](const ServiceGrace& each) { return each.service == service; });
-  return own == graces_.end() ? options_.grace : own->grace;
+                          [&](const ServiceGrace& each) { return each.service == service.name; });
+  return own == graces_.end() || service.by_destination ? options_.grace : own->grace;
 }
 
 // A new carrier: what was agreed on for the last one need not stand any longer. A client takes

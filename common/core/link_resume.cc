@@ -75,7 +75,7 @@ void Link::apply_welcome(Time now) {
   server_name_ = welcome.server;
   options_.grace = welcome.grace;
   graces_ = welcome.services;
-  for (LinkService& service : options_.services) service.grace = agreed_grace(service.name);
+  for (LinkService& service : options_.services) service.grace = agreed_grace(service);
   if (welcome.heartbeat != Duration{}) options_.heartbeat = welcome.heartbeat;
   if (welcome.dead_after != Duration{}) options_.dead_after = welcome.dead_after;
   initial_credit_ = std::min(welcome.initial_credit, kMaxLimit);
@@ -87,6 +87,8 @@ void Link::apply_welcome(Time now) {
   liveness_.start(now, options_.heartbeat, options_.dead_after, round_trip);
   if (!apply_table(now, greeting.highest, greeting.table)) return;
   become_live(now, greeting.carrier, resumed);
+  // A server that watches targets says in a moment which are down.
+  if ((welcome.features & kFeatureServicesDown) == 0) push(effect::ServicesDown{});
 }
 
 // Rule 12, for every record of ours against the peer's table; both are in order of id.

@@ -112,6 +112,12 @@ void Link::gather_control(Time now, Gather& gather) {
     pong_due_.reset();
     trace_frame(now, TraceEvent::Kind::send, FrameType::pong);
   }
+  if (!notice_.empty()) {
+    notice_sent_.swap(notice_);
+    notice_.clear();
+    gather.add(notice_sent_.data(), notice_sent_.size());
+    trace_frame(now, TraceEvent::Kind::send, FrameType::services_down);
+  }
   if (drain_due_) {
     drain_due_ = false;
     gather.header(encode_drain(gather.space()));
@@ -133,7 +139,8 @@ void Link::gather_opens(Time now, Gather& gather) {
     open.limit = std::max(announced_limit(record), record.limit_written);
     open.source = record.source;
     open.destination = record.destination;
-    open.service = options_.services[record.service].name;
+    const LinkService& service = options_.services[record.service];
+    if (!service.by_destination) open.service = service.name;
     gather.header(encode_open(gather.space(), open));
     trace_frame(now, TraceEvent::Kind::send, FrameType::open, record.id);
     record.limit_written = open.limit;

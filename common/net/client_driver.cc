@@ -7,6 +7,8 @@ namespace {
 
 // SIGTERM promises an end within 2 s; the rest is for closing.
 constexpr Duration kLeavePatience = milliseconds(1800);
+// Somebody else has taken the port of a service that was down.
+constexpr Duration kListenRetry = seconds(1);
 
 }  // namespace
 
@@ -25,7 +27,8 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions options, Observer& observer
                [this] {
                  for (auto& link : links_) link->network_changed();
                }),
-      deadline_(loop.timers(), [this] { wake_ = true; }) {
+      deadline_(loop.timers(), [this] { wake_ = true; }),
+      mirror_retry_(loop.timers(), [this] { services_changed(); }) {
   for (ClientLinkOptions& link : options.links) add_link(std::move(link));
   if (!network_.active()) observer.warning("changes of the host's network cannot be watched");
 }
@@ -62,16 +65,27 @@ Status ClientDriver::listen() {
 Status ClientDriver::listen_on(const std::vector<ClientService>& services) {
   std::vector<ListenerSet::Wanted> wanted;
   for (std::size_t tag = 0; tag < services.size(); ++tag) {
-    wanted.push_back({services[tag].listen, tag});
+    const ClientService& service = services[tag];
+    bool shared = std::any_of(wanted.begin(), wanted.end(), [&](const ListenerSet::Wanted& each) {
+      return each.address == service.listen;
+    });
+    if (shared || is_down(service)) continue;
+    wanted.push_back({service.listen, tag, service.mode == ListenMode::tproxy});
   }
   return listeners_.set(wanted);
 }
 
-void ClientDriver::accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) {
-  const ClientService& service = services_[listener.tag()];
-  ClientLink* link = find_link(service.link);
-  HOLDFAST_CHECK(link != nullptr);
-  link->open(service.name, socket, peer);
+bool ClientDriver::is_down(const ClientService& service) {
+  ClientLink* link = service.mirror ? find_link(service.link) : nullptr;
+  return link != nullptr && link->is_down(service.name);
+}
+
+// A service whose target is down looks it: its listener is closed, so that the kernel refuses.
+void ClientDriver::follow_targets() {
+  Status bound = listen_on(services_);
+  if (bound) return;
+  observer_.warning("a service is back: " + bound.error().message + "; trying again");
+  mirror_retry_.arm(loop_.now() + kListenRetry);
 }
 
 // --- Reload ---------------------------------------------------------------------------------
@@ -97,6 +111,7 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
     }
   }
   services_ = std::move(options.services);
+  mirror_ = true;
   wake_ = true;
   room_ = true;
   return Ok{};
@@ -108,6 +123,8 @@ bool ClientDriver::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
   bool more = false;
+  settle_receptions();
+  if (std::exchange(mirror_, false) && state_ == State::running) follow_targets();
   for (auto& link : links_) more = link->pump() || more;
   if (state_ != State::leaving) {
     std::erase_if(links_, [](const auto& link) { return link->over(); });
@@ -123,6 +140,7 @@ void ClientDriver::shut_down() {
   if (state_ == State::leaving || state_ == State::stopped) return;
   state_ = State::leaving;
   listeners_.clear();
+  receptions_.clear();
   deadline_.arm(loop_.now() + kLeavePatience);
   for (auto& link : links_) link->leave(Cause::goodbye);
   wake_ = true;
@@ -132,6 +150,7 @@ void ClientDriver::drain() {
   if (state_ != State::running) return;
   state_ = State::draining;
   listeners_.clear();
+  receptions_.clear();
   deadline_.arm(loop_.now() + shutdown_timeout_);
   wake_ = true;
 }

@@ -5,14 +5,17 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/core/memory_pool.h"
 #include "common/net/client_link.h"
+#include "common/net/interception.h"
 #include "common/net/listener_set.h"
 #include "common/net/memory_trimmer.h"
 #include "common/net/netlink.h"
+#include "common/net/proxy_reception.h"
 
 namespace holdfast {
 
@@ -20,6 +23,13 @@ struct ClientService {
   std::string name;
   std::string link;  // ClientLinkOptions::name
   NetListenAddress listen;
+  // With another mode than explicit_address several services may share a listener: `match` tells
+  // which of them a connection is for.
+  ListenMode mode = ListenMode::explicit_address;
+  std::vector<AddressPattern> match;
+  // Applications come through a balancer, which must be there and say whose each connection is.
+  std::optional<std::vector<Network>> proxy_from;
+  bool mirror = false;  // listens only while the server does not say that the target is down
 };
 
 struct ClientOptions {
@@ -64,10 +74,34 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   bool end_of_turn() override;
   void wake() override { wake_ = true; }
   void room() override { room_ = true; }
+  void services_changed() override { mirror_ = wake_ = true; }
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;
+
+  // client_intake.cc
+  struct Ends {
+    Endpoint source;
+    Endpoint destination;
+  };
+  // A socket that must tell whose it is before it becomes a stream.
+  struct Reception {
+    std::string service;
+    Endpoint source;  // the balancer
+    std::unique_ptr<ProxyReception> header;
+    std::optional<ProxyReception::Outcome> outcome;  // with the socket, until there is room for it
+  };
+  void open(const ClientService& service, Descriptor& socket, const Ends& ends);
+  void refuse(Descriptor& socket, const Refusal& refusal);
+  void intercepted(Listener& listener, Descriptor& socket, const Endpoint& source);
+  const ClientService* service_for(const Listener& listener, const Endpoint& destination) const;
+  std::string loop_at(const Endpoint& destination) const;
+  void announced(const ClientService& service, Descriptor& socket, const Endpoint& source);
+  void settle_receptions();
+  bool settle(Reception& reception);
 
   void add_link(ClientLinkOptions options);
   Status listen_on(const std::vector<ClientService>& services);
+  bool is_down(const ClientService& service);
+  void follow_targets();
   void advance_shutdown();
 
   Loop& loop_;
@@ -82,11 +116,14 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   State state_ = State::running;
   bool wake_ = true;
   bool room_ = false;
+  bool mirror_ = false;  // a target went down or came back
   std::vector<std::unique_ptr<ClientLink>> links_;
   std::vector<ClientService> services_;  // by their listeners' tags
   ListenerSet listeners_;
+  std::vector<std::unique_ptr<Reception>> receptions_;
   NetworkWatcher network_;
   Timer deadline_;
+  Timer mirror_retry_;
 };
 
 }  // namespace holdfast

@@ -23,6 +23,7 @@ ClientLink::~ClientLink() = default;
 DialOptions ClientLink::dial_options(ClientLinkOptions& options) const {
   DialOptions dial;
   dial.servers = std::move(options.servers);
+  dial.mark = options.mark;
   dial.transport = transport_factory(tls_.get());
   dial.handshake_timeout = options.link.handshake_timeout;
   return dial;
@@ -62,19 +63,30 @@ void ClientLink::network_changed() {
   wants_pump(*driver_);
 }
 
+void ClientLink::services_down(const std::vector<std::uint16_t>& services) {
+  std::set<std::string, std::less<>> down;
+  for (std::uint16_t service : services) down.insert(link_.options().services[service].name);
+  if (down == down_) return;
+  down_ = std::move(down);
+  host_.services_changed();
+}
+
 void ClientLink::link_refused(Duration retry_after) {
   if (retry_after > Duration{}) dials_->hold_off(loop_.now() + retry_after);
 }
 
-void ClientLink::open(std::string_view service, Descriptor& socket, const SocketAddress& peer) {
+void ClientLink::open(std::string_view service, Descriptor& socket, const Endpoint& source,
+                      const Endpoint& destination) {
   if (link_.draining()) return;  // the link will end soon; the next one takes it
   auto index = link_.find_service(service);
   if (!index) return socket.reset();  // a reload took it away while this one waited
   OpenRequest request;
   request.service = *index;
-  request.source = peer.endpoint();
+  request.source = source;
+  request.destination = destination;
+  bool is_unix = SocketAddress::own_of(socket.get()).is_unix();
   auto stream = link_.open(loop_.now(), request);
-  if (stream) driver_->attach(*stream, std::move(socket), peer.is_unix());
+  if (stream) driver_->attach(*stream, std::move(socket), is_unix);
 }
 
 bool ClientLink::kill(const ConnectionName& connection) {

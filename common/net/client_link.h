@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 
 #include "common/core/memory_pool.h"
@@ -21,6 +22,7 @@ struct ClientLinkOptions {
   std::string name;  // in the config
   LinkOptions link;
   std::vector<HostPort> servers;
+  std::uint32_t mark = 0;           // as in DialOptions
   std::unique_ptr<TlsContext> tls;  // null: plain
 };
 
@@ -40,6 +42,8 @@ class ClientLink final : public LinkDriver::Host {
    public:
     // pump() at the end of this turn.
     virtual void wake() = 0;
+    // Which of the link's services take no connections now has changed: down() tells.
+    virtual void services_changed() = 0;
     // There may be room for more connections.
     virtual void room() = 0;
 
@@ -56,7 +60,8 @@ class ClientLink final : public LinkDriver::Host {
   void network_changed();
 
   // A new connection's socket for the service; leaves it where it is while none can be taken.
-  void open(std::string_view service, Descriptor& socket, const SocketAddress& peer);
+  void open(std::string_view service, Descriptor& socket, const Endpoint& source,
+            const Endpoint& destination);
   // False: there is no such connection.
   bool kill(const ConnectionName& connection);
 
@@ -76,6 +81,8 @@ class ClientLink final : public LinkDriver::Host {
   const Link& link() const { return link_; }
   const LinkDriver& driver() const { return *driver_; }
   const Dials& dials() const { return *dials_; }
+  // The server says that the service's target takes no connections now.
+  bool is_down(std::string_view service) const { return down_.find(service) != down_.end(); }
   bool held() const { return held_; }
   bool retiring() const { return state_ == State::retiring; }
   bool leaving() const { return state_ == State::leaving; }
@@ -88,6 +95,7 @@ class ClientLink final : public LinkDriver::Host {
   TargetStart connect_target(LinkDriver&, StreamHandle) override { return {}; }
   void link_refused(Duration retry_after) override;
   void room_for_streams() override { host_.room(); }
+  void services_down(const std::vector<std::uint16_t>& services) override;
 
   Dialer::Need need() const;
   void renew();
@@ -101,6 +109,7 @@ class ClientLink final : public LinkDriver::Host {
   State state_ = State::running;
   bool held_ = false;
   bool wake_ = true;
+  std::set<std::string, std::less<>> down_;  // services
   Link link_;
   std::unique_ptr<LinkDriver> driver_;
   std::unique_ptr<Dials> dials_;

@@ -36,6 +36,11 @@ void Connector::try_address() {
   if (!descriptor_.valid()) return give_up_address(errno);
   if (budget_ != nullptr && budget_->scarce(descriptor_.get())) return give_up_address(EMFILE);
   tune_(descriptor_.get(), address.family());
+  if (prepare_) {
+    if (int error = prepare_(descriptor_.get(), address.family()); error != 0) {
+      return give_up_address(error);
+    }
+  }
   registration_.emplace(loop_.poller(), descriptor_.get(), *this);
   if (connect(descriptor_.get(), address.get(), address.size()) == 0) {
     outcome_.error = 0;

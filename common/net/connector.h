@@ -25,6 +25,10 @@ class Connector final : public Poller::Watcher {
 
   Connector(Loop& loop, Tune tune, const DescriptorBudget* budget, Callback callback);
 
+  // Done after Tune, before each connect; its errno, unless 0, is the address's error.
+  using Prepare = std::function<int(int descriptor, int family)>;
+  void set_prepare(Prepare prepare) { prepare_ = std::move(prepare); }
+
   // `addresses` is not empty. The time left is shared among the addresses not yet tried.
   void start(std::vector<SocketAddress> addresses, Time deadline);
 
@@ -38,6 +42,7 @@ class Connector final : public Poller::Watcher {
 
   Loop& loop_;
   Tune tune_;
+  Prepare prepare_;
   const DescriptorBudget* budget_;
   Callback callback_;
   std::vector<SocketAddress> addresses_;

@@ -77,6 +77,11 @@ void Dials::begin(std::size_t index) {
   dial.connector = std::make_unique<Connector>(
       loop_, tune_nothing, nullptr,
       [this, &dial](Connector::Outcome outcome) { connected(dial, std::move(outcome)); });
+  if (options_.mark != 0) {
+    dial.connector->set_prepare([mark = options_.mark](int descriptor, int) {
+      return setsockopt(descriptor, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0 ? 0 : errno;
+    });
+  }
   dial.connector->start({dial.address}, loop_.now() + kConnectTimeout);
 }
 
@@ -89,6 +94,13 @@ void Dials::connected(Dial& dial, Connector::Outcome outcome) {
       std::make_unique<Timer>(loop_.timers(), [this, &dial] { failed(dial, "handshake timeout"); });
   dial.deadline->arm(loop_.now() + options_.handshake_timeout);
   dial.carrier->start();
+}
+
+bool Dials::leads_to(const Endpoint& destination) const {
+  const auto& addresses = book_->addresses();
+  return std::any_of(addresses.begin(), addresses.end(), [&](const SocketAddress& each) {
+    return normalized(each.endpoint()) == destination;
+  });
 }
 
 Dials::Dial* Dials::dial_of(const Carrier& carrier) {

@@ -17,6 +17,7 @@ namespace holdfast {
 struct DialOptions {
   std::vector<HostPort> servers;
   TransportFactory transport;
+  std::uint32_t mark = 0;  // SO_MARK of the dials' sockets, to be known to nftables by; 0: none
   Duration handshake_timeout = seconds(10);
 };
 
@@ -42,6 +43,8 @@ class Dials final : public Carrier::Owner {
 
   // Since the start of the process.
   std::uint64_t count() const { return count_; }
+  // True when it is one of the server's addresses, as far as they are known.
+  bool leads_to(const Endpoint& destination) const;
   // Why dials fail since one succeeded last; empty then.
   const std::string& last_error() const { return last_error_; }
 

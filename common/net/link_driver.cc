@@ -147,7 +147,7 @@ void LinkDriver::connect_some() {
       slot->target = std::move(target.connect);
       slot->target_name = target.name;
     } else {
-      link_.reset(loop_.now(), stream, Cause::unknown_service);
+      link_.reset(loop_.now(), stream, target.refusal);
     }
   }
 }
@@ -293,8 +293,10 @@ ConnectionInfo LinkDriver::info(StreamHandle stream, const StreamSummary& summar
   info.service = link_.options().services[summary.service].name;
   info.peer = peer();
   info.client = summary.source.to_string();
+  info.destination = summary.destination.to_string();
   const Slot* slot = slot_of(stream);
   if (slot != nullptr && slot->target_name != nullptr) info.target = *slot->target_name;
+  if (!client && info.service == kByDestination) info.target = info.destination;
   info.bytes_up = client ? summary.sent_bytes : summary.received_bytes;
   info.bytes_down = client ? summary.received_bytes : summary.sent_bytes;
   info.summary = summary;

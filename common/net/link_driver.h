@@ -22,8 +22,10 @@ namespace holdfast {
 
 // A connect to a service's target, begun.
 struct TargetStart {
-  std::unique_ptr<TargetConnect> connect;  // null: there is no such service
-  const std::string* name = nullptr;       // of the target, for people; outlives the stream
+  std::unique_ptr<TargetConnect> connect;  // null: it may not be, because of
+  Cause refusal = Cause::unknown_service;  // ...
+  const std::string* name = nullptr;       // of the target, for people; outlives the stream. Null:
+                                           // the stream's destination
 };
 
 class LinkDriver final : public Carrier::Owner, public Bridge::Host {
@@ -36,6 +38,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
     virtual TargetStart connect_target(LinkDriver& driver, StreamHandle stream) = 0;
     // Client: not to be dialled before then.
     virtual void link_refused(Duration retry_after) = 0;
+    // Client: the services whose targets take no connections now; all others do.
+    virtual void services_down(const std::vector<std::uint16_t>& services) = 0;
     // Streams ended, or more are allowed: there may be room for others.
     virtual void room_for_streams() = 0;
 
@@ -133,6 +137,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   void on(const effect::LinkEnded& effect);
   void on(const effect::Refused& effect);
   void on(const effect::Draining& effect);
+  void on(const effect::ServicesDown& effect);
 
   Loop& loop_;
   Link& link_;

@@ -111,6 +111,10 @@ void LinkDriver::on(const effect::Refused& effect) {
   host_.link_refused(effect.retry_after);
 }
 
+void LinkDriver::on(const effect::ServicesDown& effect) {
+  host_.services_down(effect.services);
+}
+
 void LinkDriver::on(const effect::Draining&) {
   observer_.link_draining(event());
 }

@@ -37,7 +37,7 @@ int bind_socket(int descriptor, const SocketAddress& address, const std::string&
 
 // Bound and listening, or `error` says why not.
 Descriptor bind_one(const SocketAddress& address, const std::string& path, void (*tune)(int, int),
-                    int& error) {
+                    bool transparent, int& error) {
   Descriptor descriptor = make_socket(address.family());
   error = descriptor.valid() ? 0 : errno;
   if (error != 0) return {};
@@ -49,7 +49,8 @@ Descriptor bind_one(const SocketAddress& address, const std::string& path, void 
     (void)setsockopt(descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   }
   if (tune != nullptr) tune(descriptor.get(), address.family());
-  error = bind_socket(descriptor.get(), address, path);
+  if (transparent) error = make_transparent(descriptor.get(), address.family());
+  if (error == 0) error = bind_socket(descriptor.get(), address, path);
   if (error == 0 && listen(descriptor.get(), kBacklog) != 0) error = errno;
   if (error != 0) return {};
   return descriptor;
@@ -62,6 +63,10 @@ Result<std::vector<SocketAddress>> addresses_of(const NetAddress& address) {
     return std::vector<SocketAddress>{*one};
   }
   const auto& tcp = std::get<HostPort>(address);
+  if (tcp.host == kEveryAddress) {
+    return std::vector<SocketAddress>{*SocketAddress::literal({"0.0.0.0", tcp.port}),
+                                      *SocketAddress::literal({"::", tcp.port})};
+  }
   if (auto one = SocketAddress::literal(tcp)) return std::vector<SocketAddress>{*one};
   return resolve_now(tcp);
 }
@@ -105,7 +110,8 @@ Descriptor BoundSocket::accept() const {
 }
 
 Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_address,
-                                              void (*tune)(int descriptor, int family)) {
+                                              void (*tune)(int descriptor, int family),
+                                              bool transparent) {
   if (const auto* passed = std::get_if<PassedSocket>(&listen_address)) {
     return take_passed(*passed, tune);
   }
@@ -118,15 +124,19 @@ Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_add
   int first_error = 0;
   for (const SocketAddress& one : *addresses) {
     int error = 0;
-    Descriptor socket = bind_one(one, path, tune, error);
+    Descriptor socket = bind_one(one, path, tune, transparent, error);
     if (socket.valid()) sockets.emplace_back(std::move(socket), to_string(address), path);
     if (error != 0 && (first_error == 0 || error == EADDRINUSE)) first_error = error;
   }
   // A name may have an address of a family that this host lacks.
   if (sockets.empty() || first_error == EADDRINUSE) {
+    std::string remedy =
+        unix_socket != nullptr ? unix_listen_remedy(first_error) : tcp_listen_remedy(first_error);
+    if (transparent && first_error == EPERM) {
+      remedy = "; transparent listening needs AmbientCapabilities=CAP_NET_RAW";
+    }
     return Error{"cannot listen on " + to_string(address) + ": " + error_text(first_error) +
-                 (unix_socket != nullptr ? unix_listen_remedy(first_error)
-                                         : tcp_listen_remedy(first_error))};
+                 remedy};
   }
   return sockets;
 }

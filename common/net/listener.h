@@ -46,10 +46,11 @@ class BoundSocket {
 
 // Binds and listens on every address of the name (one, for a literal or a path), or takes every
 // socket that was passed in under the name. A Unix socket that nobody answers at is replaced.
-// `tune` sets the options that accepted sockets inherit; null for none. The error names the
-// address.
+// `tune` sets the options that accepted sockets inherit; null for none. `transparent`: takes
+// connections to addresses that are not this host's (tproxy). The error names the address.
 Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& address,
-                                              void (*tune)(int descriptor, int family));
+                                              void (*tune)(int descriptor, int family),
+                                              bool transparent = false);
 
 class Listener final : public Poller::Watcher {
  public:
@@ -73,6 +74,7 @@ class Listener final : public Poller::Watcher {
   std::size_t tag() const { return tag_; }
   void set_tag(std::size_t tag) { tag_ = tag; }
   const std::string& name() const { return socket_.name(); }
+  SocketAddress address() const { return SocketAddress::own_of(socket_.descriptor()); }
   std::uint64_t pauses() const { return pauses_; }
 
  private:

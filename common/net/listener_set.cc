@@ -4,16 +4,17 @@
 
 namespace holdfast {
 
-ListenerSet::Place* ListenerSet::find(const NetListenAddress& address) {
-  auto found = std::find_if(places_.begin(), places_.end(),
-                            [&](const Place& place) { return place.address == address; });
+ListenerSet::Place* ListenerSet::find(const Wanted& wanted) {
+  auto found = std::find_if(places_.begin(), places_.end(), [&](const Place& place) {
+    return place.address == wanted.address && place.transparent == wanted.transparent;
+  });
   return found == places_.end() ? nullptr : &*found;
 }
 
 Result<ListenerSet::Place> ListenerSet::bind(const Wanted& wanted) {
-  auto sockets = bind_sockets(wanted.address, tune_);
+  auto sockets = bind_sockets(wanted.address, tune_, wanted.transparent);
   if (!sockets) return sockets.error();
-  Place place{wanted.address, {}};
+  Place place{wanted.address, wanted.transparent, {}};
   for (BoundSocket& socket : *sockets) {
     place.listeners.push_back(std::make_unique<Listener>(loop_, std::move(socket), wanted.tag,
                                                          budget_, handler_, observer_));
@@ -27,10 +28,12 @@ Status ListenerSet::bind_over(const std::vector<Wanted>& wanted, std::vector<Pla
                               std::vector<Place>& leaving) {
   std::vector<Wanted> gone;
   for (const Wanted& one : wanted) {
-    if (find(one.address) != nullptr) continue;
+    if (find(one) != nullptr) continue;
     Result<Place> place = bind(one);
     if (!place && !leaving.empty()) {
-      for (const Place& each : leaving) gone.push_back({each.address, each.listeners[0]->tag()});
+      for (const Place& each : leaving) {
+        gone.push_back({each.address, each.listeners[0]->tag(), each.transparent});
+      }
       for (Place& each : leaving) {
         for (auto& listener : each.listeners) listener->accept_rest();
       }
@@ -54,8 +57,9 @@ Status ListenerSet::bind_over(const std::vector<Wanted>& wanted, std::vector<Pla
 
 Status ListenerSet::set(const std::vector<Wanted>& wanted) {
   auto stays = [&](const Place& place) {
-    return std::any_of(wanted.begin(), wanted.end(),
-                       [&](const Wanted& one) { return one.address == place.address; });
+    return std::any_of(wanted.begin(), wanted.end(), [&](const Wanted& one) {
+      return one.address == place.address && one.transparent == place.transparent;
+    });
   };
   auto first_leaving = std::stable_partition(places_.begin(), places_.end(), stays);
   std::vector<Place> leaving(std::make_move_iterator(first_leaving),
@@ -68,7 +72,7 @@ Status ListenerSet::set(const std::vector<Wanted>& wanted) {
                  std::make_move_iterator(kept.end()));
   if (!status) return status;
   for (const Wanted& one : wanted) {
-    for (auto& listener : find(one.address)->listeners) listener->set_tag(one.tag);
+    for (auto& listener : find(one)->listeners) listener->set_tag(one.tag);
   }
   for (Place& place : leaving) {
     for (auto& listener : place.listeners) listener->accept_rest();
@@ -80,6 +84,14 @@ void ListenerSet::resume() {
   for (Place& place : places_) {
     for (auto& listener : place.listeners) listener->resume();
   }
+}
+
+std::vector<SocketAddress> ListenerSet::addresses() const {
+  std::vector<SocketAddress> addresses;
+  for (const Place& place : places_) {
+    for (const auto& listener : place.listeners) addresses.push_back(listener->address());
+  }
+  return addresses;
 }
 
 std::vector<std::string> ListenerSet::names() const {

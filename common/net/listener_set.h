@@ -13,7 +13,8 @@ class ListenerSet {
  public:
   struct Wanted {
     NetListenAddress address;
-    std::size_t tag = 0;  // the handler's own
+    std::size_t tag = 0;       // the handler's own
+    bool transparent = false;  // as for bind_sockets()
   };
 
   // `tune` as for bind_sockets(). Everything given outlives the set.
@@ -31,16 +32,19 @@ class ListenerSet {
   void resume();
 
   bool empty() const { return places_.empty(); }
+  // What each socket is bound to.
+  std::vector<SocketAddress> addresses() const;
   // A name for each socket, as configured.
   std::vector<std::string> names() const;
 
  private:
   struct Place {
     NetListenAddress address;
+    bool transparent = false;
     std::vector<std::unique_ptr<Listener>> listeners;  // a name may have several addresses
   };
 
-  Place* find(const NetListenAddress& address);
+  Place* find(const Wanted& wanted);
   Result<Place> bind(const Wanted& wanted);
   Status bind_over(const std::vector<Wanted>& wanted, std::vector<Place>& bound,
                    std::vector<Place>& leaving);

@@ -40,13 +40,23 @@ struct ConnectionInfo {
   LinkId link;
   std::string_view service;
   std::string_view peer;
-  std::string client;  // the application's address
-  std::string target;  // server: the backend's address; empty before one is known
+  std::string client;       // the application's address
+  std::string destination;  // where it meant to go, if that is known
+  std::string target;       // server: the backend's address; empty before one is known
   std::uint64_t bytes_up = 0;
   std::uint64_t bytes_down = 0;
   StreamSummary summary;
 
   std::string id() const { return connection_name(link, stream.id); }
+};
+
+// Client: an application was reset before it had a connection.
+struct Refusal {
+  std::string address;      // of the listener
+  std::string client;       // the application's, or its balancer's
+  std::string destination;  // where it meant to go; empty where that is not known
+  Cause cause = Cause::none;
+  std::string reason;  // for people
 };
 
 class Observer {
@@ -70,6 +80,8 @@ class Observer {
   // Server: an OPEN that did not become a connection.
   virtual void connection_refused(const LinkId& link, std::string_view peer, StreamId stream,
                                   Cause cause) = 0;
+
+  virtual void application_refused(const Refusal& refusal) = 0;
 
   // A socket on the link port came to nothing before it was anybody's. Strangers can cause these.
   virtual void carrier_rejected(const std::string& address, Cause cause,

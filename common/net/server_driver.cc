@@ -37,7 +37,9 @@ ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer
       transport_(transport_factory(options_.tls.get())),
       listeners_(loop, budget_, *this, observer, nullptr),
       registry_timer_(loop.timers(), [this] { wake_ = true; }),
-      deadline_(loop.timers(), [this] { wake_ = true; }) {}
+      deadline_(loop.timers(), [this] { wake_ = true; }) {
+  watch_targets();
+}
 
 ServerDriver::~ServerDriver() = default;
 
@@ -69,6 +71,8 @@ Status ServerDriver::reconfigure(ServerOptions options, bool revoke_gone) {
     auto known = options_.clients.find(client);
     return known == options_.clients.end() ? nullptr : &known->second.policy;
   });
+  watch_targets();
+  watched_ = true;
   if (revoke_gone) revoke(before.clients);
   wake_ = true;
   room_ = true;
@@ -88,10 +92,23 @@ void ServerDriver::revoke(const std::map<std::string, ServerClient>& before) {
       bool same_key =
           was_known != before.end() && was_known->second.key_id == now_known->second.key_id;
       link.reset_unoffered(loop_.now(), Cause::revoked);
+      revoke_destinations(link, now_known->second.grants);
       if (!same_key) link.reconnect(loop_.now(), Cause::revoked);
     }
     driver->touch();
   }
+}
+
+// Streams that went where the client may not go any more.
+void ServerDriver::revoke_destinations(Link& link, const StreamGrants& grants) {
+  std::vector<StreamHandle> gone;
+  link.for_each_stream(loop_.now(), [&](StreamHandle stream, const StreamSummary& summary) {
+    if (link.options().services[summary.service].name != kByDestination) return;
+    if (check_destination(grants, normalized(summary.destination)) != Cause::none) {
+      gone.push_back(stream);
+    }
+  });
+  for (StreamHandle stream : gone) link.reset(loop_.now(), stream, Cause::revoked);
 }
 
 // --- Newcomers ------------------------------------------------------------------------------
@@ -160,27 +177,12 @@ void ServerDriver::accept_link(CarrierId carrier, LinkRegistry::Accepted accepte
     drivers_[id] = std::make_unique<LinkDriver>(loop_, *accepted.link, *this, observer_, closing_,
                                                 registry_.client_of(id));
   }
+  tell_down(*accepted.link);
   sources_[id] = source_of(taken->peer());
   drivers_.at(id)->adopt(std::move(taken));
 }
 
 // --- Streams --------------------------------------------------------------------------------
-
-TargetStart ServerDriver::connect_target(LinkDriver& driver, StreamHandle stream) {
-  auto summary = driver.link().find_stream(loop_.now(), stream.id, nullptr);
-  if (!summary) return {};
-  auto service = options_.services.find(driver.link().options().services[summary->service].name);
-  if (service == options_.services.end()) return {};
-  TargetStart start;
-  start.connect =
-      std::make_unique<TargetConnect>(loop_, resolver_, budget_, service->second.target,
-                                      [&driver, stream](TargetConnect::Outcome outcome) {
-                                        driver.connected(stream, std::move(outcome));
-                                      });
-  // A reload may change the service's target: what is connected keeps the name of its own.
-  start.name = &*target_names_.insert(service->second.name).first;
-  return start;
-}
 
 bool ServerDriver::kill(std::string_view connection) {
   auto id = parse_connection(connection);
@@ -208,6 +210,12 @@ bool ServerDriver::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
   poll_registry();
+  if (std::exchange(watched_, false)) {
+    for (auto& [id, driver] : drivers_) {
+      tell_down(driver->link());
+      wants_pump(*driver);
+    }
+  }
   bool more = pump_links();
   remove_ended();
   if (std::exchange(room_, false)) {

@@ -16,6 +16,8 @@
 #include "common/net/listener_set.h"
 #include "common/net/memory_trimmer.h"
 #include "common/net/newcomers.h"
+#include "common/net/stream_policy.h"
+#include "common/net/target_watch.h"
 #include "common/net/tls.h"
 
 namespace holdfast {
@@ -23,11 +25,16 @@ namespace holdfast {
 struct ServerTarget {
   Target target;
   std::string name;  // the address as configured, for people
+  std::optional<ProxyVersion> send_proxy;
+  bool from_source = false;                // connected to from the application's address
+  std::optional<Duration> check_interval;  // its target is watched, and clients are told
 };
 
 struct ServerClient {
   ClientPolicy policy;
-  std::string key_id;  // of its pre-shared key; empty without one
+  StreamGrants grants;
+  bool from_source = false;  // where a stream's destination decides, as in ServerTarget
+  std::string key_id;        // of its pre-shared key; empty without one
 };
 
 struct ServerOptions {
@@ -81,7 +88,16 @@ class ServerDriver final : public Loop::Task,
   bool end_of_turn() override;
   void wants_pump(LinkDriver& driver) override;
   TargetStart connect_target(LinkDriver& driver, StreamHandle stream) override;
+  TargetStart connect_destination(LinkDriver& driver, StreamHandle stream,
+                                  const StreamSummary& summary, const ServerClient& client);
+  std::unique_ptr<TargetConnect> begin_connect(LinkDriver& driver, StreamHandle stream,
+                                               const Target& target, Approach approach,
+                                               const std::string& service);
+  bool is_own_listener(const Endpoint& destination) const;
+  void watch_targets();
+  void tell_down(Link& link) const;
   void link_refused(Duration) override {}
+  void services_down(const std::vector<std::uint16_t>&) override {}
   void room_for_streams() override { room_ = true; }
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;
   void hello(const Carrier& carrier, HelloRequest request) override;
@@ -90,6 +106,7 @@ class ServerDriver final : public Loop::Task,
 
   Status listen_on(const std::vector<NetListenAddress>& addresses);
   void revoke(const std::map<std::string, ServerClient>& before);
+  void revoke_destinations(Link& link, const StreamGrants& grants);
   void refuse_stranger(CarrierId carrier, const std::string& reason);
   void decide(CarrierId carrier, LinkRegistry::Decision decision);
   void accept_link(CarrierId carrier, LinkRegistry::Accepted accepted);
@@ -114,6 +131,8 @@ class ServerDriver final : public Loop::Task,
   std::map<LinkId, std::unique_ptr<LinkDriver>> drivers_;  // before the registry's links go
   std::map<LinkId, std::string> sources_;  // where each link's newest carrier came from
   std::vector<LinkId> dirty_;
+  std::map<std::string, std::unique_ptr<TargetWatch>> watches_;  // by service
+  bool watched_ = false;                                         // what a watch says has changed
   Newcomers newcomers_;
   TransportFactory transport_;          // of options_.tls
   std::set<std::string> target_names_;  // every target that was connected to, for people

@@ -1,6 +1,7 @@
 #include "common/net/socket.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -78,6 +79,22 @@ std::optional<SocketAddress> SocketAddress::unix_path(const std::string& path) {
   return SocketAddress(reinterpret_cast<const sockaddr*>(&address), sizeof address);
 }
 
+std::optional<SocketAddress> SocketAddress::from(const Endpoint& endpoint) {
+  if (endpoint.family == EndpointFamily::ipv4) {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(endpoint.port);
+    std::memcpy(&v4.sin_addr, endpoint.address.data(), 4);
+    return SocketAddress(reinterpret_cast<const sockaddr*>(&v4), sizeof v4);
+  }
+  if (endpoint.family != EndpointFamily::ipv6) return std::nullopt;
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(endpoint.port);
+  std::memcpy(&v6.sin6_addr, endpoint.address.data(), 16);
+  return SocketAddress(reinterpret_cast<const sockaddr*>(&v6), sizeof v6);
+}
+
 SocketAddress SocketAddress::peer_of(int descriptor) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
@@ -145,6 +162,30 @@ void tune_carrier_socket(int descriptor) {
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kCarrierNotSent);
+}
+
+int make_transparent(int descriptor, int family) {
+  int on = 1;
+  bool v6 = family == AF_INET6;
+  int done = setsockopt(descriptor, v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT,
+                        &on, sizeof on);
+  return done == 0 ? 0 : errno;
+}
+
+bool is_address_of_this_host(const IpAddress& address) {
+  if (is_own_host(address)) return true;
+  ifaddrs* first = nullptr;
+  if (getifaddrs(&first) != 0) return false;
+  bool found = false;
+  for (const ifaddrs* each = first; each != nullptr && !found; each = each->ifa_next) {
+    if (each->ifa_addr == nullptr) continue;
+    socklen_t size =
+        each->ifa_addr->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    auto own = ip_of(SocketAddress(each->ifa_addr, size).endpoint());
+    found = own && *own == address;
+  }
+  freeifaddrs(first);
+  return found;
 }
 
 void clear_linger(int descriptor) {

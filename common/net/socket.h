@@ -46,6 +46,8 @@ struct HostPort {
   std::uint16_t port = 0;
   bool operator==(const HostPort&) const = default;
 };
+// To listen: 0.0.0.0 and [::] at once.
+inline constexpr const char* kEveryAddress = "*";
 struct UnixPath {
   std::string path;
   bool operator==(const UnixPath&) const = default;
@@ -70,6 +72,8 @@ class SocketAddress {
   static std::optional<SocketAddress> literal(const HostPort& address);
   // Nothing for a path that is too long.
   static std::optional<SocketAddress> unix_path(const std::string& path);
+  // Nothing for what is no IP address.
+  static std::optional<SocketAddress> from(const Endpoint& endpoint);
   static SocketAddress peer_of(int descriptor);
   // What the socket is bound to.
   static SocketAddress own_of(int descriptor);
@@ -102,6 +106,12 @@ inline constexpr int kApplicationSendBuffer = 128 * 1024;  // the kernel doubles
 // A carrier's socket: little unsent in the kernel, so that what is urgent does not queue behind.
 void tune_carrier_socket(int descriptor);
 inline constexpr int kCarrierNotSent = 128 * 1024;
+
+// Lets the socket have addresses that are not this host's (IP_TRANSPARENT; needs CAP_NET_RAW or
+// CAP_NET_ADMIN). 0, or errno.
+int make_transparent(int descriptor, int family);
+// True for an address of one of this host's interfaces, loopback included.
+bool is_address_of_this_host(const IpAddress& address);
 
 // Just before a deliberate clean close.
 void clear_linger(int descriptor);

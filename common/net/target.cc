@@ -1,5 +1,7 @@
 #include "common/net/target.h"
 
+#include <cerrno>
+
 namespace holdfast {
 
 Cause connect_cause(int error) {
@@ -18,10 +20,11 @@ Cause connect_cause(int error) {
 }
 
 TargetConnect::TargetConnect(Loop& loop, Resolver& resolver, const DescriptorBudget& budget,
-                             const Target& target, Callback callback)
+                             const Target& target, Approach approach, Callback callback)
     : loop_(loop),
       budget_(budget),
       deadline_(loop.now() + target.connect_timeout),
+      approach_(std::move(approach)),
       callback_(std::move(callback)),
       timer_(loop.timers(), [this] {
         Callback told = std::move(callback_);
@@ -56,13 +59,51 @@ void TargetConnect::connect_to(std::vector<SocketAddress> addresses) {
                                            [this](Connector::Outcome connected) {
                                              Outcome outcome;
                                              outcome.is_unix = connected.address.is_unix();
-                                             outcome.socket = std::move(connected.descriptor);
-                                             if (!outcome.socket.valid())
-                                               outcome.cause = connect_cause(connected.error);
+                                             if (!connected.descriptor.valid()) {
+                                               outcome.cause = cause_of(connected.error);
+                                             } else if (!announce(connected)) {
+                                               outcome.cause = Cause::target_failed;
+                                             } else {
+                                               outcome.socket = std::move(connected.descriptor);
+                                             }
                                              Callback told = std::move(callback_);
                                              told(std::move(outcome));  // destroys this
                                            });
+  if (approach_.from_source) {
+    connector_->set_prepare(
+        [this](int descriptor, int family) { return take_source(descriptor, family); });
+  }
   connector_->start(std::move(addresses), deadline_);
+}
+
+// The kernel picks the port when it knows where the connect goes: thousands may share an address.
+int TargetConnect::take_source(int descriptor, int family) {
+  Endpoint source = normalized(approach_.source);
+  source.port = 0;
+  auto address = SocketAddress::from(source);
+  source_error_ =
+      !address || address->family() != family ? EAFNOSUPPORT : make_transparent(descriptor, family);
+  if (source_error_ != 0) return source_error_;
+  int on = 1;
+  (void)setsockopt(descriptor, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+  if (bind(descriptor, address->get(), address->size()) != 0) source_error_ = errno;
+  return source_error_;
+}
+
+Cause TargetConnect::cause_of(int error) const {
+  return source_error_ != 0 && source_error_ == error ? Cause::source_failed : connect_cause(error);
+}
+
+// A new socket's buffer is empty and takes a header whole; where it does not, something is wrong.
+bool TargetConnect::announce(const Connector::Outcome& connected) const {
+  if (!approach_.send_proxy) return true;
+  Endpoint destination = approach_.destination;
+  if (!ip_of(destination)) destination = connected.address.endpoint();
+  std::string header =
+      proxy_header(*approach_.send_proxy, approach_.source, destination, approach_.connection);
+  iovec buffer{header.data(), header.size()};
+  return send_vector(connected.descriptor.get(), {&buffer, 1}) ==
+         static_cast<ssize_t>(header.size());
 }
 
 // From the timer, so that nobody is called back within the constructor.

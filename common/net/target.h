@@ -3,16 +3,29 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "common/net/connector.h"
 #include "common/net/resolver.h"
 #include "common/wire/cause.h"
+#include "common/wire/proxy_protocol.h"
 
 namespace holdfast {
 
 struct Target {
   NetAddress address;
   Duration connect_timeout = seconds(10);
+  bool operator==(const Target&) const = default;
+};
+
+// What is done for one stream on the way to its target.
+struct Approach {
+  std::optional<ProxyVersion> send_proxy;  // a header before the stream's first byte
+  bool from_source = false;                // connects from the source's address, any port
+  Endpoint source;                         // the application's address
+  Endpoint destination;                    // where it meant to go, if that is known
+  std::string connection;                  // id: for the header
 };
 
 class TargetConnect {
@@ -26,11 +39,14 @@ class TargetConnect {
   using Callback = std::function<void(Outcome)>;
 
   TargetConnect(Loop& loop, Resolver& resolver, const DescriptorBudget& budget,
-                const Target& target, Callback callback);
+                const Target& target, Approach approach, Callback callback);
   TargetConnect(const TargetConnect&) = delete;
   TargetConnect& operator=(const TargetConnect&) = delete;
 
  private:
+  int take_source(int descriptor, int family);
+  Cause cause_of(int error) const;
+  bool announce(const Connector::Outcome& connected) const;
   void look_up(Resolver& resolver, const HostPort& address);
   void connect_to(std::vector<SocketAddress> addresses);
   void fail(Cause cause);
@@ -38,9 +54,11 @@ class TargetConnect {
   Loop& loop_;
   const DescriptorBudget& budget_;
   Time deadline_;
+  Approach approach_;
   Callback callback_;
   std::unique_ptr<Resolver::Question> question_;
   std::unique_ptr<Connector> connector_;
+  int source_error_ = 0;  // of taking the source's address, at the last address tried
   Cause failure_ = Cause::target_timeout;  // what the timer tells
   Timer timer_;
 };

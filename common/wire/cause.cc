@@ -76,6 +76,12 @@ std::string_view to_string(Cause cause) {
       return "peer_gone";
     case Cause::held_down:
       return "held_down";
+    case Cause::not_allowed:
+      return "not_allowed";
+    case Cause::loop:
+      return "loop";
+    case Cause::source_failed:
+      return "source_failed";
     case Cause::other:
       return "other";
   }
@@ -83,7 +89,7 @@ std::string_view to_string(Cause cause) {
 }
 
 Cause cause_from_code(std::uint16_t code) {
-  constexpr auto kLast = static_cast<std::uint16_t>(Cause::held_down);
+  constexpr auto kLast = static_cast<std::uint16_t>(Cause::source_failed);
   return code <= kLast ? static_cast<Cause>(code) : Cause::other;
 }
 

@@ -51,6 +51,10 @@ enum class Cause : std::uint16_t {
   tls = 33,
   peer_gone = 34,  // the peer had ended it before; its reason was lost with a carrier
   held_down = 35,  // an operator holds the link down
+  // The server would not connect for this stream.
+  not_allowed = 36,    // to that destination, or from that source
+  loop = 37,           // it would come back to the agents themselves
+  source_failed = 38,  // the application's address could not be taken as the source
   other = 0xffff,
 };
 

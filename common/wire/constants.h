@@ -32,7 +32,12 @@ enum class FrameType : std::uint8_t {
   pong = 24,
   drain = 26,
   goodbye = 28,
+  services_down = 29,  // optional: who does not know it skips it
 };
+
+// Feature bits of HELLO and WELCOME: agreed anew on every carrier.
+// HELLO: the client wants SERVICES_DOWN. WELCOME: one follows the table.
+inline constexpr std::uint64_t kFeatureServicesDown = 1;
 
 // Payload bytes before the application's bytes in DATA: id, offset, ack, limit.
 inline constexpr std::size_t kDataPrefixSize = 32;

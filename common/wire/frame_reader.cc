@@ -9,6 +9,7 @@ namespace {
 
 bool known(FrameType type) {
   auto value = static_cast<std::uint8_t>(type);
+  if (type == FrameType::services_down) return true;
   return value % 2 == 0 && value >= static_cast<std::uint8_t>(FrameType::hello) &&
          value <= static_cast<std::uint8_t>(FrameType::goodbye);
 }
@@ -109,7 +110,7 @@ FrameReader::Item FrameReader::next() {
       held_handed_out_ = true;
     }
     auto* control = std::get_if<ControlFrame>(&item);
-    bool skip = control != nullptr && static_cast<std::uint8_t>(control->type) % 2 == 1;
+    bool skip = control != nullptr && !known(control->type);
     if (!skip) return item;
     if (held_handed_out_) {
       held_.clear();

@@ -116,6 +116,12 @@ struct Goodbye {
   Cause reason = Cause::goodbye;
 };
 
+// A decoded SERVICES_DOWN: the names of services whose targets take no connections now; all others
+// do. Views the payload.
+struct ServicesDown {
+  std::vector<std::string_view> names;
+};
+
 // The part of DATA before the application's bytes.
 struct DataHeader {
   StreamId id;
@@ -132,6 +138,8 @@ void encode_welcome(Buffer& out, const Welcome& welcome);
 // Appends TABLE frames of at most kMaxTableEntries each; always at least one, the last one marked.
 void encode_table(Buffer& out, StreamId highest, const std::vector<TableEntry>& entries);
 void encode_goodbye(Buffer& out, Cause reason);
+// Names that do not fit a frame any more are left out.
+void encode_services_down(Buffer& out, const std::vector<std::string>& names);
 
 // The frames of a running link go to a caller's fixed buffer; they return the bytes written.
 // `to` must hold kMaxSmallFrame bytes (OPEN: kMaxOpenFrame).
@@ -162,6 +170,7 @@ Result<Reset> decode_reset(Bytes payload);
 Result<AckList> decode_ack(Bytes payload);
 Result<Ping> decode_ping(Bytes payload);  // PING and PONG
 Result<Goodbye> decode_goodbye(Bytes payload);
+Result<ServicesDown> decode_services_down(Bytes payload);
 DataHeader decode_data_header(const std::uint8_t* prefix, std::size_t payload_length);
 
 // True for [A-Za-z0-9_.-]{1,64}.

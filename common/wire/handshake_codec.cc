@@ -188,6 +188,27 @@ std::string_view to_string(Verdict verdict) {
   return "invalid";
 }
 
+void encode_services_down(Buffer& out, const std::vector<std::string>& names) {
+  std::size_t payload = begin_frame(out, FrameType::services_down);
+  for (const std::string& name : names) {
+    if (out.size() - payload + 1 + name.size() > kMaxControlPayload) break;
+    put(out, static_cast<std::uint8_t>(name.size()));
+    put_bytes(out, as_bytes(name));
+  }
+  end_frame(out, payload);
+}
+
+Result<ServicesDown> decode_services_down(Bytes payload) {
+  Reader reader(payload);
+  ServicesDown down;
+  while (!reader.rest().empty()) {
+    std::string_view name = reader.short_text();
+    if (reader.failed() || !valid_name(name)) return bad("SERVICES_DOWN", "a name");
+    down.names.push_back(name);
+  }
+  return down;
+}
+
 bool valid_name(std::string_view name) {
   if (name.empty() || name.size() > kMaxNameSize) return false;
   return std::all_of(name.begin(), name.end(), [](char c) {

@@ -20,7 +20,7 @@ _holdfast_ask() {
 
 _holdfast() {
   local program=$1 current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='check status connections connection links kill drain log-level ready reload genpsk'
+  local commands='check status connections connection links kill drain log-level ready reload nft genpsk'
   local options='-c --config --socket -h --help' choices='' command='' place=0 i
   [[ ${program##*/} == holdfast-client ]] && commands+=' reconnect link'
 
@@ -54,6 +54,7 @@ _holdfast() {
     status | links) options+=' --json --watch' ;;
     connections) options+=' --json --watch --service --state --client --sort --limit' ;;
     reload) options+=' --json --dry-run --revoke' ;;
+    nft) options+=' --apply --remove' ;;
   esac
   if [[ $current == -* ]]; then
     choices=$options

@@ -71,6 +71,7 @@ for program in holdfast-client holdfast-server
     complete -c $program -n __holdfast_none -a log-level -d 'Change what is logged, or print it'
     complete -c $program -n __holdfast_none -a ready -d 'Exit 0 when usable, 75 when not'
     complete -c $program -n __holdfast_none -a reload -d 'Apply a changed config'
+    complete -c $program -n __holdfast_none -a nft -d 'Print, apply or remove the rules of nftables'
     complete -c $program -n __holdfast_none -a genpsk -d 'Print a new pre-shared key'
 
     complete -c $program -n '__holdfast_in status connections links' -l watch -d 'Again and again'
@@ -82,6 +83,8 @@ for program in holdfast-client holdfast-server
     complete -c $program -n '__holdfast_in connections' -l limit -x
     complete -c $program -n '__holdfast_in reload' -l dry-run -d 'Only tell what would change'
     complete -c $program -n '__holdfast_in reload' -l revoke -d 'End connections of what is not allowed any more'
+    complete -c $program -n '__holdfast_in nft' -l apply -d 'Install them, in place of earlier ones'
+    complete -c $program -n '__holdfast_in nft' -l remove -d 'Take exactly them away'
     complete -c $program -n '__holdfast_at 1 connection kill' -a '(__holdfast_ask connections id)'
     complete -c $program -n '__holdfast_at 1 log-level' -a 'error warn info debug trace'
 end

@@ -154,49 +154,51 @@ bool LinkDriver::transmit() {
 // --- Effects ---------------------------------------------------------------------------------
 
 void LinkDriver::handle_effect(const Effect& effect) {
-  std::visit(overloaded{
-                 [&](const effect::Deliver& e) { deliver(e); },
-                 [&](const effect::DeliverFin& e) { deliver_fin(e); },
-                 [&](const effect::DeliverAbort& e) { deliver_abort(e); },
-                 [&](const effect::ResetSocket& e) { reset_socket(e); },
-                 [&](const effect::ResumeReading& e) {
-                   Conversation* conversation = find(e.stream);
-                   side_of(*conversation).paused = false;
-                   world_.look_at_socket(*conversation, side_);
-                 },
-                 [&](const effect::ConnectTarget& e) { connect_target(e); },
-                 [&](const effect::Opened& e) {
-                   require(side_ == 0, "Opened at a server");
-                   find(e.stream);
-                 },
-                 [&](const effect::Ended& e) { stream_ended(e); },
-                 [&](const effect::OpenRefused& e) {
-                   require(side_ == 1, "OpenRefused at a client");
-                   world_.open_refused(client_, e);
-                 },
-                 [&](const effect::CloseCarrier& e) {
-                   require(link_.carrier() != e.carrier, "CloseCarrier for the carrier in use");
-                   world_.note_carrier_end(e.cause);
-                   world_.close(e.carrier, side_, Pipe::End::reset);
-                 },
-                 [&](const effect::VerifyCarrier& e) { verify_ = e.carrier; },
-                 [&](const effect::LinkUp& e) {
-                   require(!up_, "LinkUp of a link that is up");
-                   up_ = true;
-                   longest_outage_ = longest_outage();
-                   down_since_.reset();
-                   world_.link_up(*this, side_, e);
-                 },
-                 [&](const effect::LinkDown&) {
-                   require(up_, "LinkDown of a link that is down");
-                   up_ = false;
-                   down_since_ = world_.now();
-                 },
-                 [&](const effect::LinkEnded& e) { ended_ = e.cause; },
-                 [&](const effect::Refused& e) { owner_.refused(*this, e); },
-                 [&](const effect::Draining&) { require(side_ == 0, "Draining at a server"); },
-             },
-             effect);
+  std::visit(
+      overloaded{
+          [&](const effect::Deliver& e) { deliver(e); },
+          [&](const effect::DeliverFin& e) { deliver_fin(e); },
+          [&](const effect::DeliverAbort& e) { deliver_abort(e); },
+          [&](const effect::ResetSocket& e) { reset_socket(e); },
+          [&](const effect::ResumeReading& e) {
+            Conversation* conversation = find(e.stream);
+            side_of(*conversation).paused = false;
+            world_.look_at_socket(*conversation, side_);
+          },
+          [&](const effect::ConnectTarget& e) { connect_target(e); },
+          [&](const effect::Opened& e) {
+            require(side_ == 0, "Opened at a server");
+            find(e.stream);
+          },
+          [&](const effect::Ended& e) { stream_ended(e); },
+          [&](const effect::OpenRefused& e) {
+            require(side_ == 1, "OpenRefused at a client");
+            world_.open_refused(client_, e);
+          },
+          [&](const effect::CloseCarrier& e) {
+            require(link_.carrier() != e.carrier, "CloseCarrier for the carrier in use");
+            world_.note_carrier_end(e.cause);
+            world_.close(e.carrier, side_, Pipe::End::reset);
+          },
+          [&](const effect::VerifyCarrier& e) { verify_ = e.carrier; },
+          [&](const effect::LinkUp& e) {
+            require(!up_, "LinkUp of a link that is up");
+            up_ = true;
+            longest_outage_ = longest_outage();
+            down_since_.reset();
+            world_.link_up(*this, side_, e);
+          },
+          [&](const effect::LinkDown&) {
+            require(up_, "LinkDown of a link that is down");
+            up_ = false;
+            down_since_ = world_.now();
+          },
+          [&](const effect::LinkEnded& e) { ended_ = e.cause; },
+          [&](const effect::Refused& e) { owner_.refused(*this, e); },
+          [&](const effect::Draining&) { require(side_ == 0, "Draining at a server"); },
+          [&](const effect::ServicesDown&) { require(side_ == 0, "ServicesDown at a server"); },
+      },
+      effect);
 }
 
 Duration LinkDriver::longest_outage() const {

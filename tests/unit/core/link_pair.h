@@ -97,6 +97,7 @@ class End {
                      [&](const effect::LinkEnded& e) { ended = e.cause; },
                      [&](const effect::Refused& e) { refusals.push_back(e.cause); },
                      [&](const effect::Draining&) { draining = true; },
+                     [&](const effect::ServicesDown& e) { services_down.push_back(e.services); },
                  },
                  *effect);
       link->check_invariants();
@@ -107,6 +108,7 @@ class End {
   MemoryPool pool;
   Link* link = nullptr;
   std::map<std::uint64_t, App> apps;
+  std::vector<std::vector<std::uint16_t>> services_down;
   bool connects = true;                 // backends answer at once
   bool takes_ends = true;               // sockets take FIN and reset at once
   std::uint64_t appetite = UINT64_MAX;  // of applications that come

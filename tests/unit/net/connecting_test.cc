@@ -125,7 +125,7 @@ TEST_CASE("A backend that refuses, and a Unix socket that is not there, are told
   for (NetAddress address : {NetAddress(HostPort{"127.0.0.1", closed.endpoint().port}),
                              NetAddress(UnixPath{"/nonexistent/socket"})}) {
     std::optional<TargetConnect::Outcome> outcome;
-    TargetConnect target(loop, resolver, budget, Target{address, seconds(2)},
+    TargetConnect target(loop, resolver, budget, Target{address, seconds(2)}, Approach{},
                          [&](TargetConnect::Outcome got) { outcome = std::move(got); });
     turn_until(loop, [&] { return outcome.has_value(); });
     CHECK(outcome->cause == Cause::target_refused);

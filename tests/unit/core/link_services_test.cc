@@ -1,0 +1,114 @@
+// Services by destination, and which services' targets are down.
+#include <catch2/catch.hpp>
+
+#include "tests/unit/core/link_pair.h"
+
+namespace holdfast::test {
+namespace {
+
+using Down = std::vector<std::uint16_t>;
+
+std::uint16_t index_of(const Link& link, const char* service) {
+  auto index = link.find_service(service);
+  REQUIRE(index);
+  return *index;
+}
+
+// Both ends with one more service: the client's own, which the server has by its destination.
+void add_travelling(LinkPair& pair) {
+  pair.settle();
+  LinkOptions client = pair.client.link->options();
+  client.services.push_back({"office", {}});
+  client.services.back().by_destination = true;
+  pair.client.link->reconfigure(client);
+  LinkOptions server = pair.server.link->options();
+  server.services.push_back({kByDestination, seconds(300)});
+  pair.server.link->reconfigure(server);
+}
+
+const Endpoint kThere{EndpointFamily::ipv4, {10, 0, 5, 7}, 5432};
+
+StreamHandle open_there(LinkPair& pair) {
+  OpenRequest request;
+  request.service = index_of(*pair.client.link, "office");
+  request.destination = kThere;
+  auto stream = pair.client.link->open(pair.now(), request);
+  REQUIRE(stream);
+  pair.settle();
+  return *stream;
+}
+
+TEST_CASE("A stream whose destination decides is known to the server by that alone") {
+  LinkPair pair;
+  add_travelling(pair);
+  StreamHandle stream = open_there(pair);
+  auto seen = pair.server.link->find_stream(pair.now(), stream.id, nullptr);
+  REQUIRE(seen);
+  CHECK(seen->destination == kThere);
+  CHECK(pair.server.link->options().services[seen->service].name == kByDestination);
+}
+
+TEST_CASE("A server that lets nothing travel refuses what names no service") {
+  LinkPair pair;
+  pair.settle();
+  LinkOptions client = pair.client.link->options();
+  client.services.push_back({"office", {}});
+  client.services.back().by_destination = true;
+  pair.client.link->reconfigure(client);
+  StreamHandle stream = open_there(pair);
+  CHECK(pair.server.refused_opens == std::vector<Cause>{Cause::unknown_service});
+  CHECK_FALSE(pair.client.link->find_stream(pair.now(), stream.id, nullptr));
+}
+
+TEST_CASE("A stream by destination is opened again after a cut as what it was") {
+  LinkPair pair;
+  add_travelling(pair);
+  pair.settle();
+  pair.cut();
+  OpenRequest request;
+  request.service = index_of(*pair.client.link, "office");
+  request.destination = kThere;
+  auto stream = pair.client.link->open(pair.now(), request);
+  pair.run_for(seconds(1));
+  auto seen = pair.server.link->find_stream(pair.now(), stream->id, nullptr);
+  REQUIRE(seen);
+  CHECK(seen->destination == kThere);
+}
+
+TEST_CASE("A client is told which services are down, at once and with every carrier") {
+  LinkPair pair;
+  pair.settle();
+  pair.client.services_down.clear();
+  Down echo = {index_of(*pair.client.link, "echo")};
+  pair.server.link->tell_down({"echo", "nobody-knows"});
+  pair.settle();
+  CHECK(pair.client.services_down == std::vector<Down>{echo});
+  pair.cut();
+  pair.run_for(seconds(1));
+  CHECK(pair.client.services_down == std::vector<Down>{echo, echo});
+  pair.server.link->tell_down({});
+  pair.settle();
+  CHECK(pair.client.services_down.back().empty());
+}
+
+TEST_CASE("What changes while there is no carrier is told with the next one, the last word alone") {
+  LinkPair pair;
+  pair.settle();
+  pair.server.link->tell_down({});
+  pair.settle();
+  pair.client.services_down.clear();
+  pair.cut();
+  pair.server.link->tell_down({"echo"});
+  pair.server.link->tell_down({"short"});
+  pair.run_for(seconds(1));
+  CHECK(pair.client.services_down == std::vector<Down>{{index_of(*pair.client.link, "short")}});
+}
+
+TEST_CASE("A server that watches nothing leaves nothing down") {
+  LinkPair pair;
+  pair.settle();
+  CHECK(pair.client.services_down == std::vector<Down>{Down{}});
+}
+
+}  // namespace
+}  // namespace holdfast::test

@@ -1,0 +1,117 @@
+// What is done on the way to a target: the header, the source; and watching one.
+#include "common/net/target.h"
+
+#include "common/net/target_watch.h"
+#include "tests/unit/net/support.h"
+
+namespace holdfast {
+namespace {
+
+const Endpoint kSource{EndpointFamily::ipv4, {192, 0, 2, 7}, 51000};
+
+struct Setup {
+  Loop loop;
+  Resolver resolver{loop};
+  DescriptorBudget budget{1024};
+};
+
+Target target_at(const SocketAddress& address) {
+  return {HostPort{"127.0.0.1", address.endpoint().port}, seconds(3)};
+}
+
+TargetConnect::Outcome connect(Setup& setup, const Target& target, Approach approach) {
+  std::optional<TargetConnect::Outcome> outcome;
+  TargetConnect connect(setup.loop, setup.resolver, setup.budget, target, std::move(approach),
+                        [&](TargetConnect::Outcome got) { outcome = std::move(got); });
+  turn_until(setup.loop, [&] { return outcome.has_value(); });
+  return std::move(*outcome);
+}
+
+std::string read_some(int descriptor) {
+  char bytes[512];
+  ssize_t size = recv(descriptor, bytes, sizeof bytes, 0);
+  return {bytes, size > 0 ? static_cast<std::size_t>(size) : 0};
+}
+
+Descriptor accepted(const BoundSocket& listener) {
+  Descriptor socket;
+  while (!socket.valid()) socket.reset(accept4(listener.descriptor(), nullptr, nullptr, 0));
+  return socket;
+}
+
+TEST_CASE("A target is told by a header before anything else") {
+  Setup setup;
+  BoundSocket listener = free_listener();
+  SocketAddress there = bound_address(listener.descriptor());
+  Approach approach;
+  approach.send_proxy = ProxyVersion::v1;
+  approach.source = kSource;
+  auto outcome = connect(setup, target_at(there), approach);
+  REQUIRE(outcome.socket.valid());
+  Descriptor service = accepted(listener);
+  CHECK(read_some(service.get()) ==
+        "PROXY TCP4 192.0.2.7 127.0.0.1 51000 " + std::to_string(there.endpoint().port) + "\r\n");
+}
+
+TEST_CASE("Where the application meant to go is told in place of the target") {
+  Setup setup;
+  BoundSocket listener = free_listener();
+  Approach approach;
+  approach.send_proxy = ProxyVersion::v1;
+  approach.source = kSource;
+  approach.destination = {EndpointFamily::ipv4, {10, 0, 5, 7}, 5432};
+  auto outcome = connect(setup, target_at(bound_address(listener.descriptor())), approach);
+  Descriptor service = accepted(listener);
+  CHECK(read_some(service.get()) == "PROXY TCP4 192.0.2.7 10.0.5.7 51000 5432\r\n");
+}
+
+TEST_CASE("A source of another family than the target's cannot be taken") {
+  Setup setup;
+  BoundSocket listener = free_listener();
+  Approach approach;
+  approach.from_source = true;
+  approach.source = as_ipv6(kSource);
+  approach.source.address[0] = 0x20;
+  auto outcome = connect(setup, target_at(bound_address(listener.descriptor())), approach);
+  CHECK_FALSE(outcome.socket.valid());
+  CHECK(outcome.cause == Cause::source_failed);
+}
+
+TEST_CASE("A target that refuses is down, and up when it listens again") {
+  Setup setup;
+  SocketAddress there;
+  {
+    BoundSocket listener = free_listener();
+    there = bound_address(listener.descriptor());
+  }
+  int changes = 0;
+  TargetWatch watch(setup.loop, setup.resolver, setup.budget, {target_at(there), milliseconds(10)},
+                    [&] { changes += 1; });
+  CHECK_FALSE(watch.down());
+  turn_until(setup.loop, [&] { return watch.down(); });
+  auto sockets = bind_sockets(HostPort{"127.0.0.1", there.endpoint().port}, nullptr);
+  REQUIRE(sockets.ok());
+  turn_until(setup.loop, [&] { return !watch.down(); });
+  CHECK(changes == 2);
+}
+
+TEST_CASE("What a real connect comes to counts at once, and no answer changes nothing") {
+  Setup setup;
+  int changes = 0;
+  TargetWatch watch(setup.loop, setup.resolver, setup.budget,
+                    {Target{HostPort{"127.0.0.1", 1}, seconds(3)}, seconds(3600)},
+                    [&] { changes += 1; });
+  watch.note(Cause::target_timeout);
+  watch.note(Cause::limit);
+  CHECK_FALSE(watch.down());
+  watch.note(Cause::target_refused);
+  CHECK(watch.down());
+  watch.note(Cause::target_timeout);
+  CHECK(watch.down());
+  watch.note(Cause::none);
+  CHECK_FALSE(watch.down());
+  CHECK(changes == 2);
+}
+
+}  // namespace
+}  // namespace holdfast
