@@ -101,6 +101,7 @@ TEST_CASE("every frame is encoded to its golden bytes") {
       {"pong", pong_frame(0xdeadbeef01020304)},
       {"drain", drain_frame()},
       {"goodbye", goodbye_frame(Cause::shutdown)},
+      {"services_down", services_down_frame({"web", "postgres"})},
   };
   for (const Row& row : rows) {
     INFO(row.name);
@@ -215,6 +216,9 @@ TEST_CASE("the small frames are read back from their golden bytes") {
   CHECK(acks->entry(1).limit == kMaxLimit);
   Buffer ping = golden("ping");
   CHECK(decode_ping(payload_of(ping))->token == 0xdeadbeef01020304);
+  Buffer down = golden("services_down");
+  CHECK(decode_services_down(payload_of(down))->names ==
+        std::vector<std::string_view>{"web", "postgres"});
   Buffer goodbye = golden("goodbye");
   CHECK(decode_goodbye(payload_of(goodbye))->reason == Cause::shutdown);
   Buffer data = golden("data");

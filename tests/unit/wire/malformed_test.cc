@@ -165,6 +165,16 @@ TEST_CASE("frames longer than their limit are refused by their header alone") {
   CHECK(error_of(header(99, kMaxControlPayload)) == "");
 }
 
+TEST_CASE("SERVICES_DOWN holds whole names and nothing else, and never more than a frame") {
+  for (const Buffer& bad : {Buffer{0}, Buffer{3, 'w', 'e'}, Buffer{1, '*'}, Buffer{1, 'a', 9}}) {
+    CHECK_FALSE(decode_services_down(bad).ok());
+  }
+  CHECK(decode_services_down({})->names.empty());
+  Buffer frame = services_down_frame(std::vector<std::string>(1000, std::string(64, 'x')));
+  CHECK(frame.size() <= kFrameHeaderSize + kMaxControlPayload);
+  CHECK(decode_services_down(payload_of(frame))->names.size() == kMaxControlPayload / 65);
+}
+
 TEST_CASE("unknown even types are violations and unknown odd types are skipped") {
   for (int type = 0; type < 256; ++type) {
     INFO("type " << type);

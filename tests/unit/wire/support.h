@@ -108,6 +108,11 @@ inline Buffer pong_frame(std::uint64_t token) {
 inline Buffer drain_frame() {
   return small_frame([](MutableBytes to) { return encode_drain(to); });
 }
+inline Buffer services_down_frame(const std::vector<std::string>& names) {
+  Buffer out;
+  encode_services_down(out, names);
+  return out;
+}
 inline Buffer goodbye_frame(Cause cause) {
   return small_frame([&](MutableBytes to) { return encode_goodbye_frame(to, cause); });
 }
