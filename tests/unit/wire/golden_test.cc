@@ -116,7 +116,7 @@ TEST_CASE("every golden file belongs to a frame that the tests know") {
   for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
     if (entry.path().extension() == ".hex") files += 1;
   }
-  CHECK(files == 17);
+  CHECK(files == 18);
 }
 
 TEST_CASE("HELLO is read back from its golden bytes") {
