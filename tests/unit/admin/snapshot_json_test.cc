@@ -34,7 +34,7 @@ TEST_CASE("a connection's members are named as the log's fields") {
   CHECK(text ==
         "[\n {\"id\":\"3fa9c1d2-17\",\"link\":\"3fa9c1d2000000000000000000000001\","
         "\"service\":\"web\",\"peer\":\"home\","
-        "\"client\":\"127.0.0.1:41234\",\"target\":\"\",\"state\":\"open\","
+        "\"client\":\"127.0.0.1:41234\",\"destination\":\"\",\"target\":\"\",\"state\":\"open\","
         "\"client_end\":\"open\",\"target_end\":\"open\",\"bytes_up\":8,"
         "\"bytes_down\":1258291,\"unacked_bytes\":0,\"queued_bytes\":0,\"window_bytes\":0,"
         "\"paused\":false,\"pause_reason\":\"none\",\"duration_s\":61.0,\"idle_s\":0.0,\"detached_"
