@@ -191,6 +191,8 @@ class Bench:
                 # Who comes first changes from measure to measure and from round to round.
                 turn = (number + index) % len(self.paths)
                 for path in self.paths[turn:] + self.paths[:turn]:
+                    if path.only and path.only != name:
+                        continue
                     if time.monotonic() > self.deadline:
                         return False
                     self.progress.show(f"round {number + 1} of {self.options.rounds}: {name}: "
@@ -227,16 +229,20 @@ class Bench:
             path.with_relay = True
             for number in range(self.options.rounds):
                 self.progress.show(f"resume {number + 1} of {self.options.rounds}: {path.label}")
+                sink = measures.Sink()
                 try:
-                    path.start({"echo": backends.ports["echo"]})
+                    path.start({"echo": backends.ports["echo"], "sink": sink.port})
                     times = measures.resume_times(path, self.options.idle, SILENCE_S)
                     self.results.resume.setdefault(path.label, []).append(times)
+                    replayed = measures.replay(path, sink, self.options.seconds, SILENCE_S)
+                    self.results.replay.setdefault(path.label, []).append(replayed)
                 except ProgramFailed as error:
                     self.progress.end()
                     print(f"Failed: {path.label}: resume: {error}")
                     self.results.failures.append(f"{path.label}: resume: {error}")
                 finally:
                     path.stop()
+                    sink.close()
 
 
 OWN_NETWORK = "HOLDFAST_BENCH_OWN_NETWORK"
@@ -278,7 +284,7 @@ def parse():
                         help="only measures whose name holds the text, or `resume`, or `attack` (only so "
                              "is it run: a client beside attackers); may be repeated")
     parser.add_argument("--paths", default=",".join(usual), metavar="A,B",
-                        help=f"which of: {', '.join(labels)} (all but the last two)")
+                        help=f"which of: {', '.join(labels)} (all but the last three)")
     parser.add_argument("--wan", action="store_true",
                         help="also between two network namespaces with 50 ms and 1 %% loss (root)")
     parser.add_argument("--max-minutes", type=float, default=20, help="no measure begins later (20)")
@@ -314,6 +320,8 @@ def main():
         print("\n" + text)
     if results.resume:
         print("\n" + report.resume_table(results))
+    if results.replay:
+        print("\n" + report.replay_table(results))
     if bench.attacks:
         print("\n" + attacks.show(bench.attacks))
     values = results.as_json(conditions(options))

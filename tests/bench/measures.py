@@ -1,4 +1,6 @@
 """What is measured, and with which program. A job runs on one path and returns {metric: value}."""
+import collections
+import contextlib
 import dataclasses
 import json
 import math
@@ -6,6 +8,7 @@ import re
 import select
 import socket
 import subprocess
+import threading
 import time
 
 from programs import ProgramFailed, cpu_seconds, find_program, memory_bytes
@@ -260,3 +263,90 @@ def resume_times(path, count, silence_s):
         return times
     finally:
         idle.close()
+
+
+# From the path's return: until the first byte came, and the last of those that had been written by then;
+# what was carried meanwhile, and what is carried without an outage.
+Replay = collections.namedtuple("Replay", "first_ms last_ms replayed_bytes gbps steady_gbps")
+
+
+class Sink:
+    """A service that takes everything, and knows how much came when."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.bytes = 0
+        self.marks = collections.deque(maxlen=1 << 20)   # (when, bytes so far)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self.listener.accept()
+                threading.Thread(target=self._take, args=(sock,), daemon=True).start()
+
+    def _take(self, sock):
+        buffer = bytearray(1 << 18)
+        with sock, contextlib.suppress(OSError):
+            while size := sock.recv_into(buffer):
+                self.bytes += size
+                self.marks.append((time.monotonic(), self.bytes))
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+class Pour:
+    """One connection that is always written to; `bytes` were taken from us so far."""
+
+    def __init__(self, port):
+        self.sock = socket.create_connection(("127.0.0.1", port), 10)
+        self.bytes = 0
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        piece = bytes(1 << 18)
+        with contextlib.suppress(OSError):
+            while True:
+                self.bytes += self.sock.send(piece)
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        self.thread.join(5)
+        self.sock.close()
+
+
+def replay(path, sink, seconds, silence_s):
+    """One bulk connection through a silence of the path: see Replay."""
+    pour = Pour(path.ports["sink"])
+    try:
+        time.sleep(1.0)                # its windows have grown
+        began, before = time.monotonic(), sink.bytes
+        time.sleep(seconds)
+        steady = (sink.bytes - before) / (time.monotonic() - began)
+        path.relay.blackhole("both")
+        time.sleep(silence_s)
+        sink.marks.clear()
+        arrived, written = sink.bytes, pour.bytes
+        path.relay.thaw()
+        back = time.monotonic()
+        while sink.bytes < written:
+            if time.monotonic() > back + 20:
+                raise ProgramFailed("what waited in the outage did not come within 20 s")
+            time.sleep(0.005)
+        marks = list(sink.marks)
+    finally:
+        pour.close()
+    if not marks or written == arrived:
+        raise ProgramFailed("nothing waited in the outage")
+    first = marks[0][0]
+    last, carried = next((when, count) for when, count in marks if count >= written)
+    # The first mark's bytes came in no time: what is told of is what came after it.
+    rate = (carried - marks[0][1]) / max(last - first, 1e-6)
+    return Replay((first - back) * 1e3, (last - back) * 1e3, written - arrived, rate * 8 / 1e9,
+                  steady * 8 / 1e9)

@@ -4,6 +4,7 @@ A path is started with {service: port of the service} and then has `ports` {serv
 at `host`, and `pids` of its hops. Each hop has one thread. Between two network namespaces (`place`)
 the near hop, the dialling programs included, is in the one and the far hop in the other.
 """
+import getpass
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
 
 from pair import BIN, Agent, free_port                # noqa: E402
-from programs import ProgramFailed, Programs          # noqa: E402
+from programs import ProgramFailed, Programs, children, find_program  # noqa: E402
 from relay import Relay                               # noqa: E402
 
 NAME = "edge-1"
@@ -21,6 +22,7 @@ READY_S = 5.0
 class Path:
     """Base: subclasses start programs in `begin`."""
     label = ""
+    only = ""                          # the one measure it takes part in, or all
 
     def __init__(self, folder):
         self.folder = os.path.join(str(folder), type(self).__name__ + self.label.replace(" ", "-"))
@@ -80,6 +82,7 @@ class Haproxy(Path):
     """Two haproxy processes, plain (spliced) or with TLS 1.3 between them."""
     tls = False
     label = "haproxy"
+    settings = ""
 
     def begin(self, targets):
         middle = {service: free_port() for service in targets}
@@ -103,7 +106,7 @@ listen {service}
         config = self.file(f"{name}.cfg", f"""global
   nbthread 1
   maxconn 4000
-defaults
+{self.settings}defaults
   mode tcp
   option splice-auto
   timeout connect 5s
@@ -118,6 +121,13 @@ defaults
 class HaproxyTls(Haproxy):
     tls = True
     label = "haproxy TLS"
+
+
+class HaproxyTlsLatency(HaproxyTls):
+    """Set for latency as well as haproxy can be (its manual: tune.sched.low-latency)."""
+    label = "haproxy TLS low-latency"
+    settings = "  tune.sched.low-latency on\n"
+    only = "ping beside bulk"
 
 
 class Pair(Path):
@@ -257,6 +267,39 @@ TIMEOUTclose = 0
         self.pids.append(process.pid)
 
 
-ALL = (Direct, Haproxy, HaproxyTls, Pair, PairTls, PairRedirect, Stunnel)
+class Ssh(Path):
+    """ssh -L: all connections in one, as in a link, but without its surviving."""
+    label = "ssh"
+
+    def begin(self, targets):
+        for name in ("host", "user"):
+            key = os.path.join(self.folder, f"ssh-{name}")
+            if not os.path.exists(key):
+                subprocess.run([find_program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", key],
+                               check=True, timeout=20)
+        os.makedirs("/run/sshd", exist_ok=True)
+        port = free_port()
+        config = self.file("sshd_config", f"""ListenAddress {self.far_host}:{port}
+HostKey {self.folder}/ssh-host
+AuthorizedKeysFile {self.folder}/ssh-user.pub
+PidFile none
+UsePAM no
+StrictModes no
+PermitRootLogin yes
+""")
+        far = self.programs.start_listening([find_program("sshd"), "-D", "-e", "-f", config], port,
+                                            "sshd.log", self.far)
+        self.ports = {service: free_port() for service in targets}
+        forwards = [word for service, local in self.ports.items()
+                    for word in ("-L", f"127.0.0.1:{local}:127.0.0.1:{targets[service]}")]
+        near = self.programs.start_listening(
+            ["ssh", "-N", "-F", "none", "-i", f"{self.folder}/ssh-user", "-p", str(port),
+             "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self.folder}/known",
+             "-o", "ExitOnForwardFailure=yes", *forwards, f"{getpass.getuser()}@{self.far_host}"],
+            next(iter(self.ports.values())), "ssh.log", self.near)
+        self.pids = [near.pid, far.pid, *children(far.pid)]
+
+
+ALL = (Direct, Haproxy, HaproxyTls, HaproxyTlsLatency, Pair, PairTls, PairRedirect, Stunnel, Ssh)
 # Only where asked for.
-UNUSUAL = (PairRedirect, Stunnel)
+UNUSUAL = (PairRedirect, Stunnel, Ssh)

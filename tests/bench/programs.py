@@ -150,6 +150,13 @@ def start_redis(programs, port):
     return programs.start_listening(words, port, f"redis-{port}.log")
 
 
+def children(pid):
+    """Processes below it, all generations."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        below = list(map(int, file.read().split()))
+    return below + [each for child in below for each in children(child)]
+
+
 def cpu_seconds(pid):
     """User and system time that the process has used so far."""
     with open(f"/proc/{pid}/stat") as file:

@@ -12,6 +12,7 @@ class Results:
     def __init__(self):
         self.values = {}               # (path, metric): [value of each round]
         self.failures = []             # texts
+        self.replay = {}               # path: [measures.Replay of each round]
         self.resume = {}               # path: [{kind: (first, last)} of each round]
 
     def add(self, path, values):
@@ -43,7 +44,9 @@ class Results:
             value := self.ratio(above, below, m.key)) is not None} for above, below in RATIOS}
         return {"conditions": conditions, "paths": metrics,
                 "ratios": {name: values for name, values in ratios.items() if values},
-                "resume_ms": self.resume, "failures": self.failures}
+                "resume_ms": self.resume,
+                "replay": {path: [one._asdict() for one in rounds]
+                           for path, rounds in self.replay.items()}, "failures": self.failures}
 
 
 def number(value):
@@ -101,3 +104,16 @@ def resume_table(results):
             rows.append([f"{path}, {kind}", number(statistics.median(first)),
                          number(statistics.median(last)), number(max(last))])
     return table(["resume of idle connections, ms", "first", "all (median)", "all (worst)"], rows)
+
+
+def replay_table(results):
+    rows = []
+    for path, rounds in results.replay.items():
+        def middle(field):
+            return statistics.median(getattr(one, field) for one in rounds)
+        rows.append([path, number(middle("first_ms")), number(middle("last_ms")),
+                     number(middle("replayed_bytes") / 2**20), number(middle("gbps")),
+                     number(middle("steady_gbps")),
+                     number(statistics.median(one.gbps / one.steady_gbps for one in rounds))])
+    return table(["bulk through an outage (silence)", "first byte, ms", "last replayed, ms", "MiB waited",
+                  "Gbit/s until then", "steady Gbit/s", "ratio"], rows)
