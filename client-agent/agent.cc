@@ -15,6 +15,11 @@
 namespace holdfast {
 namespace {
 
+// The first of a config's parallel links is called as the config calls it. No name has a #.
+std::string link_name(const std::string& name, std::size_t index) {
+  return index == 0 ? name : name + "#" + std::to_string(index + 1);
+}
+
 // Which of the client's links a server is talking to: the same after a restart, so that the new
 // process's link takes the place of the old one's. 0 for the simple form; else the name's FNV-1a
 // hash (32 bits; http://www.isthe.com/chongo/tech/comp/fnv).
@@ -25,13 +30,13 @@ std::uint32_t slot_of(const std::string& link) {
   return hash;
 }
 
-LinkOptions link_options(const ClientConfig& config, const std::string& name,
+LinkOptions link_options(const ClientConfig& config, const std::string& name, std::size_t index,
                          std::uint64_t start_id) {
   const ClientLinkConfig& set = config.links.at(name);
   LinkOptions link;
   link.role = LinkOptions::Role::client;
   link.name = config.name;
-  link.slot = slot_of(name);
+  link.slot = slot_of(link_name(name, index));
   for (const auto& [service, settings] : config.services) {
     if (settings.link != name) continue;
     link.services.push_back({service, {}});
@@ -88,13 +93,16 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
   if (!activation) return activation.error();
   ClientOptions options;
   for (const auto& [name, link] : config.links) {
-    ClientLinkOptions one;
-    one.name = name;
-    one.link = link_options(config, name, start_id);
-    for (const TcpAddress& server : link.server) one.servers.push_back(host_port(server));
-    one.mark = own_mark(config.nft);
-    one.tls = std::move(credentials.tls.at(name));
-    options.links.push_back(std::move(one));
+    for (std::size_t index = 0; index < link.parallel; ++index) {
+      ClientLinkOptions one;
+      one.name = link_name(name, index);
+      one.group = name;
+      one.link = link_options(config, name, index, start_id);
+      for (const TcpAddress& server : link.server) one.servers.push_back(host_port(server));
+      one.mark = own_mark(config.nft);
+      one.tls = std::move(credentials.tls.at(name)[index]);
+      options.links.push_back(std::move(one));
+    }
   }
   for (const auto& [name, service] : config.services) {
     options.services.push_back(client_service(name, service));
@@ -193,7 +201,7 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
   std::uint64_t live(std::string_view section) const override {
     std::uint64_t count = 0;
     for (const auto& link : driver_.links()) {
-      std::string prefix = link_prefix(link->name());
+      std::string prefix = link_prefix(link->group());
       bool whole = section == std::string_view(prefix).substr(0, prefix.size() - 1);
       count += count_streams(link->link(), section, whole, around_.loop.now());
     }
@@ -247,15 +255,20 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
 
   CommandResult act_on_links(const Command& command) {
     using Outcome = CommandResult::Outcome;
-    ClientLink* only = nullptr;
-    if (!command.id.empty()) {
-      only = driver_.find_link(command.id);
-      if (only == nullptr) return {Outcome::failed, "no link " + command.id};
-    } else if (driver_.links().size() > 1 && command.kind != Command::Kind::reconnect) {
+    bool all = command.id.empty();
+    if (all && config_.links.size() > 1 && command.kind != Command::Kind::reconnect) {
       return {Outcome::failed, "there are several links: say which one"};
     }
-    for (const auto& link : driver_.links()) {
-      if (link->leaving() || (only != nullptr && only != link.get())) continue;
+    // By one's own name, or a group of parallel ones by that of their config.
+    auto meant = [&](const ClientLink& link) {
+      return !link.leaving() && (all || link.name() == command.id || link.group() == command.id);
+    };
+    const auto& links = driver_.links();
+    if (std::none_of(links.begin(), links.end(), [&](const auto& link) { return meant(*link); })) {
+      return {Outcome::failed, "no link " + command.id};
+    }
+    for (const auto& link : links) {
+      if (!meant(*link)) continue;
       if (command.kind == Command::Kind::reconnect) link->reconnect();
       if (command.kind == Command::Kind::link_down) link->hold(true);
       if (command.kind == Command::Kind::link_up) link->hold(false);

@@ -16,7 +16,8 @@ namespace holdfast {
 using CredentialMarks = std::map<std::string, std::string>;  // by the config's key
 
 struct ClientCredentials {
-  std::map<std::string, std::unique_ptr<TlsContext>> tls;  // by link; null: plaintext
+  // By [links.NAME], one for each of its parallel links; null: plaintext.
+  std::map<std::string, std::vector<std::unique_ptr<TlsContext>>> tls;
   CredentialMarks marks;
   bool any() const;
 };

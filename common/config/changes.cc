@@ -48,6 +48,7 @@ constexpr KeyEffect kClient[] = {
     {"link.handshake_timeout", ReloadEffect::next_carrier},
     {"link.max_window", ReloadEffect::at_once},
     {"link.open_timeout", ReloadEffect::new_connections},
+    {"link.parallel", ReloadEffect::new_connections},
     {"services.*.listen", ReloadEffect::listener},
     {"services.*.link", ReloadEffect::new_connections},
     {"services.*.mode", ReloadEffect::listener},
@@ -192,6 +193,7 @@ Values values_of(const ClientConfig& config) {
     values.add("handshake_timeout", link.handshake_timeout);
     values.add_size("max_window", link.max_window);
     values.add("open_timeout", link.open_timeout);
+    values.add_count("parallel", link.parallel);
   }
   for (const auto& [name, service] : config.services) {
     values.below("services." + name + ".", "services.*.", true);

@@ -102,6 +102,7 @@ struct ClientLinkConfig {
   Duration handshake_timeout = kDefaultHandshakeTimeout;
   std::uint64_t max_window = kDefaultMaxWindow;  // bytes, per connection and direction
   Duration open_timeout = kDefaultOpenTimeout;
+  std::uint64_t parallel = 1;  // links of this kind, among which connections are shared out
   bool operator==(const ClientLinkConfig&) const = default;
 };
 

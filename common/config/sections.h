@@ -33,6 +33,8 @@ inline constexpr SizeRange kWindowRange = {16 * kKiB, 1024 * kMiB};
 inline constexpr SizeRange kMemoryRange = {kMinMemory, std::uint64_t{1} << 40};
 inline constexpr CountRange kConnectionsRange = {1, 10'000'000};
 inline constexpr CountRange kConnectionLinesRange = {1, 10'000'000};
+// No more than a server gives one client where it says nothing (`[clients.NAME] links`).
+inline constexpr CountRange kParallelRange = {1, 16};
 inline constexpr CountRange kThreadsRange = {1, 256};
 
 // Addresses that this agent binds, to find two uses of one.

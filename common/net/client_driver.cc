@@ -1,6 +1,7 @@
 #include "common/net/client_driver.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace holdfast {
 namespace {
@@ -50,6 +51,19 @@ ClientLink* ClientDriver::find_link(std::string_view name) {
   return nullptr;
 }
 
+ClientLink* ClientDriver::choose_link(std::string_view group) {
+  auto load = [](const ClientLink& link) {
+    bool later = link.retiring() || link.link().draining();
+    return std::tuple(later, !link.link().live(), link.link().stream_count());
+  };
+  ClientLink* best = nullptr;
+  for (auto& link : links_) {
+    if (link->group() != group || link->leaving()) continue;
+    if (best == nullptr || load(*link) < load(*best)) best = link.get();
+  }
+  return best;
+}
+
 std::size_t ClientDriver::stream_count() const {
   std::size_t count = 0;
   for (const auto& link : links_) count += link->link().stream_count();
@@ -76,7 +90,7 @@ Status ClientDriver::listen_on(const std::vector<ClientService>& services) {
 }
 
 bool ClientDriver::is_down(const ClientService& service) {
-  ClientLink* link = service.mirror ? find_link(service.link) : nullptr;
+  ClientLink* link = service.mirror ? choose_link(service.link) : nullptr;
   return link != nullptr && link->is_down(service.name);
 }
 

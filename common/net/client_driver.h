@@ -21,7 +21,7 @@ namespace holdfast {
 
 struct ClientService {
   std::string name;
-  std::string link;  // ClientLinkOptions::name
+  std::string link;  // ClientLinkOptions::group
   NetListenAddress listen;
   // With another mode than explicit_address several services may share a listener: `match` tells
   // which of them a connection is for.
@@ -60,8 +60,6 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   // False: there is no such connection.
   bool kill(std::string_view connection);
 
-  // By the name in the config; null: there is none, or it is leaving.
-  ClientLink* find_link(std::string_view name);
   const std::vector<std::unique_ptr<ClientLink>>& links() const { return links_; }
   const MemoryPool& pool() const { return pool_; }
   std::vector<std::string> listening() const { return listeners_.names(); }
@@ -99,6 +97,11 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   bool settle(Reception& reception);
 
   void add_link(ClientLinkOptions options);
+  // By its own name; null: there is none, or it is leaving.
+  ClientLink* find_link(std::string_view name);
+  // The link of a group that a new connection goes to: one that is up, with the fewest; null: there
+  // is none, or all are leaving.
+  ClientLink* choose_link(std::string_view group);
   Status listen_on(const std::vector<ClientService>& services);
   bool is_down(const ClientService& service);
   void follow_targets();

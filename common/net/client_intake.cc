@@ -20,7 +20,7 @@ void ClientDriver::accepted(Listener& listener, Descriptor& socket, const Socket
 }
 
 void ClientDriver::open(const ClientService& service, Descriptor& socket, const Ends& ends) {
-  ClientLink* link = find_link(service.link);
+  ClientLink* link = choose_link(service.link);
   HOLDFAST_CHECK(link != nullptr);
   link->open(service.name, socket, ends.source, ends.destination);
 }

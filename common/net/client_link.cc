@@ -6,6 +6,7 @@ ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions optio
     : loop_(around.loop),
       host_(host),
       name_(options.name),
+      group_(options.group),
       tls_(std::move(options.tls)),
       link_(options.link, around.pool, random_link_id(), 0) {
   driver_ =

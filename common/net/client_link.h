@@ -19,7 +19,8 @@
 namespace holdfast {
 
 struct ClientLinkOptions {
-  std::string name;  // in the config
+  std::string name;   // each has one of its own
+  std::string group;  // in the config: alike for parallel links
   LinkOptions link;
   std::vector<HostPort> servers;
   std::uint32_t mark = 0;           // as in DialOptions
@@ -78,6 +79,7 @@ class ClientLink final : public LinkDriver::Host {
   void leave(Cause cause);
 
   const std::string& name() const { return name_; }
+  const std::string& group() const { return group_; }
   const Link& link() const { return link_; }
   const LinkDriver& driver() const { return *driver_; }
   const Dials& dials() const { return *dials_; }
@@ -105,6 +107,7 @@ class ClientLink final : public LinkDriver::Host {
   Loop& loop_;
   Host& host_;
   std::string name_;
+  std::string group_;
   std::unique_ptr<TlsContext> tls_;
   State state_ = State::running;
   bool held_ = false;

@@ -90,6 +90,7 @@ TEST_CASE("Every key of a client's config has its change") {
   link.unsafe_plaintext = true;
   link.heartbeat = link.dead_after = link.handshake_timeout = link.open_timeout = seconds(77);
   link.max_window = 1;
+  link.parallel = 3;
   after.services["postgres"].listen = UnixAddress{"/tmp/s"};
   after.services["postgres"].link = "other";
   auto found = changes(sample_client(), after);
@@ -117,13 +118,14 @@ TEST_CASE("Every key of a client's config has its change") {
                           "link.dead_after",
                           "link.handshake_timeout",
                           "link.open_timeout",
+                          "link.parallel",
                           "link.max_window",
                           "services.postgres.listen",
                           "services.postgres.link"}) {
     INFO(key);
     CHECK(find(found, key) != nullptr);
   }
-  CHECK(found.size() == 27);
+  CHECK(found.size() == 28);
 }
 
 TEST_CASE("Every key of a server's config has its change") {

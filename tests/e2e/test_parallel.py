@@ -1,0 +1,77 @@
+"""Parallel links: connections are shared out, each link lives and waits for itself."""
+from pair import Pair
+from streams import ping, wait_until
+from test_reload import change, reload
+
+NAMES = ["default", "default#2", "default#3"]
+
+
+def counts(agent):
+    """Connections by link."""
+    return {link["name"]: link["connections"] for link in agent.json("links")}
+
+
+def wait_links(pair, count):
+    wait_until(lambda: [link["state"] for link in pair.server.json("links")] == ["live"] * count, 10,
+               f"{count} links at the server")
+    wait_until(lambda: len(counts(pair.client)) == count, 10, f"{count} links at the client")
+
+
+def test_connections_are_shared_out_and_survive_the_cut_of_all(tmp_path):
+    with Pair(tmp_path, client={"link": {"parallel": 3}}) as pair:
+        wait_links(pair, 3)
+        talks = [pair.connect() for _ in range(6)]
+        assert counts(pair.client) == dict.fromkeys(NAMES, 2)
+        pair.relay.cut()
+        for app, back in talks:
+            ping(app, back)
+
+
+def test_new_connections_avoid_a_link_that_is_down(tmp_path):
+    with Pair(tmp_path, client={"link": {"parallel": 3}}) as pair:
+        wait_links(pair, 3)
+        talks = [pair.connect() for _ in range(3)]
+        assert pair.client.run("link", "down", "default#2").returncode == 0
+        pair.client.wait_event("link_down", cause="held_down")
+        talks += [pair.connect() for _ in range(4)]
+        assert counts(pair.client) == {"default": 3, "default#2": 1, "default#3": 3}
+        assert pair.client.run("link", "up", "default#2").returncode == 0
+        for app, back in talks:
+            ping(app, back)
+        # The config's name means all of them.
+        assert pair.client.run("link", "down", "default").returncode == 0
+        wait_until(lambda: all(link["held_down"] for link in pair.client.json("links")), 5, "all held")
+        assert pair.client.run("link", "up", "default").returncode == 0
+        for app, back in talks:
+            ping(app, back)
+
+
+def test_a_reload_changes_their_number_beside_live_connections(tmp_path):
+    with Pair(tmp_path) as pair:
+        app, back = pair.connect()
+        change(pair.client, "link", "parallel", value=2)
+        assert "link.parallel: 1 -> 2" in reload(pair.client)
+        wait_links(pair, 2)
+        second, second_back = pair.connect()
+        assert counts(pair.client) == {"default": 1, "default#2": 1}
+        change(pair.client, "link", "parallel", value=1)
+        reload(pair.client)
+        third, third_back = pair.connect()
+        assert counts(pair.client) == {"default": 2, "default#2": 1}
+        for ends in ((app, back), (second, second_back), (third, third_back)):
+            ping(*ends)
+        second.close()
+        second_back.close()
+        wait_until(lambda: list(counts(pair.client)) == ["default"], 10,
+                   "the link goes with its last connection")
+        ping(app, back)
+
+
+def test_more_than_the_client_may_have_are_refused_and_the_others_carry(tmp_path):
+    with Pair(tmp_path, client={"link": {"parallel": 3}},
+              server={"clients": {"edge-1": {"links": 2}}}, wait_ready=False) as pair:
+        pair.client.wait_event("link_refused", cause="limit")
+        wait_until(lambda: len(pair.server.json("links")) == 2, 10, "two links at the server")
+        talks = [pair.connect() for _ in range(4)]
+        for app, back in talks:
+            ping(app, back)
