@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from pair import free_port
+from pair import TIMESCALE, free_port
 from receivers import Receiver, ask, installed
-from streams import RST, Flow, is_open, ping, read_end, read_exactly
+from streams import RST, Flow, is_open, ping, read_end, read_exactly, wait_until
 
 pytestmark = pytest.mark.sanitized
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -179,7 +179,8 @@ def test_who_ends_or_says_nothing_is_let_go(make_pair):
     assert read_end(gone)[0] == RST
     assert is_open(silent)
     assert read_end(silent, 10)[0] == RST    # after 5 s
-    assert len(pair.client.events("application_refused")) == 2
+    wait_until(lambda: len(pair.client.events("application_refused")) == 2, 5 * TIMESCALE,
+               "the log tells of both")
     assert pair.backends["raw"].quiet()
 
 
