@@ -198,7 +198,7 @@ def idle_memory(count):
         before = sum(map(memory_bytes, path.pids))
         idle = Idle(path.ports["echo"], count)
         try:
-            time.sleep(1.0)            # buffers of the first byte go back to their pools
+            time.sleep(5.0)            # buffers of the first byte have gone back to the system
             used = sum(map(memory_bytes, path.pids)) - before
         finally:
             idle.close()
