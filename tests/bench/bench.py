@@ -295,6 +295,11 @@ def parse():
     if unknown:
         parser.error(f"unknown path {unknown[0]}, one of: {', '.join(labels)}")
     options.paths = [labels[label] for label in options.paths.split(",")]
+    names = [name for name, _ in measures.jobs(0) + (measures.wan_jobs() if options.wan else ())]
+    for word in options.only:
+        if not any(word in name for name in names + ["resume", "attacks"]):
+            parser.error(f"--only {word}: no measure's name holds that. They are: {'; '.join(names)}; "
+                         "resume; attack")
     if options.wan and (reason := netns.why_unavailable()):
         parser.error(f"--wan: {reason}")
     if paths.PairRedirect in options.paths:

@@ -210,10 +210,10 @@ def jobs(idle_count):
     """(name, job), in the order of running: idle memory is asked of fresh processes."""
     return (
         ("idle connections", idle_memory(idle_count)),
-        ("1 connection up", bulk(1, False)),
-        ("1 connection down", bulk(1, True)),
-        ("8 connections up", bulk(8, False)),
-        ("8 connections down", bulk(8, True)),
+        ("throughput, 1 connection up", bulk(1, False)),
+        ("throughput, 1 connection down", bulk(1, True)),
+        ("throughput, 8 connections up", bulk(8, False)),
+        ("throughput, 8 connections down", bulk(8, True)),
         ("ping-pong", ping),
         ("ping beside bulk", ping_beside_bulk),
         ("HTTP kept alive", http(False)),
