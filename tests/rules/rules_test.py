@@ -237,6 +237,33 @@ class Causes(unittest.TestCase):
         self.assertEqual(sorted(told), sorted(self.causes()))
 
 
+class Model(unittest.TestCase):
+    """The rules of docs/PROTOCOL.md and tests/model/resume.pml name each other."""
+
+    def rules(self):
+        chapter = text_of("docs/PROTOCOL.md").partition("\n## 4. Rules\n")[2].partition("\n## 5.")[0]
+        numbers = [int(n) for n in re.findall(r"(?m)^(\d+)\. \*\*", chapter)]
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+        return chapter, numbers
+
+    def test_the_model_names_every_rule_and_no_other(self):
+        named = set()
+        for numbers in re.findall(r"[Rr]ules? (\d+(?:(?:, | and )\d+)*)", text_of("tests/model/resume.pml")):
+            named.update(map(int, re.findall(r"\d+", numbers)))
+        self.assertEqual(sorted(named), self.rules()[1])
+
+    def test_the_protocol_names_every_dropped_rule_beside_its_number(self):
+        chapter, numbers = self.rules()
+        rows = dict(re.findall(r"(?m)^\| (\w+)[^|]* \| (`M_.*) \|$", chapter))
+        listed = {name: rule for rule, cell in rows.items() for name in re.findall(r"`(M_\w+)`", cell)}
+        mutants = set(re.findall(r"\bM_[0-9a-z]+(?:_[0-9a-z]+)*\b", text_of("tests/model/resume.pml")))
+        self.assertEqual(set(listed), mutants)
+        self.assertEqual({int(rule) for rule in rows if rule.isdigit()}, set(numbers))
+        wrong = [name for name, rule in listed.items()
+                 if rule.isdigit() and re.match(r"M_(\d+)", name)[1] != rule]
+        self.assertEqual(wrong, [])
+
+
 class Manuals(unittest.TestCase):
     complain = Structure.complain
 
