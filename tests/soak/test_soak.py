@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import heap                                            # noqa: E402
 import plot_soak                                       # noqa: E402
 from traffic import Broken, Connection, Totals, echo   # noqa: E402
 
@@ -74,3 +75,9 @@ def test_the_picture_is_drawn_with_its_faults():
               if r.getAttribute("fill") == plot_soak.FAULT]
     assert len(shaded) == 4, "once in each panel"
     assert "250" in text and len(picture.getElementsByTagName("polyline")) == 6
+
+
+def test_a_heap_that_swings_has_not_grown_and_one_that_leaks_has():
+    assert heap.growth([4000, 4200, 4100, 4010, 4210, 4005]) == 5
+    leaks = [4_000_000 + 6 * seen for seen in range(0, 40_000, 1000)]
+    assert heap.growth(leaks) > heap.SLACK_BYTES
