@@ -86,7 +86,13 @@ class Applier {
       if (shown.output.empty() && run_ip(NftPlan::add_rule(each)).code != 0) return fail("ip rule");
       if (run_ip(NftPlan::add_route(each)).code != 0) return fail("ip route");
     }
-    return run({"nft", "-f", "-"}, plan_.rules).code == 0 ? kExitOk : fail("nft");
+    if (run({"nft", "-f", "-"}, plan_.rules).code != 0) return fail("nft");
+    // What an earlier config needed, as when it was tproxy and is redirect now.
+    for (const NftPlan::Delivery& each : plan_.all_deliveries) {
+      if (plan_.delivers(each)) continue;
+      if (const char* failed = withdraw(each)) return fail(failed);
+    }
+    return kExitOk;
   }
 
   // The rules first: what they mark would else be delivered nowhere.
@@ -95,20 +101,24 @@ class Applier {
     // The first line is there for the second to succeed where nothing was applied.
     int code = run({"nft", "-f", "-"}, table + "\ndelete " + table + "\n").code;
     for (const NftPlan::Delivery& each : plan_.all_deliveries) {
-      for (int tries = 0; tries < kMostRules; ++tries) {
-        if (run_ip(NftPlan::show_rule(each)).output.empty()) break;
-        if (run_ip(NftPlan::delete_rule(each)).code != 0) return fail("ip rule");
-      }
-      Ran routes = run_ip({each.family, "route", "show", "table", each.route_table});
-      if (!routes.output.empty() && run_ip(NftPlan::flush_routes(each)).code != 0) {
-        return fail("ip route");
-      }
+      if (const char* failed = withdraw(each)) return fail(failed);
     }
     return code == 0 ? kExitOk : fail("nft");
   }
 
  private:
   static constexpr int kMostRules = 16;  // of the same words; one is what is ever added
+
+  // Takes a delivery's rule and route away, if they stand. Null, or what failed.
+  static const char* withdraw(const NftPlan::Delivery& each) {
+    for (int tries = 0; tries < kMostRules; ++tries) {
+      if (run_ip(NftPlan::show_rule(each)).output.empty()) break;
+      if (run_ip(NftPlan::delete_rule(each)).code != 0) return "ip rule";
+    }
+    Ran routes = run_ip({each.family, "route", "show", "table", each.route_table});
+    bool stands = !routes.output.empty();
+    return stands && run_ip(NftPlan::flush_routes(each)).code != 0 ? "ip route" : nullptr;
+  }
 
   int fail(const std::string& program) {
     call_.err

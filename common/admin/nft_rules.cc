@@ -102,6 +102,10 @@ std::string keep_transparent(const std::string& mark) {
 // Answers have no destination that anybody asked for, also where a match is wide enough for it.
 constexpr const char* kLeaveAnswers = "ct direction reply return";
 
+// Where connections were not tracked before, the kernel takes the next packet of one that runs
+// already for its first (nf_conntrack_tcp_loose): it is left alone.
+constexpr const char* kLeaveRunning = "tcp flags & (fin | syn | rst | ack) != syn return";
+
 constexpr const char* kRedirectIn = "nat hook prerouting priority dstnat";
 constexpr const char* kRedirectOut = "nat hook output priority -100";
 constexpr const char* kTproxyIn = "filter hook prerouting priority mangle";
@@ -121,6 +125,10 @@ std::string ip_line(const IpCommand& words) {
 }
 
 }  // namespace
+
+bool NftPlan::delivers(const Delivery& each) const {
+  return std::find(deliveries.begin(), deliveries.end(), each) != deliveries.end();
+}
 
 IpCommand NftPlan::show_rule(const Delivery& each) {
   return {each.family, "rule", "show", "fwmark", each.mark, "table", each.route_table};
@@ -165,8 +173,9 @@ NftPlan nft_plan(const ClientConfig& config, const std::string& own_user) {
   }
   std::string chains;
   if (!redirects.empty()) {
-    chains += chain("redirect_forwarded", kRedirectIn, links + redirects);
-    chains += chain("redirect_local", kRedirectOut, ourselves + links + redirects);
+    chains += chain("redirect_forwarded", kRedirectIn, line(kLeaveRunning) + links + redirects);
+    chains +=
+        chain("redirect_local", kRedirectOut, line(kLeaveRunning) + ourselves + links + redirects);
   }
   if (!taken.empty()) {
     chains += chain("tproxy_forwarded", kTproxyIn,

@@ -22,8 +22,10 @@ struct NftPlan {
     std::string family;  // "-4" or "-6"
     std::string mark;
     std::string route_table;
+    bool operator==(const Delivery&) const = default;
   };
   std::vector<Delivery> deliveries;
+  bool delivers(const Delivery& each) const;
 
   static IpCommand show_rule(const Delivery& each);
   static IpCommand add_rule(const Delivery& each);

@@ -211,6 +211,11 @@ class Services {
       loading_.report.error(*place, "only a TCP listener of the agent's own can refuse",
                             "listen on host:port");
     }
+    if (out.mirror && out.travel) {
+      loading_.report.error(*place,
+                            "where the destination travels there is no target to be watched",
+                            "mirror is for services with a target at the server");
+    }
     const bool shared = std::any_of(out_.begin(), out_.end(), [&](const auto& each) {
       return each.second.listen == out.listen && (out.mirror || each.second.mirror);
     });

@@ -34,7 +34,8 @@ bool is_exclusion(std::string_view text) {
   std::size_t colon = text.find(':');
   if (colon == std::string_view::npos || colon + 1 == text.size()) return false;
   std::string_view kind = text.substr(0, colon), value = text.substr(colon + 1);
-  if (kind == "mark") return is_number(value);
+  // Without a mark a packet has the mark 0: all would be excluded.
+  if (kind == "mark") return is_number(value) && value.find_first_not_of('0') != value.npos;
   if (kind == "uid") return has_only(value, "_.-");
   return kind == "cgroup" && value.front() != '/' && value.back() != '/' &&
          has_only(value, "_.-@:/") && value.find("//") == std::string_view::npos;

@@ -93,6 +93,7 @@ class ServerDriver final : public Loop::Task,
   std::unique_ptr<TargetConnect> begin_connect(LinkDriver& driver, StreamHandle stream,
                                                const Target& target, Approach approach,
                                                const std::string& service);
+  void note_result(const std::string& service, const Target& target, Cause result);
   bool is_own_listener(const Endpoint& destination) const;
   void watch_targets();
   void tell_down(Link& link) const;

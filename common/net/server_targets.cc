@@ -67,17 +67,25 @@ TargetStart ServerDriver::connect_destination(LinkDriver& driver, StreamHandle s
 std::unique_ptr<TargetConnect> ServerDriver::begin_connect(LinkDriver& driver, StreamHandle stream,
                                                            const Target& target, Approach approach,
                                                            const std::string& service) {
+  bool as_checks_do = !approach.from_source;
   return std::make_unique<TargetConnect>(
       loop_, resolver_, budget_, target, std::move(approach),
-      [this, &driver, stream, service](TargetConnect::Outcome outcome) {
-        if (auto watch = watches_.find(service); watch != watches_.end()) {
-          watch->second->note(outcome.socket.valid() ? Cause::none : outcome.cause);
-        }
+      [this, &driver, stream, service, target, as_checks_do](TargetConnect::Outcome outcome) {
+        Cause result = outcome.socket.valid() ? Cause::none : outcome.cause;
+        if (as_checks_do || result == Cause::none) note_result(service, target, result);
         driver.connected(stream, std::move(outcome));  // destroys this callback
       });
 }
 
 // --- Watched targets --------------------------------------------------------------------------
+
+// A failure from an application's own address may be that address's own, and says nothing of
+// others; a connect that a reload overtook says nothing of the new target.
+void ServerDriver::note_result(const std::string& service, const Target& target, Cause result) {
+  auto watch = watches_.find(service);
+  if (watch == watches_.end() || !(watch->second->options().target == target)) return;
+  watch->second->note(result);
+}
 
 // A watch whose target is what it was goes on, and knows what it knew.
 void ServerDriver::watch_targets() {

@@ -10,8 +10,10 @@ Cause check_destination(const StreamGrants& grants, const Endpoint& destination)
   bool own_host = is_own_host(*address);
   bool allowed =
       std::any_of(grants.allow.begin(), grants.allow.end(), [&](const AddressPattern& pattern) {
-        // 127.0.0.0/8 and longer; 0.0.0.0/0 begins like an address of the host's own, too.
-        bool meant = pattern.network.prefix >= 8 && is_own_host(pattern.network.address);
+        // 127.0.0.0/8 and longer, ::/127 and ::1; 0.0.0.0/0 begins like one of them, too.
+        bool v4 = pattern.network.address.version == IpVersion::v4;
+        bool meant =
+            pattern.network.prefix >= (v4 ? 8 : 127) && is_own_host(pattern.network.address);
         return pattern.contains(*address, destination.port) && (!own_host || meant);
       });
   return allowed ? Cause::none : Cause::not_allowed;

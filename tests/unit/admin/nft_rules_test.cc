@@ -31,12 +31,14 @@ delete table inet holdfast_client
 table inet holdfast_client {
   chain redirect_forwarded {
     type nat hook prerouting priority dstnat; policy accept;
+    tcp flags & (fin | syn | rst | ack) != syn return
     ip daddr 198.51.100.10 tcp dport 7443 return comment "link default"
     ip6 daddr 2001:db8::/32 tcp dport 8000-8099 redirect to :15001 comment "services.db"
     ip daddr 10.0.5.0/24 tcp dport 5432 redirect to :15001 comment "services.db"
   }
   chain redirect_local {
     type nat hook output priority -100; policy accept;
+    tcp flags & (fin | syn | rst | ack) != syn return
     meta skuid "holdfast" return
     ip daddr 198.51.100.10 tcp dport 7443 return comment "link default"
     ip6 daddr 2001:db8::/32 tcp dport 8000-8099 redirect to :15001 comment "services.db"

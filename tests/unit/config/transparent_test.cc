@@ -65,6 +65,8 @@ TEST_CASE("what does not go together is told") {
               {5, "services.db.accept_proxy_from", "nobody may", "balancers"});
   require_one(client("listen = \"systemd:db\"\nmirror = true").problems, Severity::error,
               {7, "services.db.mirror", "TCP listener", ""});
+  require_one(client(kRedirect + "match = \"10.0.5.7:1\"\ntravel = true\nmirror = true").problems,
+              Severity::error, {10, "services.db.mirror", "no target", ""});
 }
 
 TEST_CASE("services of one mode share a port, and a destination belongs to one of them") {
@@ -118,7 +120,7 @@ TEST_CASE("what nft is to leave alone is a uid, a cgroup or a mark") {
   REQUIRE(good.config);
   CHECK(good.config->nft.exclude.size() == 3);
   CHECK(good.config->nft.table == "mine");
-  for (const char* bad : {"uid:", "gid:1", "mark:x", "cgroup:/a", "cgroup:a/", "uid:a b",
+  for (const char* bad : {"uid:", "gid:1", "mark:x", "mark:0", "cgroup:/a", "cgroup:a/", "uid:a b",
                           "uid:a\\\" drop", "cgroup:a\\\"b", "holdfast"}) {
     INFO(bad);
     CHECK(has_errors(with("exclude = \"" + std::string(bad) + "\"").problems));

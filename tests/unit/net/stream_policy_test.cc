@@ -43,6 +43,8 @@ TEST_CASE("A wide pattern does not open the server's own host") {
     INFO(own);
     CHECK(check_destination(all, endpoint(own, 5432)) == Cause::not_allowed);
   }
+  CHECK(check_destination(allow({"[::/8]:*", "[::/126]:*"}), endpoint("::1", 1)) ==
+        Cause::not_allowed);
   CHECK(check_destination(all, endpoint("10.0.0.1", 0)) == Cause::not_allowed);
   CHECK(check_destination(all, endpoint("224.0.0.1", 80)) == Cause::not_allowed);
   CHECK(check_destination(all, endpoint("255.255.255.255", 80)) == Cause::not_allowed);
