@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from pair import TIMESCALE
-from streams import is_open, ping, wait_until
-from test_transparent import WHERE, lab, make  # noqa: F401  fixtures
+from streams import RST, is_open, ping, read_end, wait_until
+from test_transparent import WHERE, lab, make, travelling  # noqa: F401  fixtures
 from transparent import APP, BACKEND, PORT, TransparentPair, service
 
 DIAL = ("import socket, sys; s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 5); "
@@ -117,3 +117,31 @@ def test_one_applications_address_does_not_close_the_service_to_others(lab, make
             back.close()
         ping(app, back)
         assert is_open(app)
+
+
+@pytest.mark.parametrize("left", [[f"{BACKEND[4]}:{PORT}"], []])
+def test_a_connection_to_where_a_client_may_not_go_any_more_ends_when_it_is_revoked(lab, make, left):
+    options = travelling()
+    options["client"]["match"] = ["10.203.4.0/24:*"]
+    client = options["services"]["server"]["clients"]["edge-1"]
+    client["allow"] = [f"{BACKEND[4]}:{PORT}", f"{BACKEND[4]}:8080"]
+    pair = make(**options)
+    with service(lab) as first, service(lab, port=8080) as second:
+        ends = {}
+        for port, listener in ((PORT, first), (8080, second)):
+            ends[port] = pair.dial(port=port), listener.accept()[0]
+            ping(*ends[port])
+        client["allow"] = left
+        pair.server.write_config(pair.server_config)
+        assert pair.server.run("reload").returncode == 0
+        for app, back in ends.values():
+            ping(app, back)                  # what runs goes on
+        assert pair.refused(port=8080) == "reset"
+        assert pair.server.run("reload", "--revoke").returncode == 0
+        for port, (app, back) in ends.items():
+            if f"{BACKEND[4]}:{port}" in left:
+                ping(app, back)
+            else:
+                assert read_end(app)[0] == RST and read_end(back)[0] == RST
+        for agent in (pair.client, pair.server):
+            assert len(agent.wait_event("connection_closed", cause="revoked")) == 2 - len(left)
