@@ -109,6 +109,7 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
   }
   options.memory = config.limits.memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
+  options.threads = config.threads;
   options.descriptors = descriptors;
   options.shutdown_timeout = config.shutdown_timeout;
   return options;
@@ -133,29 +134,34 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
   }
 
   Status start() override { return driver_.listen(); }
+  Rest rest() override { return driver_.rest(); }
   Loop::Task& task() override { return driver_; }
   History::Reading reading() const override {
     History::Reading reading;
-    for (const auto& link : driver_.links()) add_reading(reading, link->driver());
+    for_each_link([&](const ClientLink& link) { add_reading(reading, link.driver()); });
     return reading;
   }
   AgentBrief brief() const override {
     AgentBrief brief;
     brief.kind = AgentKind::client;
     brief.draining = driver_.draining();
-    for (const auto& link : driver_.links()) {
-      if (link->leaving()) continue;
-      brief.add(link->driver(), around_.loop.now(),
-                link->held() ? "held down by an operator" : link->dials().last_error());
-    }
+    for_each_link([&](const ClientLink& link) {
+      if (link.leaving()) return;
+      brief.add(link.driver(), around_.loop.now(),
+                link.held() ? "held down by an operator" : link.dials().last_error());
+    });
     return brief;
   }
   void shut_down() override { driver_.shut_down(); }
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery&) override {
     AgentSnapshot snapshot =
-        begin_snapshot(facts_, around_.ledger, around_.logger, driver_.pool(), around_.loop.now());
-    for (const auto& link : driver_.links()) add(snapshot, *link);
+        begin_snapshot(facts_, around_.ledger, around_.logger, around_.loop.now());
+    snapshot.connections_limit = driver_.max_streams();
+    snapshot.send_log_limit_bytes = driver_.memory() / 2;
+    snapshot.turns = driver_.turns();
+    driver_.for_each_link(
+        [&](const ClientLink& link, const MemoryPool& pool) { add(snapshot, link, pool); });
     snapshot.draining = driver_.draining();
     snapshot.ready = !snapshot.draining && snapshot.reason.empty();
     if (snapshot.draining) snapshot.reason = "draining";
@@ -200,11 +206,11 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
 
   std::uint64_t live(std::string_view section) const override {
     std::uint64_t count = 0;
-    for (const auto& link : driver_.links()) {
-      std::string prefix = link_prefix(link->group());
+    for_each_link([&](const ClientLink& link) {
+      std::string prefix = link_prefix(link.group());
       bool whole = section == std::string_view(prefix).substr(0, prefix.size() - 1);
-      count += count_streams(link->link(), section, whole, around_.loop.now());
-    }
+      count += count_streams(link.link(), section, whole, around_.loop.now());
+    });
     return count;
   }
 
@@ -226,8 +232,13 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
  private:
   std::vector<const LinkDriver*> links() const {
     std::vector<const LinkDriver*> all;
-    for (const auto& link : driver_.links()) all.push_back(&link->driver());
+    for_each_link([&](const ClientLink& link) { all.push_back(&link.driver()); });
     return all;
+  }
+
+  template <typename Visit>
+  void for_each_link(Visit visit) const {
+    driver_.for_each_link([&](ClientLink& link, const MemoryPool&) { visit(link); });
   }
 
   void note_services() {
@@ -236,8 +247,8 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
   }
 
   // With what keeps it from being usable, if anything does.
-  void add(AgentSnapshot& snapshot, const ClientLink& link) {
-    add_link(snapshot, link.driver(), around_.ledger, driver_.pool(), around_.loop.now());
+  void add(AgentSnapshot& snapshot, const ClientLink& link, const MemoryPool& pool) {
+    add_link(snapshot, link.driver(), around_.ledger, pool, around_.loop.now());
     LinkSnapshot& shown = snapshot.links.back();
     shown.name = link.name();
     shown.dials = link.dials().count();
@@ -263,16 +274,15 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     auto meant = [&](const ClientLink& link) {
       return !link.leaving() && (all || link.name() == command.id || link.group() == command.id);
     };
-    const auto& links = driver_.links();
-    if (std::none_of(links.begin(), links.end(), [&](const auto& link) { return meant(*link); })) {
-      return {Outcome::failed, "no link " + command.id};
-    }
-    for (const auto& link : links) {
-      if (!meant(*link)) continue;
-      if (command.kind == Command::Kind::reconnect) link->reconnect();
-      if (command.kind == Command::Kind::link_down) link->hold(true);
-      if (command.kind == Command::Kind::link_up) link->hold(false);
-    }
+    bool any = false;
+    for_each_link([&](ClientLink& link) {
+      if (!meant(link)) return;
+      any = true;
+      if (command.kind == Command::Kind::reconnect) link.reconnect();
+      if (command.kind == Command::Kind::link_down) link.hold(true);
+      if (command.kind == Command::Kind::link_up) link.hold(false);
+    });
+    if (!any) return {Outcome::failed, "no link " + command.id};
     switch (command.kind) {
       case Command::Kind::link_down:
         return {Outcome::done, "held down: connections wait in their grace until `link up`"};

@@ -90,6 +90,7 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
   options.tls = std::move(credentials.tls);
   options.memory = config.limits.memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
+  options.threads = config.threads;
   options.descriptors = descriptors;
   options.shutdown_timeout = config.shutdown_timeout;
   return options;
@@ -108,26 +109,30 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
   }
 
   Status start() override { return driver_.listen(); }
+  Rest rest() override { return driver_.rest(); }
   Loop::Task& task() override { return driver_; }
   History::Reading reading() const override {
     History::Reading reading;
-    driver_.for_each_link([&](const LinkDriver& link) { add_reading(reading, link); });
+    for_each_link([&](const LinkDriver& link) { add_reading(reading, link); });
     return reading;
   }
   AgentBrief brief() const override {
     AgentBrief brief;
     brief.kind = AgentKind::server;
     brief.draining = driver_.draining();
-    driver_.for_each_link([&](const LinkDriver& link) { brief.add(link, around_.loop.now()); });
+    for_each_link([&](const LinkDriver& link) { brief.add(link, around_.loop.now()); });
     return brief;
   }
   void shut_down() override { driver_.shut_down(); }
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery&) override {
     AgentSnapshot snapshot =
-        begin_snapshot(facts_, around_.ledger, around_.logger, driver_.pool(), around_.loop.now());
-    driver_.for_each_link([&](const LinkDriver& link) {
-      add_link(snapshot, link, around_.ledger, driver_.pool(), around_.loop.now());
+        begin_snapshot(facts_, around_.ledger, around_.logger, around_.loop.now());
+    snapshot.connections_limit = driver_.max_streams();
+    snapshot.send_log_limit_bytes = driver_.memory() / 2;
+    snapshot.turns = driver_.turns();
+    driver_.for_each_link([&](const LinkDriver& link, const MemoryPool& pool) {
+      add_link(snapshot, link, around_.ledger, pool, around_.loop.now());
     });
     snapshot.peers = clients_;
     snapshot.listening = driver_.listening();
@@ -174,7 +179,7 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
 
   std::uint64_t live(std::string_view section) const override {
     std::uint64_t count = 0;
-    driver_.for_each_link([&](const LinkDriver& link) {
+    for_each_link([&](const LinkDriver& link) {
       bool whole = section == "clients." + std::string(link.peer());
       count += count_streams(link.link(), section, whole, around_.loop.now());
     });
@@ -206,8 +211,13 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
 
   std::vector<const LinkDriver*> links() const {
     std::vector<const LinkDriver*> all;
-    driver_.for_each_link([&](const LinkDriver& link) { all.push_back(&link); });
+    for_each_link([&](const LinkDriver& link) { all.push_back(&link); });
     return all;
+  }
+
+  template <typename Visit>
+  void for_each_link(Visit visit) const {
+    driver_.for_each_link([&](const LinkDriver& link, const MemoryPool&) { visit(link); });
   }
 
   Around around_;

@@ -6,10 +6,12 @@
 namespace holdfast {
 
 HistoryKeeper::HistoryKeeper(Loop& loop, PagedBackend& agent, History& history,
-                             std::function<History::Reading()> read, bool always)
+                             std::function<Rest()> rest, std::function<History::Reading()> read,
+                             bool always)
     : loop_(loop),
       agent_(agent),
       history_(history),
+      rest_(std::move(rest)),
       read_(std::move(read)),
       always_(always),
       timer_(loop.timers(), [this] { take_sample(); }) {
@@ -29,6 +31,7 @@ Result<AgentSnapshot> HistoryKeeper::snapshot(const SnapshotQuery& query) {
 }
 
 void HistoryKeeper::take_sample() {
+  Rest resting = rest_();
   history_.observe(loop_.now(), read_());
   arm();
 }

@@ -12,6 +12,7 @@
 #include "common/admin/loop_backend.h"
 #include "common/net/link_driver.h"
 #include "common/net/loop.h"
+#include "common/net/loop_thread.h"
 #include "common/net/timer.h"
 
 namespace holdfast {
@@ -20,9 +21,9 @@ inline constexpr Duration kKeptAfterQuestion = seconds(10 * 60);
 
 class HistoryKeeper final : public PagedBackend {
  public:
-  // `agent` and `history` outlive it; `read` says what the agent's links come to now; `always`:
-  // there is a metrics address, whose change needs a restart.
-  HistoryKeeper(Loop& loop, PagedBackend& agent, History& history,
+  // `agent` and `history` outlive it; `rest` stops the agent's other loops, `read` says what its
+  // links come to now; `always`: there is a metrics address, whose change needs a restart.
+  HistoryKeeper(Loop& loop, PagedBackend& agent, History& history, std::function<Rest()> rest,
                 std::function<History::Reading()> read, bool always);
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override;
@@ -42,6 +43,7 @@ class HistoryKeeper final : public PagedBackend {
   Loop& loop_;
   PagedBackend& agent_;
   History& history_;
+  std::function<Rest()> rest_;
   std::function<History::Reading()> read_;
   bool always_;
   Time keep_until_{};

@@ -38,6 +38,7 @@ AgentTotals Ledger::totals(Time now) const {
 // --- Links ----------------------------------------------------------------------------------
 
 void Ledger::link_up(const LinkEvent& event) {
+  std::lock_guard lock(mutex_);
   LinkTally& tally = note_change(event.link);
   outage_over(tally);
   history_.link_up(tally.changed_at, event.link, event.peer,
@@ -50,6 +51,7 @@ void Ledger::link_up(const LinkEvent& event) {
 }
 
 void Ledger::link_down(const LinkEvent& event) {
+  std::lock_guard lock(mutex_);
   LinkTally& tally = note_change(event.link);
   tally.reconnects[event.cause] += 1;
   if (!tally.down_since) tally.down_since = tally.changed_at;
@@ -65,6 +67,7 @@ void Ledger::link_down(const LinkEvent& event) {
 }
 
 void Ledger::link_resumed(const LinkEvent& event) {
+  std::lock_guard lock(mutex_);
   LinkTally& tally = note_change(event.link);
   outage_over(tally);
   history_.link_resumed(tally.changed_at, event.link, event.connections);
@@ -78,6 +81,7 @@ void Ledger::link_resumed(const LinkEvent& event) {
 }
 
 void Ledger::link_ended(const LinkEvent& event) {
+  std::lock_guard lock(mutex_);
   outage_over(note_change(event.link));
   tallies_.erase(event.link);
   idle_since_ = read_boot_clock();
@@ -130,8 +134,9 @@ void Ledger::connection_resumed(const ConnectionInfo& connection) {
                  {"resumes", connection.summary.resumes}});
 }
 
-void Ledger::connection_closed(const ConnectionInfo& connection) {
+void Ledger::count_closed(const ConnectionInfo& connection) {
   const StreamSummary& summary = connection.summary;
+  std::lock_guard lock(mutex_);
   auto found = closed_.find(connection.service);
   if (found == closed_.end()) found = closed_.emplace(connection.service, ServiceCounters{}).first;
   ServiceCounters& service = found->second;
@@ -145,6 +150,11 @@ void Ledger::connection_closed(const ConnectionInfo& connection) {
                                 std::string(connection.service), connection.client, summary.cause,
                                 connection.bytes_up, connection.bytes_down, summary.age});
   }
+}
+
+void Ledger::connection_closed(const ConnectionInfo& connection) {
+  count_closed(connection);
+  const StreamSummary& summary = connection.summary;
   if (!logger_.enabled(LogLevel::info) || !logger_.connection_line(connection.peer)) return;
   logger_.event(LogLevel::info, "connection_closed",
                 {{"id", connection.id()},
@@ -182,6 +192,7 @@ void Ledger::application_refused(const Refusal& refusal) {
 // --- Strangers, dials, listeners ------------------------------------------------------------
 
 void Ledger::carrier_rejected(const std::string& address, Cause cause, const std::string& reason) {
+  std::lock_guard lock(mutex_);
   totals_.carriers_refused[cause] += 1;
   // Port scans and health checks come and go.
   bool nothing_said = cause == Cause::carrier_eof || cause == Cause::carrier_reset;
@@ -194,6 +205,7 @@ void Ledger::dial_failed(const std::string& address, const std::string& reason) 
 }
 
 void Ledger::listener_paused(const std::string& address, const std::string& reason) {
+  std::lock_guard lock(mutex_);
   totals_.paused_descriptors += 1;
   logger_.stranger(LogLevel::warn, "listener_paused", {{"address", address}, {"reason", reason}});
 }
@@ -207,6 +219,7 @@ void Ledger::warning(const std::string& text) {
 }
 
 void Ledger::trace(const LinkId& link, const std::vector<TraceEvent>& events) {
+  std::lock_guard lock(mutex_);
   if (trace_ != nullptr) trace_->write(link, events);
 }
 

@@ -1,10 +1,12 @@
-// Ledger: what the driver tells, written to the log and counted.
+// Ledger: what the drivers tell, written to the log and counted. Each loop's may tell at any time;
+// who reads it does so while the agent's other loops rest.
 //
 // Counters are sums over everything since the start of the process; what is still open is added by
 // whoever makes a snapshot (reporting.h).
 #pragma once
 
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -65,9 +67,11 @@ class Ledger final : public Observer {
  private:
   LinkTally& note_change(const LinkId& link);
   void outage_over(LinkTally& tally);
+  void count_closed(const ConnectionInfo& connection);
 
   Logger& logger_;
   TraceFile* trace_;
+  std::mutex mutex_;  // of what follows, against other loops' telling
   std::map<LinkId, LinkTally> tallies_;
   std::map<std::string, ServiceCounters, std::less<>> closed_;
   AgentTotals totals_;

@@ -140,7 +140,7 @@ void add_tally(AgentSnapshot& snapshot, const Link& link, std::size_t service,
 }  // namespace
 
 AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, const Logger& logger,
-                             const MemoryPool& pool, Time now) {
+                             Time now) {
   AgentSnapshot snapshot;
   snapshot.kind = facts.kind;
   snapshot.name = facts.name;
@@ -149,8 +149,6 @@ AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, cons
   snapshot.uptime = now - facts.started_at;
   snapshot.started_at_ms = wall_clock_ms() - duration_cast<milliseconds>(snapshot.uptime).count();
   snapshot.config_path = facts.config_path;
-  snapshot.connections_limit = pool.max_streams();
-  snapshot.send_log_limit_bytes = pool.memory() / 2;
   for (const std::string& name : facts.services) snapshot.services[name];
   for (const auto& [name, counters] : ledger.closed()) snapshot.services[name] = counters;
   snapshot.totals = ledger.totals(now);

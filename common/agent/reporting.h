@@ -22,11 +22,11 @@ struct AgentFacts {
   Time started_at{};
 };
 
-// Fills in everything but readiness, links and listeners, from ended connections.
+// Fills in everything but readiness, limits, links and listeners, from ended connections.
 AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, const Logger& logger,
-                             const MemoryPool& pool, Time now);
+                             Time now);
 
-// Adds one link and the sums of its connections to the snapshot.
+// Adds one link and the sums of its connections to the snapshot. `pool`: the memory of its loop.
 void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const Ledger& ledger,
               const MemoryPool& pool, Time now);
 

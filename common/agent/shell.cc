@@ -63,7 +63,7 @@ class Front final : public PagedBackend {
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
     Result<AgentSnapshot> snapshot = agent_.snapshot(query);
     if (!snapshot) return snapshot;
-    snapshot->turns = loop_.turns();
+    snapshot->turns += loop_.turns();
     snapshot->log_level = to_string(logger_.level());
     return snapshot;
   }
@@ -96,11 +96,19 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
   if (auto started = agent.start(); !started) return fail(logger, started.error());
   LoopBackend* asked = nullptr;
   HistoryKeeper keeper(
-      loop, agent, ledger.history(), [&agent] { return agent.reading(); },
+      loop, agent, ledger.history(), [&agent] { return agent.rest(); },
+      [&agent] { return agent.reading(); },
       options.admin.metrics.has_value());
   Front front(keeper, loop, logger);
-  Wakeup wakeup(loop, [&] { asked->serve(front); });
-  ServiceManager service(loop, logger, [&agent] { return status_line(agent.brief()); });
+  Wakeup wakeup(loop, [&] {
+    Rest resting = agent.rest();
+    asked->serve(front);
+  });
+  // Asks all loops, every second: one that is stuck holds up the first, which the watchdog sees.
+  ServiceManager service(loop, logger, [&agent] {
+    Rest resting = agent.rest();
+    return status_line(agent.brief());
+  });
   LoopBackend backend([&wakeup] { wakeup.wake(); },
                       [&] { return announced(agent.prepare_reload(), service); });
   asked = &backend;
@@ -112,6 +120,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
     if (number == SIGHUP) return reloads.wanted();
     logger.event(LogLevel::info, "stopping", {{"signal", strsignal(number)}});
     service.stopping();
+    Rest resting = agent.rest();
     agent.shut_down();
   });
   Reporter reporter(loop, logger);
@@ -156,7 +165,7 @@ int run_shell(const ShellOptions& options,
     code = serve(options, loop, **logger, ledger, files, *agent);
   }
   (*logger)->event(LogLevel::info, "stopped");
-  if (!loop.close()) {
+  if (!loop.close() || Loop::any_hangs()) {
     // A look-up hangs in one of libuv's threads, and exit() would wait for it.
     (*logger)->flush(kLastFlush);
     _exit(code);

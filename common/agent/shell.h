@@ -14,16 +14,20 @@
 #include "common/config/config.h"
 #include "common/config/problem.h"
 #include "common/net/loop.h"
+#include "common/net/loop_thread.h"
 #include "common/net/socket.h"
 
 namespace holdfast {
 
-// One agent on its loop. PagedBackend's calls come on the loop's thread; commands about the log are
-// the shell's and never get here.
+// One agent, and its first loop; it may have others. Calls come on the first loop's thread, and
+// where not said otherwise while the others rest. Commands about the log are the shell's and never
+// get here.
 class Agent : public PagedBackend {
  public:
-  // Binds what it listens on.
+  // Binds what it listens on; its other loops begin to turn.
   virtual Status start() = 0;
+  // The other loops stand still while it lives.
+  virtual Rest rest() = 0;
   virtual Loop::Task& task() = 0;
   // For the history, every second or so: costs a look at each link, not at each connection.
   virtual History::Reading reading() const = 0;

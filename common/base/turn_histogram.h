@@ -1,6 +1,7 @@
 // How long the turns of a loop took, without the waiting: counts by bucket, and sums.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -26,6 +27,16 @@ struct TurnHistogram {
     turns += 1;
     busy += turn;
     if (turn > longest) longest = turn;
+  }
+
+  TurnHistogram& operator+=(const TurnHistogram& other) {
+    for (std::size_t bucket = 0; bucket < counts.size(); ++bucket) {
+      counts[bucket] += other.counts[bucket];
+    }
+    turns += other.turns;
+    busy += other.busy;
+    longest = std::max(longest, other.longest);
+    return *this;
   }
 };
 

@@ -286,7 +286,7 @@ ClientConfig read_client(const TomlNode& root, const Loading& loading) {
               "what the server calls this client in [clients.NAME], as in name = \"edge-1\"");
   read_name(top, loading, config.name);
   top.duration("shutdown_timeout", kShutdownRange, config.shutdown_timeout);
-  read_threads(top, loading, config.threads);
+  read_threads(top, config.threads);
   config.limits = read_limits(top.table("limits"), loading);
   config.links = read_links(top, loading, config.limits);
   TableReader links = top.table("links");

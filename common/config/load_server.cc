@@ -262,7 +262,7 @@ ServerConfig read_server(const TomlNode& root, const Loading& loading) {
   config.name = default_name(config.link.listen);
   read_name(top, loading, config.name);
   top.duration("shutdown_timeout", kShutdownRange, config.shutdown_timeout);
-  read_threads(top, loading, config.threads);
+  read_threads(top, config.threads);
   TableReader services = top.table("services");
   services.each_table([&](const std::string& name, TableReader& table) {
     read_service(name, table, loading, config);

@@ -218,14 +218,9 @@ LogConfig read_log(TableReader table, const Loading& loading) {
   return log;
 }
 
-void read_threads(TableReader& top, const Loading& loading, unsigned& threads) {
+void read_threads(TableReader& top, unsigned& threads) {
   std::uint64_t count = threads;
-  const auto place = top.count("threads", kThreadsRange, count);
-  if (!place) return;
-  threads = static_cast<unsigned>(count);
-  if (threads > 1) {
-    loading.report.warning(*place, "this version uses one thread, whatever is set here");
-  }
+  if (top.count("threads", kThreadsRange, count)) threads = static_cast<unsigned>(count);
 }
 
 void read_name(TableReader& top, const Loading& loading, std::string& name) {

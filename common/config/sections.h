@@ -59,7 +59,7 @@ LimitsConfig read_limits(TableReader table, const Loading& loading);
 LogConfig read_log(TableReader table, const Loading& loading);
 
 // `top` is the file's root.
-void read_threads(TableReader& top, const Loading& loading, unsigned& threads);
+void read_threads(TableReader& top, unsigned& threads);
 
 // An agent's own name; stays as it is when the key is absent or wrong.
 void read_name(TableReader& top, const Loading& loading, std::string& name);

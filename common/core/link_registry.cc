@@ -15,8 +15,9 @@ bool same_process(const Hello& hello, std::uint64_t start_id) {
 
 }  // namespace
 
-LinkRegistry::LinkRegistry(RegistryOptions options, MemoryPool& pool, std::uint64_t seed)
-    : options_(std::move(options)), pool_(pool), random_(seed) {}
+LinkRegistry::LinkRegistry(RegistryOptions options, MemoryPool& pool, std::uint64_t seed,
+                           LinkQuota* quota)
+    : options_(std::move(options)), pool_(pool), quota_(quota), random_(seed) {}
 
 LinkRegistry::Decision LinkRegistry::hello(Time now, CarrierId carrier, const ClientPolicy& client,
                                            HelloRequest request) {
@@ -76,9 +77,9 @@ LinkRegistry::Decision LinkRegistry::create(Time now, CarrierId carrier, const C
 
 LinkRegistry::Decision LinkRegistry::make(Time now, CarrierId carrier, const ClientPolicy& client,
                                           const HelloRequest& request) {
-  if (links_of(client.name) >= client.max_links) return Refused{Cause::limit, kLimitRetry};
   auto ended = links_.find(request.hello.link);
   if (ended != links_.end()) return Refused{Cause::stale, kDuplicateRetry};
+  if (!take_quota(client)) return Refused{Cause::limit, kLimitRetry};
   std::uint64_t instance = 0;
   while (instance == 0) instance = random_.next();
   Entry entry;
@@ -87,6 +88,7 @@ LinkRegistry::Decision LinkRegistry::make(Time now, CarrierId carrier, const Cli
   entry.slot = request.hello.slot;
   entry.start_id = request.hello.start_id;
   entry.ordinal = request.hello.ordinal;
+  entry.counted = quota_ != nullptr;
   Link* link = entry.link.get();
   links_.emplace(request.hello.link, std::move(entry));
   link->accept(now, carrier, request.hello, request.highest, request.table, true);
@@ -197,10 +199,30 @@ const std::string& LinkRegistry::client_of(const LinkId& id) const {
   return found->second.client;
 }
 
+std::uint32_t LinkRegistry::slot_of(const LinkId& id) const {
+  auto found = links_.find(id);
+  HOLDFAST_CHECK(found != links_.end());
+  return found->second.slot;
+}
+
+bool LinkRegistry::take_quota(const ClientPolicy& client) {
+  if (quota_ == nullptr) return links_of(client.name) < client.max_links;
+  // What has ended counts no more, though its last bytes may be on their way to a socket.
+  for (auto& [id, entry] : links_) {
+    if (entry.link->ended()) give_back(entry);
+  }
+  return quota_->take(client.name, client.max_links);
+}
+
+void LinkRegistry::give_back(Entry& entry) {
+  if (std::exchange(entry.counted, false)) quota_->give_back(entry.client);
+}
+
 void LinkRegistry::remove(const LinkId& id) {
   auto found = links_.find(id);
   if (found == links_.end()) return;
   HOLDFAST_CHECK(found->second.link->ended());
+  give_back(found->second);
   links_.erase(found);
 }
 

@@ -33,6 +33,17 @@ struct RegistryOptions {
   LinkOptions link;  // role, heartbeat, grace ...; services and limits come from the policy
 };
 
+// Counts links by client where several registries share one limit.
+class LinkQuota {
+ public:
+  // False: the client has `most` already, in all registries together.
+  virtual bool take(const std::string& client, std::uint32_t most) = 0;
+  virtual void give_back(const std::string& client) = 0;
+
+ protected:
+  ~LinkQuota() = default;
+};
+
 class LinkRegistry {
  public:
   // The carrier is the link's now: WELCOME and table wait in its poll_transmit().
@@ -52,8 +63,10 @@ class LinkRegistry {
   struct Waiting {};
   using Decision = std::variant<Accepted, Refused, Unknown, Stale, Waiting>;
 
-  // `pool` must outlive the registry. `seed` draws the links' instances.
-  LinkRegistry(RegistryOptions options, MemoryPool& pool, std::uint64_t seed);
+  // `pool` and `quota` must outlive the registry. `seed` draws the links' instances. Without a
+  // quota the registry counts its own links.
+  LinkRegistry(RegistryOptions options, MemoryPool& pool, std::uint64_t seed,
+               LinkQuota* quota = nullptr);
 
   Decision hello(Time now, CarrierId carrier, const ClientPolicy& client, HelloRequest request);
   // Decisions that became due for carriers that wait.
@@ -67,6 +80,7 @@ class LinkRegistry {
 
   Link* find(const LinkId& id);
   const std::string& client_of(const LinkId& id) const;
+  std::uint32_t slot_of(const LinkId& id) const;
   // An ended link is forgotten; the caller has drained its effects.
   void remove(const LinkId& id);
   template <typename Visit>
@@ -93,6 +107,7 @@ class LinkRegistry {
     std::uint32_t slot = 0;
     std::uint64_t start_id = 0;
     std::uint64_t ordinal = 0;
+    bool counted = false;  // by the quota
   };
   struct Waiter {
     CarrierId carrier;
@@ -110,11 +125,14 @@ class LinkRegistry {
   Decision decide(Time now, Waiter& waiter, bool& decided);
   LinkOptions options_for(const ClientPolicy& client) const;
   void end_link(Time now, Entry& entry, Cause cause);
+  bool take_quota(const ClientPolicy& client);
+  void give_back(Entry& entry);
   std::size_t links_of(const std::string& client) const;
   void touch(Link& link);
 
   RegistryOptions options_;
   MemoryPool& pool_;
+  LinkQuota* quota_;
   Random random_;
   bool draining_ = false;
   std::map<LinkId, Entry> links_;

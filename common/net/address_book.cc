@@ -70,6 +70,7 @@ void AddressBook::answered(Entry& entry, const Resolver::Answer& answer) {
 }
 
 void AddressBook::rebuild() {
+  version_ += 1;
   std::vector<SocketAddress> fresh;
   for (const Entry& entry : entries_) {
     fresh.insert(fresh.end(), entry.known.begin(), entry.known.end());

@@ -22,6 +22,8 @@ class AddressBook {
   void refresh();
   // In the order of the configuration; an address keeps its place as long as it is known.
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
+  // Rises whenever they may have changed.
+  std::uint64_t version() const { return version_; }
 
  private:
   struct Entry {
@@ -40,6 +42,7 @@ class AddressBook {
   std::function<void(const std::string&)> failed_;
   std::vector<Entry> entries_;
   std::vector<SocketAddress> addresses_;
+  std::uint64_t version_ = 0;
   Time next_refresh_{};
 };
 

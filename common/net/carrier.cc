@@ -21,6 +21,20 @@ Carrier::Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const Transpor
   tune_carrier_socket(descriptor_.get());
 }
 
+Carrier::Carrier(Loop& loop, CarrierId id, Detached detached, Owner& owner)
+    : loop_(loop),
+      id_(id),
+      owner_(&owner),
+      peer_(detached.peer),
+      state_(State::standing),
+      descriptor_(std::move(detached.descriptor)),
+      transport_(std::move(detached.transport)),
+      registration_(loop.poller(), descriptor_.get(), *this),
+      deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }) {
+  watch();
+  if (transport_->buffered()) registration_.kick();
+}
+
 void Carrier::start() {
   watch();
   shake_hands();
@@ -151,6 +165,14 @@ void Carrier::close() {
   registration_.leave();
   close_with_reset(descriptor_);
   shut();
+}
+
+Carrier::Detached Carrier::detach() {
+  HOLDFAST_CHECK(state_ == State::standing && !blocked_);
+  state_ = State::closed;
+  deadline_.cancel();
+  registration_.leave();
+  return {std::move(descriptor_), std::move(transport_), peer_};
 }
 
 void Carrier::shut() {

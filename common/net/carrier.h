@@ -42,9 +42,18 @@ class Carrier final : public Poller::Watcher {
     ~Owner() = default;
   };
 
+  // What it is without its loop.
+  struct Detached {
+    Descriptor descriptor;
+    std::unique_ptr<Transport> transport;
+    SocketAddress peer;
+  };
+
   // The descriptor is connected. Call start() once the owner is ready for callbacks.
   Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const TransportFactory& transport,
           Owner& owner);
+  // One that stood on another loop. It reads from the next turn on.
+  Carrier(Loop& loop, CarrierId id, Detached detached, Owner& owner);
 
   void start();
   // For one that was accepted: nothing is done before the peer has said something.
@@ -62,6 +71,9 @@ class Carrier final : public Poller::Watcher {
   void finish(Time deadline);
   // At once, abortively: the peer reads a reset.
   void close();
+  // A standing one leaves its loop for another; what is left here is closed. Nothing that was
+  // written may be waiting.
+  Detached detach();
 
   // What was read in this turn's own read, for effect::VerifyCarrier: true when there was anything.
   bool read_once();

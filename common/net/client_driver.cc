@@ -1,7 +1,6 @@
 #include "common/net/client_driver.h"
 
 #include <algorithm>
-#include <tuple>
 
 namespace holdfast {
 namespace {
@@ -14,66 +13,98 @@ constexpr Duration kListenRetry = seconds(1);
 }  // namespace
 
 ClientDriver::ClientDriver(Loop& loop, ClientOptions options, Observer& observer)
+    : ClientDriver(loop, options,
+                   spread_links(std::move(options.links), options.threads,
+                                [](const std::string&) { return std::nullopt; }),
+                   observer) {}
+
+ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, LinkSpread spread,
+                           Observer& observer)
     : loop_(loop),
       observer_(observer),
       shutdown_timeout_(options.shutdown_timeout),
       budget_(options.descriptors),
-      pool_(options.memory, options.connections),
-      trimmer_(loop, pool_),
-      resolver_(loop),
-      closing_([this] { wake_ = true; }),
+      news_(loop, [this] { room_ = mirror_ = wake_ = true; }),
+      links_(loop, std::move(spread[0]), options.memory / spread.size(),
+             part_of(options.connections, spread.size(), 0), observer, *this),
       services_(std::move(options.services)),
       listeners_(loop, budget_, *this, observer, tune_application_socket),
-      network_(loop,
-               [this] {
-                 for (auto& link : links_) link->network_changed();
-               }),
       deadline_(loop.timers(), [this] { wake_ = true; }),
       mirror_retry_(loop.timers(), [this] { services_changed(); }) {
-  for (ClientLinkOptions& link : options.links) add_link(std::move(link));
-  if (!network_.active()) observer.warning("changes of the host's network cannot be watched");
+  for (std::size_t each = 1; each < spread.size(); ++each) {
+    workers_.push_back(std::make_unique<ClientWorker>(
+        std::move(spread[each]), options.memory / spread.size(),
+        part_of(options.connections, spread.size(), each), observer, [this] { news_.wake(); }));
+  }
 }
 
 ClientDriver::~ClientDriver() = default;
 
-void ClientDriver::add_link(ClientLinkOptions options) {
-  // Above every link's that this process ever had in the slot: those count up one by one.
-  options.link.first_ordinal = static_cast<std::uint64_t>(loop_.now().time_since_epoch().count());
-  links_.push_back(std::make_unique<ClientLink>(
-      ClientSurroundings{loop_, pool_, resolver_, observer_, closing_, next_carrier_},
-      std::move(options), *this));
+Rest ClientDriver::rest() {
+  std::vector<LoopThread*> threads;
+  for (auto& worker : workers_) threads.push_back(&worker->thread());
+  return Rest(std::move(threads));
 }
 
-ClientLink* ClientDriver::find_link(std::string_view name) {
-  for (auto& link : links_) {
-    if (link->name() == name && !link->leaving()) return link.get();
-  }
-  return nullptr;
-}
-
-ClientLink* ClientDriver::choose_link(std::string_view group) {
-  auto load = [](const ClientLink& link) {
-    bool later = link.retiring() || link.link().draining();
-    return std::tuple(later, !link.link().live(), link.link().stream_count());
+std::optional<std::size_t> ClientDriver::loop_of(const std::string& link) const {
+  auto has = [&](const ClientLinks& links) {
+    return std::any_of(links.all().begin(), links.all().end(), [&](const auto& each) {
+      return each->name() == link && !each->leaving();
+    });
   };
-  ClientLink* best = nullptr;
-  for (auto& link : links_) {
-    if (link->group() != group || link->leaving()) continue;
-    if (best == nullptr || load(*link) < load(*best)) best = link.get();
+  if (has(links_)) return 0;
+  for (std::size_t each = 0; each < workers_.size(); ++each) {
+    if (has(workers_[each]->links())) return each + 1;
   }
-  return best;
+  return std::nullopt;
 }
 
+ClientWorker* ClientDriver::choose_worker(const std::string& group) {
+  ClientWorker* best = nullptr;
+  LinkLoad least;
+  for (auto& worker : workers_) {
+    std::optional<LinkLoad> load = worker->load(group);
+    if (!load || worker->full() || (best != nullptr && *load >= least)) continue;
+    least = *load;
+    best = worker.get();
+  }
+  bool room = links_.pool().streams() < links_.pool().max_streams();
+  std::optional<LinkLoad> here = best != nullptr && room ? links_.load(group) : std::nullopt;
+  return here && *here <= least ? nullptr : best;
+}
+
+// The workers' may be a turn old.
 std::size_t ClientDriver::stream_count() const {
-  std::size_t count = 0;
-  for (const auto& link : links_) count += link->link().stream_count();
+  std::size_t count = links_.stream_count();
+  for (const auto& worker : workers_) count += worker->stream_count();
   return count;
+}
+
+std::uint64_t ClientDriver::memory() const {
+  std::uint64_t sum = links_.pool().memory();
+  for (const auto& worker : workers_) sum += worker->links().pool().memory();
+  return sum;
+}
+
+std::uint32_t ClientDriver::max_streams() const {
+  std::uint32_t sum = links_.pool().max_streams();
+  for (const auto& worker : workers_) sum += worker->links().pool().max_streams();
+  return sum;
+}
+
+TurnHistogram ClientDriver::turns() const {
+  TurnHistogram sum;
+  for (const auto& worker : workers_) sum += worker->thread().loop().turns();
+  return sum;
 }
 
 // --- Listening ------------------------------------------------------------------------------
 
 Status ClientDriver::listen() {
-  return listen_on(services_);
+  Status bound = listen_on(services_);
+  if (!bound) return bound;
+  for (auto& worker : workers_) worker->start();
+  return Ok{};
 }
 
 Status ClientDriver::listen_on(const std::vector<ClientService>& services) {
@@ -90,7 +121,10 @@ Status ClientDriver::listen_on(const std::vector<ClientService>& services) {
 }
 
 bool ClientDriver::is_down(const ClientService& service) {
-  ClientLink* link = service.mirror ? choose_link(service.link) : nullptr;
+  if (!service.mirror) return false;
+  const ClientWorker* worker = choose_worker(service.link);
+  if (worker != nullptr) return worker->is_down(service.link, service.name);
+  const ClientLink* link = links_.choose(service.link);
   return link != nullptr && link->is_down(service.name);
 }
 
@@ -111,18 +145,12 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
     if (Status bound = listen_on(options.services); !bound) return bound;
   }
   shutdown_timeout_ = options.shutdown_timeout;
-  for (auto& link : links_) {
-    bool stays = std::any_of(options.links.begin(), options.links.end(),
-                             [&](const auto& wanted) { return wanted.name == link->name(); });
-    if (!stays) link->retire(revoke);
-  }
-  for (ClientLinkOptions& wanted : options.links) {
-    ClientLink* link = find_link(wanted.name);
-    if (link != nullptr) {
-      link->reconfigure(std::move(wanted), revoke);
-    } else {
-      add_link(std::move(wanted));
-    }
+  LinkSpread spread =
+      spread_links(std::move(options.links), workers_.size() + 1,
+                   [this](const std::string& link) { return loop_of(link); });
+  links_.reconfigure(std::move(spread[0]), revoke);
+  for (std::size_t each = 0; each < workers_.size(); ++each) {
+    workers_[each]->reconfigure(std::move(spread[each + 1]), revoke);
   }
   services_ = std::move(options.services);
   mirror_ = true;
@@ -136,16 +164,11 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
 bool ClientDriver::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
-  bool more = false;
   settle_receptions();
   if (std::exchange(mirror_, false) && state_ == State::running) follow_targets();
-  for (auto& link : links_) more = link->pump() || more;
-  if (state_ != State::leaving) {
-    std::erase_if(links_, [](const auto& link) { return link->over(); });
-  }
+  bool more = links_.pump();
   if (std::exchange(room_, false)) listeners_.resume();
   if (state_ != State::running) advance_shutdown();
-  closing_.sweep();
   wake_ = wake_ || more;
   return wake_;
 }
@@ -156,7 +179,9 @@ void ClientDriver::shut_down() {
   listeners_.clear();
   receptions_.clear();
   deadline_.arm(loop_.now() + kLeavePatience);
-  for (auto& link : links_) link->leave(Cause::goodbye);
+  links_.leave(Cause::goodbye);
+  Rest resting = rest();
+  for (auto& worker : workers_) worker->leave(loop_.now() + kLeavePatience);
   wake_ = true;
 }
 
@@ -172,9 +197,9 @@ void ClientDriver::drain() {
 void ClientDriver::advance_shutdown() {
   if (state_ == State::draining && (stream_count() == 0 || !deadline_.armed())) shut_down();
   if (state_ != State::leaving) return;
-  closing_.sweep();
-  bool over = closing_.empty() && std::all_of(links_.begin(), links_.end(),
-                                              [](const auto& link) { return link->over(); });
+  bool over = links_.over() && std::all_of(workers_.begin(), workers_.end(), [](auto& worker) {
+                return worker->thread().ended();
+              });
   if (!over && deadline_.armed()) return;
   state_ = State::stopped;
   loop_.stop();
@@ -182,8 +207,10 @@ void ClientDriver::advance_shutdown() {
 
 bool ClientDriver::kill(std::string_view connection) {
   auto id = parse_connection(connection);
-  return id &&
-         std::any_of(links_.begin(), links_.end(), [&](auto& link) { return link->kill(*id); });
+  if (!id) return false;
+  return links_.kill(*id) || std::any_of(workers_.begin(), workers_.end(), [&](auto& worker) {
+           return worker->links().kill(*id);
+         });
 }
 
 }  // namespace holdfast

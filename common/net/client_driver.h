@@ -1,5 +1,8 @@
 // ClientDriver: a client agent's network: applications come in, its links go out.
 //
+// It listens on its own loop, where it has links, too. With several threads the other loops' links
+// are workers', and what comes in is handed to whoever has the fewest.
+//
 //   running --drain()--> draining --last stream, or timeout--> leaving --links ended--> stopped
 //      \------------------------------ shut_down() ---------------^
 #pragma once
@@ -9,12 +12,11 @@
 #include <string>
 #include <vector>
 
-#include "common/core/memory_pool.h"
-#include "common/net/client_link.h"
+#include "common/net/client_links.h"
+#include "common/net/client_worker.h"
 #include "common/net/interception.h"
+#include "common/net/link_spread.h"
 #include "common/net/listener_set.h"
-#include "common/net/memory_trimmer.h"
-#include "common/net/netlink.h"
 #include "common/net/proxy_reception.h"
 
 namespace holdfast {
@@ -37,6 +39,7 @@ struct ClientOptions {
   std::vector<ClientService> services;
   std::uint64_t memory = 0;  // bytes
   std::uint32_t connections = 0;
+  unsigned threads = 1;            // loops; each has its part of memory and connections
   std::size_t descriptors = 1024;  // RLIMIT_NOFILE
   Duration shutdown_timeout = seconds(60);
 };
@@ -46,11 +49,15 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   ClientDriver(Loop& loop, ClientOptions options, Observer& observer);
   ~ClientDriver();
 
-  // Binds the services' addresses. The error names the one that cannot be had.
+  // Binds the services' addresses, and sets the workers to work. The error names the address that
+  // cannot be had.
   Status listen();
+  // The workers' loops stand still while it lives. Everything below is called so.
+  Rest rest();
+
   // A reload: listens where it is asked to, and lets links come, change and go. Live connections
   // stay; those of a link or service that is gone end with `revoked` where `revoke` says so.
-  // Memory, connections and descriptors stay as they were. With an error nothing was changed.
+  // Memory, connections, threads and descriptors stay as they were. With an error nothing was changed.
   Status reconfigure(ClientOptions options, bool revoke);
 
   // Goodbye, then stops the loop; within 2 s.
@@ -60,11 +67,20 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   // False: there is no such connection.
   bool kill(std::string_view connection);
 
-  const std::vector<std::unique_ptr<ClientLink>>& links() const { return links_; }
-  const MemoryPool& pool() const { return pool_; }
+  // visit(link, pool): all loops' links, with the memory that theirs share.
+  template <typename Visit>
+  void for_each_link(Visit visit) const {
+    for (const auto& link : links_.all()) visit(*link, links_.pool());
+    for (const auto& worker : workers_) {
+      for (const auto& link : worker->links().all()) visit(*link, worker->links().pool());
+    }
+  }
+  std::uint64_t memory() const;  // bytes, of all loops
+  std::uint32_t max_streams() const;
+  // Of the workers' loops.
+  TurnHistogram turns() const;
   std::vector<std::string> listening() const { return listeners_.names(); }
   bool draining() const { return state_ != State::running; }
-  std::size_t stream_count() const;
 
  private:
   enum class State : std::uint8_t { running, draining, leaving, stopped };
@@ -96,14 +112,15 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   void settle_receptions();
   bool settle(Reception& reception);
 
-  void add_link(ClientLinkOptions options);
-  // By its own name; null: there is none, or it is leaving.
-  ClientLink* find_link(std::string_view name);
-  // The link of a group that a new connection goes to: one that is up, with the fewest; null: there
-  // is none, or all are leaving.
-  ClientLink* choose_link(std::string_view group);
+  ClientDriver(Loop& loop, ClientOptions& options, LinkSpread spread, Observer& observer);
+  // The first loop is 0, the workers' follow; nothing: no loop has a link of this name.
+  std::optional<std::size_t> loop_of(const std::string& link) const;
+  // The worker that a new connection of the group goes to; null: it is for a link here, or for
+  // nobody now.
+  ClientWorker* choose_worker(const std::string& group);
   Status listen_on(const std::vector<ClientService>& services);
   bool is_down(const ClientService& service);
+  std::size_t stream_count() const;
   void follow_targets();
   void advance_shutdown();
 
@@ -111,20 +128,16 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   Observer& observer_;
   Duration shutdown_timeout_;
   DescriptorBudget budget_;
-  MemoryPool pool_;
-  MemoryTrimmer trimmer_;
-  Resolver resolver_;
-  ClosingCarriers closing_;
-  std::uint64_t next_carrier_ = 0;
   State state_ = State::running;
   bool wake_ = true;
   bool room_ = false;
   bool mirror_ = false;  // a target went down or came back
-  std::vector<std::unique_ptr<ClientLink>> links_;
+  Wakeup news_;          // of the workers
+  ClientLinks links_;
+  std::vector<std::unique_ptr<ClientWorker>> workers_;
   std::vector<ClientService> services_;  // by their listeners' tags
   ListenerSet listeners_;
   std::vector<std::unique_ptr<Reception>> receptions_;
-  NetworkWatcher network_;
   Timer deadline_;
   Timer mirror_retry_;
 };

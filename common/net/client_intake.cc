@@ -20,9 +20,14 @@ void ClientDriver::accepted(Listener& listener, Descriptor& socket, const Socket
 }
 
 void ClientDriver::open(const ClientService& service, Descriptor& socket, const Ends& ends) {
-  ClientLink* link = choose_link(service.link);
-  HOLDFAST_CHECK(link != nullptr);
-  link->open(service.name, socket, ends.source, ends.destination);
+  ClientWorker* worker = choose_worker(service.link);
+  if (worker != nullptr) {
+    return worker->give(
+        {service.link, service.name, std::move(socket), ends.source, ends.destination});
+  }
+  // Without a link here the workers are full: it stays where it is until one has room.
+  ClientLink* link = links_.choose(service.link);
+  if (link != nullptr) link->open(service.name, socket, ends.source, ends.destination);
 }
 
 void ClientDriver::refuse(Descriptor& socket, const Refusal& refusal) {
@@ -71,9 +76,11 @@ const ClientService* ClientDriver::service_for(const Listener& listener,
 
 // Why a connection to there would come back to us; empty if it would not.
 std::string ClientDriver::loop_at(const Endpoint& destination) const {
-  for (const auto& link : links_) {
-    if (link->dials().leads_to(destination)) return "it is the agent's own link that was caught";
-  }
+  std::vector<Endpoint> servers = links_.addresses();
+  bool caught = std::find(servers.begin(), servers.end(), destination) != servers.end() ||
+                std::any_of(workers_.begin(), workers_.end(),
+                            [&](const auto& worker) { return worker->leads_to(destination); });
+  if (caught) return "it is the agent's own link that was caught";
   std::vector<SocketAddress> own = listeners_.addresses();
   bool port = std::any_of(own.begin(), own.end(), [&](const SocketAddress& each) {
     return each.endpoint().port == destination.port;

@@ -85,6 +85,7 @@ class ClientLink final : public LinkDriver::Host {
   const Dials& dials() const { return *dials_; }
   // The server says that the service's target takes no connections now.
   bool is_down(std::string_view service) const { return down_.find(service) != down_.end(); }
+  const std::set<std::string, std::less<>>& down() const { return down_; }
   bool held() const { return held_; }
   bool retiring() const { return state_ == State::retiring; }
   bool leaving() const { return state_ == State::leaving; }

@@ -30,6 +30,7 @@ Dials::Dials(Loop& loop, Resolver& resolver, DialOptions options, Observer& obse
 }
 
 void Dials::look_up() {
+  if (book_ != nullptr) earlier_versions_ += book_->version();
   book_ = std::make_unique<AddressBook>(
       loop_, resolver_, options_.servers, [this] { wake_(); },
       [this](const std::string& why) {
@@ -96,11 +97,10 @@ void Dials::connected(Dial& dial, Connector::Outcome outcome) {
   dial.carrier->start();
 }
 
-bool Dials::leads_to(const Endpoint& destination) const {
-  const auto& addresses = book_->addresses();
-  return std::any_of(addresses.begin(), addresses.end(), [&](const SocketAddress& each) {
-    return normalized(each.endpoint()) == destination;
-  });
+std::vector<Endpoint> Dials::addresses() const {
+  std::vector<Endpoint> all;
+  for (const SocketAddress& each : book_->addresses()) all.push_back(normalized(each.endpoint()));
+  return all;
 }
 
 Dials::Dial* Dials::dial_of(const Carrier& carrier) {

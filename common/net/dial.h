@@ -43,8 +43,9 @@ class Dials final : public Carrier::Owner {
 
   // Since the start of the process.
   std::uint64_t count() const { return count_; }
-  // True when it is one of the server's addresses, as far as they are known.
-  bool leads_to(const Endpoint& destination) const;
+  // The servers' addresses, as far as they are known, and a number that rises when they change.
+  std::vector<Endpoint> addresses() const;
+  std::uint64_t addresses_version() const { return earlier_versions_ + book_->version(); }
   // Why dials fail since one succeeded last; empty then.
   const std::string& last_error() const { return last_error_; }
 
@@ -81,6 +82,7 @@ class Dials final : public Carrier::Owner {
   std::function<void()> wake_;
   Dialer dialer_;
   std::unique_ptr<AddressBook> book_;
+  std::uint64_t earlier_versions_ = 0;  // of books before this one
   std::vector<std::unique_ptr<Dial>> dials_;
   std::uint64_t count_ = 0;
   std::string last_error_;

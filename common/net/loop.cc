@@ -1,6 +1,15 @@
 #include "common/net/loop.h"
 
 namespace holdfast {
+namespace {
+
+std::atomic<bool> hangs{false};
+
+}  // namespace
+
+bool Loop::any_hangs() {
+  return hangs;
+}
 
 Loop::Loop() : read_buffer_(new std::uint8_t[kReadBufferSize]) {
   HOLDFAST_CHECK(uv_loop_init(&uv_) == 0);
@@ -23,6 +32,7 @@ bool Loop::close() {
   // Close callbacks; look-ups that hang do not hold us up.
   for (int turn = 0; turn < 8 && uv_loop_alive(&uv_) != 0; ++turn) uv_run(&uv_, UV_RUN_NOWAIT);
   closed_ = uv_loop_close(&uv_) == 0;
+  if (!closed_) hangs = true;
   return closed_;
 }
 

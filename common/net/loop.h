@@ -65,6 +65,8 @@ class Loop final : private Poller::Watcher {
   // False when look-ups were still running at the end: the process must leave by _exit(), because
   // libuv waits for its threads in exit().
   bool close();
+  // close() of any loop ever returned false. Any thread.
+  static bool any_hangs();
 
  private:
   // libuv has something.

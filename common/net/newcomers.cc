@@ -13,18 +13,34 @@ constexpr std::size_t kReadSize = 64 * kKiB;
 }  // namespace
 
 void Newcomers::add(CarrierId id, Descriptor socket, const TransportFactory& transport) {
-  auto newcomer = std::make_unique<Newcomer>(max_streams_, loop_.timers(), [this, id] {
+  std::unique_ptr<Newcomer> newcomer = make(id);
+  newcomer->carrier = std::make_unique<Carrier>(loop_, id, std::move(socket), transport, *this);
+  sit_down(std::move(newcomer)).start_when_ready();
+}
+
+void Newcomers::add_greeted(CarrierId id, Carrier::Detached carrier, std::string client) {
+  std::unique_ptr<Newcomer> newcomer = make(id);
+  newcomer->carrier = std::make_unique<Carrier>(loop_, id, std::move(carrier), *this);
+  newcomer->greeted = true;
+  newcomer->client = std::move(client);
+  sit_down(std::move(newcomer));
+}
+
+std::unique_ptr<Newcomers::Newcomer> Newcomers::make(CarrierId id) {
+  return std::make_unique<Newcomer>(max_streams_, loop_.timers(), [this, id] {
     reject(id, Cause::handshake_timeout, "no HELLO in time");
   });
-  newcomer->carrier = std::make_unique<Carrier>(loop_, id, std::move(socket), transport, *this);
-  newcomer->carrier->set_read_size(kReadSize);
-  newcomer->carrier->set_patient(true);
-  newcomer->source = source_of(newcomer->carrier->peer());
+}
+
+Carrier& Newcomers::sit_down(std::unique_ptr<Newcomer> newcomer) {
+  Carrier& carrier = *newcomer->carrier;
+  carrier.set_read_size(kReadSize);
+  carrier.set_patient(true);
+  newcomer->source = source_of(carrier.peer());
   newcomer->deadline.arm(loop_.now() + handshake_timeout_);
   make_room(newcomer->source);
-  Carrier& carrier = *newcomer->carrier;
-  newcomers_.emplace(id, std::move(newcomer));
-  carrier.start_when_ready();
+  newcomers_.emplace(carrier.id(), std::move(newcomer));
+  return carrier;
 }
 
 Seat Newcomers::seat_of(const Newcomer& newcomer) {

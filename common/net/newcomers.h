@@ -40,6 +40,8 @@ class Newcomers final : public Carrier::Owner {
         limits_(limits) {}
 
   void add(CarrierId id, Descriptor socket, const TransportFactory& transport);
+  // One whose HELLO was whole on another loop, and was the client's.
+  void add_greeted(CarrierId id, Carrier::Detached carrier, std::string client);
   // It belongs to a link now.
   std::unique_ptr<Carrier> take(CarrierId carrier);
   // Written, then closed in order; with nothing to write, closed at once.
@@ -61,6 +63,8 @@ class Newcomers final : public Carrier::Owner {
   };
   using Table = std::map<CarrierId, std::unique_ptr<Newcomer>>;  // the oldest first
 
+  std::unique_ptr<Newcomer> make(CarrierId id);
+  Carrier& sit_down(std::unique_ptr<Newcomer> newcomer);
   void make_room(std::string_view source);
   static Seat seat_of(const Newcomer& newcomer);
   void reject(CarrierId carrier, Cause cause, const std::string& reason);

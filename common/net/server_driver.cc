@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/overloaded.h"
+#include "common/net/link_spread.h"
 #include "common/net/secure_random.h"
 
 namespace holdfast {
@@ -22,35 +23,39 @@ SeatLimits seat_limits(std::size_t descriptors) {
 
 }  // namespace
 
-ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer)
+ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer,
+                           ServerCommons* commons, std::size_t index)
     : loop_(loop),
+      index_(index),
       options_(std::move(options)),
       observer_(observer),
+      own_commons_(commons == nullptr ? std::make_unique<ServerCommons>(options_.threads) : nullptr),
+      commons_(commons == nullptr ? *own_commons_ : *commons),
       budget_(options_.descriptors),
-      pool_(options_.memory, options_.connections),
+      pool_(options_.memory / options_.threads,
+            part_of(options_.connections, options_.threads, index)),
       trimmer_(loop, pool_),
       resolver_(loop),
       closing_([this] { wake_ = true; }),
-      registry_(options_.registry, pool_, random_u64()),
+      registry_(options_.registry, pool_, random_u64(), &commons_),
       newcomers_(loop, *this, observer, closing_, options_.registry.link.handshake_timeout,
                  options_.registry.link.max_streams, seat_limits(options_.descriptors)),
       transport_(transport_factory(options_.tls.get())),
       listeners_(loop, budget_, *this, observer, nullptr),
       registry_timer_(loop.timers(), [this] { wake_ = true; }),
-      deadline_(loop.timers(), [this] { wake_ = true; }) {
+      deadline_(loop.timers(), [this] { wake_ = true; }),
+      news_(loop, [this] { wake_ = true; }) {
   watch_targets();
 }
 
 ServerDriver::~ServerDriver() = default;
 
-Status ServerDriver::listen() {
-  return listen_on(options_.listen);
-}
-
 Status ServerDriver::listen_on(const std::vector<NetListenAddress>& addresses) {
   std::vector<ListenerSet::Wanted> wanted;
   for (const NetListenAddress& address : addresses) wanted.push_back({address});
-  return listeners_.set(wanted);
+  Status bound = listeners_.set(wanted);
+  if (index_ == 0) commons_.set_listening(listeners_.addresses());
+  return bound;
 }
 
 // --- Reload ---------------------------------------------------------------------------------
@@ -60,9 +65,13 @@ Status ServerDriver::reconfigure(ServerOptions options, bool revoke_gone) {
   if (state_ == State::running) {
     if (Status bound = listen_on(options.listen); !bound) return bound;
   }
+  for (std::size_t each = 0; each < workers_.size(); ++each) {
+    static_cast<void>(workers_[each]->driver.reconfigure(worker_options(options), revoke_gone));
+  }
   options.registry.server_name = options_.registry.server_name;
   options.memory = options_.memory;
   options.connections = options_.connections;
+  options.threads = options_.threads;
   options.descriptors = options_.descriptors;
   ServerOptions before = std::exchange(options_, std::move(options));
   transport_ = transport_factory(options_.tls.get());
@@ -124,15 +133,24 @@ void ServerDriver::hello(const Carrier& carrier, HelloRequest request) {
   std::optional<std::string> identity = carrier.identity();
   if (options_.tls == nullptr) identity = request.hello.name;
   if (!identity) return refuse_stranger(carrier.id(), carrier.transport_error());
-  auto policy = options_.clients.find(*identity);
-  if (policy == options_.clients.end()) {
+  if (options_.clients.count(*identity) == 0) {
     return refuse_stranger(carrier.id(), "unknown client " + *identity);
   }
   if (request.hello.name != *identity) {
     return refuse_stranger(carrier.id(), *identity + " says that it is " + request.hello.name);
   }
-  decide(carrier.id(),
-         registry_.hello(loop_.now(), carrier.id(), policy->second.policy, std::move(request)));
+  ServerCommons::Place place = commons_.place(*identity, request.hello.slot);
+  if (place.loop() != index_) {
+    return hand_over(carrier.id(), std::move(request), *identity, std::move(place));
+  }
+  deciding_.emplace(carrier.id(), std::move(place));
+  greeted(carrier.id(), *identity, std::move(request));
+}
+
+void ServerDriver::greeted(CarrierId carrier, const std::string& client, HelloRequest request) {
+  auto policy = options_.clients.find(client);
+  if (policy == options_.clients.end()) return refuse_stranger(carrier, "unknown client " + client);
+  decide(carrier, registry_.hello(loop_.now(), carrier, policy->second.policy, std::move(request)));
 }
 
 void ServerDriver::refuse_stranger(CarrierId carrier, const std::string& reason) {
@@ -141,12 +159,12 @@ void ServerDriver::refuse_stranger(CarrierId carrier, const std::string& reason)
 }
 
 bool ServerDriver::link_known_at(std::string_view source) const {
-  return std::any_of(sources_.begin(), sources_.end(),
-                     [&](const auto& item) { return item.second == source; });
+  return commons_.known_at(source);
 }
 
 void ServerDriver::newcomer_gone(CarrierId carrier) {
   registry_.carrier_gone(carrier);
+  deciding_.erase(carrier);
   wake_ = true;
 }
 
@@ -176,9 +194,11 @@ void ServerDriver::accept_link(CarrierId carrier, LinkRegistry::Accepted accepte
   if (accepted.created) {
     drivers_[id] = std::make_unique<LinkDriver>(loop_, *accepted.link, *this, observer_, closing_,
                                                 registry_.client_of(id));
+    places_.emplace(id, commons_.place(registry_.client_of(id), registry_.slot_of(id)));
   }
+  deciding_.erase(carrier);
   tell_down(*accepted.link);
-  sources_[id] = source_of(taken->peer());
+  commons_.note_source(id, source_of(taken->peer()));
   drivers_.at(id)->adopt(std::move(taken));
 }
 
@@ -195,7 +215,8 @@ bool ServerDriver::kill(std::string_view connection) {
     driver->touch();
     return true;
   }
-  return false;
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [&](auto& worker) { return worker->driver.kill(connection); });
 }
 
 // --- A turn's end ---------------------------------------------------------------------------
@@ -258,7 +279,8 @@ void ServerDriver::remove_ended() {
     LinkId id = it->first;
     it = over ? drivers_.erase(it) : std::next(it);
     if (!over) continue;
-    sources_.erase(id);
+    commons_.forget(id);
+    places_.erase(id);
     registry_.remove(id);
   }
 }
@@ -274,11 +296,14 @@ void ServerDriver::shut_down() {
     driver->link().goodbye(loop_.now(), Cause::shutdown);
     driver->touch();
   }
+  Rest resting = rest();
+  for (auto& worker : workers_) worker->driver.shut_down();
   wake_ = true;
 }
 
 void ServerDriver::drain() {
   if (state_ != State::running) return;
+  for (auto& worker : workers_) worker->driver.drain();
   state_ = State::draining;
   registry_.drain(loop_.now());
   deadline_.arm(loop_.now() + options_.shutdown_timeout);
@@ -286,10 +311,11 @@ void ServerDriver::drain() {
 }
 
 void ServerDriver::advance_shutdown() {
-  if (state_ == State::draining && (pool_.streams() == 0 || !deadline_.armed())) shut_down();
+  bool drained = pool_.streams() == 0 && workers_ended();
+  if (state_ == State::draining && (drained || !deadline_.armed())) shut_down();
   if (state_ != State::leaving) return;
   closing_.sweep();
-  bool over = drivers_.empty() && closing_.empty();
+  bool over = drivers_.empty() && closing_.empty() && workers_ended();
   if (!over && deadline_.armed()) return;
   state_ = State::stopped;
   loop_.stop();

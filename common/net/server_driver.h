@@ -1,5 +1,8 @@
 // ServerDriver: a server agent's network: carriers come in, backends are connected. Many links.
 //
+// The first loop's listens and greets. With several threads there is one for each other loop, a
+// worker, which gets its carriers from the first when it is known whose they are.
+//
 //   running --drain()--> draining --last stream, or timeout--> leaving --links ended--> stopped
 //      \------------------------------ shut_down() ---------------^
 #pragma once
@@ -15,7 +18,10 @@
 #include "common/net/link_driver.h"
 #include "common/net/listener_set.h"
 #include "common/net/memory_trimmer.h"
+#include "common/net/loop_thread.h"
+#include "common/net/mailbox.h"
 #include "common/net/newcomers.h"
+#include "common/net/server_commons.h"
 #include "common/net/stream_policy.h"
 #include "common/net/target_watch.h"
 #include "common/net/tls.h"
@@ -45,6 +51,7 @@ struct ServerOptions {
   std::unique_ptr<TlsContext> tls;  // null (unsafe_plaintext): a client's HELLO is believed
   std::uint64_t memory = 0;         // bytes
   std::uint32_t connections = 0;
+  unsigned threads = 1;            // loops; each has its part of memory and connections
   std::size_t descriptors = 1024;  // RLIMIT_NOFILE
   Duration shutdown_timeout = seconds(60);
 };
@@ -57,14 +64,17 @@ class ServerDriver final : public Loop::Task,
   ServerDriver(Loop& loop, ServerOptions options, Observer& observer);
   ~ServerDriver();
 
-  // Binds the link's addresses. The error names the one that cannot be had.
+  // Binds the link's addresses, and sets the workers to work. The error names the address that
+  // cannot be had.
   Status listen();
+  // The workers' loops stand still while it lives. Everything below is called so.
+  Rest rest();
 
   // A reload: listens where it is asked to; new links and connections get what is configured now.
   // Live ones stay, also of clients and services that are gone, but those clients are not let in
   // again. With `revoke` they end (`revoked`), and a client whose key changed must prove itself
-  // anew. The server's name, memory, connections and descriptors stay as they were. With an error
-  // nothing was changed.
+  // anew. The server's name, memory, connections, threads and descriptors stay as they were. With an
+  // error nothing was changed.
   Status reconfigure(ServerOptions options, bool revoke);
 
   // Goodbye to every client, then stops the loop; within 2 s.
@@ -74,16 +84,40 @@ class ServerDriver final : public Loop::Task,
   // False: there is no such connection.
   bool kill(std::string_view connection);
 
+  // visit(link, pool): all loops' links, with the memory that theirs share.
   template <typename Visit>
   void for_each_link(Visit visit) const {
-    for (const auto& [id, driver] : drivers_) visit(*driver);
+    for (const auto& [id, driver] : drivers_) visit(*driver, pool_);
+    for (const ServerDriver* worker : worker_drivers()) worker->for_each_link(visit);
   }
-  const MemoryPool& pool() const { return pool_; }
+  std::uint64_t memory() const;  // bytes, of all loops
+  std::uint32_t max_streams() const;
+  // Of the workers' loops.
+  TurnHistogram turns() const;
   std::vector<std::string> listening() const { return listeners_.names(); }
   bool draining() const { return state_ != State::running; }
 
  private:
   enum class State : std::uint8_t { running, draining, leaving, stopped };
+
+  // server_workers.cc
+  struct Greeted {
+    Carrier::Detached carrier;
+    HelloRequest request;
+    std::string client;
+    ServerCommons::Place place;
+  };
+  struct Worker;
+  std::vector<const ServerDriver*> worker_drivers() const;
+  // `commons`: the first loop's; null for the first loop itself.
+  ServerDriver(Loop& loop, ServerOptions options, Observer& observer, ServerCommons* commons,
+               std::size_t index);
+  static ServerOptions worker_options(const ServerOptions& all);
+  void hand_over(CarrierId carrier, HelloRequest request, std::string client,
+                 ServerCommons::Place place);
+  void arrived(Greeted greeted);
+  bool workers_ended() const;
+  void greeted(CarrierId carrier, const std::string& client, HelloRequest request);
 
   bool end_of_turn() override;
   void wants_pump(LinkDriver& driver) override;
@@ -117,8 +151,11 @@ class ServerDriver final : public Loop::Task,
   void advance_shutdown();
 
   Loop& loop_;
+  std::size_t index_;  // the loop's
   ServerOptions options_;
   Observer& observer_;
+  std::unique_ptr<ServerCommons> own_commons_;  // the first loop's
+  ServerCommons& commons_;
   DescriptorBudget budget_;
   MemoryPool pool_;
   MemoryTrimmer trimmer_;
@@ -130,7 +167,9 @@ class ServerDriver final : public Loop::Task,
   bool room_ = false;
   LinkRegistry registry_;
   std::map<LinkId, std::unique_ptr<LinkDriver>> drivers_;  // before the registry's links go
-  std::map<LinkId, std::string> sources_;  // where each link's newest carrier came from
+  // Of carriers that greeted and are not decided about, and of links.
+  std::map<CarrierId, ServerCommons::Place> deciding_;
+  std::map<LinkId, ServerCommons::Place> places_;
   std::vector<LinkId> dirty_;
   std::map<std::string, std::unique_ptr<TargetWatch>> watches_;  // by service
   bool watched_ = false;                                         // what a watch says has changed
@@ -140,6 +179,20 @@ class ServerDriver final : public Loop::Task,
   ListenerSet listeners_;
   Timer registry_timer_;
   Timer deadline_;
+  Wakeup news_;  // a worker has ended
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+struct ServerDriver::Worker {
+  Worker(ServerOptions options, Observer& observer, ServerCommons& commons, std::size_t index)
+      : driver(thread.loop(), std::move(options), observer, &commons, index),
+        mailbox(thread.loop(), [this](Greeted greeted) { driver.arrived(std::move(greeted)); }) {}
+  // What is on the loop goes before it, and not while it turns.
+  ~Worker() { thread.stop(); }
+
+  LoopThread thread;
+  ServerDriver driver;
+  Mailbox<Greeted> mailbox;
 };
 
 }  // namespace holdfast

@@ -115,7 +115,7 @@ void ServerDriver::tell_down(Link& link) const {
 
 // The port decides first: asking the host for its addresses costs some system calls.
 bool ServerDriver::is_own_listener(const Endpoint& destination) const {
-  std::vector<SocketAddress> own = listeners_.addresses();
+  std::vector<SocketAddress> own = commons_.listening();
   bool port = std::any_of(own.begin(), own.end(), [&](const SocketAddress& each) {
     return each.endpoint().port == destination.port;
   });

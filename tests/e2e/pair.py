@@ -9,6 +9,7 @@ SIGTERM, no sanitizer report and no internal error in the logs.
 
 HOLDFAST_BIN  folder of the programs (default: build/bin)
 HOLDFAST_E2E_LINK  plain (default) or psk
+HOLDFAST_E2E_THREADS  loop threads of both agents (1)
 HOLDFAST_E2E_TIMESCALE  factor for time limits, for sanitizer builds
 """
 import contextlib
@@ -32,6 +33,7 @@ from streams import RST, read_end, wait_until
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("HOLDFAST_BIN") or os.path.join(REPOSITORY, "build", "bin")
 LINK = os.environ.get("HOLDFAST_E2E_LINK", "plain")
+THREADS = int(os.environ.get("HOLDFAST_E2E_THREADS", "1"))
 TIMESCALE = float(os.environ.get("HOLDFAST_E2E_TIMESCALE", "1"))
 FAST = {"heartbeat": "200ms", "dead_after": "1s"}
 NAME = "edge-1"
@@ -401,6 +403,8 @@ class Pair:
                   "clients": {NAME: {"services": list(server_services), **key}},
                   "services": server_services, "admin": self._admin("server"),
                   "log": {"level": "debug"}}
+        if THREADS > 1:
+            client["threads"] = server["threads"] = THREADS
         return client, server
 
     def _admin(self, role):

@@ -1,0 +1,154 @@
+#include "common/net/client_worker.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace holdfast {
+
+ClientWorker::ClientWorker(std::vector<ClientLinkOptions> links, std::uint64_t memory,
+                           std::uint32_t connections, Observer& observer,
+                           std::function<void()> news)
+    : news_(std::move(news)),
+      links_(thread_.loop(), std::move(links), memory, connections, observer, *this),
+      mailbox_(thread_.loop(), [this](ClientHandover handover) { take(std::move(handover)); }),
+      deadline_(thread_.loop().timers(), [this] { wake_ = true; }) {
+  note_groups();
+  publish(true);
+}
+
+// What is on the loop goes before it, and not while it turns.
+ClientWorker::~ClientWorker() {
+  thread_.stop();
+}
+
+void ClientWorker::start() {
+  thread_.run(*this, news_);
+}
+
+// --- The first loop's thread ------------------------------------------------------------------
+
+void ClientWorker::give(ClientHandover handover) {
+  mailbox_.put(std::move(handover));
+}
+
+std::optional<LinkLoad> ClientWorker::load(const std::string& group) const {
+  std::size_t coming = mailbox_.waiting();
+  std::lock_guard lock(mutex_);
+  auto found = known_.groups.find(group);
+  if (found == known_.groups.end() || !found->second.load) return std::nullopt;
+  LinkLoad load = *found->second.load;
+  load.streams += coming;
+  return load;
+}
+
+bool ClientWorker::is_down(const std::string& group, const std::string& service) const {
+  std::lock_guard lock(mutex_);
+  auto found = known_.groups.find(group);
+  return found != known_.groups.end() && found->second.down.count(service) != 0;
+}
+
+bool ClientWorker::full() const {
+  std::lock_guard lock(mutex_);
+  return known_.full;
+}
+
+std::size_t ClientWorker::stream_count() const {
+  std::size_t coming = mailbox_.waiting();
+  std::lock_guard lock(mutex_);
+  return known_.streams + coming;
+}
+
+bool ClientWorker::leads_to(const Endpoint& destination) const {
+  std::lock_guard lock(mutex_);
+  return std::find(known_.addresses.begin(), known_.addresses.end(), destination) !=
+         known_.addresses.end();
+}
+
+void ClientWorker::reconfigure(std::vector<ClientLinkOptions> links, bool revoke) {
+  links_.reconfigure(std::move(links), revoke);
+  note_groups();
+  publish(true);
+  wake_ = room_ = true;
+}
+
+void ClientWorker::leave(Time deadline) {
+  leaving_ = true;
+  waiting_.clear();
+  links_.leave(Cause::goodbye);
+  deadline_.arm(deadline);
+  wake_ = true;
+}
+
+// --- The worker's ----------------------------------------------------------------------------
+
+void ClientWorker::take(ClientHandover handover) {
+  wake_ = true;
+  // In order: nobody overtakes those who wait.
+  if (!leaving_ && (!waiting_.empty() || !open(handover))) {
+    waiting_.push_back(std::move(handover));
+  }
+}
+
+// True when it is settled, well or not.
+bool ClientWorker::open(ClientHandover& handover) {
+  ClientLink* link = links_.choose(handover.group);
+  // A reload took the group away meanwhile: the application reads a reset, as of its service.
+  if (link == nullptr) return true;
+  link->open(handover.service, handover.socket, handover.source, handover.destination);
+  return !handover.socket.valid();
+}
+
+bool ClientWorker::end_of_turn() {
+  if (!wake_) return false;
+  wake_ = false;
+  if (std::exchange(room_, false)) {
+    auto settled = std::find_if_not(waiting_.begin(), waiting_.end(),
+                                    [this](ClientHandover& each) { return open(each); });
+    waiting_.erase(waiting_.begin(), settled);
+  }
+  bool more = links_.pump();
+  publish(false);
+  if (leaving_ && (links_.over() || !deadline_.armed())) thread_.loop().stop();
+  wake_ = wake_ || more;
+  return wake_;
+}
+
+// Of the links that are there now; those of groups that are gone stay until they are over.
+void ClientWorker::note_groups() {
+  now_.groups.clear();
+  for (const auto& link : links_.all()) now_.groups[link->group()];
+}
+
+// Costs a look at each link, and something only when there is news.
+void ClientWorker::publish(bool anyway) {
+  bool changed = anyway;
+  bool matters = false;  // to who waits for room, for a target, or for the last connection's end
+  for (auto& [name, group] : now_.groups) {
+    std::optional<LinkLoad> load = links_.load(name);
+    changed = changed || load != group.load;
+    group.load = load;
+    const ClientLink* link = links_.choose(name);
+    if (link == nullptr || link->down() == group.down) continue;
+    group.down = link->down();
+    matters = true;
+  }
+  std::size_t streams = links_.stream_count() + waiting_.size();
+  changed = changed || streams != now_.streams;
+  matters = matters || (streams == 0 && now_.streams != 0) || (now_.full && waiting_.empty());
+  changed = changed || now_.full == waiting_.empty();
+  now_.streams = streams;
+  now_.full = !waiting_.empty();
+  std::uint64_t version = links_.addresses_version();
+  if (version != now_.addresses_version) {
+    now_.addresses_version = version;
+    now_.addresses = links_.addresses();
+    changed = true;
+  }
+  if (changed || matters) {
+    std::lock_guard lock(mutex_);
+    known_ = now_;
+  }
+  if (matters) news_();
+}
+
+}  // namespace holdfast

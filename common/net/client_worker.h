@@ -1,0 +1,94 @@
+// ClientWorker: another loop's links of a client agent, and what the first loop, which listens,
+// knows of them and hands over to them.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/net/client_links.h"
+#include "common/net/loop_thread.h"
+#include "common/net/mailbox.h"
+
+namespace holdfast {
+
+// An accepted application, for a link of the group.
+struct ClientHandover {
+  std::string group;
+  std::string service;
+  Descriptor socket;
+  Endpoint source;
+  Endpoint destination;
+};
+
+class ClientWorker final : private Loop::Task, private ClientLink::Host {
+ public:
+  // `news`: what load(), is_down(), full(), stream_count() or over() say has changed; called on the
+  // worker's thread.
+  ClientWorker(std::vector<ClientLinkOptions> links, std::uint64_t memory,
+               std::uint32_t connections, Observer& observer, std::function<void()> news);
+  ~ClientWorker();
+
+  void start();
+  LoopThread& thread() { return thread_; }
+
+  // The first loop's thread, at any time. What they say may be a turn old.
+  void give(ClientHandover handover);
+  // Nothing: there is no link of the group here.
+  std::optional<LinkLoad> load(const std::string& group) const;
+  bool is_down(const std::string& group, const std::string& service) const;
+  // It has no room for the last one yet.
+  bool full() const;
+  // Those that were given and are no streams yet count.
+  std::size_t stream_count() const;
+  bool leads_to(const Endpoint& destination) const;
+
+  // While the thread rests.
+  ClientLinks& links() { return links_; }
+  const ClientLinks& links() const { return links_; }
+  Loop& loop() { return thread_.loop(); }
+  void reconfigure(std::vector<ClientLinkOptions> links, bool revoke);
+  // Goodbye, then the loop ends; at `deadline` at last.
+  void leave(Time deadline);
+
+ private:
+  // What the first loop may know.
+  struct Group {
+    std::optional<LinkLoad> load;  // of the link that takes the next connection
+    std::set<std::string, std::less<>> down;
+  };
+  struct Known {
+    std::map<std::string, Group, std::less<>> groups;
+    std::size_t streams = 0;
+    bool full = false;
+    std::uint64_t addresses_version = 0;
+    std::vector<Endpoint> addresses;
+  };
+
+  bool end_of_turn() override;
+  void wake() override { wake_ = true; }
+  void room() override { room_ = wake_ = true; }
+  void services_changed() override { wake_ = true; }
+  void take(ClientHandover handover);
+  bool open(ClientHandover& handover);
+  void note_groups();
+  void publish(bool anyway);
+
+  std::function<void()> news_;
+  LoopThread thread_;
+  bool wake_ = true;
+  bool room_ = false;
+  bool leaving_ = false;
+  ClientLinks links_;
+  std::vector<ClientHandover> waiting_;  // for room
+  Mailbox<ClientHandover> mailbox_;
+  Timer deadline_;
+  Known now_;  // as published
+  mutable std::mutex mutex_;
+  Known known_;  // guarded by mutex_
+};
+
+}  // namespace holdfast

@@ -1,0 +1,80 @@
+#include "common/net/server_commons.h"
+
+#include <algorithm>
+
+namespace holdfast {
+
+ServerCommons::Place ServerCommons::place(const std::string& client, std::uint32_t slot) {
+  std::lock_guard lock(mutex_);
+  Key key{client, slot};
+  auto found = entries_.find(key);
+  if (found == entries_.end()) {
+    std::vector<std::size_t> own(links_on_.size());
+    for (auto it = entries_.lower_bound({client, 0});
+         it != entries_.end() && it->first.first == client; ++it) {
+      own[it->second.loop] += 1;
+    }
+    std::size_t best = own.size() - 1;
+    for (std::size_t loop = best; loop-- > 0;) {
+      if (std::pair(own[loop], links_on_[loop]) < std::pair(own[best], links_on_[best])) {
+        best = loop;
+      }
+    }
+    found = entries_.emplace(key, Entry{best, 0}).first;
+    links_on_[best] += 1;
+  }
+  found->second.places += 1;
+  return {*this, std::move(key), found->second.loop};
+}
+
+void ServerCommons::leave(const Key& key) {
+  std::lock_guard lock(mutex_);
+  auto found = entries_.find(key);
+  found->second.places -= 1;
+  if (found->second.places != 0) return;
+  links_on_[found->second.loop] -= 1;
+  entries_.erase(found);
+}
+
+bool ServerCommons::take(const std::string& client, std::uint32_t most) {
+  std::lock_guard lock(mutex_);
+  std::uint32_t& links = quota_[client];
+  if (links >= most) return false;
+  links += 1;
+  return true;
+}
+
+void ServerCommons::give_back(const std::string& client) {
+  std::lock_guard lock(mutex_);
+  auto found = quota_.find(client);
+  found->second -= 1;
+  if (found->second == 0) quota_.erase(found);
+}
+
+void ServerCommons::note_source(const LinkId& link, std::string source) {
+  std::lock_guard lock(mutex_);
+  sources_[link] = std::move(source);
+}
+
+void ServerCommons::forget(const LinkId& link) {
+  std::lock_guard lock(mutex_);
+  sources_.erase(link);
+}
+
+bool ServerCommons::known_at(std::string_view source) const {
+  std::lock_guard lock(mutex_);
+  return std::any_of(sources_.begin(), sources_.end(),
+                     [&](const auto& item) { return item.second == source; });
+}
+
+void ServerCommons::set_listening(std::vector<SocketAddress> addresses) {
+  std::lock_guard lock(mutex_);
+  listening_ = std::move(addresses);
+}
+
+std::vector<SocketAddress> ServerCommons::listening() const {
+  std::lock_guard lock(mutex_);
+  return listening_;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,77 @@
+// ServerCommons: what the loops of a server agent have in common: which loop a client's link is on,
+// how many links each client has, where known clients are, and where the agent listens. Touched
+// when links come and go, never for a byte. Any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/core/link_registry.h"
+#include "common/net/socket.h"
+
+namespace holdfast {
+
+class ServerCommons final : public LinkQuota {
+ public:
+  // A client's link of one slot, and everything that may become one, is on one loop: that loop's
+  // registry decides between an old link and its successor.
+  using Key = std::pair<std::string, std::uint32_t>;
+  class Place {
+   public:
+    Place(ServerCommons& commons, Key key, std::size_t loop)
+        : commons_(&commons), key_(std::move(key)), loop_(loop) {}
+    Place(Place&& other) noexcept
+        : commons_(std::exchange(other.commons_, nullptr)),
+          key_(std::move(other.key_)),
+          loop_(other.loop_) {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+      if (commons_ != nullptr) commons_->leave(key_);
+    }
+    std::size_t loop() const { return loop_; }
+
+   private:
+    ServerCommons* commons_;
+    Key key_;
+    std::size_t loop_;
+  };
+
+  explicit ServerCommons(std::size_t loops) : links_on_(loops) {}
+
+  // The loop where others of the key are; else where the client has the fewest, then where the
+  // fewest are, then the last: the first one also listens and greets. It stays so while any Place
+  // of the key lives.
+  Place place(const std::string& client, std::uint32_t slot);
+
+  bool take(const std::string& client, std::uint32_t most) override;
+  void give_back(const std::string& client) override;
+
+  // Where a link's newest carrier came from (source_of()).
+  void note_source(const LinkId& link, std::string source);
+  void forget(const LinkId& link);
+  bool known_at(std::string_view source) const;
+
+  void set_listening(std::vector<SocketAddress> addresses);
+  std::vector<SocketAddress> listening() const;
+
+ private:
+  struct Entry {
+    std::size_t loop = 0;
+    std::size_t places = 0;
+  };
+  void leave(const Key& key);
+
+  mutable std::mutex mutex_;
+  std::map<Key, Entry> entries_;
+  std::vector<std::size_t> links_on_;  // keys, by loop
+  std::map<std::string, std::uint32_t> quota_;
+  std::map<LinkId, std::string> sources_;
+  std::vector<SocketAddress> listening_;
+};
+
+}  // namespace holdfast
