@@ -276,6 +276,18 @@ class Services {
   bool unclear_ = false;  // a service's link is wrong, and which was meant is not known
 };
 
+// One more than there are links has something to do: it listens.
+void warn_of_idle_threads(const TableReader& top, const Loading& loading,
+                          const ClientConfig& config) {
+  std::uint64_t links = 0;
+  for (const auto& [name, link] : config.links) links += link.parallel;
+  if (links == 0 || config.threads <= links + 1) return;
+  loading.report.warning(top.place_of("threads"),
+                         std::to_string(config.threads) + " threads are more than there is for " +
+                             std::to_string(links) + (links == 1 ? " link" : " links") + " to do",
+                         "set link.parallel to as many, or fewer threads");
+}
+
 }  // namespace
 
 ClientConfig read_client(const TomlNode& root, const Loading& loading) {
@@ -288,7 +300,9 @@ ClientConfig read_client(const TomlNode& root, const Loading& loading) {
   top.duration("shutdown_timeout", kShutdownRange, config.shutdown_timeout);
   read_threads(top, config.threads);
   config.limits = read_limits(top.table("limits"), loading);
+  check_threads(top, loading, config.threads, config.limits);
   config.links = read_links(top, loading, config.limits);
+  warn_of_idle_threads(top, loading, config);
   TableReader links = top.table("links");
   // With mistakes of their own they count, too.
   Services reader(loading,

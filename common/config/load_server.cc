@@ -263,6 +263,7 @@ ServerConfig read_server(const TomlNode& root, const Loading& loading) {
   read_name(top, loading, config.name);
   top.duration("shutdown_timeout", kShutdownRange, config.shutdown_timeout);
   read_threads(top, config.threads);
+  check_threads(top, loading, config.threads, config.limits);
   TableReader services = top.table("services");
   services.each_table([&](const std::string& name, TableReader& table) {
     read_service(name, table, loading, config);

@@ -223,6 +223,16 @@ void read_threads(TableReader& top, unsigned& threads) {
   if (top.count("threads", kThreadsRange, count)) threads = static_cast<unsigned>(count);
 }
 
+void check_threads(const TableReader& top, const Loading& loading, unsigned threads,
+                   const LimitsConfig& limits) {
+  if (limits.connections >= threads) return;
+  loading.report.error(top.place_of("threads"),
+                       "limits.connections is " + std::to_string(limits.connections) +
+                           ", and each of " + std::to_string(threads) +
+                           " threads has its part of them",
+                       "set at most as many threads as connections");
+}
+
 void read_name(TableReader& top, const Loading& loading, std::string& name) {
   std::string text;
   const auto place = top.text("name", text);

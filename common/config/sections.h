@@ -60,6 +60,9 @@ LogConfig read_log(TableReader table, const Loading& loading);
 
 // `top` is the file's root.
 void read_threads(TableReader& top, unsigned& threads);
+// Every thread's part of the limits must be something.
+void check_threads(const TableReader& top, const Loading& loading, unsigned threads,
+                   const LimitsConfig& limits);
 
 // An agent's own name; stays as it is when the key is absent or wrong.
 void read_name(TableReader& top, const Loading& loading, std::string& name);

@@ -48,8 +48,9 @@ bool ClientWorker::is_down(const std::string& group, const std::string& service)
 }
 
 bool ClientWorker::full() const {
+  std::size_t coming = mailbox_.waiting();
   std::lock_guard lock(mutex_);
-  return known_.full;
+  return known_.full || known_.streams + coming >= links_.pool().max_streams();
 }
 
 std::size_t ClientWorker::stream_count() const {
@@ -133,11 +134,11 @@ void ClientWorker::publish(bool anyway) {
     matters = true;
   }
   std::size_t streams = links_.stream_count() + waiting_.size();
-  changed = changed || streams != now_.streams;
-  matters = matters || (streams == 0 && now_.streams != 0) || (now_.full && waiting_.empty());
-  changed = changed || now_.full == waiting_.empty();
+  bool full = !waiting_.empty() || links_.pool().streams() >= links_.pool().max_streams();
+  matters = matters || (streams == 0 && now_.streams != 0) || (now_.full && !full);
+  changed = changed || streams != now_.streams || full != now_.full;
   now_.streams = streams;
-  now_.full = !waiting_.empty();
+  now_.full = full;
   std::uint64_t version = links_.addresses_version();
   if (version != now_.addresses_version) {
     now_.addresses_version = version;

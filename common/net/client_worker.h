@@ -40,7 +40,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   // Nothing: there is no link of the group here.
   std::optional<LinkLoad> load(const std::string& group) const;
   bool is_down(const std::string& group, const std::string& service) const;
-  // It has no room for the last one yet.
+  // It has no room for one more.
   bool full() const;
   // Those that were given and are no streams yet count.
   std::size_t stream_count() const;

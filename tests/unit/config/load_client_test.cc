@@ -286,6 +286,9 @@ TEST_CASE("values out of range name their bounds") {
       {"[admin]", "[limits]\nconnections = -1\n[admin]", {8, "limits.connections", "least 1,", ""}},
       {"name =", "threads = 0\nname =", {1, "threads", "0 is out of range: at least 1", ""}},
       {"name =", "threads = 257\nname =", {1, "threads", "at most 256", ""}},
+      {"[admin]",
+       "[limits]\nconnections = 2\n[admin]\nthreads = 3",
+       {10, "admin.threads", "unknown key", "the top of"}},
       {"7443", "70000", {3, "link.server[0]", "from 1 to 65535", ""}},
       {"5432", "0", {6, "services.db.listen", "from 1 to 65535", ""}},
   });
@@ -478,7 +481,7 @@ TEST_CASE("what is odd but usable is a warning and leaves the config") {
       {"[\"198.51.100.10:7443\"]",
        "[\"a:1\", \"a:1\"]",
        {3, "link.server[1]", "stands here twice", ""}},
-      {"name =", "threads = 4\nname =", {1, "threads", "uses one thread", ""}},
+      {"name =", "threads = 4\nname =", {1, "threads", "more than there is for 1 link to do", "link.parallel"}},
       {"psk_file =",
        "max_window = \"512MiB\"\npsk_file =",
        {4, "link.max_window", "limits.memory is 256MiB", ""}},

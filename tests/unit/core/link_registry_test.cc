@@ -236,6 +236,46 @@ TEST_CASE("a client has only so many links") {
   CHECK(name_of(bench.hello(at_ms(0), {5, 0, 1, 7, 1, 0, "other"})) == "created");
 }
 
+TEST_CASE("a quota that registries share counts the links of all, until each is over") {
+  struct Quota final : public LinkQuota {
+    std::uint32_t links = 0;
+    bool take(const std::string&, std::uint32_t most) override {
+      if (links >= most) return false;
+      links += 1;
+      return true;
+    }
+    void give_back(const std::string&) override { links -= 1; }
+  };
+  Quota quota;
+  MemoryPool pool{16 * kMiB, 100};
+  Registry one{Bench::options(), pool, 1, &quota};
+  Registry other{Bench::options(), pool, 2, &quota};
+  auto hello = [&](Registry& registry, std::uint8_t link) {
+    HelloRequest request;
+    request.hello.link = link_id(link);
+    request.hello.attempt = 1;
+    request.hello.slot = link;
+    request.hello.start_id = 7;
+    request.hello.ordinal = 1;
+    request.hello.name = "edge";
+    return name_of(registry.hello(at_ms(0), CarrierId{link}, Bench::policy(), std::move(request)));
+  };
+  CHECK(hello(one, 1) == "created");
+  CHECK(hello(other, 2) == "created");
+  CHECK(hello(one, 3) == "created");
+  CHECK(hello(other, 4) == "refused limit");
+  CHECK(quota.links == 3);
+  // Ended, and not removed yet: it counts no more.
+  one.find(link_id(3))->end(at_ms(0), Cause::goodbye);
+  CHECK(hello(one, 5) == "created");
+  CHECK(quota.links == 3);
+  one.remove(link_id(3));
+  CHECK(quota.links == 3);
+  other.find(link_id(2))->end(at_ms(0), Cause::goodbye);
+  other.remove(link_id(2));
+  CHECK(quota.links == 2);
+}
+
 TEST_CASE("an ended link is forgotten on request and its id says unknown") {
   Bench bench;
   bench.hello(at_ms(0), {1, 0, 1});
