@@ -100,6 +100,7 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
       one.link = link_options(config, name, index, start_id);
       for (const TcpAddress& server : link.server) one.servers.push_back(host_port(server));
       one.mark = own_mark(config.nft);
+      one.congestion_control = link.congestion_control.value_or("");
       one.tls = std::move(credentials.tls.at(name)[index]);
       options.links.push_back(std::move(one));
     }

@@ -88,6 +88,7 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
     options.services.emplace(name, std::move(target));
   }
   options.tls = std::move(credentials.tls);
+  options.congestion_control = config.link.congestion_control.value_or("");
   options.memory = config.limits.memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
   options.threads = config.threads;

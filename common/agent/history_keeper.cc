@@ -15,6 +15,7 @@ HistoryKeeper::HistoryKeeper(Loop& loop, PagedBackend& agent, History& history,
       read_(std::move(read)),
       always_(always),
       timer_(loop.timers(), [this] { take_sample(); }) {
+  Rest resting = rest_();
   arm();
 }
 

@@ -219,7 +219,6 @@ void Ledger::warning(const std::string& text) {
 }
 
 void Ledger::trace(const LinkId& link, const std::vector<TraceEvent>& events) {
-  std::lock_guard lock(mutex_);
   if (trace_ != nullptr) trace_->write(link, events);
 }
 

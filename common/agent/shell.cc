@@ -97,8 +97,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
   LoopBackend* asked = nullptr;
   HistoryKeeper keeper(
       loop, agent, ledger.history(), [&agent] { return agent.rest(); },
-      [&agent] { return agent.reading(); },
-      options.admin.metrics.has_value());
+      [&agent] { return agent.reading(); }, options.admin.metrics.has_value());
   Front front(keeper, loop, logger);
   Wakeup wakeup(loop, [&] {
     Rest resting = agent.rest();

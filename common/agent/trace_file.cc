@@ -32,6 +32,7 @@ Result<std::unique_ptr<TraceFile>> TraceFile::open(const std::string& path, std:
 Status TraceFile::reopen() {
   Result<UniqueFd> file = open_file(path_);
   if (!file) return file.error();
+  std::lock_guard lock(mutex_);
   file_ = std::move(*file);
   torn_ = false;
   return Ok{};
@@ -39,6 +40,7 @@ Status TraceFile::reopen() {
 
 void TraceFile::write(const LinkId& link, const std::vector<TraceEvent>& events) {
   if (events.empty()) return;
+  std::lock_guard lock(mutex_);
   std::string name = link.short_name();
   std::string lines = torn_ ? "\n" : "";
   for (const TraceEvent& event : events) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 
 namespace holdfast {
 
+// Any thread.
 class TraceFile {
  public:
   // Appends. `side` is "client" or "server".
@@ -26,6 +28,7 @@ class TraceFile {
   TraceFile(UniqueFd file, std::string path, std::string side)
       : file_(std::move(file)), path_(std::move(path)), side_(std::move(side)) {}
 
+  std::mutex mutex_;
   UniqueFd file_;
   std::string path_;
   std::string side_;

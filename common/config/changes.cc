@@ -48,6 +48,7 @@ constexpr KeyEffect kClient[] = {
     {"link.handshake_timeout", ReloadEffect::next_carrier},
     {"link.max_window", ReloadEffect::at_once},
     {"link.open_timeout", ReloadEffect::new_connections},
+    {"link.congestion_control", ReloadEffect::next_carrier},
     {"link.parallel", ReloadEffect::new_connections},
     {"services.*.listen", ReloadEffect::listener},
     {"services.*.link", ReloadEffect::new_connections},
@@ -62,6 +63,7 @@ constexpr KeyEffect kClient[] = {
 constexpr KeyEffect kServer[] = {
     {"link.listen", ReloadEffect::listener},
     {"link.grace", ReloadEffect::next_carrier},
+    {"link.congestion_control", ReloadEffect::next_carrier},
     {"link.tls.ca_file", ReloadEffect::next_carrier},
     {"link.tls.cert_file", ReloadEffect::next_carrier},
     {"link.tls.key_file", ReloadEffect::next_carrier},
@@ -193,6 +195,7 @@ Values values_of(const ClientConfig& config) {
     values.add("handshake_timeout", link.handshake_timeout);
     values.add_size("max_window", link.max_window);
     values.add("open_timeout", link.open_timeout);
+    values.add("congestion_control", link.congestion_control);
     values.add_count("parallel", link.parallel);
   }
   for (const auto& [name, service] : config.services) {
@@ -222,6 +225,7 @@ Values values_of(const ServerConfig& config) {
   values.add("handshake_timeout", config.link.handshake_timeout);
   values.add_size("max_window", config.link.max_window);
   values.add("open_timeout", config.link.open_timeout);
+  values.add("congestion_control", config.link.congestion_control);
   for (const auto& [name, peer] : config.clients) {
     values.below("clients." + name + ".", "clients.*.", true);
     values.add("psk_file", peer.psk_file);

@@ -102,6 +102,7 @@ struct ClientLinkConfig {
   Duration handshake_timeout = kDefaultHandshakeTimeout;
   std::uint64_t max_window = kDefaultMaxWindow;  // bytes, per connection and direction
   Duration open_timeout = kDefaultOpenTimeout;
+  std::optional<std::string> congestion_control;  // tcp(7); nothing: the host's
   std::uint64_t parallel = 1;  // links of this kind, among which connections are shared out
   bool operator==(const ClientLinkConfig&) const = default;
 };
@@ -151,6 +152,7 @@ struct ServerLinkConfig {
   Duration handshake_timeout = kDefaultHandshakeTimeout;
   std::uint64_t max_window = kDefaultMaxWindow;
   Duration open_timeout = kDefaultOpenTimeout;
+  std::optional<std::string> congestion_control;  // tcp(7); nothing: the host's
   bool operator==(const ServerLinkConfig&) const = default;
 };
 

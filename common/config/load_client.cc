@@ -67,6 +67,7 @@ ClientLinkConfig read_link(TableReader link, const Loading& loading, const Limit
   const auto window_place = link.size("max_window", kWindowRange, out.max_window);
   check_max_window(window_place, out.max_window, limits, loading);
   link.duration("open_timeout", kTimeoutRange, out.open_timeout);
+  out.congestion_control = read_congestion_control(link, loading);
   link.count("parallel", kParallelRange, out.parallel);
   std::vector<TableReader::Elsewhere> elsewhere = {
       {"grace", "the server's [link] sets it"},

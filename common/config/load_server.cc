@@ -56,6 +56,7 @@ ServerLinkConfig read_link(TableReader& link, const Loading& loading, const Limi
   const auto window_place = link.size("max_window", kWindowRange, out.max_window);
   check_max_window(window_place, out.max_window, limits, loading);
   link.duration("open_timeout", kTimeoutRange, out.open_timeout);
+  out.congestion_control = read_congestion_control(link, loading);
   link.finish({{"psk_file", "at the server each [clients.NAME] has a psk_file of its own"},
                {"server", "it stands at the client; the server has listen = [\"host:port\"]"}});
   return out;

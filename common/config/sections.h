@@ -77,6 +77,8 @@ struct Liveness {
 };
 void check_liveness(const Liveness& liveness, const Loading& loading);
 
+// How a carrier's bytes are paced (tcp(7), TCP_CONGESTION): one that this host has and lets us use.
+std::optional<std::string> read_congestion_control(TableReader& link, const Loading& loading);
 void check_max_window(const std::optional<Place>& place, std::uint64_t max_window,
                       const LimitsConfig& limits, const Loading& loading);
 

@@ -48,9 +48,8 @@ Rest ClientDriver::rest() {
 
 std::optional<std::size_t> ClientDriver::loop_of(const std::string& link) const {
   auto has = [&](const ClientLinks& links) {
-    return std::any_of(links.all().begin(), links.all().end(), [&](const auto& each) {
-      return each->name() == link && !each->leaving();
-    });
+    return std::any_of(links.all().begin(), links.all().end(),
+                       [&](const auto& each) { return each->name() == link && !each->leaving(); });
   };
   if (has(links_)) return 0;
   for (std::size_t each = 0; each < workers_.size(); ++each) {
@@ -145,9 +144,8 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
     if (Status bound = listen_on(options.services); !bound) return bound;
   }
   shutdown_timeout_ = options.shutdown_timeout;
-  LinkSpread spread =
-      spread_links(std::move(options.links), workers_.size() + 1,
-                   [this](const std::string& link) { return loop_of(link); });
+  LinkSpread spread = spread_links(std::move(options.links), workers_.size() + 1,
+                                   [this](const std::string& link) { return loop_of(link); });
   links_.reconfigure(std::move(spread[0]), revoke);
   for (std::size_t each = 0; each < workers_.size(); ++each) {
     workers_[each]->reconfigure(std::move(spread[each + 1]), revoke);
@@ -197,9 +195,8 @@ void ClientDriver::drain() {
 void ClientDriver::advance_shutdown() {
   if (state_ == State::draining && (stream_count() == 0 || !deadline_.armed())) shut_down();
   if (state_ != State::leaving) return;
-  bool over = links_.over() && std::all_of(workers_.begin(), workers_.end(), [](auto& worker) {
-                return worker->thread().ended();
-              });
+  bool over = links_.over() && std::all_of(workers_.begin(), workers_.end(),
+                                           [](auto& worker) { return worker->thread().ended(); });
   if (!over && deadline_.armed()) return;
   state_ = State::stopped;
   loop_.stop();
@@ -208,9 +205,8 @@ void ClientDriver::advance_shutdown() {
 bool ClientDriver::kill(std::string_view connection) {
   auto id = parse_connection(connection);
   if (!id) return false;
-  return links_.kill(*id) || std::any_of(workers_.begin(), workers_.end(), [&](auto& worker) {
-           return worker->links().kill(*id);
-         });
+  return links_.kill(*id) || std::any_of(workers_.begin(), workers_.end(),
+                                         [&](auto& worker) { return worker->links().kill(*id); });
 }
 
 }  // namespace holdfast

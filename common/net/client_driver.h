@@ -57,7 +57,8 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
 
   // A reload: listens where it is asked to, and lets links come, change and go. Live connections
   // stay; those of a link or service that is gone end with `revoked` where `revoke` says so.
-  // Memory, connections, threads and descriptors stay as they were. With an error nothing was changed.
+  // Memory, connections, threads and descriptors stay as they were. With an error nothing was
+  // changed.
   Status reconfigure(ClientOptions options, bool revoke);
 
   // Goodbye, then stops the loop; within 2 s.

@@ -24,6 +24,7 @@ struct ClientLinkOptions {
   LinkOptions link;
   std::vector<HostPort> servers;
   std::uint32_t mark = 0;           // as in DialOptions
+  std::string congestion_control;   // likewise
   std::unique_ptr<TlsContext> tls;  // null: plain
 };
 

@@ -111,8 +111,8 @@ void ClientLinks::leave(Cause cause) {
 
 bool ClientLinks::over() {
   closing_.sweep();
-  return closing_.empty() && std::all_of(links_.begin(), links_.end(),
-                                         [](const auto& link) { return link->over(); });
+  return closing_.empty() &&
+         std::all_of(links_.begin(), links_.end(), [](const auto& link) { return link->over(); });
 }
 
 std::size_t ClientLinks::stream_count() const {

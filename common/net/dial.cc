@@ -78,11 +78,14 @@ void Dials::begin(std::size_t index) {
   dial.connector = std::make_unique<Connector>(
       loop_, tune_nothing, nullptr,
       [this, &dial](Connector::Outcome outcome) { connected(dial, std::move(outcome)); });
-  if (options_.mark != 0) {
-    dial.connector->set_prepare([mark = options_.mark](int descriptor, int) {
-      return setsockopt(descriptor, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0 ? 0 : errno;
-    });
-  }
+  dial.connector->set_prepare([this](int descriptor, int) {
+    std::uint32_t mark = options_.mark;
+    if (mark != 0 && setsockopt(descriptor, SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) {
+      return errno;
+    }
+    const std::string& congestion = options_.congestion_control;
+    return congestion.empty() ? 0 : set_congestion_control(descriptor, congestion);
+  });
   dial.connector->start({dial.address}, loop_.now() + kConnectTimeout);
 }
 

@@ -18,6 +18,7 @@ struct DialOptions {
   std::vector<HostPort> servers;
   TransportFactory transport;
   std::uint32_t mark = 0;  // SO_MARK of the dials' sockets, to be known to nftables by; 0: none
+  std::string congestion_control;  // empty: the host's
   Duration handshake_timeout = seconds(10);
 };
 

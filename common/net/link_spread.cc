@@ -16,15 +16,13 @@ LinkSpread spread_links(
   }
   for (ClientLinkOptions& link : fresh) {
     auto load = [&](const std::vector<ClientLinkOptions>& loop) {
-      auto siblings = std::count_if(loop.begin(), loop.end(), [&](const auto& other) {
-        return other.group == link.group;
-      });
+      auto siblings = std::count_if(loop.begin(), loop.end(),
+                                    [&](const auto& other) { return other.group == link.group; });
       return std::pair(siblings, loop.size());
     };
     // Of equals the last: the first loop has enough to do besides.
-    auto best = std::min_element(spread.rbegin(), spread.rend(), [&](auto& one, auto& other) {
-      return load(one) < load(other);
-    });
+    auto best = std::min_element(spread.rbegin(), spread.rend(),
+                                 [&](auto& one, auto& other) { return load(one) < load(other); });
     best->push_back(std::move(link));
   }
   return spread;

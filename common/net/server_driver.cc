@@ -29,7 +29,8 @@ ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer
       index_(index),
       options_(std::move(options)),
       observer_(observer),
-      own_commons_(commons == nullptr ? std::make_unique<ServerCommons>(options_.threads) : nullptr),
+      own_commons_(commons == nullptr ? std::make_unique<ServerCommons>(options_.threads)
+                                      : nullptr),
       commons_(commons == nullptr ? *own_commons_ : *commons),
       budget_(options_.descriptors),
       pool_(options_.memory / options_.threads,
@@ -124,6 +125,10 @@ void ServerDriver::revoke_destinations(Link& link, const StreamGrants& grants) {
 
 void ServerDriver::accepted(Listener&, Descriptor& socket, const SocketAddress&) {
   next_carrier_ += 1;
+  // The config's check has tried it; a carrier without it is better than none.
+  if (!options_.congestion_control.empty()) {
+    set_congestion_control(socket.get(), options_.congestion_control);
+  }
   newcomers_.add(CarrierId{next_carrier_}, std::move(socket), transport_);
   wake_ = true;
 }

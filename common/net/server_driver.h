@@ -17,9 +17,9 @@
 #include "common/core/memory_pool.h"
 #include "common/net/link_driver.h"
 #include "common/net/listener_set.h"
-#include "common/net/memory_trimmer.h"
 #include "common/net/loop_thread.h"
 #include "common/net/mailbox.h"
+#include "common/net/memory_trimmer.h"
 #include "common/net/newcomers.h"
 #include "common/net/server_commons.h"
 #include "common/net/stream_policy.h"
@@ -49,6 +49,7 @@ struct ServerOptions {
   std::map<std::string, ServerClient> clients;   // by the identity that the transport proves
   std::map<std::string, ServerTarget> services;  // by name
   std::unique_ptr<TlsContext> tls;  // null (unsafe_plaintext): a client's HELLO is believed
+  std::string congestion_control;   // of carriers; empty: the host's
   std::uint64_t memory = 0;         // bytes
   std::uint32_t connections = 0;
   unsigned threads = 1;            // loops; each has its part of memory and connections
@@ -73,8 +74,8 @@ class ServerDriver final : public Loop::Task,
   // A reload: listens where it is asked to; new links and connections get what is configured now.
   // Live ones stay, also of clients and services that are gone, but those clients are not let in
   // again. With `revoke` they end (`revoked`), and a client whose key changed must prove itself
-  // anew. The server's name, memory, connections, threads and descriptors stay as they were. With an
-  // error nothing was changed.
+  // anew. The server's name, memory, connections, threads and descriptors stay as they were. With
+  // an error nothing was changed.
   Status reconfigure(ServerOptions options, bool revoke);
 
   // Goodbye to every client, then stops the loop; within 2 s.

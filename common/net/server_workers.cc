@@ -78,8 +78,7 @@ void ServerDriver::hand_over(CarrierId carrier, HelloRequest request, std::strin
   std::unique_ptr<Carrier> taken = newcomers_.take(carrier);
   HOLDFAST_CHECK(taken != nullptr);
   Worker& worker = *workers_[place.loop() - 1];
-  worker.mailbox.put(
-      {taken->detach(), std::move(request), std::move(client), std::move(place)});
+  worker.mailbox.put({taken->detach(), std::move(request), std::move(client), std::move(place)});
   closing_.adopt(std::move(taken));
 }
 

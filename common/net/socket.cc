@@ -164,6 +164,12 @@ void tune_carrier_socket(int descriptor) {
   set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kCarrierNotSent);
 }
 
+int set_congestion_control(int descriptor, const std::string& name) {
+  int done = setsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, name.data(),
+                        static_cast<socklen_t>(name.size()));
+  return done == 0 ? 0 : errno;
+}
+
 int make_transparent(int descriptor, int family) {
   int on = 1;
   bool v6 = family == AF_INET6;

@@ -107,6 +107,9 @@ inline constexpr int kApplicationSendBuffer = 128 * 1024;  // the kernel doubles
 void tune_carrier_socket(int descriptor);
 inline constexpr int kCarrierNotSent = 128 * 1024;
 
+// TCP_CONGESTION (tcp(7)); 0, or errno.
+int set_congestion_control(int descriptor, const std::string& name);
+
 // Lets the socket have addresses that are not this host's (IP_TRANSPARENT; needs CAP_NET_RAW or
 // CAP_NET_ADMIN). 0, or errno.
 int make_transparent(int descriptor, int family);

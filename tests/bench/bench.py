@@ -284,7 +284,7 @@ def parse():
                         help="only measures whose name holds the text, or `resume`, or `attack` (only so "
                              "is it run: a client beside attackers); may be repeated")
     parser.add_argument("--paths", default=",".join(usual), metavar="A,B",
-                        help=f"which of: {', '.join(labels)} (all but the last three)")
+                        help=f"which of: {', '.join(labels)} (all but the last five)")
     parser.add_argument("--wan", action="store_true",
                         help="also between two network namespaces with 50 ms and 1 %% loss (root)")
     parser.add_argument("--max-minutes", type=float, default=20, help="no measure begins later (20)")

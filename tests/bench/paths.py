@@ -152,6 +152,7 @@ class Pair(Path):
                   "services": {s: {"listen": f"127.0.0.1:{port}"} for s, port in self.ports.items()},
                   "admin": self._admin("client")}
         self.change(client)
+        self.change_server(server)
         self.agents = []
         for role, config, space in (("server", server, self.far), ("client", client, self.near)):
             program = os.path.join(BIN, f"holdfast-{role}")
@@ -164,6 +165,9 @@ class Pair(Path):
 
     def change(self, client):
         """Of the client's config, before it starts."""
+
+    def change_server(self, server):
+        """Likewise of the server's."""
 
     def _admin(self, role):
         return {"socket": os.path.join(self.folder, f"{role}.sock"),
@@ -210,6 +214,25 @@ class Pair(Path):
 class PairTls(Pair):
     link = "psk"
     label = "holdfast TLS"
+
+
+class PairTlsParallel(PairTls):
+    """Four links in place of one, each with a carrier of its own."""
+    label = "holdfast TLS parallel"
+
+    def change(self, client):
+        client["link"]["parallel"] = 4
+
+
+class PairTlsThreads(PairTls):
+    """Two loop threads in each agent, with a link on each."""
+    label = "holdfast TLS threads"
+
+    def change(self, client):
+        client["threads"] = client["link"]["parallel"] = 2
+
+    def change_server(self, server):
+        server["threads"] = 2
 
 
 class PairRedirect(Pair):
@@ -300,6 +323,7 @@ PermitRootLogin yes
         self.pids = [near.pid, far.pid, *children(far.pid)]
 
 
-ALL = (Direct, Haproxy, HaproxyTls, HaproxyTlsLatency, Pair, PairTls, PairRedirect, Stunnel, Ssh)
+ALL = (Direct, Haproxy, HaproxyTls, HaproxyTlsLatency, Pair, PairTls, PairTlsParallel, PairTlsThreads,
+       PairRedirect, Stunnel, Ssh)
 # Only where asked for.
-UNUSUAL = (PairRedirect, Stunnel, Ssh)
+UNUSUAL = (PairTlsParallel, PairTlsThreads, PairRedirect, Stunnel, Ssh)

@@ -5,7 +5,8 @@ from measures import METRICS
 
 # (above, below): which paths are put in relation.
 RATIOS = (("holdfast", "haproxy"), ("holdfast TLS", "haproxy TLS"), ("holdfast TLS", "haproxy"),
-          ("holdfast redirect", "holdfast"))
+          ("holdfast redirect", "holdfast"), ("holdfast TLS parallel", "holdfast TLS"),
+          ("holdfast TLS threads", "holdfast TLS"))
 
 
 class Results:

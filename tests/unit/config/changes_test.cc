@@ -91,6 +91,7 @@ TEST_CASE("Every key of a client's config has its change") {
   link.heartbeat = link.dead_after = link.handshake_timeout = link.open_timeout = seconds(77);
   link.max_window = 1;
   link.parallel = 3;
+  link.congestion_control = "reno";
   after.services["postgres"].listen = UnixAddress{"/tmp/s"};
   after.services["postgres"].link = "other";
   auto found = changes(sample_client(), after);
@@ -119,13 +120,14 @@ TEST_CASE("Every key of a client's config has its change") {
                           "link.handshake_timeout",
                           "link.open_timeout",
                           "link.parallel",
+                          "link.congestion_control",
                           "link.max_window",
                           "services.postgres.listen",
                           "services.postgres.link"}) {
     INFO(key);
     CHECK(find(found, key) != nullptr);
   }
-  CHECK(found.size() == 28);
+  CHECK(found.size() == 29);
 }
 
 TEST_CASE("Every key of a server's config has its change") {
@@ -136,20 +138,34 @@ TEST_CASE("Every key of a server's config has its change") {
   after.link.tls = TlsConfig{"ca", "cert", "key", {}};
   after.link.unsafe_plaintext = true;
   after.link.max_window = 1;
+  after.link.congestion_control = "reno";
   after.clients["edge-1"] = {"other.psk", {}, 1, 2, kMiB};
   after.services["postgres"] = {UnixAddress{"/tmp/s"}, seconds(1), seconds(2)};
   auto found = changes(sample_server(), after);
-  for (const char* key :
-       {"link.listen", "link.grace", "link.handshake_timeout", "link.open_timeout",
-        "link.heartbeat", "link.dead_after", "link.tls.ca_file", "link.tls.cert_file",
-        "link.tls.key_file", "link.unsafe_plaintext", "link.max_window", "clients.edge-1.psk_file",
-        "clients.edge-1.services", "clients.edge-1.links", "clients.edge-1.connections",
-        "clients.edge-1.memory", "services.postgres.target", "services.postgres.grace",
-        "services.postgres.connect_timeout"}) {
+  for (const char* key : {"link.listen",
+                          "link.grace",
+                          "link.handshake_timeout",
+                          "link.open_timeout",
+                          "link.heartbeat",
+                          "link.dead_after",
+                          "link.tls.ca_file",
+                          "link.tls.cert_file",
+                          "link.tls.key_file",
+                          "link.unsafe_plaintext",
+                          "link.max_window",
+                          "link.congestion_control",
+                          "clients.edge-1.psk_file",
+                          "clients.edge-1.services",
+                          "clients.edge-1.links",
+                          "clients.edge-1.connections",
+                          "clients.edge-1.memory",
+                          "services.postgres.target",
+                          "services.postgres.grace",
+                          "services.postgres.connect_timeout"}) {
     INFO(key);
     CHECK(find(found, key) != nullptr);
   }
-  CHECK(found.size() == 19);
+  CHECK(found.size() == 20);
 }
 
 TEST_CASE("What needs a restart keeps its old value, and shows as a change until then") {

@@ -68,6 +68,7 @@ TEST_CASE("every key of a client config arrives where it belongs") {
       "handshake_timeout = \"3s\"\n"
       "max_window = \"1MiB\"\n"
       "open_timeout = \"4s\"\n"
+      "congestion_control = \"reno\"\n"
       "[link.tls]\n"
       "ca_file = \"/a/ca\"\n"
       "cert_file = \"/a/cert\"\n"
@@ -102,6 +103,7 @@ TEST_CASE("every key of a client config arrives where it belongs") {
   CHECK(config.links.at("default").handshake_timeout == seconds(3));
   CHECK(config.links.at("default").max_window == kMiB);
   CHECK(config.links.at("default").open_timeout == seconds(4));
+  CHECK(config.links.at("default").congestion_control == "reno");
   CHECK(config.links.at("default").tls ==
         TlsConfig{"/a/ca", "/a/cert", "credential:key", "hub.example"});
   CHECK(config.services.at("a").listen == ListenAddress(UnixAddress{"/run/a.sock"}));
@@ -286,9 +288,9 @@ TEST_CASE("values out of range name their bounds") {
       {"[admin]", "[limits]\nconnections = -1\n[admin]", {8, "limits.connections", "least 1,", ""}},
       {"name =", "threads = 0\nname =", {1, "threads", "0 is out of range: at least 1", ""}},
       {"name =", "threads = 257\nname =", {1, "threads", "at most 256", ""}},
-      {"[admin]",
-       "[limits]\nconnections = 2\n[admin]\nthreads = 3",
-       {10, "admin.threads", "unknown key", "the top of"}},
+      {"psk_file =",
+       "congestion_control = \"no such\"\npsk_file =",
+       {4, "link.congestion_control", "\"no such\" is no congestion control", "\"bbr\""}},
       {"7443", "70000", {3, "link.server[0]", "from 1 to 65535", ""}},
       {"5432", "0", {6, "services.db.listen", "from 1 to 65535", ""}},
   });
@@ -481,7 +483,9 @@ TEST_CASE("what is odd but usable is a warning and leaves the config") {
       {"[\"198.51.100.10:7443\"]",
        "[\"a:1\", \"a:1\"]",
        {3, "link.server[1]", "stands here twice", ""}},
-      {"name =", "threads = 4\nname =", {1, "threads", "more than there is for 1 link to do", "link.parallel"}},
+      {"name =",
+       "threads = 4\nname =",
+       {1, "threads", "more than there is for 1 link to do", "link.parallel"}},
       {"psk_file =",
        "max_window = \"512MiB\"\npsk_file =",
        {4, "link.max_window", "limits.memory is 256MiB", ""}},

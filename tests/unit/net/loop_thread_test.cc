@@ -100,8 +100,8 @@ TEST_CASE("A timer armed on a loop that rests goes off on its thread") {
 TEST_CASE("What several threads put into a mailbox arrives once, each one's in order") {
   Loop loop;
   std::vector<std::pair<int, int>> taken;
-  Mailbox<std::pair<int, int>> mailbox(
-      loop, [&](std::pair<int, int> item) { taken.push_back(item); });
+  Mailbox<std::pair<int, int>> mailbox(loop,
+                                       [&](std::pair<int, int> item) { taken.push_back(item); });
   constexpr int kEach = 500;
   auto put = [&](int who) {
     for (int number = 0; number < kEach; ++number) mailbox.put({who, number});
