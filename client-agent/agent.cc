@@ -1,6 +1,8 @@
 #include "client-agent/agent.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <tuple>
 
 #include "common/admin/cli.h"
 #include "common/agent/activation.h"
@@ -163,6 +165,7 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     snapshot.turns = driver_.turns();
     driver_.for_each_link(
         [&](const ClientLink& link, const MemoryPool& pool) { add(snapshot, link, pool); });
+    sort_links(snapshot.links);
     snapshot.draining = driver_.draining();
     snapshot.ready = !snapshot.draining && snapshot.reason.empty();
     if (snapshot.draining) snapshot.reason = "draining";
@@ -240,6 +243,15 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
   template <typename Visit>
   void for_each_link(Visit visit) const {
     driver_.for_each_link([&](ClientLink& link, const MemoryPool&) { visit(link); });
+  }
+
+  // By name, "hub#2" before "hub#10", whichever loops they are on.
+  static void sort_links(std::vector<LinkSnapshot>& links) {
+    auto key = [](const LinkSnapshot& link) {
+      return std::tuple(link.name.substr(0, link.name.find('#')), link.name.size(), link.name);
+    };
+    std::stable_sort(links.begin(), links.end(),
+                     [&](const auto& one, const auto& other) { return key(one) < key(other); });
   }
 
   void note_services() {

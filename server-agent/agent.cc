@@ -1,5 +1,6 @@
 #include "server-agent/agent.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "common/admin/cli.h"
@@ -135,6 +136,8 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
     driver_.for_each_link([&](const LinkDriver& link, const MemoryPool& pool) {
       add_link(snapshot, link, around_.ledger, pool, around_.loop.now());
     });
+    std::sort(snapshot.links.begin(), snapshot.links.end(),
+              [](const auto& one, const auto& other) { return one.id < other.id; });
     snapshot.peers = clients_;
     snapshot.listening = driver_.listening();
     snapshot.draining = driver_.draining();

@@ -63,7 +63,7 @@ ClientWorker* ClientDriver::choose_worker(const std::string& group) {
   LinkLoad least;
   for (auto& worker : workers_) {
     std::optional<LinkLoad> load = worker->load(group);
-    if (!load || worker->full() || (best != nullptr && *load >= least)) continue;
+    if (!load || worker->full(group) || (best != nullptr && *load >= least)) continue;
     least = *load;
     best = worker.get();
   }

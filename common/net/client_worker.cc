@@ -47,10 +47,12 @@ bool ClientWorker::is_down(const std::string& group, const std::string& service)
   return found != known_.groups.end() && found->second.down.count(service) != 0;
 }
 
-bool ClientWorker::full() const {
+bool ClientWorker::full(const std::string& group) const {
   std::size_t coming = mailbox_.waiting();
   std::lock_guard lock(mutex_);
-  return known_.full || known_.streams + coming >= links_.pool().max_streams();
+  auto found = known_.groups.find(group);
+  bool waits = found != known_.groups.end() && found->second.full;
+  return waits || known_.streams + coming >= links_.pool().max_streams();
 }
 
 std::size_t ClientWorker::stream_count() const {
@@ -84,9 +86,20 @@ void ClientWorker::leave(Time deadline) {
 
 void ClientWorker::take(ClientHandover handover) {
   wake_ = true;
-  // In order: nobody overtakes those who wait.
-  if (!leaving_ && (!waiting_.empty() || !open(handover))) {
+  // In order: nobody overtakes those of the group who wait.
+  if (!leaving_ && (any_waits(handover.group) || !open(handover))) {
     waiting_.push_back(std::move(handover));
+  }
+}
+
+bool ClientWorker::any_waits(std::string_view group) const {
+  return std::any_of(waiting_.begin(), waiting_.end(),
+                     [&](const ClientHandover& each) { return each.group == group; });
+}
+
+void ClientWorker::open_waiting() {
+  for (ClientHandover& each : std::exchange(waiting_, {})) {
+    if (any_waits(each.group) || !open(each)) waiting_.push_back(std::move(each));
   }
 }
 
@@ -102,11 +115,7 @@ bool ClientWorker::open(ClientHandover& handover) {
 bool ClientWorker::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
-  if (std::exchange(room_, false)) {
-    auto settled = std::find_if_not(waiting_.begin(), waiting_.end(),
-                                    [this](ClientHandover& each) { return open(each); });
-    waiting_.erase(waiting_.begin(), settled);
-  }
+  if (std::exchange(room_, false)) open_waiting();
   bool more = links_.pump();
   publish(false);
   if (leaving_ && (links_.over() || !deadline_.armed())) thread_.loop().stop();
@@ -126,19 +135,22 @@ void ClientWorker::publish(bool anyway) {
   bool matters = false;  // to who waits for room, for a target, or for the last connection's end
   for (auto& [name, group] : now_.groups) {
     std::optional<LinkLoad> load = links_.load(name);
-    changed = changed || load != group.load;
+    bool full = any_waits(name);
+    changed = changed || load != group.load || full != group.full;
+    matters = matters || (group.full && !full);
     group.load = load;
+    group.full = full;
     const ClientLink* link = links_.choose(name);
     if (link == nullptr || link->down() == group.down) continue;
     group.down = link->down();
     matters = true;
   }
   std::size_t streams = links_.stream_count() + waiting_.size();
-  bool full = !waiting_.empty() || links_.pool().streams() >= links_.pool().max_streams();
-  matters = matters || (streams == 0 && now_.streams != 0) || (now_.full && !full);
-  changed = changed || streams != now_.streams || full != now_.full;
+  bool was_full = now_.streams >= links_.pool().max_streams();
+  bool full = streams >= links_.pool().max_streams();
+  matters = matters || (streams == 0 && now_.streams != 0) || (was_full && !full);
+  changed = changed || streams != now_.streams;
   now_.streams = streams;
-  now_.full = full;
   std::uint64_t version = links_.addresses_version();
   if (version != now_.addresses_version) {
     now_.addresses_version = version;

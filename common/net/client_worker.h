@@ -40,8 +40,8 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   // Nothing: there is no link of the group here.
   std::optional<LinkLoad> load(const std::string& group) const;
   bool is_down(const std::string& group, const std::string& service) const;
-  // It has no room for one more.
-  bool full() const;
+  // It has no room for one more of the group.
+  bool full(const std::string& group) const;
   // Those that were given and are no streams yet count.
   std::size_t stream_count() const;
   bool leads_to(const Endpoint& destination) const;
@@ -59,11 +59,11 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   struct Group {
     std::optional<LinkLoad> load;  // of the link that takes the next connection
     std::set<std::string, std::less<>> down;
+    bool full = false;
   };
   struct Known {
     std::map<std::string, Group, std::less<>> groups;
     std::size_t streams = 0;
-    bool full = false;
     std::uint64_t addresses_version = 0;
     std::vector<Endpoint> addresses;
   };
@@ -74,6 +74,8 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   void services_changed() override { wake_ = true; }
   void take(ClientHandover handover);
   bool open(ClientHandover& handover);
+  bool any_waits(std::string_view group) const;
+  void open_waiting();
   void note_groups();
   void publish(bool anyway);
 
