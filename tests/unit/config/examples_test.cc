@@ -67,6 +67,8 @@ TEST_CASE("the client example shows true defaults") {
   CHECK(config.admin.metrics.has_value());
   CHECK(config.log.file.has_value());
   CHECK(config.log.trace_file.has_value());
+  CHECK(link.congestion_control.has_value());
+  link.congestion_control.reset();
   link.tls = expected.links.at("default").tls;
   link.psk_file = expected.links.at("default").psk_file;
   config.admin = AdminConfig{config.admin.socket, std::nullopt, std::nullopt};
@@ -86,6 +88,8 @@ TEST_CASE("the server example shows true defaults") {
   CHECK(config.link.heartbeat == kDefaultHeartbeat);
   CHECK(config.link.dead_after == kDefaultDeadAfter);
   CHECK(config.link.tls.has_value());
+  CHECK(config.link.congestion_control.has_value());
+  config.link.congestion_control.reset();
   CHECK(config.clients.at("edge-1").links.has_value());
   CHECK(config.services.at("postgres").grace.has_value());
   CHECK(config.admin.metrics.has_value());
