@@ -26,15 +26,21 @@ struct Ran {
   std::string output;
 };
 
-// Runs a program with `input` on its standard input; its standard error is ours. Some hundred bytes
-// each way, so that neither pipe fills.
-Ran run(std::vector<std::string> words, const std::string& input) {
+// What is asked may fail: that is an answer, and nobody's news.
+enum class Errors { shown, hidden };
+
+// Runs a program with `input` on its standard input; its standard error is ours, if shown. Some
+// hundred bytes each way, so that neither pipe fills.
+Ran run(std::vector<std::string> words, const std::string& input, Errors errors = Errors::shown) {
   int in[2], out[2];
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) return {127, ""};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, in[0], 0);
   posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+  if (errors == Errors::hidden) {
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  }
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -62,10 +68,10 @@ Ran run(std::vector<std::string> words, const std::string& input) {
   return ran;
 }
 
-Ran run_ip(const IpCommand& words) {
+Ran run_ip(const IpCommand& words, Errors errors = Errors::shown) {
   std::vector<std::string> all = {"ip"};
   all.insert(all.end(), words.begin(), words.end());
-  return run(all, "");
+  return run(all, "", errors);
 }
 
 class Applier {
@@ -115,7 +121,8 @@ class Applier {
       if (run_ip(NftPlan::show_rule(each)).output.empty()) break;
       if (run_ip(NftPlan::delete_rule(each)).code != 0) return "ip rule";
     }
-    Ran routes = run_ip({each.family, "route", "show", "table", each.route_table});
+    // Without a route the table does not exist, which ip calls an error.
+    Ran routes = run_ip({each.family, "route", "show", "table", each.route_table}, Errors::hidden);
     bool stands = !routes.output.empty();
     return stands && run_ip(NftPlan::flush_routes(each)).code != 0 ? "ip route" : nullptr;
   }

@@ -328,6 +328,7 @@ class Link {
   void on_ack(Time now, const AckList& acks);
   void on_goodbye(Time now, Cause reason);
   void on_services_down(const ServicesDown& down);  // link_services.cc
+  void report_down();
   void queue_notice();
   enum class Lookup : std::uint8_t { found, ignore, violation };
   Lookup look_up(Time now, StreamId id, const char* frame, SlotIndex& slot);
@@ -403,7 +404,9 @@ class Link {
   SlotList bulk_;
   std::vector<Reset> refusals_;
   std::uint64_t peer_features_ = 0;               // of this carrier
-  std::optional<std::vector<std::string>> down_;  // server: nothing: nobody watches targets
+  // Server: what it tells; nothing: nobody watches targets. Client: what it was told last, at most a
+  // frame, with names that a reload may make its own.
+  std::optional<std::vector<std::string>> down_;
   Buffer handshake_;       // HELLO or WELCOME with its table, not yet gathered
   Buffer handshake_sent_;  // the same while a gather refers to it
   std::optional<std::uint64_t> pong_due_;

@@ -37,6 +37,8 @@ void Link::reconfigure(const LinkOptions& wanted) {
     options_.services.push_back(service);
     options_.services.back().grace = agreed_grace(service);
   }
+  // The server tells only what changes: a service that is new here may be down already.
+  if (client() && down_) report_down();
 }
 
 Duration Link::agreed_grace(const LinkService& service) const {

@@ -88,7 +88,7 @@ void Link::apply_welcome(Time now) {
   if (!apply_table(now, greeting.highest, greeting.table)) return;
   become_live(now, greeting.carrier, resumed);
   // A server that watches targets says in a moment which are down.
-  if ((welcome.features & kFeatureServicesDown) == 0) push(effect::ServicesDown{});
+  if ((welcome.features & kFeatureServicesDown) == 0) on_services_down({});
 }
 
 // Rule 12, for every record of ours against the peer's table; both are in order of id.

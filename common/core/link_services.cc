@@ -18,8 +18,13 @@ void Link::queue_notice() {
 }
 
 void Link::on_services_down(const ServicesDown& down) {
+  down_.emplace(down.names.begin(), down.names.end());
+  report_down();
+}
+
+void Link::report_down() {
   effect::ServicesDown effect;
-  for (std::string_view name : down.names) {
+  for (const std::string& name : *down_) {
     if (auto service = find_service(name)) effect.services.push_back(*service);
   }
   push(std::move(effect));

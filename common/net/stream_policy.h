@@ -19,7 +19,7 @@ struct StreamGrants {
   std::optional<std::vector<Network>> sources;
 };
 
-// May a stream go there? Cause::none, or why not. The server's own host is reached only by a
+// May a stream go there? Cause::none, or why not. The server's loopback is reached only by a
 // pattern that names it: "0.0.0.0/0:*" does not stand for it.
 Cause check_destination(const StreamGrants& grants, const Endpoint& destination);
 

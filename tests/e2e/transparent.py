@@ -149,8 +149,10 @@ class TransparentPair:
         return self
 
     def nft(self, agent, *words):
-        """`holdfast-... nft`, on the agent's host."""
-        return agent.space.run(agent.program, "nft", *words, "-c", agent.config)
+        """`holdfast-... nft`, on the agent's host; what succeeds says nothing of errors."""
+        done = agent.space.run(agent.program, "nft", *words, "-c", agent.config)
+        assert done.stderr == "", done.stderr
+        return done
 
     def apply(self):
         self.nft(self.client, "--apply")

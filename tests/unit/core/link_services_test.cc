@@ -91,6 +91,20 @@ TEST_CASE("A client is told which services are down, at once and with every carr
   CHECK(pair.client.services_down.back().empty());
 }
 
+TEST_CASE("A service that a reload brings is down if the server said so before") {
+  LinkPair pair;
+  pair.settle();
+  pair.server.link->tell_down({"later"});
+  pair.settle();
+  pair.client.services_down.clear();
+  LinkOptions client = pair.client.link->options();
+  client.services.push_back({"later", seconds(300)});
+  pair.client.link->reconfigure(client);
+  pair.settle();
+  Down later = {index_of(*pair.client.link, "later")};
+  CHECK(pair.client.services_down == std::vector<Down>{later});
+}
+
 TEST_CASE("What changes while there is no carrier is told with the next one, the last word alone") {
   LinkPair pair;
   pair.settle();
