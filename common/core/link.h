@@ -403,9 +403,9 @@ class Link {
   SlotList interactive_;
   SlotList bulk_;
   std::vector<Reset> refusals_;
-  std::uint64_t peer_features_ = 0;               // of this carrier
-  // Server: what it tells; nothing: nobody watches targets. Client: what it was told last, at most a
-  // frame, with names that a reload may make its own.
+  std::uint64_t peer_features_ = 0;  // of this carrier
+  // Server: what it tells; nothing: nobody watches targets. Client: what it was told last, at most
+  // a frame, with names that a reload may make its own.
   std::optional<std::vector<std::string>> down_;
   Buffer handshake_;       // HELLO or WELCOME with its table, not yet gathered
   Buffer handshake_sent_;  // the same while a gather refers to it
