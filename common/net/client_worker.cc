@@ -28,16 +28,16 @@ void ClientWorker::start() {
 // --- The first loop's thread ------------------------------------------------------------------
 
 void ClientWorker::give(ClientHandover handover) {
+  ++given_;
   mailbox_.put(std::move(handover));
 }
 
 std::optional<LinkLoad> ClientWorker::load(const std::string& group) const {
-  std::size_t coming = mailbox_.waiting();
   std::lock_guard lock(mutex_);
   auto found = known_.groups.find(group);
   if (found == known_.groups.end() || !found->second.load) return std::nullopt;
   LinkLoad load = *found->second.load;
-  load.streams += coming;
+  load.streams += coming();
   return load;
 }
 
@@ -48,17 +48,15 @@ bool ClientWorker::is_down(const std::string& group, const std::string& service)
 }
 
 bool ClientWorker::full(const std::string& group) const {
-  std::size_t coming = mailbox_.waiting();
   std::lock_guard lock(mutex_);
   auto found = known_.groups.find(group);
   bool waits = found != known_.groups.end() && found->second.full;
-  return waits || known_.streams + coming >= links_.pool().max_streams();
+  return waits || known_.streams + coming() >= links_.pool().max_streams();
 }
 
 std::size_t ClientWorker::stream_count() const {
-  std::size_t coming = mailbox_.waiting();
   std::lock_guard lock(mutex_);
-  return known_.streams + coming;
+  return known_.streams + coming();
 }
 
 bool ClientWorker::leads_to(const Endpoint& destination) const {
@@ -85,7 +83,8 @@ void ClientWorker::leave(Time deadline) {
 // --- The worker's ----------------------------------------------------------------------------
 
 void ClientWorker::take(ClientHandover handover) {
-  wake_ = true;
+  wake_ = took_ = true;
+  ++now_.taken;
   // In order: nobody overtakes those of the group who wait.
   if (!leaving_ && (any_waits(handover.group) || !open(handover))) {
     waiting_.push_back(std::move(handover));
@@ -131,7 +130,7 @@ void ClientWorker::note_groups() {
 
 // Costs a look at each link, and something only when there is news.
 void ClientWorker::publish(bool anyway) {
-  bool changed = anyway;
+  bool changed = std::exchange(took_, false) || anyway;
   bool matters = false;  // to who waits for room, for a target, or for the last connection's end
   for (auto& [name, group] : now_.groups) {
     std::optional<LinkLoad> load = links_.load(name);

@@ -64,6 +64,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   struct Known {
     std::map<std::string, Group, std::less<>> groups;
     std::size_t streams = 0;
+    std::uint64_t taken = 0;  // of those that were given
     std::uint64_t addresses_version = 0;
     std::vector<Endpoint> addresses;
   };
@@ -78,17 +79,21 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   void open_waiting();
   void note_groups();
   void publish(bool anyway);
+  // Given, and not in what is known; with mutex_ held.
+  std::size_t coming() const { return given_ - known_.taken; }
 
   std::function<void()> news_;
   LoopThread thread_;
   bool wake_ = true;
   bool room_ = false;
+  bool took_ = false;  // since the last publish()
   bool leaving_ = false;
   ClientLinks links_;
   std::vector<ClientHandover> waiting_;  // for room
   Mailbox<ClientHandover> mailbox_;
   Timer deadline_;
-  Known now_;  // as published
+  Known now_;                // as published
+  std::uint64_t given_ = 0;  // the first loop's thread's
   mutable std::mutex mutex_;
   Known known_;  // guarded by mutex_
 };

@@ -22,11 +22,6 @@ class Mailbox {
     items_.push_back(std::move(item));
     wakeup_.wake();
   }
-  // Any thread: put and not yet taken.
-  std::size_t waiting() const {
-    std::lock_guard lock(mutex_);
-    return items_.size();
-  }
 
  private:
   void deliver() {
@@ -39,7 +34,7 @@ class Mailbox {
   }
 
   std::function<void(Item)> take_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::vector<Item> items_;
   Wakeup wakeup_;
 };

