@@ -155,7 +155,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   welcome.initial_credit = tuning::kFloor;
   for (const LinkService& service : options_.services) {
     if (service.name == kByDestination) continue;  // the link's
-    if (service.grace != options_.grace && welcome.services.size() < 128) {
+    if (service.grace != options_.grace && welcome.services.size() < kMaxServiceGraces) {
       welcome.services.push_back({service.name, service.grace});
     }
   }
@@ -230,7 +230,6 @@ void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
   if (was_greeting) return;
   clear_lists();
   detached_since_ = now;
-  counters_.carriers_lost += 1;
   arm_grace(now);
   push(effect::LinkDown{cause, static_cast<std::uint32_t>(streams_.size())});
 }

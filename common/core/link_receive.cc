@@ -3,8 +3,42 @@
 
 #include "common/base/overloaded.h"
 #include "common/core/link.h"
+#include "common/wire/coding.h"
 
 namespace holdfast {
+namespace {
+
+// As the sender traces it; the payload may be malformed.
+TraceEvent received_control(FrameType type, Bytes payload) {
+  TraceEvent event;
+  event.kind = TraceEvent::Kind::receive;
+  event.frame = type;
+  auto number = [&](std::size_t at) {
+    return payload.size() < at + 8 ? 0 : load_big_endian<std::uint64_t>(payload.data() + at);
+  };
+  switch (type) {
+    case FrameType::fin:
+    case FrameType::abort:
+      event.offset = number(8);
+      [[fallthrough]];
+    case FrameType::open:
+    case FrameType::opened:
+    case FrameType::reset:
+      event.id = number(0);
+      break;
+    case FrameType::ack:
+      event.length = payload.size() / kAckEntrySize;
+      break;
+    case FrameType::table:
+      event.length = payload.size() / kTableEntrySize;
+      break;
+    default:
+      break;
+  }
+  return event;
+}
+
+}  // namespace
 
 std::optional<Effect> Link::poll_effect(Time now) {
   settle_delivery();
@@ -38,16 +72,7 @@ void Link::read_frames(Time now) {
 }
 
 void Link::on_control(Time now, FrameType type, Bytes payload) {
-  if (options_.trace) {
-    // Stream frames begin with the id.
-    std::uint64_t id = 0;
-    bool names_stream = type != FrameType::hello && type != FrameType::welcome &&
-                        type != FrameType::table && type != FrameType::ping &&
-                        type != FrameType::pong && type != FrameType::services_down &&
-                        payload.size() >= 8;
-    for (std::size_t i = 0; names_stream && i < 8; ++i) id = (id << 8) | payload[i];
-    trace_frame(now, TraceEvent::Kind::receive, type, id);
-  }
+  if (options_.trace) add_trace(now, received_control(type, payload));
   if (std::holds_alternative<Greeting>(state_)) {
     on_greeting_frame(now, type, payload);
   } else {

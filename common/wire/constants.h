@@ -51,7 +51,8 @@ inline constexpr std::size_t kTableEntrySize = 33;  // id, received, delivered, 
 inline constexpr std::size_t kTablePrefixSize = 9;  // flags, highest
 inline constexpr std::size_t kMaxTableEntries =
     (kMaxControlPayload - kTablePrefixSize) / kTableEntrySize;
-inline constexpr std::size_t kAckEntrySize = 24;  // id, ack, limit
+inline constexpr std::size_t kMaxServiceGraces = 128;  // of a WELCOME
+inline constexpr std::size_t kAckEntrySize = 24;       // id, ack, limit
 inline constexpr std::size_t kMaxAckEntries = kMaxControlPayload / kAckEntrySize;
 
 // Names of agents and services: [A-Za-z0-9_.-]{1,64}.

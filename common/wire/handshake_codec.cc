@@ -23,7 +23,6 @@ enum class Parameter : std::uint16_t {
   service_grace = 22,
 };
 
-constexpr std::size_t kMaxServiceGraces = 128;
 
 void put_bytes(Buffer& out, Bytes bytes) {
   out.insert(out.end(), bytes.begin(), bytes.end());

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
@@ -24,7 +25,9 @@ SOURCE, BUILD = os.path.join(SCRATCH, "source"), os.path.join(SCRATCH, "build")
 COPIED = ("CMakeLists.txt", "cmake", "common", "client-agent", "server-agent", "tests", "config",
           "packaging", "docs", "scripts", "LICENSE", "README.md")
 TARGETS = ("test_core", "holdfast-sim")
-FIRST_BUILD_S, BUILD_S, TEST_S = 7200, 900, 600
+FIRST_BUILD_S, BUILD_S, FIRST_TEST_S = 7200, 900, 600
+PATIENCE = 10       # times what a test takes without a mutation, and no less than:
+LEAST_TEST_S = 20
 
 # (pattern, replacements): each match of the pattern on a line of code can become each replacement.
 OPERATORS = [
@@ -85,12 +88,14 @@ def run(words, seconds):
             process.wait()
 
 
-def killed_by(sim_seeds):
-    """The name of the first test that fails, or None."""
-    if not run([os.path.join(BUILD, "bin", "test_core"), "--abort"], TEST_S):
-        return "unit tests"
-    if not run([os.path.join(BUILD, "bin", "holdfast-sim"), "--count", str(sim_seeds)], TEST_S):
-        return "simulator"
+def killed_by(sim_seeds, limits):
+    """The name of the first test that fails or does not end, or None. Limits in seconds by name."""
+    for name, words in (("unit tests", ["test_core", "--abort"]),
+                        ("simulator", ["holdfast-sim", "--count", str(sim_seeds)])):
+        began = time.monotonic()
+        if not run([os.path.join(BUILD, "bin", words[0]), *words[1:]], limits.get(name, FIRST_TEST_S)):
+            return name
+        limits.setdefault(name, max(LEAST_TEST_S, PATIENCE * (time.monotonic() - began)))
     return None
 
 
@@ -121,12 +126,12 @@ def main():
         for path, number, _, after in chosen:
             print(f"{path}:{number + 1}: {after.strip()}")
         return 0
-    known, results = equivalents(), []
+    known, results, limits = equivalents(), [], {}
     prepare()
-    if not build(FIRST_BUILD_S) or killed_by(options.sim_seeds):
+    if not build(FIRST_BUILD_S) or killed_by(options.sim_seeds, limits):
         sys.exit("mutate.py: the tests do not pass without a mutation")
     for mutant in chosen:
-        results.append((*mutant, try_one(*mutant, known, options.sim_seeds)))
+        results.append((*mutant, try_one(*mutant, known, options.sim_seeds, limits)))
         if options.json:
             with open(options.json, "w") as file:
                 json.dump(results, file, indent=1)
@@ -137,7 +142,7 @@ def main():
     return 1 if survived else 0
 
 
-def try_one(path, number, before, after, known, sim_seeds):
+def try_one(path, number, before, after, known, sim_seeds, limits):
     """Its outcome, which is printed; the copy is as it was afterwards."""
     copy = os.path.join(SOURCE, path)
     with open(copy) as file:
@@ -151,7 +156,7 @@ def try_one(path, number, before, after, known, sim_seeds):
         try:
             with open(copy, "w") as file:
                 file.write("\n".join(lines))
-            outcome = "did not compile" if not build() else killed_by(sim_seeds) or "survived"
+            outcome = "did not compile" if not build() else killed_by(sim_seeds, limits) or "survived"
         finally:
             with open(copy, "w") as file:
                 file.write(text)

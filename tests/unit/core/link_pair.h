@@ -204,6 +204,7 @@ class LinkPair {
     std::uint64_t memory = 64 * kMiB;
     std::uint32_t streams = 1000;
     std::size_t gather = tuning::kMaxGather;
+    bool trace = false;
   };
 
   LinkPair() : LinkPair(Options{}) {}
@@ -284,6 +285,7 @@ class LinkPair {
     link.grace = options_.grace;
     link.open_timeout = options_.open_timeout;
     link.max_streams = options_.streams;
+    link.trace = options_.trace;
     return link;
   }
   RegistryOptions registry_options() const { return {"gate", link_options()}; }

@@ -32,6 +32,23 @@ TEST_CASE("a link's sums by service are those of its streams") {
   CHECK(pair.link_of_server().tally()[0].received_bytes == 5);
 }
 
+TEST_CASE("a stream's time without a carrier is summed, the present one with it") {
+  LinkPair pair;
+  auto id = pair.open();
+  pair.run_for(seconds(1));
+  CHECK(summary_of(pair, id).detached == Duration{});
+  for (int outage = 1; outage <= 2; ++outage) {
+    pair.reachable = false;
+    pair.cut();
+    pair.run_for(seconds(3));
+    CHECK(summary_of(pair, id).detached >= outage * seconds(3));
+    CHECK(summary_of(pair, id).detached < outage * seconds(4));
+    pair.reachable = true;
+    pair.run_for(seconds(5));
+    CHECK(summary_of(pair, id).detached < outage * seconds(4));
+  }
+}
+
 TEST_CASE("sums tell streams that wait from those that are open") {
   LinkPair pair;
   pair.reachable = false;

@@ -361,6 +361,29 @@ TEST_CASE("a WELCOME that is not for this link leaves it as it was") {
   }
 }
 
+TEST_CASE("an answer that comes in pieces is waited for, one that stops coming is not") {
+  ScriptedPeer peer(Role::client);
+  peer.open();
+  peer.lose_carrier();
+  peer.link().carrier_up(peer.now(), CarrierId{77}, Duration{});
+  peer.transmit();
+  Welcome welcome;
+  welcome.verdict = Verdict::resumed;
+  welcome.instance = 99;
+  welcome.server = "gate";
+  Buffer bytes = welcome_frame(welcome);
+  // Patience is 500 ms without a measured round trip.
+  for (int piece = 0; piece < 8; ++piece) {
+    peer.advance(milliseconds(400));
+    CHECK_FALSE(peer.link().wants_carrier());
+    peer.link().carrier_bytes(peer.now(), CarrierId{77}, Bytes(bytes).subspan(piece, 1));
+  }
+  peer.advance(milliseconds(499));
+  CHECK_FALSE(peer.link().wants_carrier());
+  peer.advance(milliseconds(1));
+  CHECK(peer.link().wants_carrier());
+}
+
 TEST_CASE("unknown from the link's own server is final") {
   ScriptedPeer peer(Role::client);
   auto id = peer.open();

@@ -118,6 +118,23 @@ TEST_CASE("What changes while there is no carrier is told with the next one, the
   CHECK(pair.client.services_down == std::vector<Down>{{index_of(*pair.client.link, "short")}});
 }
 
+TEST_CASE("A WELCOME names the graces of 128 services; what has no room keeps the link's") {
+  LinkPair::Options options;
+  options.services.clear();
+  for (int i = 0; i < 130; ++i) {
+    options.services.push_back({"s" + std::to_string(i), seconds(10)});
+  }
+  LinkPair pair(options);
+  pair.settle();
+  const auto& services = pair.client.link->options().services;
+  REQUIRE(services.size() == 130);
+  CHECK(services[127].grace == seconds(10));
+  CHECK(services[128].grace == seconds(300));
+  auto id = pair.open(129);
+  pair.settle();
+  CHECK(pair.client.app(id).opened);
+}
+
 TEST_CASE("A server that watches nothing leaves nothing down") {
   LinkPair pair;
   pair.settle();

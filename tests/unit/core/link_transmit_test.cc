@@ -59,6 +59,18 @@ TEST_CASE("a ping leaves within one gather beside ten bulk streams") {
   }
 }
 
+TEST_CASE("what has 2 KiB to say goes ahead of bulk, and what has more does not") {
+  for (std::size_t size : {tuning::kInteractiveBytes, tuning::kInteractiveBytes + 1}) {
+    ScriptedPeer peer(Role::server);
+    peer.initial_credit = 16 * kMiB;
+    auto bulk = peer.open();
+    auto small = peer.open();
+    make_bulk(peer, {bulk});
+    peer.end.write(small, std::string(size, 's'));
+    CHECK(one_gather(peer).front().id == (size == tuning::kInteractiveBytes ? small : bulk));
+  }
+}
+
 TEST_CASE("bulk streams get equal shares within a fifth") {
   for (std::size_t most : {tuning::kMaxGather, std::size_t{32768}}) {
     ScriptedPeer peer(Role::server);
