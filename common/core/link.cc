@@ -230,6 +230,7 @@ void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
   if (was_greeting) return;
   clear_lists();
   detached_since_ = now;
+  counters_.carriers_lost += 1;
   arm_grace(now);
   push(effect::LinkDown{cause, static_cast<std::uint32_t>(streams_.size())});
 }

@@ -55,6 +55,7 @@ struct ServiceTally {
 struct LinkCounters {
   std::uint64_t streams_opened = 0;
   std::uint64_t resumes = 0;  // of the link
+  std::uint64_t carriers_lost = 0;
   std::uint64_t sent_bytes = 0;      // taken from our applications
   std::uint64_t received_bytes = 0;  // delivered to our applications
   std::uint64_t replayed_bytes = 0;  // written to a carrier again

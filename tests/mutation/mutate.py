@@ -112,7 +112,7 @@ def main():
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--file", action="append", help="only of this file of common/core")
-    parser.add_argument("--sim-seeds", type=int, default=1500)
+    parser.add_argument("--sim-seeds", type=int, default=10000)
     parser.add_argument("--list", action="store_true", help="print the mutants, build nothing")
     parser.add_argument("--json")
     options = parser.parse_args()

@@ -31,8 +31,10 @@ void World::stall_server(Duration length) {
 
 void World::excuse(std::uint32_t client, bool Excuses::*why) {
   for (auto& conversation : conversations_) {
-    bool over = conversation->opened && conversation->sides[0].driver == nullptr &&
-                conversation->sides[1].driver == nullptr;
+    // An OPEN that is on its way may still begin it at the server, though its client's end is over.
+    const Side& server = conversation->sides[1];
+    bool came = server.ended != 0 || server.process_gone;
+    bool over = conversation->sides[0].driver == nullptr && server.driver == nullptr && came;
     if (conversation->client == client && conversation->opened && !over) {
       conversation->excuses.*why = true;
     }

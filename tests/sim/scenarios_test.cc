@@ -1,6 +1,7 @@
 // Named scenarios: one world each, nothing random but chunk sizes, the fault is one visible line.
 #include <catch2/catch.hpp>
 
+#include "tests/sim/runner.h"
 #include "tests/sim/world.h"
 
 namespace holdfast::sim {
@@ -458,6 +459,20 @@ TEST_CASE("a late turn of both processes does not kill a carrier") {
   CHECK(server_counters(world).carriers_lost == 0);
   CHECK(exact(one));
   world.finish();
+}
+
+TEST_CASE("seeds that failed once") {
+  const struct {
+    std::uint64_t seed;
+    const char* what;
+  } rows[] = {
+      {10630899, "the oracle: OPEN reaches the server after its client was killed and restarted"},
+  };
+  for (const auto& row : rows) {
+    INFO(row.seed << " " << row.what);
+    Totals totals;
+    CHECK(run_world(Options::draw(row.seed), totals, nullptr).passed);
+  }
 }
 
 }  // namespace holdfast::sim

@@ -216,6 +216,26 @@ TEST_CASE("a waiting newcomer that hangs up is forgotten") {
   CHECK(bench.registry.size() == 1);
 }
 
+TEST_CASE("a reload decides about who waits as about who comes now") {
+  for (bool known : {true, false}) {
+    INFO("known " << known);
+    Bench bench;
+    bench.hello(at_ms(0), {1, 0, 1, 7});
+    REQUIRE(name_of(bench.hello(at_ms(10), {2, 0, 1, 8})) == "waiting");
+    ClientPolicy changed = Bench::policy();
+    changed.services = {{"other", seconds(300)}};
+    bench.registry.reconfigure(Bench::options(), [&](const std::string& name) {
+      CHECK(name == "edge");
+      return known ? &changed : nullptr;
+    });
+    auto decisions = bench.registry.poll(at_ms(5000));
+    REQUIRE(decisions.size() == (known ? 1 : 0));
+    if (!known) continue;
+    CHECK(name_of(decisions[0].second) == "created");
+    CHECK(bench.registry.find(link_id(2))->find_service("other"));
+  }
+}
+
 TEST_CASE("the old link's carrier falls while the newcomer waits") {
   Bench bench;
   bench.hello(at_ms(0), {1, 0, 1, 7});

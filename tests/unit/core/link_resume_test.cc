@@ -382,6 +382,46 @@ TEST_CASE("an answer that comes in pieces is waited for, one that stops coming i
   CHECK_FALSE(peer.link().wants_carrier());
   peer.advance(milliseconds(1));
   CHECK(peer.link().wants_carrier());
+  // Beside another carrier it still has its ten seconds.
+  peer.advance(milliseconds(10'000 - 8 * 400 - 500 - 1));
+  CHECK_FALSE(peer.link().detached());
+  peer.advance(milliseconds(1));
+  CHECK(peer.link().detached());
+}
+
+TEST_CASE("the greeting's round trip counts where none was measured before") {
+  for (Duration measured : {Duration{}, Duration(milliseconds(90))}) {
+    ScriptedPeer peer(Role::client);
+    peer.lose_carrier();
+    peer.link().carrier_up(peer.now(), CarrierId{77}, measured);
+    peer.transmit();
+    peer.pass(milliseconds(300));
+    Welcome welcome;
+    welcome.verdict = Verdict::resumed;
+    welcome.instance = 99;
+    welcome.server = "gate";
+    welcome.grace = seconds(300);
+    Buffer bytes = welcome_frame(welcome) + table_frames(0, {});
+    peer.link().carrier_bytes(peer.now(), CarrierId{77}, bytes);
+    peer.end.drain();
+    REQUIRE(peer.link().live());
+    CHECK(peer.link().liveness().round_trip() ==
+          (measured == Duration{} ? milliseconds(300) : measured));
+  }
+}
+
+TEST_CASE("what was never sent outlives a link that its peer wronged") {
+  ScriptedPeer peer(Role::client);
+  auto sent = peer.open();
+  auto handle = peer.link().open(peer.now(), {0, {}, {}});
+  REQUIRE(handle.ok());
+  std::uint64_t unsent = handle->id.value;
+  peer.end.app(unsent).handle = *handle;
+  peer.receive(data_frame({StreamId{999}, 0, 0, 65536, 0}, "of no stream"));
+  CHECK(peer.violated());
+  CHECK(peer.end.app(sent).reset == Cause::protocol);
+  CHECK_FALSE(peer.end.app(unsent).reset);
+  CHECK(peer.link().stream_count() == 1);
 }
 
 TEST_CASE("unknown from the link's own server is final") {

@@ -307,6 +307,30 @@ TEST_CASE("GOODBYE is the last frame and says so") {
   CHECK_FALSE(peer.link().poll_transmit(peer.now(), 65536));
 }
 
+TEST_CASE("a link that was wronged, or has said GOODBYE, takes nothing more") {
+  for (bool wronged : {true, false}) {
+    ScriptedPeer peer(Role::server);
+    auto id = peer.open();
+    peer.receive_data(id, 0, "before");
+    if (wronged) {
+      peer.receive(drain_frame());
+    } else {
+      peer.link().goodbye(peer.now(), Cause::shutdown);
+      peer.pass(seconds(1));
+      peer.link().timeout(peer.now());
+      auto gather = peer.link().poll_transmit(peer.now(), tuning::kMaxGather);
+      REQUIRE(gather);
+      CHECK(gather->last);
+    }
+    std::string detail = peer.link().detail();
+    peer.receive_data(id, 6, "after");
+    peer.receive(services_down_frame({}));
+    CHECK(peer.end.app(id).received == "before");
+    CHECK(peer.link().detail() == detail);
+    CHECK(peer.link().state_name() == "leaving");
+  }
+}
+
 TEST_CASE("the peer's PING is answered and our own measures the round trip") {
   ScriptedPeer peer(Role::server);
   peer.pass(seconds(1));

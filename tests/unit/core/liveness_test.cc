@@ -162,6 +162,14 @@ TEST_CASE("patience follows the measured round trip") {
   CHECK(liveness.patience() == milliseconds(500));
 }
 
+TEST_CASE("a round trip weighs an eighth, and one that is longer counts at once") {
+  Liveness liveness = standing(milliseconds(800));
+  liveness.measured(milliseconds(80));
+  CHECK(liveness.round_trip() == milliseconds(710));
+  liveness.measured(milliseconds(3000));
+  CHECK(liveness.round_trip() == milliseconds(3000));
+}
+
 TEST_CASE("where nothing at all is heard the path's own round trip counts, not the load's") {
   Liveness liveness = standing();
   for (int i = 0; i < 20; ++i) liveness.measured(milliseconds(900));  // behind bulk
@@ -189,6 +197,14 @@ TEST_CASE("where nothing at all is heard the path's own round trip counts, not t
     CHECK(suspect >= asked + milliseconds(2400));
     CHECK(suspect < asked + milliseconds(2450));
   }
+}
+
+TEST_CASE("a path that has become shorter counts at once") {
+  Liveness liveness = standing();
+  liveness.start(at_ms(1000), seconds(1), seconds(15), seconds(2));
+  liveness.measured(milliseconds(20));
+  Time asked = when(liveness, Action::ping);
+  CHECK(when(liveness, Action::suspect) == asked + milliseconds(500));
 }
 
 TEST_CASE("a path that has become longer is learnt in time") {
