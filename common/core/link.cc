@@ -249,7 +249,7 @@ void Link::become_live(Time now, CarrierId carrier, bool resumed) {
     counters_.outage += outage;
     for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
       StreamRecord& record = streams_[slot];
-      if (record.open_state == OpenState::queued && !record.ever_sent) continue;
+      if (client() && !record.ever_sent) continue;
       record.resumes += 1;
       record.detached_us += outage.count();
     }

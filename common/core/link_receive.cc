@@ -256,7 +256,6 @@ void Link::on_open(Time now, const Open& open) {
   record.send_limit = open.limit;
   record.window = tuning::kInitialWindow;
   record.limit = record.limit_written = tuning::kFloor;  // as WELCOME said
-  counters_.streams_opened += 1;
   TraceEvent event;
   event.kind = TraceEvent::Kind::stream_open;
   event.id = open.id.value;

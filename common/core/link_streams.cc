@@ -38,7 +38,6 @@ Result<StreamHandle> Link::open(Time now, const OpenRequest& request) {
   refresh_limit(record);
   streams_.push_back<&StreamRecord::control>(opens_, slot);
   add_deadline(open_deadlines_, slot, now + options_.open_timeout);
-  counters_.streams_opened += 1;
   TraceEvent event;
   event.kind = TraceEvent::Kind::stream_open;
   event.id = last_id_.value;

@@ -57,8 +57,6 @@ constexpr EndMark with_abort(EndMark mark) {
   return mark == EndMark::fin ? EndMark::fin_then_abort : EndMark::abort;
 }
 
-const char* to_string(OpenState state);
-const char* to_string(EndMark mark);
 
 using SlotIndex = std::uint32_t;
 inline constexpr SlotIndex kNoSlot = 0xffffffff;

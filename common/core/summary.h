@@ -53,7 +53,6 @@ struct ServiceTally {
 };
 
 struct LinkCounters {
-  std::uint64_t streams_opened = 0;
   std::uint64_t resumes = 0;  // of the link
   std::uint64_t carriers_lost = 0;
   std::uint64_t sent_bytes = 0;      // taken from our applications
@@ -62,7 +61,6 @@ struct LinkCounters {
   std::uint64_t pauses_credit = 0;   // reading paused for want of the peer's credit
   std::uint64_t pauses_memory = 0;
   Duration outage{};  // ended ones, summed
-  std::uint64_t trace_dropped = 0;
 };
 
 }  // namespace holdfast

@@ -12,8 +12,6 @@ std::string_view to_string(TraceEvent::Kind kind) {
       return "send";
     case Kind::receive:
       return "receive";
-    case Kind::carrier_up:
-      return "carrier_up";
     case Kind::carrier_down:
       return "carrier_down";
     case Kind::link_live:

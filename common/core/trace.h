@@ -18,7 +18,6 @@ struct TraceEvent {
   enum class Kind : std::uint8_t {
     send,     // a frame was put into a gather
     receive,  // a frame was taken from a carrier
-    carrier_up,
     carrier_down,
     link_live,
     link_ended,
@@ -30,7 +29,7 @@ struct TraceEvent {
   Time at{};
   Kind kind{};
   FrameType frame{};     // with send and receive
-  std::uint64_t id = 0;  // stream, or carrier with carrier_*
+  std::uint64_t id = 0;  // stream, or carrier with carrier_down and link_live
   std::uint64_t offset = 0;
   std::uint64_t ack = 0;
   std::uint64_t length = 0;  // bytes of DATA, entries of ACK and TABLE

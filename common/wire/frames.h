@@ -34,7 +34,6 @@ struct Hello {
 };
 
 enum class Verdict : std::uint8_t { created = 1, resumed = 2, unknown = 3, refused = 4 };
-std::string_view to_string(Verdict verdict);
 
 struct ServiceGrace {
   std::string service;

@@ -173,20 +173,6 @@ bool take_welcome_parameter(Welcome& welcome, Parameter type, const Value& value
 
 }  // namespace
 
-std::string_view to_string(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::created:
-      return "created";
-    case Verdict::resumed:
-      return "resumed";
-    case Verdict::unknown:
-      return "unknown";
-    case Verdict::refused:
-      return "refused";
-  }
-  return "invalid";
-}
-
 void encode_services_down(Buffer& out, const std::vector<std::string>& names) {
   std::size_t payload = begin_frame(out, FrameType::services_down);
   for (const std::string& name : names) {

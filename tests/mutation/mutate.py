@@ -38,7 +38,7 @@ OPERATORS = [
     (r"\btrue\b", ["false"]), (r"\bfalse\b", ["true"]), (r"\bstd::min\b", ["std::max"]),
     (r"\bstd::max\b", ["std::min"]), (r"(?<![\w.'])[1-9]\d*(?![\w.'])", ["+1"]),
 ]
-NOT_CODE = re.compile(r"^\s*(//|#|static_assert|template|using |namespace )|operator|\bauto&&")
+NOT_CODE = re.compile(r"^\s*(//|#|static_assert|HOLDFAST_CHECK|template|using |namespace )|operator|\bauto&&")
 
 
 def mutants_of(path):

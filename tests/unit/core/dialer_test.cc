@@ -65,6 +65,8 @@ TEST_CASE("the last good address is dialled in every round and the others beside
     REQUIRE(dials.size() == 2);
     CHECK(dials[0] == 1);
     CHECK(dials[1] != 1);
+    CHECK(dialer.in_flight() == 2);
+    CHECK(dialer.dials() == 2 * (static_cast<std::uint64_t>(round) + 1));
     others[dials[1]] += 1;
     dialer.failed(at_ms(5000 + 400 * round));
     dialer.failed(at_ms(5000 + 400 * round));

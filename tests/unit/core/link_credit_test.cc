@@ -152,6 +152,23 @@ TEST_CASE("an application that is slower than the path does not make the window 
         2 * tuning::kInitialWindow);
 }
 
+TEST_CASE("reading goes on when there is room for 16 KiB") {
+  for (Role role : kBoth) {
+    ScriptedPeer peer(role);
+    auto id = peer.open();
+    peer.end.write(id, std::string(200'000, 'x'));
+    peer.transmit();
+    REQUIRE(peer.end.app(id).to_send.size() == 200'000 - 65536);
+    peer.receive(ack_frame({{StreamId{id}, 0, 65536 + 16383}}));
+    CHECK(peer.end.app(id).to_send.size() == 200'000 - 65536);
+    peer.receive(ack_frame({{StreamId{id}, 0, 65536 + 16384}}));
+    CHECK(peer.end.app(id).to_send.size() == 200'000 - 65536 - 16384);
+    peer.transmit();
+    peer.receive(ack_frame({{StreamId{id}, 65536 + 16384, 65536 + 16384 + 65536}}));
+    CHECK(peer.end.app(id).to_send.size() == 200'000 - 65536 - 16384 - 65536);
+  }
+}
+
 TEST_CASE("limits announced on the wire never fall") {
   LinkPair::Options options;
   options.memory = 2 * kMiB;

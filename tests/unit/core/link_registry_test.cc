@@ -131,6 +131,16 @@ TEST_CASE("a name that is not the authenticated one is refused before anything i
   CHECK(bench.registry.size() == 0);
 }
 
+TEST_CASE("a link is known by its client and slot") {
+  Bench bench;
+  bench.hello(at_ms(0), {1, 0, 1, 7, 1, 4});
+  bench.hello(at_ms(0), {2, 0, 1, 8, 1, 0, "other"});
+  CHECK(bench.registry.client_of(link_id(1)) == "edge");
+  CHECK(bench.registry.slot_of(link_id(1)) == 4);
+  CHECK(bench.registry.client_of(link_id(2)) == "other");
+  CHECK(bench.registry.slot_of(link_id(2)) == 0);
+}
+
 TEST_CASE("a nonzero instance never creates a link") {
   Bench bench;
   CHECK(name_of(bench.hello(at_ms(0), {1, 1234, 1})) == "unknown");

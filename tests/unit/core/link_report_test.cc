@@ -12,6 +12,12 @@ StreamSummary summary_of(const LinkPair& pair, std::uint64_t id) {
   return *summary;
 }
 
+TEST_CASE("why a stream is paused has a name for each reason") {
+  CHECK(to_string(Pause::none) == "none");
+  CHECK(to_string(Pause::credit) == "credit");
+  CHECK(to_string(Pause::memory) == "memory");
+}
+
 TEST_CASE("a link's sums by service are those of its streams") {
   LinkPair pair;
   auto first = pair.open(), second = pair.open(1), third = pair.open(1);
@@ -41,11 +47,18 @@ TEST_CASE("a stream's time without a carrier is summed, the present one with it"
     pair.reachable = false;
     pair.cut();
     pair.run_for(seconds(3));
+    auto meanwhile = pair.open();
     CHECK(summary_of(pair, id).detached >= outage * seconds(3));
     CHECK(summary_of(pair, id).detached < outage * seconds(4));
     pair.reachable = true;
     pair.run_for(seconds(5));
     CHECK(summary_of(pair, id).detached < outage * seconds(4));
+    CHECK(summary_of(pair, meanwhile).resumes == 0);
+    pair.client.abort(meanwhile);
+    CHECK(summary_of(pair, id).resumes == static_cast<std::uint32_t>(outage));
+    auto at_server = pair.link_of_server().find_stream(pair.now(), StreamId{id}, nullptr);
+    REQUIRE(at_server);
+    CHECK(at_server->resumes == static_cast<std::uint32_t>(outage));
   }
 }
 

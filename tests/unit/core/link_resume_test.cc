@@ -389,6 +389,39 @@ TEST_CASE("an answer that comes in pieces is waited for, one that stops coming i
   CHECK(peer.link().detached());
 }
 
+TEST_CASE("a greeting has twice the patience after each that failed, up to its timeout") {
+  ScriptedPeer peer(Role::client);
+  peer.open();
+  peer.lose_carrier();
+  std::uint64_t carrier = 100;
+  for (int patience_ms : {500, 1000, 2000, 4000, 8000, 10'000, 10'000}) {
+    INFO(patience_ms);
+    carrier += 1;
+    peer.link().carrier_up(peer.now(), CarrierId{carrier}, Duration{});
+    peer.transmit();
+    peer.advance(milliseconds(patience_ms) - Duration(1));
+    CHECK_FALSE(peer.link().wants_carrier());
+    peer.advance(Duration(1));
+    CHECK(peer.link().wants_carrier());
+    peer.link().carrier_down(peer.now(), CarrierId{carrier}, Cause::carrier_reset);
+    peer.end.drain();
+  }
+}
+
+TEST_CASE("the end of a carrier that is not the link's any more means nothing") {
+  for (Role role : {Role::client, Role::server}) {
+    ScriptedPeer peer(role);
+    CarrierId old = peer.carrier();
+    peer.lose_carrier();
+    peer.connect();
+    peer.link().carrier_down(peer.now(), old, Cause::carrier_reset);
+    peer.link().carrier_down(peer.now(), CarrierId{}, Cause::carrier_reset);
+    peer.end.drain();
+    CHECK(peer.link().live());
+    CHECK(peer.end.downs.size() == 1);
+  }
+}
+
 TEST_CASE("the greeting's round trip counts where none was measured before") {
   for (Duration measured : {Duration{}, Duration(milliseconds(90))}) {
     ScriptedPeer peer(Role::client);

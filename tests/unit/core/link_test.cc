@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "tests/unit/core/link_pair.h"
+#include "tests/unit/core/scripted_peer.h"
 
 namespace holdfast {
 
@@ -295,6 +295,35 @@ TEST_CASE("a silent path is noticed, and a redialled carrier carries the bytes o
     pair.run_for(milliseconds(100));
     CHECK(pair.server.app(id).received == "into the void");
     CHECK(pair.client.app(id).received == "into the void too");
+  }
+}
+
+TEST_CASE("a standby takes over after 20 ms, unless the old carrier answers meanwhile") {
+  for (bool answers : {false, true}) {
+    ScriptedPeer peer(LinkOptions::Role::client);
+    CarrierId old = peer.carrier();
+    peer.open();
+    std::uint64_t question = 0;
+    for (int i = 0; i < 40 && !peer.link().wants_carrier(); ++i) {
+      for (const SentFrame& frame : peer.advance(milliseconds(100))) {
+        if (frame.type == FrameType::ping) question = frame.id;
+      }
+    }
+    REQUIRE(peer.link().wants_carrier());
+    peer.link().carrier_up(peer.now(), CarrierId{77}, Duration{});
+    peer.end.drain();
+    CHECK_FALSE(peer.link().wants_carrier());
+    peer.advance(milliseconds(20) - Duration(1));
+    CHECK(peer.link().live());
+    CHECK(peer.link().carrier() == old);
+    CHECK(peer.end.closed.empty());
+    if (answers) peer.receive(pong_frame(question));
+    peer.advance(Duration(1));
+    REQUIRE(peer.end.closed.size() == 1);
+    CHECK(peer.end.closed[0].cause == (answers ? Cause::carrier_replaced : Cause::carrier_silent));
+    CHECK(peer.end.closed[0].carrier == (answers ? CarrierId{77} : old));
+    CHECK(peer.link().carrier() == (answers ? old : CarrierId{77}));
+    CHECK(peer.link().live() == answers);
   }
 }
 

@@ -68,5 +68,37 @@ TEST_CASE("each frame is traced by both ends with the same stream, place and len
   CHECK(has(server.sent, {FrameType::reset, third}));
 }
 
+TEST_CASE("a trace that nobody takes does not grow without end") {
+  LinkPair::Options options;
+  options.trace = true;
+  LinkPair pair(options);
+  auto id = pair.open();
+  for (std::size_t i = 0; i < tuning::kMaxTraceEvents; ++i) {
+    pair.client.write(id, "x");
+    pair.settle();
+  }
+  CHECK(pair.client.link->take_trace().size() == tuning::kMaxTraceEvents);
+  CHECK(pair.client.link->take_trace().empty());
+}
+
+TEST_CASE("a trace line is one JSON object with what the event means") {
+  TraceEvent event;
+  event.at = Time(milliseconds(1500));
+  event.kind = TraceEvent::Kind::send;
+  event.frame = FrameType::fin;
+  event.id = 7;
+  event.offset = 12;
+  CHECK(
+      to_json(event, "client", "3fa9c1d2") ==
+      R"({"t":1.500000,"side":"client","link":"3fa9c1d2","event":"send","frame":"FIN","id":7,"offset":12})");
+  event = {};
+  event.kind = TraceEvent::Kind::carrier_down;
+  event.id = 3;
+  event.cause = Cause::carrier_silent;
+  CHECK(
+      to_json(event, "server", "3fa9c1d2") ==
+      R"({"t":0.000000,"side":"server","link":"3fa9c1d2","event":"carrier_down","id":3,"cause":"carrier_silent"})");
+}
+
 }  // namespace
 }  // namespace holdfast::test

@@ -331,6 +331,50 @@ TEST_CASE("a link that was wronged, or has said GOODBYE, takes nothing more") {
   }
 }
 
+TEST_CASE("while bytes flow the round trip is measured every 100 ms, one PING at a time") {
+  ScriptedPeer peer(Role::server);
+  peer.initial_credit = 16 * kMiB;
+  auto id = peer.open();
+  auto pings = [&](Duration time) {
+    peer.pass(time);
+    peer.end.write(id, "bytes");
+    std::vector<std::uint64_t> tokens;
+    for (const SentFrame& frame : peer.transmit()) {
+      if (frame.type == FrameType::ping) tokens.push_back(frame.id);
+    }
+    return tokens;
+  };
+  for (const SentFrame& frame : peer.after_table) {
+    if (frame.type == FrameType::ping) peer.receive(pong_frame(frame.id));
+  }
+  auto first = pings(seconds(10));
+  REQUIRE(first.size() == 1);
+  CHECK(pings(milliseconds(200)).empty());  // it is not answered yet
+  peer.receive(pong_frame(first[0]));
+  auto second = pings(Duration{});
+  REQUIRE(second.size() == 1);
+  peer.receive(pong_frame(second[0]));
+  CHECK(pings(milliseconds(100) - Duration(1)).empty());
+  CHECK(pings(Duration(1)).size() == 1);
+}
+
+TEST_CASE("no more than a mebibyte is read ahead of what is sent") {
+  for (Role role : {Role::server, Role::client}) {
+    ScriptedPeer peer(role);
+    peer.initial_credit = 16 * kMiB;
+    if (role == Role::client) {
+      peer.lose_carrier();
+      peer.connect();
+    }
+    auto id = peer.open();
+    peer.end.write(id, std::string(4 * kMiB, 'x'));
+    auto summary = peer.link().find_stream(peer.now(), StreamId{id}, nullptr);
+    REQUIRE(summary);
+    CHECK(summary->sent_bytes == tuning::kMaxUnsent);
+    CHECK(summary->pause == Pause::credit);
+  }
+}
+
 TEST_CASE("the peer's PING is answered and our own measures the round trip") {
   ScriptedPeer peer(Role::server);
   peer.pass(seconds(1));
