@@ -78,6 +78,7 @@ void Link::written(Time now, std::size_t size) {
   handshake_sent_.clear();
   if (!last_gathered_) return;
   // GOODBYE is out: the driver closes the carrier in order, the link is over.
+  last_gathered_ = false;
   settle_delivery();
   reader_ = FrameReader{};
   incoming_ = {};

@@ -57,7 +57,6 @@ constexpr EndMark with_abort(EndMark mark) {
   return mark == EndMark::fin ? EndMark::fin_then_abort : EndMark::abort;
 }
 
-
 using SlotIndex = std::uint32_t;
 inline constexpr SlotIndex kNoSlot = 0xffffffff;
 

@@ -54,7 +54,8 @@ struct Welcome {
   std::uint32_t max_streams = 0;
   std::uint64_t initial_credit = 0;  // limit of every new stream towards the server
   std::uint64_t features = 0;
-  std::vector<ServiceGrace> services;  // those whose grace is not the link's; at most kMaxServiceGraces
+  std::vector<ServiceGrace>
+      services;  // those whose grace is not the link's; at most kMaxServiceGraces
 };
 
 struct TableEntry {

@@ -23,7 +23,6 @@ enum class Parameter : std::uint16_t {
   service_grace = 22,
 };
 
-
 void put_bytes(Buffer& out, Bytes bytes) {
   out.insert(out.end(), bytes.begin(), bytes.end());
 }

@@ -55,7 +55,7 @@ class TraceTest(unittest.TestCase):
                           ("RESET 2 (target_refused) <------", "")])
 
     def test_a_carrier_is_not_taken_for_the_stream_of_the_same_number(self):
-        self.assertNotIn(("* carrier_up 1", ""),
+        self.assertNotIn(("* carrier_down 1", ""),
                          events(trace(CLIENT, SERVER, "--id", "1", "--only")))
 
     def test_a_span_of_time_is_picked(self):

@@ -457,6 +457,20 @@ TEST_CASE("what was never sent outlives a link that its peer wronged") {
   CHECK(peer.link().stream_count() == 1);
 }
 
+TEST_CASE("a link that ended with a GOODBYE of its own greets anew when it is renewed") {
+  ScriptedPeer peer(Role::client);
+  peer.receive(open_frame(1, 65536, "echo"));  // not for a client
+  REQUIRE(peer.violated());
+  peer.link().renew(peer.now(), LinkId{{2}});
+  peer.link().carrier_up(peer.now(), CarrierId{77}, Duration{});
+  auto gather = peer.link().poll_transmit(peer.now(), tuning::kMaxGather);
+  REQUIRE(gather);
+  CHECK_FALSE(gather->last);
+  CHECK(gather->carrier == CarrierId{77});
+  peer.link().written(peer.now(), gather->bytes);
+  CHECK_FALSE(peer.link().ended());
+}
+
 TEST_CASE("unknown from the link's own server is final") {
   ScriptedPeer peer(Role::client);
   auto id = peer.open();

@@ -118,7 +118,7 @@ TEST_CASE("What changes while there is no carrier is told with the next one, the
   CHECK(pair.client.services_down == std::vector<Down>{{index_of(*pair.client.link, "short")}});
 }
 
-TEST_CASE("A WELCOME names the graces of 128 services; what has no room keeps the link's") {
+TEST_CASE("A WELCOME names the graces of 128 services and what has no room keeps the link's") {
   LinkPair::Options options;
   options.services.clear();
   for (int i = 0; i < 130; ++i) {

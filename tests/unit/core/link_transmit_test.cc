@@ -331,7 +331,7 @@ TEST_CASE("a link that was wronged, or has said GOODBYE, takes nothing more") {
   }
 }
 
-TEST_CASE("while bytes flow the round trip is measured every 100 ms, one PING at a time") {
+TEST_CASE("while bytes flow the round trip is measured every 100 ms by one PING at a time") {
   ScriptedPeer peer(Role::server);
   peer.initial_credit = 16 * kMiB;
   auto id = peer.open();
