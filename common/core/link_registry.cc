@@ -125,18 +125,14 @@ void LinkRegistry::reconfigure(
   });
 }
 
-LinkRegistry::Decision LinkRegistry::decide(Time now, Waiter& waiter, bool& decided) {
-  decided = true;
+std::optional<LinkRegistry::Decision> LinkRegistry::decide(Time now, Waiter& waiter) {
   auto found = links_.find(waiter.in_the_way);
   bool gone = found == links_.end() || found->second.link->ended();
   if (!gone && !found->second.link->detached()) {
     if (found->second.link->liveness().last_heard() > waiter.asked_at) {
       return Refused{Cause::duplicate_name, kDuplicateRetry};
     }
-    if (now < waiter.give_up_at) {
-      decided = false;
-      return Waiting{};
-    }
+    if (now < waiter.give_up_at) return std::nullopt;
   }
   if (!gone) end_link(now, found->second, Cause::client_restarted);
   // Anew from the start: other links of the slot, or the same link's later HELLO, may have come.
@@ -148,13 +144,12 @@ std::vector<std::pair<CarrierId, LinkRegistry::Decision>> LinkRegistry::poll(Tim
   std::vector<Waiter> waiters = std::move(waiters_);
   waiters_.clear();
   for (Waiter& waiter : waiters) {
-    bool decided = false;
     CarrierId carrier = waiter.carrier;
-    Decision decision = decide(now, waiter, decided);
-    if (!decided) {
+    std::optional<Decision> decision = decide(now, waiter);
+    if (!decision) {
       waiters_.push_back(std::move(waiter));
-    } else if (!std::holds_alternative<Waiting>(decision)) {
-      decisions.emplace_back(carrier, std::move(decision));
+    } else if (!std::holds_alternative<Waiting>(*decision)) {
+      decisions.emplace_back(carrier, std::move(*decision));
     }
   }
   return decisions;

@@ -122,7 +122,8 @@ class LinkRegistry {
   Decision create(Time now, CarrierId carrier, const ClientPolicy& client, HelloRequest request);
   Decision make(Time now, CarrierId carrier, const ClientPolicy& client,
                 const HelloRequest& request);
-  Decision decide(Time now, Waiter& waiter, bool& decided);
+  // Nothing: it waits on.
+  std::optional<Decision> decide(Time now, Waiter& waiter);
   LinkOptions options_for(const ClientPolicy& client) const;
   void end_link(Time now, Entry& entry, Cause cause);
   bool take_quota(const ClientPolicy& client);

@@ -162,6 +162,24 @@ TEST_CASE("without addresses nothing is dialled and the first look-up dials at o
   CHECK(dials_at(dialer, at_ms(150)).size() == 1);
 }
 
+TEST_CASE("addresses that come back are dialled at once") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 1);
+  dialer.set_need(at_ms(0), Need::relaxed);
+  Time now = at_ms(0);
+  for (int round = 0; round < 6; ++round) {
+    dials_at(dialer, now);
+    dialer.failed(now);
+    now = dialer.next_timeout();
+  }
+  Time waiting = now - seconds(3);
+  CHECK(dials_at(dialer, waiting).empty());
+  dialer.set_addresses(waiting, 0);
+  CHECK(dialer.next_timeout() == kNever);
+  dialer.set_addresses(waiting, 2);
+  CHECK(dials_at(dialer, waiting).size() == 1);
+}
+
 TEST_CASE("addresses may become fewer") {
   Dialer dialer(1);
   dialer.set_addresses(at_ms(0), 5);

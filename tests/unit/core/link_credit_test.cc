@@ -45,6 +45,22 @@ TEST_CASE("receipt alone is never acked") {
   }
 }
 
+TEST_CASE("an application that reads nothing causes no ACK without news") {
+  for (Role role : kBoth) {
+    ScriptedPeer peer(role);
+    auto id = peer.open();
+    peer.end.app(id).appetite = 0;
+    std::uint64_t limit = 0;
+    for (std::uint64_t offset = 0; offset < 65000; offset += 1000) {
+      peer.receive_data(id, offset, std::string(1000, 'x'));
+      for (const AckEntry& ack : acks_in(peer.advance(milliseconds(50)))) {
+        CHECK(ack.limit > limit);
+        limit = ack.limit;
+      }
+    }
+  }
+}
+
 TEST_CASE("a FIN is acked when the application has it and not before") {
   ScriptedPeer peer(Role::server);
   auto id = peer.open();
