@@ -112,6 +112,7 @@ class Router final : public httplib::Server {
       std::string status = std::to_string(response.status);
       response.set_content("{\"error\":\"HTTP status " + status + "\"}\n", "application/json");
     });
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): the library's signature
     set_exception_handler([](const httplib::Request&, httplib::Response& response,
                              std::exception_ptr) { response.status = 500; });
   }

@@ -13,7 +13,8 @@
 #include "common/admin/nft_rules.h"
 #include "common/admin/subcommands.h"
 
-extern char** environ;
+// environ(7); some headers declare it, too.
+extern char** environ;  // NOLINT(readability-redundant-declaration)
 
 namespace holdfast {
 namespace {

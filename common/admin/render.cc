@@ -1,6 +1,7 @@
 #include "common/admin/render.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "common/admin/escape.h"
 #include "common/admin/units_text.h"
@@ -29,7 +30,7 @@ enum class Align { left, right };
 // Columns as wide as their widest cell, two spaces apart. Widths are bytes: cells are ASCII.
 class Table {
  public:
-  void column(std::string title, Align align = Align::left) {
+  void column(const std::string& title, Align align = Align::left) {
     columns_.push_back({title, align, title.size()});
   }
   void row(std::vector<std::string> cells) {
@@ -130,7 +131,7 @@ std::string connections_line(const AgentSnapshot& snapshot) {
 }
 
 std::string bytes_a_second(double rate) {
-  return show_bytes(static_cast<std::uint64_t>(std::max(rate, 0.0) + 0.5)) + "/s";
+  return show_bytes(static_cast<std::uint64_t>(std::llround(std::max(rate, 0.0)))) + "/s";
 }
 
 void add_rate_columns(Table& table, const RateTable* rates) {

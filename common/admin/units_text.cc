@@ -14,7 +14,8 @@ std::string show_duration(Duration duration) {
   if (us < 100000) {
     std::snprintf(text, sizeof text, "%.1fms", static_cast<double>(us) / 1e3);
   } else if (s < 10) {
-    std::snprintf(text, sizeof text, "%.1fs", static_cast<double>(us / 100000) / 10);
+    std::int64_t tenths = us / 100000;  // cut off, not rounded
+    std::snprintf(text, sizeof text, "%.1fs", static_cast<double>(tenths) / 10);
   } else if (s < 60) {
     std::snprintf(text, sizeof text, "%" PRId64 "s", s);
   } else if (s < 3600) {

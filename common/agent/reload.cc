@@ -4,9 +4,10 @@ namespace holdfast {
 
 void add_changed_files(const CredentialMarks& before, const CredentialMarks& after,
                        std::vector<ConfigChange>& changes) {
-  for (const auto& [key, mark] : after) {
+  for (const auto& file : after) {
+    const auto& key = file.first;
     auto known = before.find(key);
-    if (known == before.end() || known->second == mark) continue;
+    if (known == before.end() || known->second == file.second) continue;
     bool told = std::any_of(changes.begin(), changes.end(),
                             [&](const ConfigChange& change) { return change.key == key; });
     if (told) continue;

@@ -191,6 +191,7 @@ ConnectionPage page_of(std::vector<const LinkDriver*> links, const ConnectionCur
     SlotIndex slot = id == from.link ? from.slot : 0;
     SlotIndex rest = slot;
     if (room != 0) {
+      // NOLINTNEXTLINE(readability-suspicious-call-argument): the order is (from, most)
       rest = driver->link().for_some_streams(
           now, slot, room, [&](StreamHandle stream, const StreamSummary& summary) {
             found.push_back(shown(*driver, stream, summary, now));

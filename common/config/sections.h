@@ -16,7 +16,7 @@ namespace holdfast {
 // What reading a file needs throughout.
 struct Loading {
   Report& report;
-  Surroundings surroundings;
+  Surroundings surroundings{};
   std::vector<KeyFact>* catalogue = nullptr;  // see table_reader.h
 
   // A path as the config means it: relative ones lie in the main file's folder.
@@ -70,9 +70,9 @@ void read_name(TableReader& top, const Loading& loading, std::string& name);
 // dead_after must leave time for a heartbeat to be answered. A place is absent where the default
 // stands.
 struct Liveness {
-  Duration heartbeat;
+  Duration heartbeat{};
   std::optional<Place> heartbeat_place;
-  Duration dead_after;
+  Duration dead_after{};
   std::optional<Place> dead_after_place;
 };
 void check_liveness(const Liveness& liveness, const Loading& loading);

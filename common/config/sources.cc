@@ -75,10 +75,9 @@ class Gatherer {
       sources_.push_back({folder, std::move(*fault)});
       return true;
     }
-    for (const std::string& name : std::get<std::vector<std::string>>(names)) {
-      if (!add_file(folder + "/" + name)) return false;
-    }
-    return true;
+    const auto& found = std::get<std::vector<std::string>>(names);
+    return std::all_of(found.begin(), found.end(),
+                       [&](const std::string& name) { return add_file(folder + "/" + name); });
   }
 
   std::vector<ConfigSource> take() { return std::move(sources_); }

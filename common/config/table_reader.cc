@@ -112,7 +112,7 @@ std::optional<Place> TableReader::count(const std::string& key, CountRange range
                                         std::optional<std::uint64_t>& out) {
   note({key, "count", "", std::to_string(range.least), std::to_string(range.most), {}, false});
   std::uint64_t value = 0;
-  const auto place = read_count(key, range, value);
+  auto place = read_count(key, range, value);
   if (place) out = value;
   return place;
 }
@@ -152,7 +152,7 @@ std::optional<Place> TableReader::duration(const std::string& key, DurationRange
                                            std::optional<Duration>& out) {
   note({key, "duration", "", format_duration(range.least), format_duration(range.most), {}, false});
   Duration value{};
-  const auto place = read_duration(key, range, value);
+  auto place = read_duration(key, range, value);
   if (place) out = value;
   return place;
 }
@@ -196,7 +196,7 @@ std::optional<Place> TableReader::size(const std::string& key, SizeRange range,
                                        std::optional<std::uint64_t>& out) {
   note({key, "size", "", format_size(range.least), format_size(range.most), {}, false});
   std::uint64_t value = 0;
-  const auto place = read_size(key, range, value);
+  auto place = read_size(key, range, value);
   if (place) out = value;
   return place;
 }
@@ -228,7 +228,7 @@ std::optional<Place> TableReader::choice(const std::string& key,
                                          const std::vector<std::string>& words, std::size_t& out) {
   note({key, "choice", words.at(out), "", "", words, false});
   std::string word = words.at(out);
-  const std::optional<Place> place = read_text(key, word, "\"" + words.at(out) + "\"");
+  std::optional<Place> place = read_text(key, word, "\"" + words.at(out) + "\"");
   if (!place) return std::nullopt;
   const auto found = std::find(words.begin(), words.end(), word);
   if (found != words.end()) {

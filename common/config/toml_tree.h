@@ -36,7 +36,8 @@ std::string describe(const TomlNode& node);
 struct TomlFault {
   int line = 1;
   std::string reason;
-  std::string hint = "";  // how to write it; may be empty
+  // How to write it; may be empty. NOLINTNEXTLINE(readability-redundant-string-init): may be left out
+  std::string hint = "";
 };
 
 // The root table, or the first thing that is wrong with the text.

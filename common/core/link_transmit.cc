@@ -11,7 +11,7 @@ namespace holdfast {
 // The gather under construction: headers in one fixed buffer, payload where it lies.
 struct Link::Gather {
   Link& link;
-  std::size_t most;
+  std::size_t most = 0;
   std::size_t bytes = 0;
   std::size_t header_used = 0;
 

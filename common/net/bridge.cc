@@ -11,7 +11,9 @@ namespace {
 
 // Buffers of one read or write: 256 KiB in blocks, one more at each end.
 constexpr std::size_t kMaxBuffers = 66;
-// Bytes of one readv.
+// Bytes of one read: room for twice what the last one brought. Each block of it costs something,
+// and most requests and answers are small.
+constexpr std::size_t kLeastRead = 4 * kKiB;
 constexpr std::size_t kReadSize = 64 * kKiB;
 // Gathers that one readable socket may take in a turn.
 constexpr int kMaxWrites = 8;
@@ -35,7 +37,10 @@ std::size_t total(std::span<const iovec> buffers) {
 ssize_t read_vector(int descriptor, std::span<iovec> buffers) {
   ssize_t size = 0;
   do {
-    size = readv(descriptor, buffers.data(), static_cast<int>(buffers.size()));
+    // The kernel has less to look at.
+    size = buffers.size() == 1
+               ? recv(descriptor, buffers[0].iov_base, buffers[0].iov_len, 0)
+               : readv(descriptor, buffers.data(), static_cast<int>(buffers.size()));
   } while (size < 0 && errno == EINTR);
   return size;
 }
@@ -53,6 +58,7 @@ Bridge::Bridge(Loop& loop, Link& link, Host& host, StreamHandle stream, Descript
       host_(host),
       stream_(stream),
       is_unix_(is_unix),
+      read_size_(kLeastRead),
       socket_(std::move(socket)),
       registration_(loop.poller(), socket_.get(), *this) {}
 
@@ -91,7 +97,7 @@ void Bridge::read_some(std::size_t budget, Until until) {
   host_.link_touched();
   while (budget > 0) {
     Buffers buffers;
-    std::size_t count = link_.prepare(stream_, std::min(budget, kReadSize), buffers);
+    std::size_t count = link_.prepare(stream_, std::min(budget, read_size_), buffers);
     if (count == 0) {
       reading_ = Reading::paused;
       return watch();
@@ -103,6 +109,7 @@ void Bridge::read_some(std::size_t budget, Until until) {
     if (size == 0) return read_ended();
     if (size < 0) return would_block(error) ? void() : latch(error);
     auto taken = static_cast<std::size_t>(size);
+    read_size_ = taken < room ? std::clamp(2 * taken, kLeastRead, kReadSize) : kReadSize;
     // The kernel has no more now; of an end behind it the poller will tell.
     if (taken < room && until == Until::short_read) return;
     budget -= std::min(budget, taken);

@@ -90,7 +90,8 @@ class Bridge final : public Poller::Watcher {
   Reading reading_ = Reading::running;
   Writing writing_ = Writing::open;
   bool is_unix_;
-  int error_ = 0;  // the first one
+  int error_ = 0;          // the first one
+  std::size_t read_size_;  // of the next read
   Descriptor socket_;
   Poller::Registration registration_;
   std::unique_ptr<Flush> flush_;

@@ -195,6 +195,7 @@ void Carrier::lost(Transport::Status status) {
 
 // By value: the words may be the transport's own, which shut() ends.
 // cppcheck-suppress passedByValue
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 void Carrier::lost(Cause cause, std::string reason) {
   if (closed()) return;
   shut();

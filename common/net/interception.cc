@@ -13,6 +13,8 @@ Result<Endpoint> original_destination(int descriptor, ListenMode mode) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   bool v6 = own.family() == AF_INET6;
+  // Both names stand for 80.
+  // NOLINTNEXTLINE(bugprone-branch-clone)
   if (getsockopt(descriptor, v6 ? SOL_IPV6 : SOL_IP, v6 ? IP6T_SO_ORIGINAL_DST : SO_ORIGINAL_DST,
                  &storage, &size) != 0) {
     return Error{"it was not redirected: no original destination (" + error_text(errno) + ")"};

@@ -109,7 +109,7 @@ bool Poller::call_kicked_patient() {
 // One at a time: the kernel hands out what is ready in turns, and an event that was taken and not
 // worked off would have lost its place.
 bool Poller::call_ready_patient() {
-  epoll_event event;
+  epoll_event event{};
   if (epoll_wait(patient_.get(), &event, 1, 0) != 1) return false;
   static_cast<Registration*>(event.data.ptr)->watcher_.on_ready(event.events);
   return true;

@@ -78,7 +78,7 @@ std::optional<CarrierId> who_makes_room(std::span<const Seat> seats, std::string
 
 std::string source_of(const SocketAddress& address) {
   if (address.family() != AF_INET6) return address.host();
-  sockaddr_in6 v6;
+  sockaddr_in6 v6{};
   std::memcpy(&v6, address.get(), sizeof v6);
   // IPv4 on a socket of both kinds.
   if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return address.host();

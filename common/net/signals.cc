@@ -2,7 +2,7 @@
 
 namespace holdfast {
 
-SignalWatcher::SignalWatcher(Loop& loop, std::vector<int> numbers,
+SignalWatcher::SignalWatcher(Loop& loop, const std::vector<int>& numbers,
                              std::function<void(int number)> callback)
     : callback_(std::move(callback)) {
   for (int number : numbers) {

@@ -14,7 +14,8 @@ namespace holdfast {
 // Calls back on the loop for each of the signals.
 class SignalWatcher {
  public:
-  SignalWatcher(Loop& loop, std::vector<int> numbers, std::function<void(int number)> callback);
+  SignalWatcher(Loop& loop, const std::vector<int>& numbers,
+                std::function<void(int number)> callback);
 
  private:
   std::function<void(int)> callback_;

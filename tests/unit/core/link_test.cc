@@ -337,6 +337,8 @@ TEST_CASE("without a standby a silent carrier is dropped after dead_after") {
   pair.reachable = false;
   pair.silent_to_server = pair.silent_to_client = true;
   pair.run_for(milliseconds(1500));
+  CHECK(pair.client.link->counters().carriers_lost == 1);
+  CHECK(pair.server.link->counters().carriers_lost == 1);
   CHECK(pair.client.link->detached());
   CHECK(pair.server.link->detached());
   CHECK(pair.client.downs.back() == Cause::carrier_silent);
