@@ -36,7 +36,8 @@ std::string describe(const TomlNode& node);
 struct TomlFault {
   int line = 1;
   std::string reason;
-  // How to write it; may be empty. NOLINTNEXTLINE(readability-redundant-string-init): may be left out
+  // How to write it; may be empty, and left out.
+  // NOLINTNEXTLINE(readability-redundant-string-init)
   std::string hint = "";
 };
 
