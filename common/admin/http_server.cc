@@ -112,9 +112,12 @@ class Router final : public httplib::Server {
       std::string status = std::to_string(response.status);
       response.set_content("{\"error\":\"HTTP status " + status + "\"}\n", "application/json");
     });
-    // NOLINTNEXTLINE(performance-unnecessary-value-param): the library's signature
-    set_exception_handler([](const httplib::Request&, httplib::Response& response,
-                             std::exception_ptr) { response.status = 500; });
+    // The library's signature.
+    auto failed = [](const httplib::Request&, httplib::Response& response,
+                     std::exception_ptr) {  // NOLINT(performance-unnecessary-value-param)
+      response.status = 500;
+    };
+    set_exception_handler(failed);
   }
 
   void serve(httplib::Stream& stream) {

@@ -23,7 +23,7 @@ void ProxyReception::on_ready(std::uint32_t) {
 // Looks first and takes then: bytes behind the header are the application's. An incomplete header
 // has no such bytes, so that all of it is taken, or the poller would tell of it again and again.
 void ProxyReception::read() {
-  std::array<std::uint8_t, kMaxProxyHeader> seen;
+  std::array<std::uint8_t, kMaxProxyHeader> seen{};
   std::size_t had = header_.size();
   ssize_t size = recv(socket_.get(), seen.data(), seen.size() - had, MSG_PEEK);
   if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
@@ -45,7 +45,7 @@ void ProxyReception::read() {
 }
 
 bool ProxyReception::take(std::size_t size) {
-  std::array<std::uint8_t, kMaxProxyHeader> taken;
+  std::array<std::uint8_t, kMaxProxyHeader> taken{};
   return recv(socket_.get(), taken.data(), size, 0) == static_cast<ssize_t>(size);
 }
 
