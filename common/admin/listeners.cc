@@ -18,7 +18,8 @@ namespace holdfast {
 namespace {
 
 constexpr mode_t kMode = 0660;
-constexpr int kBacklog = 64;
+// A full one fails who asks at once (unix(7), EAGAIN); silent users are closed once accepted.
+constexpr int kBacklog = SOMAXCONN;
 
 std::string why(int error) {
   return std::strerror(error);
