@@ -230,10 +230,7 @@ ssize_t send_vector(int descriptor, std::span<const iovec> buffers) {
   message.msg_iovlen = buffers.size();
   ssize_t sent = 0;
   do {
-    // The kernel has less to look at.
-    sent = buffers.size() == 1
-               ? send(descriptor, buffers[0].iov_base, buffers[0].iov_len, MSG_NOSIGNAL)
-               : sendmsg(descriptor, &message, MSG_NOSIGNAL);
+    sent = sendmsg(descriptor, &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   return sent;
 }
