@@ -12,6 +12,7 @@ constexpr Duration kListenRetry = seconds(1);
 
 }  // namespace
 
+// cppcheck-suppress passedByValue  ; its parts are moved from
 ClientDriver::ClientDriver(Loop& loop, ClientOptions options, Observer& observer)
     : ClientDriver(loop, options,
                    spread_links(std::move(options.links), options.threads,
