@@ -14,7 +14,7 @@ from services import Sshd, Talk
 
 class App(Application):
     title = "OpenSSH"
-    packages = ["openssh-server", "openssh-client", "rsync"]
+    packages = ["openssh-server", "openssh-client", "rsync", "socat"]
     bulk = ("scp", "sftp", "rsync")
 
     def start(self, programs):
