@@ -51,6 +51,13 @@ void Connector::try_address() {
     return timer_.arm(std::min(loop_.now() + kRetry, address_deadline_));
   }
   if (errno != EINPROGRESS) return give_up_address(errno);
+  // On this host the handshake is over by now: asked once more, the kernel says so, and the poller
+  // need not be troubled.
+  if (connect(descriptor_.get(), address.get(), address.size()) == 0) {
+    outcome_.error = 0;
+    return finish();
+  }
+  if (errno != EALREADY) return give_up_address(errno);
   registration_->set(EPOLLOUT);
   timer_.arm(address_deadline_);
 }
@@ -67,24 +74,35 @@ void Connector::give_up_address(int error) {
 
 void Connector::on_ready(std::uint32_t) {
   int error = take_socket_error(descriptor_.get());
-  if (error != 0) return give_up_address(error);
-  outcome_.error = 0;
-  finish();
+  if (error != 0) {
+    give_up_address(error);
+  } else {
+    outcome_.error = 0;
+    finish();
+  }
+  settle();
 }
 
 void Connector::on_timer() {
-  if (finished_) {
-    Callback callback = std::move(callback_);
-    return callback(std::move(outcome_));  // destroys this
+  if (!finished_) {
+    if (retry_ && loop_.now() < address_deadline_) {
+      registration_.reset();
+      try_address();
+    } else {
+      give_up_address(ETIMEDOUT);
+    }
   }
-  if (retry_ && loop_.now() < address_deadline_) {
-    registration_.reset();
-    return try_address();
-  }
-  give_up_address(ETIMEDOUT);
+  settle();
 }
 
-// The callback runs from the timer, so never within start().
+void Connector::settle() {
+  if (!finished_ || !callback_) return;
+  timer_.cancel();
+  Callback callback = std::exchange(callback_, nullptr);
+  callback(std::move(outcome_));  // destroys this
+}
+
+// The callback is for settle() or the timer, so never within start().
 void Connector::finish() {
   registration_.reset();
   finished_ = true;

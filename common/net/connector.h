@@ -31,6 +31,8 @@ class Connector final : public Poller::Watcher {
 
   // `addresses` is not empty. The time left is shared among the addresses not yet tried.
   void start(std::vector<SocketAddress> addresses, Time deadline);
+  // Calls back now if it is known what came of it; else the timer or the poller will.
+  void settle();
 
  private:
   void try_next();

@@ -120,10 +120,12 @@ void LinkDriver::carrier_lost(Carrier& carrier, Cause cause, const std::string& 
 
 bool LinkDriver::pump() {
   Time now = loop_.now();
+  before_transmit_ = true;
   if (now >= link_.next_timeout()) link_.timeout(now);
   bool drained = drain(kEffectsPerTurn);
   connect_some();
   verify();
+  before_transmit_ = false;
   if (drained && settled_) {
     transmit();
     drained = drain(kEffectsPerTurn);
@@ -144,8 +146,10 @@ void LinkDriver::connect_some() {
     TargetStart target = host_.connect_target(*this, stream);
     slot->waits_for_target = false;
     if (target.connect) {
+      TargetConnect& connect = *target.connect;
       slot->target = std::move(target.connect);
       slot->target_name = target.name;
+      connect.settle();
     } else {
       link_.reset(loop_.now(), stream, target.refusal);
     }

@@ -73,7 +73,9 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   bool pump();
   // All effects were polled.
   bool settled() const { return settled_; }
-  void touch() { host_.wants_pump(*this); }
+  void touch() {
+    if (!before_transmit_) host_.wants_pump(*this);
+  }
 
   ConnectionInfo info(StreamHandle stream, const StreamSummary& summary) const;
   template <typename Visit>
@@ -152,6 +154,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   std::vector<Slot> slots_;                         // by StreamHandle::slot
   std::deque<StreamHandle> connects_;               // opened, and not yet being connected
   bool settled_ = true;
+  bool before_transmit_ = false;  // in pump(): whatever happens is still looked at
   CarrierId verify_;
 
   // The gather under way: what is left of it, for which carrier, and whether it is the last one.

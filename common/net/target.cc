@@ -43,6 +43,10 @@ TargetConnect::TargetConnect(Loop& loop, Resolver& resolver, const DescriptorBud
   }
 }
 
+void TargetConnect::settle() {
+  if (connector_ != nullptr) connector_->settle();
+}
+
 void TargetConnect::look_up(Resolver& resolver, const HostPort& address) {
   timer_.arm(deadline_);
   question_ = std::make_unique<Resolver::Question>(resolver, address,

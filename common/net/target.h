@@ -43,6 +43,10 @@ class TargetConnect {
   TargetConnect(const TargetConnect&) = delete;
   TargetConnect& operator=(const TargetConnect&) = delete;
 
+  // Calls back now if it is known what came of it, as it mostly is where the target is on this
+  // host.
+  void settle();
+
  private:
   int take_source(int descriptor, int family);
   Cause cause_of(int error) const;

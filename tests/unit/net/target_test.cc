@@ -53,6 +53,28 @@ TEST_CASE("A target is told by a header before anything else") {
         "PROXY TCP4 192.0.2.7 127.0.0.1 51000 " + std::to_string(there.endpoint().port) + "\r\n");
 }
 
+TEST_CASE("A target on this host is connected without a turn of the loop") {
+  Setup setup;
+  auto listener = std::make_unique<BoundSocket>(free_listener());
+  SocketAddress there = bound_address(listener->descriptor());
+  Cause cause = Cause::other;
+  bool valid = false;
+  auto told = [&](TargetConnect::Outcome got) {
+    cause = got.cause;
+    valid = got.socket.valid();
+  };
+  TargetConnect connect(setup.loop, setup.resolver, setup.budget, target_at(there), {}, told);
+  CHECK(cause == Cause::other);  // never from within the constructor
+  connect.settle();
+  CHECK(valid);
+  connect.settle();  // told once
+  listener.reset();
+  TargetConnect refused(setup.loop, setup.resolver, setup.budget, target_at(there), {}, told);
+  refused.settle();
+  CHECK(cause == Cause::target_refused);
+  CHECK_FALSE(valid);
+}
+
 TEST_CASE("Where the application meant to go is told in place of the target") {
   Setup setup;
   BoundSocket listener = free_listener();
