@@ -29,6 +29,7 @@ namespace effect {
 struct Deliver {
   StreamHandle stream;
   Bytes bytes;
+  bool last = false;  // DeliverFin comes at the next poll_effect(), if all of them are taken
 };
 // Everything before the peer's FIN was taken: shut down writing, then say fin_delivered().
 struct DeliverFin {

@@ -319,7 +319,7 @@ class Link {
   void on_greeting_frame(Time now, FrameType type, Bytes payload);
   void on_live_frame(Time now, FrameType type, Bytes payload);
   void on_data_header(Time now, const DataHeader& header);
-  void on_data_part(Time now, Bytes bytes);
+  void on_data_part(Time now, const FrameReader::DataPart& part);
   void on_open(Time now, const Open& open);
   void on_opened(Time now, StreamId id);
   void on_fin(Time now, const Fin& fin);

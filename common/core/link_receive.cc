@@ -64,7 +64,7 @@ void Link::read_frames(Time now) {
                      on_control(now, frame.type, frame.payload);
                    },
                    [&](const DataHeader& header) { on_data_header(now, header); },
-                   [&](const FrameReader::DataPart& part) { on_data_part(now, part.bytes); },
+                   [&](const FrameReader::DataPart& part) { on_data_part(now, part); },
                    [&](const FrameReader::Malformed& bad) { violation(now, bad.error.message); },
                },
                item);
@@ -204,19 +204,19 @@ void Link::on_data_header(Time now, const DataHeader& header) {
   if (!discard) incoming_.stream = {slot, header.id};
 }
 
-void Link::on_data_part(Time now, Bytes bytes) {
+void Link::on_data_part(Time now, const FrameReader::DataPart& part) {
   StreamRecord* record = find(incoming_.stream);
   if (record == nullptr || record->discarding()) return;
   SlotIndex slot = incoming_.stream.slot;
   bool direct = record->queued_bytes() == 0 && record->open_state != OpenState::connecting &&
                 record->socket == SocketState::attached;
   std::uint64_t offset = record->received;
-  record->received += bytes.size();
+  record->received += part.bytes.size();
   if (direct) {
-    pending_ = {slot, bytes};
-    push(effect::Deliver{handle(slot), bytes});
+    pending_ = {slot, part.bytes};
+    push(effect::Deliver{handle(slot), part.bytes, reader_.fin_follows(record->stream())});
   } else {
-    append(pool_.arena, record->queue, record->id, offset, bytes);
+    append(pool_.arena, record->queue, record->id, offset, part.bytes);
   }
   owe_ack(now, slot);
 }

@@ -148,7 +148,10 @@ void Link::finish(Time, StreamHandle stream) {
   if (record->own_end != EndMark::none || has_abort(record->peer_end)) return;
   record->own_end = EndMark::fin;
   note_end(*record, client() ? Cause::client_fin : Cause::target_fin);
-  if (record->peer_fin_delivered()) record->socket = SocketState::closed;
+  if (record->peer_fin_delivered()) {
+    record->socket = SocketState::closed;
+    if (record->delivered != record->ack_written) ack_now(stream.slot);
+  }
   schedule(stream.slot);
 }
 
@@ -259,14 +262,20 @@ void Link::advance_delivery(SlotIndex slot) {
   ack_now(slot);
 }
 
-void Link::fin_delivered(Time, StreamHandle stream) {
+void Link::fin_delivered(Time now, StreamHandle stream) {
   StreamRecord* record = find(stream);
   if (record == nullptr || record->discarding()) return;
   HOLDFAST_CHECK(has_fin(record->peer_end) && record->delivered == record->received_bytes());
   record->delivered += 1;
   note_end(*record, client() ? Cause::target_fin : Cause::client_fin);
-  if (has_fin(record->own_end)) record->socket = SocketState::closed;
-  ack_now(stream.slot);
+  // With both ends over this ack is what frees the stream. Before, it may wait for our own FIN,
+  // which mostly follows at once.
+  if (has_fin(record->own_end)) {
+    record->socket = SocketState::closed;
+    ack_now(stream.slot);
+  } else {
+    owe_ack(now, stream.slot);
+  }
   advance_delivery(stream.slot);
 }
 

@@ -75,7 +75,7 @@ void Bridge::watch() {
   std::uint32_t events = 0;
   if (reading_ == Reading::running) events |= Poller::Registration::kRead;
   if (writing_ == Writing::blocked) events |= Poller::Registration::kWrite;
-  registration_.set(events != 0 ? events : Poller::Registration::kOnlyNews);
+  registration_.set(events != 0 ? events : Poller::Registration::kOnlyErrors);
 }
 
 void Bridge::on_ready(std::uint32_t events) {
@@ -84,8 +84,11 @@ void Bridge::on_ready(std::uint32_t events) {
     if (error != 0) return latch(error);
   }
   constexpr std::uint32_t kInput = EPOLLIN | EPOLLRDHUP | EPOLLHUP;
-  if ((events & kInput) != 0 && reading_ == Reading::running)
-    read_some(host_.read_budget(), Until::short_read);
+  if ((events & kInput) != 0 && reading_ == Reading::running) {
+    // An end that is here already goes out with the bytes before it.
+    bool end = (events & (EPOLLRDHUP | EPOLLHUP)) != 0;
+    read_some(host_.read_budget(), end ? Until::nothing_left : Until::short_read);
+  }
   if (closed() || writing_ != Writing::blocked) return;
   if ((events & (EPOLLOUT | EPOLLHUP)) != 0) write_queued();
 }
@@ -123,8 +126,8 @@ void Bridge::read_last() {
 void Bridge::read_ended() {
   reading_ = Reading::ended;
   link_.finish(loop_.now(), stream_);
+  if (over()) return close();
   watch();
-  close_if_over();
 }
 
 void Bridge::resume_reading() {
@@ -175,17 +178,17 @@ void Bridge::tell_error() {
 // --- To the application ---------------------------------------------------------------------
 
 // How many bytes the kernel took; an error is latched and 0 is given.
-std::size_t Bridge::write_now(std::span<const iovec> buffers) {
-  ssize_t size = send_vector(socket_.get(), buffers);
+std::size_t Bridge::write_now(std::span<const iovec> buffers, More more) {
+  ssize_t size = send_vector(socket_.get(), buffers, more);
   if (size >= 0) return static_cast<std::size_t>(size);
   if (!would_block(errno)) latch(errno);
   return 0;
 }
 
-void Bridge::deliver(Bytes bytes) {
+void Bridge::deliver(Bytes bytes, bool last) {
   if (closed() || writing_ == Writing::shut || error_ != 0) return;
   iovec buffer{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-  std::size_t taken = write_now({&buffer, 1});
+  std::size_t taken = write_now({&buffer, 1}, last ? More::yes : More::no);
   if (closed() || error_ != 0) return;
   link_.delivered(loop_.now(), stream_, taken);
   host_.link_touched();
@@ -215,17 +218,17 @@ void Bridge::write_queued() {
 void Bridge::deliver_fin() {
   if (closed() || error_ != 0) return;
   writing_ = Writing::shut;
-  shutdown(socket_.get(), SHUT_WR);
   link_.fin_delivered(loop_.now(), stream_);
   host_.link_touched();
+  if (over()) return close();  // which says FIN too
+  shutdown(socket_.get(), SHUT_WR);
   watch();
-  close_if_over();
 }
 
 // --- Ends -----------------------------------------------------------------------------------
 
-void Bridge::close_if_over() {
-  if (reading_ == Reading::ended && writing_ == Writing::shut) close();
+bool Bridge::over() const {
+  return reading_ == Reading::ended && writing_ == Writing::shut;
 }
 
 void Bridge::close() {

@@ -44,7 +44,8 @@ class Bridge final : public Poller::Watcher {
   // Begins: reads, and writes what is queued already.
   void start();
 
-  void deliver(Bytes bytes);
+  // `last`: deliver_fin() follows at once if all of them are taken.
+  void deliver(Bytes bytes, bool last);
   void deliver_fin();
   void deliver_abort();
   void resume_reading();
@@ -78,8 +79,8 @@ class Bridge final : public Poller::Watcher {
   void drain();
   void tell_error();
   void write_queued();
-  std::size_t write_now(std::span<const iovec> buffers);
-  void close_if_over();
+  std::size_t write_now(std::span<const iovec> buffers, More more = More::no);
+  bool over() const;
   void close();
   void check_flush();
 

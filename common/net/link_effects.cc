@@ -8,7 +8,7 @@ void LinkDriver::on(const effect::Deliver& effect) {
     deliveries_ += 1;
     last_delivered_ = effect.stream.slot;
   }
-  if (Bridge* bridge = bridge_of(effect.stream)) bridge->deliver(effect.bytes);
+  if (Bridge* bridge = bridge_of(effect.stream)) bridge->deliver(effect.bytes, effect.last);
 }
 
 void LinkDriver::on(const effect::DeliverFin& effect) {

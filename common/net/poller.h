@@ -40,8 +40,8 @@ class Poller {
     // What to watch for; level-triggered.
     static constexpr std::uint32_t kRead = EPOLLIN | EPOLLRDHUP;
     static constexpr std::uint32_t kWrite = EPOLLOUT;
-    // Nothing but news: the other side's close, an error. Told once each, so they cannot spin.
-    static constexpr std::uint32_t kOnlyNews = EPOLLRDHUP | EPOLLET;
+    // Nothing but an error, or the end of both ways. Told once each, so they cannot spin.
+    static constexpr std::uint32_t kOnlyErrors = EPOLLET;
 
     Registration(Poller& poller, int descriptor, Watcher& watcher)
         : poller_(poller), watcher_(watcher), descriptor_(descriptor) {}

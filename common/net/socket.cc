@@ -224,13 +224,13 @@ Duration measured_round_trip(int descriptor) {
   return microseconds(info.tcpi_rtt);
 }
 
-ssize_t send_vector(int descriptor, std::span<const iovec> buffers) {
+ssize_t send_vector(int descriptor, std::span<const iovec> buffers, More more) {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(buffers.data());  // sendmsg does not change them
   message.msg_iovlen = buffers.size();
   ssize_t sent = 0;
   do {
-    sent = sendmsg(descriptor, &message, MSG_NOSIGNAL);
+    sent = sendmsg(descriptor, &message, MSG_NOSIGNAL | (more == More::yes ? MSG_MORE : 0));
   } while (sent < 0 && errno == EINTR);
   return sent;
 }

@@ -128,8 +128,12 @@ std::size_t unsent_bytes(int descriptor);
 // Smoothed round trip as the kernel measured it; zero if unknown.
 Duration measured_round_trip(int descriptor);
 
+// Whether more follows at once, a write or the end: the kernel then waits for it with a segment
+// that is not full (MSG_MORE, send(2)).
+enum class More : bool { no, yes };
+
 // Like writev, without SIGPIPE; -1 and errno as usual.
-ssize_t send_vector(int descriptor, std::span<const iovec> buffers);
+ssize_t send_vector(int descriptor, std::span<const iovec> buffers, More more = More::no);
 
 // "connection refused" and the like.
 std::string error_text(int error);

@@ -52,6 +52,7 @@ inline constexpr std::size_t kTablePrefixSize = 9;  // flags, highest
 inline constexpr std::size_t kMaxTableEntries =
     (kMaxControlPayload - kTablePrefixSize) / kTableEntrySize;
 inline constexpr std::size_t kMaxServiceGraces = 128;  // of a WELCOME
+inline constexpr std::size_t kFinPayloadSize = 16;     // id, offset
 inline constexpr std::size_t kAckEntrySize = 24;       // id, ack, limit
 inline constexpr std::size_t kMaxAckEntries = kMaxControlPayload / kAckEntrySize;
 

@@ -76,6 +76,14 @@ bool FrameReader::fill_held(std::size_t size) {
   return held_.size() == size;
 }
 
+bool FrameReader::fin_follows(StreamId id) const {
+  constexpr std::size_t kWhole = kFrameHeaderSize + kFinPayloadSize;
+  if (data_left_ != 0 || !held_.empty() || input_.size() < kWhole) return false;
+  auto word = load_big_endian<std::uint32_t>(input_.data());
+  return word == (static_cast<std::uint32_t>(FrameType::fin) << 24 | kFinPayloadSize) &&
+         load_big_endian<std::uint64_t>(input_.data() + kFrameHeaderSize) == id.value;
+}
+
 bool FrameReader::starts_like_hello() const {
   Bytes held = held_handed_out_ ? Bytes{} : Bytes(held_);
   if (!held.empty() && held[0] != static_cast<std::uint8_t>(FrameType::hello)) return false;

@@ -43,6 +43,8 @@ class FrameReader {
   std::size_t unread() const { return input_.size(); }
   // True inside a frame: an end of the carrier here is a truncation.
   bool inside_frame() const { return (!held_.empty() && !held_handed_out_) || data_left_ != 0; }
+  // The next frame is the stream's FIN, and whole: what it follows need not be sent apart from it.
+  bool fin_follows(StreamId id) const;
   // False as soon as the bytes held of a frame not yet whole cannot begin a HELLO.
   bool starts_like_hello() const;
 

@@ -115,7 +115,7 @@ DataHeader decode_data_header(const std::uint8_t* prefix, std::size_t payload_le
 
 std::size_t encode_fin(MutableBytes to, const Fin& fin) {
   Writer writer(to);
-  put_header(writer, FrameType::fin, 16);
+  put_header(writer, FrameType::fin, kFinPayloadSize);
   writer.integer(fin.id.value);
   writer.integer(fin.offset);
   return writer.size();

@@ -68,9 +68,45 @@ TEST_CASE("a FIN is acked when the application has it and not before") {
   peer.receive(fin_frame(id, 0));
   CHECK(acks_in(peer.advance(milliseconds(100))).empty());
   peer.link().fin_delivered(peer.now(), peer.end.app(id).handle);
-  auto acks = acks_in(peer.transmit());
+  CHECK(acks_in(peer.transmit()).empty());  // the other way goes on, and nobody waits for it
+  auto acks = acks_in(peer.advance(tuning::kAckDelay));
   REQUIRE(acks.size() == 1);
   CHECK(acks[0].ack == 1);
+}
+
+TEST_CASE("the first FIN's ack goes with the second FIN") {
+  for (Role role : kBoth) {
+    ScriptedPeer peer(role);
+    auto id = peer.open();
+    peer.receive(fin_frame(id, 0));
+    peer.transmit();
+    peer.link().finish(peer.now(), peer.end.app(id).handle);
+    auto frames = peer.transmit();
+    REQUIRE(find_frame(frames, FrameType::fin) != nullptr);
+    auto acks = acks_in(frames);
+    REQUIRE(acks.size() == 1);
+    CHECK(acks[0].ack == 1);
+    CHECK(acks_in(peer.advance(tuning::kAckDelay)).empty());
+  }
+}
+
+TEST_CASE("the second FIN is acked at once and an ack already written is not repeated") {
+  for (Role role : kBoth) {
+    ScriptedPeer peer(role);
+    auto id = peer.open();
+    peer.link().finish(peer.now(), peer.end.app(id).handle);
+    peer.transmit();
+    peer.receive(fin_frame(id, 0));
+    auto acks = acks_in(peer.transmit());
+    REQUIRE(acks.size() == 1);
+    CHECK(acks[0].ack == 1);
+
+    auto late = peer.open();
+    peer.receive(fin_frame(late, 0));
+    CHECK(acks_in(peer.advance(tuning::kAckDelay)).size() == 1);
+    peer.link().finish(peer.now(), peer.end.app(late).handle);
+    CHECK(acks_in(peer.transmit()).empty());
+  }
 }
 
 TEST_CASE("little progress is acked by the timer, a quarter of the window at once") {

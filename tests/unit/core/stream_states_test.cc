@@ -344,7 +344,7 @@ constexpr const char* kServer[] = {
     "V    V    V    V    V    V    V    -    -    -    V    V    V    -    rE   -    V    V",  // DATA ahead
     "V    V    V    V    V    V    V    -    -    -    V    V    V    -    rE   -    V    V",  // DATA beyond limit
     "V    V    V    V    V    V    V    V    V    V    V    V    V    -    rE   -    V    V",  // DATA bad ack
-    "Fa   -    Fa   V    V    V    V    -    -    -    V    V    V    -    rE   -    V    -",  // FIN
+    "F    -    Fa   V    V    V    V    -    -    -    V    V    V    -    rE   -    V    -",  // FIN
     "V    V    V    V    V    V    V    -    -    -    V    V    V    -    rE   -    V    V",  // FIN ahead
     "BaE  -    BaE  BaE  -    aE   -    rE   rE   rE   V    V    V    -    rE   -    V    -",  // ABORT
     "V    V    V    V    V    V    V    rE   rE   rE   V    V    V    -    rE   -    V    V",  // ABORT ahead
@@ -356,10 +356,10 @@ constexpr const char* kServer[] = {
     "V    V    V    V    V    V    V    V    V    V    V    V    V    -    rE   -    V    V",  // limit shrinks
     "V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    Cp   V",  // OPEN
     "V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V",  // OPENED
-    "f    f    -    f    f    -    -    -    -    -    -    -    -    -    rE   -    -    f",  // finish
+    "f    f    -    fa   f    -    -    -    -    -    -    -    -    -    rE   -    -    f",  // finish
     "ba   ba   ba   ba   ba   -    ba   -    -    -    rE   rE   rE   -    rE   -    -    ba",  // abort
     "SrE  SrE  SrE  SrE  SrE  rE   SrE  rE   rE   rE   SrE  SrE  SrE  -    rE   -    -    SrE",  // reset
-    "-    -    -    -    Fa   -    Fa   -    -    -    BaE  BaE  -    -    rE   -    -    -",  // delivered
+    "-    -    -    -    F    -    Fa   -    -    -    BaE  BaE  -    -    rE   -    -    -",  // delivered
     "-    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -",  // carrier lost
     "-    -    -    -    -    -    -    a    a    a    -    -    -    -    Er   -    -    -",  // table with entry
     "V    V    V    V    V    V    V    V    V    V    V    V    V    -    Er   -    -    V",  // table absurd
@@ -375,7 +375,7 @@ constexpr const char* kClient[] = {
     "V    V    V    V    V    V    V    -    -    -    V    V    V    -    rE   -    V    V    V    V",  // DATA ahead
     "V    V    V    V    V    V    V    -    -    -    V    V    V    -    rE   -    V    V    V    V",  // DATA beyond limit
     "V    V    V    V    V    V    V    V    V    V    V    V    V    -    rE   -    V    V    V    V",  // DATA bad ack
-    "Fa   -    Fa   V    V    V    V    -    -    -    V    V    V    -    rE   -    V    V    V    Fa",  // FIN
+    "F    -    Fa   V    V    V    V    -    -    -    V    V    V    -    rE   -    V    V    V    F",  // FIN
     "V    V    V    V    V    V    V    -    -    -    V    V    V    -    rE   -    V    V    V    V",  // FIN ahead
     "BaE  -    BaE  BaE  -    aE   -    rE   rE   rE   V    V    V    -    rE   -    V    V    V    BaE",  // ABORT
     "V    V    V    V    V    V    V    rE   rE   rE   V    V    V    -    rE   -    V    V    V    V",  // ABORT ahead
@@ -387,10 +387,10 @@ constexpr const char* kClient[] = {
     "V    V    V    V    V    V    V    V    V    V    V    V    V    -    rE   -    V    V    V    V",  // limit shrinks
     "V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V    V",  // OPEN
     "-    -    -    -    -    -    -    -    -    -    -    -    -    -    rE   -    V    V    V    O",  // OPENED
-    "f    f    -    f    f    -    -    -    -    -    -    -    -    -    rE   -    -    odf  o    f",  // finish
+    "f    f    -    fa   f    -    -    -    -    -    -    -    -    -    rE   -    -    odf  o    f",  // finish
     "ba   ba   ba   ba   ba   -    ba   -    -    -    rE   rE   rE   -    rE   -    -    odba o    ba",  // abort
     "SrE  SrE  SrE  SrE  SrE  rE   SrE  rE   rE   rE   SrE  SrE  SrE  -    rE   -    -    SE   SE   SrE",  // reset
-    "-    -    -    -    Fa   -    Fa   -    -    -    BaE  BaE  -    -    rE   -    -    od   o    -",  // delivered
+    "-    -    -    -    F    -    Fa   -    -    -    BaE  BaE  -    -    rE   -    -    od   o    -",  // delivered
     "-    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -    -",  // carrier lost
     "-    -    -    -    -    -    -    a    a    a    -    -    -    V    Er   V    V    V    O    O",  // table with entry
     "V    V    V    V    V    V    V    V    V    V    V    V    V    V    Er   V    V    V    V    V",  // table absurd

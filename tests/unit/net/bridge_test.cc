@@ -94,6 +94,17 @@ class Conversation final : public Bridge::Host {
       text.remove_prefix(size);
     }
   }
+  // The far application writes this, which fits, and closes.
+  void say_last(std::string_view text) {
+    iovec buffer{};
+    REQUIRE(server.prepare(far, text.size(), {&buffer, 1}) == 1);
+    REQUIRE(buffer.iov_len == text.size());
+    std::memcpy(buffer.iov_base, text.data(), text.size());
+    server.commit(loop.now(), far, text.size());
+    server.finish(loop.now(), far);
+    exchange();
+  }
+  int client_gathers = 0;
   bool far_takes = true;  // false: the far application does not read
 
  private:
@@ -122,6 +133,7 @@ class Conversation final : public Bridge::Host {
   bool carry(Link& from, Link& to) {
     auto transmit = from.poll_transmit(loop.now(), 256 * kKiB);
     if (!transmit) return false;
+    if (&from == &client) client_gathers += 1;
     std::vector<std::uint8_t> bytes;
     for (const iovec& part : transmit->buffers) {
       const auto* data = static_cast<const std::uint8_t*>(part.iov_base);
@@ -145,7 +157,7 @@ class Conversation final : public Bridge::Host {
 
   void at_client(const Effect& effect) {
     std::visit(overloaded{
-                   [&](const effect::Deliver& e) { bridge->deliver(e.bytes); },
+                   [&](const effect::Deliver& e) { bridge->deliver(e.bytes, e.last); },
                    [&](const effect::DeliverFin&) { bridge->deliver_fin(); },
                    [&](const effect::DeliverAbort&) { bridge->deliver_abort(); },
                    [&](const effect::ResetSocket&) { bridge->reset(); },
@@ -196,6 +208,19 @@ class Conversation final : public Bridge::Host {
   }
 };
 
+// Segments that the socket's kernel has received: linux/tcp.h has them in its tcp_info, after what
+// the C library's knows, and does not go together with netinet/tcp.h.
+std::uint32_t segments_in(int descriptor) {
+  constexpr std::size_t kSegmentsIn = 140;
+  std::uint8_t info[256] = {};
+  socklen_t size = sizeof info;
+  REQUIRE(getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, info, &size) == 0);
+  REQUIRE(size >= kSegmentsIn + sizeof(std::uint32_t));
+  std::uint32_t segments = 0;
+  std::memcpy(&segments, info + kSegmentsIn, sizeof segments);
+  return segments;
+}
+
 std::string read_end(int descriptor) {
   std::string data;
   char buffer[65536];
@@ -226,6 +251,33 @@ TEST_CASE("Bytes pass both ways and both ends close in order") {
   CHECK(talk.bridge->closed());
   CHECK(talk.cause == Cause::client_fin);
   CHECK(read_end(talk.application.get()) == "answer|end");
+}
+
+TEST_CASE("An end that is here already goes out with the bytes before it") {
+  Conversation talk;
+  int before = talk.client_gathers;
+  write_all(talk.application.get(), "question");
+  shutdown(talk.application.get(), SHUT_WR);
+  talk.until([&] { return talk.ends == "F"; });
+  CHECK(talk.arrived == "question");
+  CHECK(talk.client_gathers == before + 1);
+}
+
+TEST_CASE("Last bytes and their end are one segment to the application") {
+  Conversation talk;
+  std::uint32_t before = segments_in(talk.application.get());
+  talk.say_last("answer");
+  CHECK(read_end(talk.application.get()) == "answer|end");
+  CHECK(segments_in(talk.application.get()) == before + 1);
+  // And when the application closed first.
+  Conversation other;
+  shutdown(other.application.get(), SHUT_WR);
+  other.until([&] { return other.ends == "F"; });
+  before = segments_in(other.application.get());
+  other.say_last("answer");
+  CHECK(other.bridge->closed());
+  CHECK(read_end(other.application.get()) == "answer|end");
+  CHECK(segments_in(other.application.get()) == before + 1);
 }
 
 TEST_CASE("An application's reset is an abort after all its bytes") {

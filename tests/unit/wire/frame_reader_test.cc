@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "common/base/random.h"
+#include "common/wire/coding.h"
 #include "tests/unit/wire/support.h"
 
 namespace holdfast {
@@ -132,6 +133,27 @@ TEST_CASE("the bytes of DATA come out as they arrive, never held back or copied"
   CHECK(std::get<FrameReader::DataPart>(item).bytes.data() == frame.data() + head + 2);
   CHECK(std::get<FrameReader::DataPart>(item).last);
   CHECK_FALSE(reader.inside_frame());
+}
+
+TEST_CASE("a stream's FIN is seen behind its last bytes when it lies there whole") {
+  Buffer data = golden("data");
+  std::uint64_t id = load_big_endian<std::uint64_t>(data.data() + kFrameHeaderSize);
+  auto follows = [&](const Buffer& behind, std::uint64_t whose) {
+    FrameReader reader;
+    Buffer bytes = data + behind;
+    reader.feed(bytes);
+    CHECK_FALSE(reader.fin_follows(StreamId{whose}));  // DATA comes first
+    reader.next();
+    CHECK_FALSE(reader.fin_follows(StreamId{whose}));
+    REQUIRE(std::get<FrameReader::DataPart>(reader.next()).last);
+    return reader.fin_follows(StreamId{whose});
+  };
+  Buffer fin = fin_frame(id, 5);
+  CHECK(follows(fin, id));
+  CHECK_FALSE(follows(fin, id + 1));
+  CHECK_FALSE(follows({}, id));
+  CHECK_FALSE(follows(golden("ping") + fin, id));
+  CHECK_FALSE(follows(Buffer(fin.begin(), fin.end() - 1), id));
 }
 
 TEST_CASE("a corrupt header is seen as soon as its four bytes are there") {
