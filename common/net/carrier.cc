@@ -1,12 +1,6 @@
 #include "common/net/carrier.h"
 
 namespace holdfast {
-namespace {
-
-// Reads of one turn while the transport holds decrypted bytes that no poller sees.
-constexpr int kMaxReads = 16;
-
-}  // namespace
 
 Carrier::Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const TransportFactory& transport,
                  Owner& owner)
@@ -74,23 +68,23 @@ void Carrier::on_ready(std::uint32_t events) {
   watch();
 }
 
+// One read a turn: what is left waits until others have had theirs.
 void Carrier::read_available() {
-  for (int reads = 0; reads < kMaxReads; ++reads) {
-    if (state_ == State::standing && !owner_->carrier_may_read(*this)) {
-      if (!closed()) registration_.kick();
-      return;
-    }
-    if (closed()) return;
-    MutableBytes buffer = loop_.read_buffer().first(read_size_);
-    Transport::Outcome outcome = transport_->read(buffer);
-    if (outcome.status == Transport::Status::again && transport_->buffered()) break;
-    if (outcome.status == Transport::Status::again) return watch();
-    if (outcome.status != Transport::Status::done) return lost(outcome.status);
-    if (state_ == State::standing) owner_->carrier_bytes(*this, buffer.first(outcome.bytes));
-    if (closed()) return;
-    if (!transport_->buffered()) return;
+  if (state_ == State::standing && !owner_->carrier_may_read(*this)) {
+    if (!closed()) registration_.kick();
+    return;
   }
-  registration_.kick();
+  if (closed()) return;
+  MutableBytes buffer = loop_.read_buffer().first(read_size_);
+  Transport::Outcome outcome = transport_->read(buffer);
+  if (outcome.status == Transport::Status::again) {
+    if (!transport_->buffered()) return watch();
+  } else if (outcome.status != Transport::Status::done) {
+    return lost(outcome.status);
+  } else if (state_ == State::standing) {
+    owner_->carrier_bytes(*this, buffer.first(outcome.bytes));
+  }
+  if (!closed() && transport_->buffered()) registration_.kick();
 }
 
 bool Carrier::read_once() {

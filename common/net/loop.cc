@@ -68,7 +68,6 @@ Time Loop::refresh() {
 }
 
 bool Loop::end_turn() {
-  poller_->run_kicked();
   bool more = task_->end_of_turn();
   timers_->settle();
   Time began = now();  // of the first callback that asked

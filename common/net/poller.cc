@@ -1,6 +1,7 @@
 #include "common/net/poller.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/net/timer.h"
 
@@ -12,6 +13,8 @@ namespace {
 constexpr Duration kPatientTime = microseconds(250);
 // While others are busy they have this many times as much.
 constexpr int kOthersShare = 3;
+// What a kick says.
+constexpr std::uint32_t kKicked = EPOLLIN;
 
 }  // namespace
 
@@ -49,7 +52,7 @@ void Poller::Registration::leave() {
 void Poller::Registration::set_patient(bool patient) {
   if (patient == patient_) return;
   bool member = member_;
-  bool kicked = kicked_;
+  bool kicked = kicked_ || due_;
   leave();
   patient_ = patient;
   if (member) set(events_);
@@ -67,6 +70,12 @@ void Poller::Registration::kick() {
 }
 
 void Poller::wait(int most_ms) {
+  // Who is kicked from now on waits for the next turn, so that nobody works twice in one.
+  running_.swap(kicked_);
+  for (Registration* registration : running_) {
+    registration->kicked_ = false;
+    registration->due_ = true;
+  }
   int count = epoll_wait(epoll_.get(), batch_.data(), static_cast<int>(kBatch), most_ms);
   batch_size_ = count < 0 ? 0 : static_cast<std::size_t>(count);
   bool others = false;
@@ -78,10 +87,13 @@ void Poller::wait(int most_ms) {
       patient = true;
     } else {
       others = true;
-      static_cast<Registration*>(who)->watcher_.on_ready(batch_[i].events);
+      auto* registration = static_cast<Registration*>(who);
+      bool due = std::exchange(registration->due_, false);
+      registration->watcher_.on_ready(batch_[i].events | (due ? kKicked : 0U));
     }
   }
   batch_size_ = 0;
+  others = run_kicked() || others;
   if (patient && (!others || read_boot_clock() >= patient_again_)) call_patient();
 }
 
@@ -102,7 +114,7 @@ bool Poller::call_kicked_patient() {
   Registration* registration = patient_kicked_.front();
   patient_kicked_.pop_front();
   registration->kicked_ = false;
-  registration->watcher_.on_ready(EPOLLIN);
+  registration->watcher_.on_ready(kKicked);
   return true;
 }
 
@@ -115,15 +127,15 @@ bool Poller::call_ready_patient() {
   return true;
 }
 
-void Poller::run_kicked() {
-  running_.swap(kicked_);
-  for (Registration* registration : running_) {
-    if (registration != nullptr) registration->kicked_ = false;
-  }
+bool Poller::run_kicked() {
+  bool any = false;
   for (std::size_t i = 0; i < running_.size(); ++i) {
-    if (running_[i] != nullptr) running_[i]->watcher_.on_ready(EPOLLIN);
+    if (running_[i] == nullptr || !std::exchange(running_[i]->due_, false)) continue;
+    any = true;
+    running_[i]->watcher_.on_ready(kKicked);
   }
   running_.clear();
+  return any;
 }
 
 // Events already fetched must not reach who is gone.
@@ -131,6 +143,7 @@ void Poller::forget(Registration* registration) {
   for (std::size_t i = 0; i < batch_size_; ++i) {
     if (batch_[i].data.ptr == registration) batch_[i].data.ptr = nullptr;
   }
+  registration->due_ = false;
   std::replace(running_.begin(), running_.end(), registration, static_cast<Registration*>(nullptr));
   if (registration->kicked_) {
     registration->kicked_ = false;

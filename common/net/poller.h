@@ -51,7 +51,7 @@ class Poller {
 
     void set(std::uint32_t events);
     void leave();
-    // Calls the watcher with EPOLLIN in the next turn, whatever the kernel says.
+    // Calls the watcher with EPOLLIN in the next turn, once, whatever the kernel says.
     void kick();
     // Its events come after everybody else's of a turn, and when there is no time left for them, in
     // a later one.
@@ -65,7 +65,8 @@ class Poller {
     int descriptor_;
     std::uint32_t events_ = 0;
     bool member_ = false;
-    bool kicked_ = false;
+    bool kicked_ = false;  // for the next turn
+    bool due_ = false;     // in this turn, and not called yet
     bool patient_ = false;
   };
 
@@ -77,12 +78,12 @@ class Poller {
   void wait(int most_ms);
   // Somebody was kicked: the loop must not sleep.
   bool busy() const { return !kicked_.empty() || !patient_kicked_.empty(); }
-  void run_kicked();
 
  private:
   // One turn's work; what more is ready waits for the next turn.
   static constexpr std::size_t kBatch = 256;
 
+  bool run_kicked();
   void call_patient();
   bool call_kicked_patient();
   bool call_ready_patient();

@@ -99,6 +99,64 @@ TEST_CASE("Who is kicked is called in the next turn though the kernel has nothin
   CHECK(recorder.events == std::vector<std::uint32_t>{EPOLLIN});
 }
 
+TEST_CASE("Who is kicked and ready is called once a turn, and kicked within it in the next") {
+  Loop loop;
+  auto [agent, application] = application_pair();
+  REQUIRE(send(application.get(), "x", 1, 0) == 1);
+  Recorder recorder;
+  Poller::Registration registration(loop.poller(), agent.get(), recorder);
+  registration.set(EPOLLIN);
+  recorder.then = [&] { registration.kick(); };
+  registration.kick();
+  int turns = 0;
+  turn_until(loop, [&] {
+    CHECK(recorder.events.size() == static_cast<std::size_t>(turns));
+    turns += 1;
+    return turns > 20;
+  });
+}
+
+TEST_CASE("A kick counts as well when the kernel tells of something else") {
+  Loop loop;
+  auto [agent, application] = application_pair();
+  Recorder recorder;
+  Poller::Registration registration(loop.poller(), agent.get(), recorder);
+  registration.set(EPOLLOUT);
+  registration.kick();
+  turn_until(loop, [&] { return !recorder.events.empty(); });
+  CHECK(recorder.events[0] == (EPOLLIN | EPOLLOUT));
+}
+
+TEST_CASE("Who becomes patient or leaves after a kick is called as it is then, or not at all") {
+  Loop loop;
+  auto [one, one_peer] = application_pair();
+  auto [other, other_peer] = application_pair();
+  Recorder first;
+  Recorder second;
+  Poller::Registration first_at(loop.poller(), one.get(), first);
+  Poller::Registration second_at(loop.poller(), other.get(), second);
+  first_at.set(EPOLLIN);
+  second_at.set(EPOLLIN);
+  // In one turn: the first is called and changes what was due to the second.
+  SECTION("patient") {
+    first.then = [&] { second_at.set_patient(true); };
+    first_at.kick();
+    second_at.kick();
+    turn_until(loop, [&] { return !second.events.empty(); });
+    CHECK(second.events.size() == 1);
+  }
+  SECTION("gone") {
+    first.then = [&] { second_at.leave(); };
+    first_at.kick();
+    second_at.kick();
+    bool later = false;
+    Timer timer(loop.timers(), [&] { later = true; });
+    timer.arm(loop.refresh() + milliseconds(20));
+    turn_until(loop, [&] { return later; });
+    CHECK(second.events.empty());
+  }
+}
+
 void work_for(Duration time) {
   Time until = read_boot_clock() + time;
   while (read_boot_clock() < until) {
