@@ -122,18 +122,18 @@ bool LinkDriver::pump() {
   Time now = loop_.now();
   before_transmit_ = true;
   if (now >= link_.next_timeout()) link_.timeout(now);
-  bool drained = drain(kEffectsPerTurn);
+  drain(kEffectsPerTurn);
   connect_some();
   verify();
   before_transmit_ = false;
-  if (drained && settled_) {
+  if (settled_) {
     transmit();
-    drained = drain(kEffectsPerTurn);
+    drain(kEffectsPerTurn);
   }
   adapt_to_activity();
   if (link_.options().trace) observer_.trace(link_.id(), link_.take_trace());
   timer_.arm(link_.next_timeout());
-  return !drained || !connects_.empty();
+  return !settled_ || !connects_.empty();
 }
 
 void LinkDriver::connect_some() {
