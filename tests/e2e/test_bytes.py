@@ -19,6 +19,10 @@ def start_flows(app, back, ways, size):
 
 
 def assert_replayed(pair, ways):
+    if len(ways) == 2:
+        # One of the ways may stand empty: its credit waits behind the other's bytes, or it is done.
+        assert pair.client.replayed() + pair.server.replayed() > 0, "nobody resent anything"
+        return
     for way in ways:
         sender = pair.client if way == "up" else pair.server
         assert sender.replayed() > 0, f"the {sender.role} resent nothing"
@@ -49,12 +53,7 @@ def test_an_outage_while_bytes_flow_loses_and_doubles_nothing(pair, kind, ways):
         flow.stop()
     for flow in flows.values():
         flow.wait()
-    lost = outages.loses(kind, ways)
-    if len(lost) == 2:
-        # One of the ways may have stood empty: its credit waits behind the other's bytes.
-        assert pair.client.replayed() + pair.server.replayed() > 0
-    else:
-        assert_replayed(pair, lost)
+    assert_replayed(pair, outages.loses(kind, ways))
 
 
 @pytest.mark.sanitized
