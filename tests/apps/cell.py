@@ -11,21 +11,17 @@ import importlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 import threading
 import time
 import traceback
 
-TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [os.path.join(TESTS, folder) for folder in ("apps", "guide", "e2e", "bench")]
-
-import netns                                           # noqa: E402
-from faults import FAULTS                              # noqa: E402
-from pair import Pair                                  # noqa: E402
-from programs import Programs, die_on_signals          # noqa: E402
-from run import Lost, Run, Untried                     # noqa: E402
-from wan import Wan                                    # noqa: E402
+import netns
+from faults import FAULTS
+from pair import Pair
+from programs import Programs, die_on_signals
+from run import Lost, Run, Untried
+from wan import Wan
 
 PATH_MBIT = 40                     # so that a transfer is still under way when the fault comes
 SLOW_MBIT, SLOW_DELAY_MS = 10, 100  # each way

@@ -18,12 +18,9 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TESTS = os.path.dirname(HERE)
-sys.path[:0] = [os.path.join(TESTS, folder) for folder in ("apps", "guide", "e2e", "bench")]
-
-import known                                           # noqa: E402
-import table                                           # noqa: E402
-from faults import FAULTS                              # noqa: E402
+import known
+import table
+from faults import FAULTS
 
 APPS = sorted(name[4:-3] for name in os.listdir(HERE) if name.startswith("app_"))
 SHORT_APPS, SHORT_FAULTS = ("nginx", "postgres", "redis", "ssh"), ("reset", "silence-5", "address")

@@ -1,4 +1,6 @@
 """What the matrix makes of its cells, and how it tells a loss."""
+import inspect
+import os
 import subprocess
 import sys
 import threading
@@ -104,5 +106,6 @@ def test_a_steady_workload_goes_on_after_the_fault(run):
 
 def test_a_cell_names_what_it_does_not_know():
     result = subprocess.run([sys.executable, f"{matrix.HERE}/cell.py", "redis", "no-such-fault"],
-                            capture_output=True, text=True)
+                            capture_output=True, text=True,
+                            env={**os.environ, "PYTHONPATH": os.path.dirname(inspect.getfile(Programs))})
     assert result.returncode == 2 and "no-such-fault" in result.stderr

@@ -19,14 +19,12 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
-
-import measures                                                       # noqa: E402
-import paths                                                          # noqa: E402
-import rawlink                                                        # noqa: E402
-from pair import REPOSITORY, Agent, free_port                         # noqa: E402
-from programs import ProgramFailed, die_on_signals, die_with_parent                                    # noqa: E402
-from report import number, table                                      # noqa: E402
+import measures
+import paths
+import rawlink
+from pair import REPOSITORY, Agent, free_port
+from programs import ProgramFailed, die_on_signals, die_with_parent
+from report import number, table
 
 HOST = "127.0.0.1"
 EVIL = "evil"

@@ -12,17 +12,15 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-import attacks                                                        # noqa: E402
-import measures                                                       # noqa: E402
-import paths                                                          # noqa: E402
-import netns                                                          # noqa: E402
-import plot                                                           # noqa: E402
-import wan                                                            # noqa: E402
-import report                                                         # noqa: E402
-from pair import EchoBackend, free_port                               # noqa: E402
-from programs import ProgramFailed, Programs, die_on_signals, find_program, start_nginx  # noqa: E402
+import attacks
+import measures
+import paths
+import netns
+import plot
+import wan
+import report
+from pair import EchoBackend, free_port
+from programs import ProgramFailed, Programs, die_on_signals, find_program, start_nginx
 
 SILENCE_S = 2.0
 WAN_DELAY_MS, WAN_LOSS = 25, 0.01      # each way: a round trip of 50 ms

@@ -7,13 +7,10 @@ the near hop, the dialling programs included, is in the one and the far hop in t
 import getpass
 import os
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
-
-from pair import BIN, Agent, free_port                # noqa: E402
-from programs import ProgramFailed, Programs, children, find_program  # noqa: E402
-from relay import Relay                               # noqa: E402
+from pair import BIN, Agent, free_port
+from programs import ProgramFailed, Programs, children, find_program
+from relay import Relay
 
 NAME = "edge-1"
 READY_S = 5.0

@@ -1,4 +1,6 @@
 """What the tables and the picture make of known values."""
+import inspect
+import os
 import socket
 import subprocess
 import sys
@@ -64,12 +66,12 @@ def test_a_program_that_ends_instead_of_listening_is_told_with_its_log(tmp_path)
 
 
 def test_a_program_dies_with_the_one_that_started_it(tmp_path):
-    script = ("import sys; sys.path.insert(0, sys.argv[1]); import os, programs; "
-              "p = programs.Programs(sys.argv[2]); "
+    script = ("import sys, os, programs; "
+              "p = programs.Programs(sys.argv[1]); "
               "print(p.start([sys.executable, '-c', 'import time; time.sleep(60)']).pid, flush=True); "
               "os.kill(os.getpid(), 9)")
-    folder = report.__file__.rpartition("/")[0]
-    out = subprocess.run([sys.executable, "-c", script, folder, str(tmp_path)], capture_output=True,
+    out = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True,
+                         env={**os.environ, "PYTHONPATH": os.path.dirname(inspect.getfile(Programs))},
                          text=True, timeout=20).stdout
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and runs(int(out)):

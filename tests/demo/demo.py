@@ -10,17 +10,14 @@ import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(os.path.dirname(HERE), folder) for folder in ("e2e", "bench")]
-
-from pair import BIN, Agent, free_port                                 # noqa: E402
-from programs import ProgramFailed, Programs, die_on_signals, start_nginx, start_redis  # noqa: E402
-from plan import FULL, QUICK                                           # noqa: E402
-from relay import Relay                                                # noqa: E402
-from screen import Screen                                              # noqa: E402
-from visitors import (Download, Publisher, RedisBeside, Session, Subscriber,  # noqa: E402
+from pair import BIN, Agent, free_port
+from programs import ProgramFailed, Programs, die_on_signals, start_nginx, start_redis
+from plan import FULL, QUICK
+from relay import Relay
+from screen import Screen
+from visitors import (Download, Publisher, RedisBeside, Session, Subscriber,
                       megabytes)
-from watching import Flow, Monitor                                     # noqa: E402
+from watching import Flow, Monitor
 
 # How the agents speak to each other: "plain" (unsafe_plaintext) or "psk" (TLS with a key of genpsk).
 LINK = "psk"

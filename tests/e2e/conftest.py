@@ -1,11 +1,7 @@
 """Options and fixtures of the end-to-end suite; see README.md."""
-import os
 import signal
-import sys
 
 import pytest
-
-sys.path.insert(0, os.path.dirname(__file__))
 
 
 def pytest_addoption(parser):

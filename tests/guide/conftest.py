@@ -1,11 +1,5 @@
-"""What docs/guide says of real services. The pair and the relay are tests/e2e's."""
-import os
-import sys
-
+"""What docs/guide says of real services. The pair and the relay are those of tests/lib."""
 import pytest
-
-TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [os.path.join(TESTS, folder) for folder in ("guide", "e2e", "bench")]
 
 
 @pytest.fixture

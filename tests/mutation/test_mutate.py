@@ -1,10 +1,5 @@
 """Which mutants there are, and which are none."""
-import os
-import sys
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-import mutate                                          # noqa: E402
+import mutate
 
 
 def mutants(tmp_path, monkeypatch, text):

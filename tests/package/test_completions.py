@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import BIN, PROGRAMS, ROOT, options, subcommands, takes_json
+from command_line import BIN, PROGRAMS, ROOT, options, subcommands, takes_json
 
 FOLDER = ROOT / "config" / "completions"
 GLOBAL = {"-c", "--config", "--socket", "-h", "--help"}

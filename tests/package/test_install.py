@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from programs import BIN, ROOT
+from command_line import BIN, ROOT
 
 BUILD = BIN.parent
 BELOW_THE_PREFIX = """

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from programs import PROGRAMS, ROOT, options, subcommands, takes_json
+from command_line import PROGRAMS, ROOT, options, subcommands, takes_json
 
 PAGES = sorted((ROOT / "docs" / "man").glob("*.scd"))
 

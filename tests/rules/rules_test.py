@@ -180,6 +180,13 @@ class Style(unittest.TestCase):
                              for number, line in enumerate(lines, 1) if word.search(line)]
         self.complain(problems)
 
+    def test_helpers_are_found_without_changing_the_path(self):
+        word = "sys" + ".path"
+        self.complain([f"{path.relative_to(ROOT)}: {word}: what folders share is in tests/lib"
+                       for folder in ("tests", "scripts") for path in sorted((ROOT / folder).rglob("*"))
+                       if path.is_file() and "__pycache__" not in path.parts and path.suffix in (".py", "")
+                       and word in path.read_text(encoding="utf-8", errors="replace")])
+
     def test_files_can_be_held_in_mind(self):
         problems = []
         for path in sources("common", "client-agent", "server-agent"):

@@ -18,9 +18,6 @@ import sys
 import tempfile
 import time
 
-TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [os.path.join(TESTS, folder) for folder in ("soak", "e2e", "bench")]
-
 CONNECTIONS_AT_ONCE, CONNECTIONS_A_SAMPLE = 50, 1000
 SLACK_BYTES = 96 << 10            # the history's rings fill; in a minute some 4 bytes a connection
 LIBRARY = r"""

@@ -10,7 +10,6 @@ descriptors, send logs and memory must be where they began. The last line is "N 
 import argparse
 import asyncio
 import json
-import os
 import random
 import shutil
 import signal
@@ -18,14 +17,11 @@ import sys
 import tempfile
 import time
 
-TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [os.path.join(TESTS, folder) for folder in ("soak", "e2e", "bench")]
-
-import outages                                         # noqa: E402
-import plot_soak                                       # noqa: E402
-from pair import TIMESCALE, Pair, merge                # noqa: E402
-from programs import die_on_signals                    # noqa: E402
-from traffic import Traffic, echo                      # noqa: E402
+import outages
+import plot_soak
+from pair import TIMESCALE, Pair, merge
+from programs import die_on_signals
+from traffic import Traffic, echo
 
 SHORT_MINUTES = 5                 # a shorter run has more of everything in its time
 LONGEST_FAULT_S, FAULT_EVERY_S, RELOAD_EVERY_S = 8, (4, 25), (10, 30)

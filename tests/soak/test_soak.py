@@ -1,16 +1,12 @@
 """The soak finds what it is there to find, and its picture can be drawn."""
 import asyncio
-import os
-import sys
 import xml.dom.minidom
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-import heap                                            # noqa: E402
-import plot_soak                                       # noqa: E402
-from traffic import Broken, Connection, Totals, echo   # noqa: E402
+import heap
+import plot_soak
+from traffic import Broken, Connection, Totals, echo
 
 
 def exchange(service, use):

@@ -16,9 +16,7 @@ import struct
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
-
-import netns                                           # noqa: E402
+import netns
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 NEAR_HOST, FAR_HOST = "10.202.0.1", "10.202.0.2"
