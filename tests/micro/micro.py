@@ -3,7 +3,6 @@ import argparse
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,10 +22,9 @@ def run(words, **options):
 
 def build(source, folder):
     """The program, built from the sources in a folder."""
-    ccache = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
     print(f"building {source} ...", file=sys.stderr, flush=True)
     run(["cmake", "-S", source, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-         "-DHOLDFAST_TESTS=ON", *ccache])
+         "-DHOLDFAST_TESTS=ON"])
     run(["cmake", "--build", folder, "--target", "holdfast-micro"])
     return os.path.join(folder, "bin", "holdfast-micro")
 

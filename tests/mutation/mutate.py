@@ -12,7 +12,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -65,9 +64,8 @@ def prepare():
         words = ["cp", "-a", "-u", "--no-target-directory", os.path.join(REPOSITORY, name),
                  os.path.join(SOURCE, name)]
         subprocess.run(words, check=True)
-    launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
     subprocess.run(["cmake", "-S", SOURCE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-                    "-DCMAKE_CXX_FLAGS_RELEASE=-O1", *launcher], check=True, stdout=subprocess.DEVNULL)
+                    "-DCMAKE_CXX_FLAGS_RELEASE=-O1"], check=True, stdout=subprocess.DEVNULL)
 
 
 def build(seconds=BUILD_S):
