@@ -107,6 +107,7 @@ std::vector<HttpRoute> metrics_routes(Backend& backend,
            backend, [](const AgentSnapshot& snapshot) { return json(200, alive_json(snapshot)); },
            stuck_json)});
   routes.push_back({Method::get, "/readyz", from_snapshot(backend, &show_ready, stuck_json)});
+  for (HttpRoute& route : routes) route.health = true;
   add_status_page(routes, backend, own_host);
   return routes;
 }
@@ -128,6 +129,7 @@ std::vector<HttpRoute> admin_routes(Backend& backend) {
                       return show_connection(backend, parameters);
                     }});
   routes.push_back({Method::get, "/v1/ready", from_snapshot(backend, &show_ready, stuck_json)});
+  routes.back().health = true;
   routes.push_back({Method::post, "/v1/reload", [&backend](const HttpParameters& parameters) {
                       return reload(backend, parameters);
                     }});
@@ -149,6 +151,7 @@ class AdminServerImpl final : public AdminServer {
     if (!metrics_) return;
     HttpLimits limits;
     limits.threads = 2;
+    limits.answer_bytes = 16U << 20;  // nothing here lists connections
     metrics_server_ =
         HttpServer::start(metrics_.get(), metrics_routes(backend, metrics_host), limits);
   }

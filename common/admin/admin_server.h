@@ -9,7 +9,9 @@
 //                                    GET  / /status /status.json         (status_page.h)
 //
 // It runs on threads of its own, which only ask the Backend. Users that say nothing, too much or
-// too slowly are cut off (http_server.h): they cannot hold up an agent.
+// too slowly are cut off (http_server.h): they cannot hold up an agent, nor its health answers
+// (/metrics /livez /readyz /v1/ready). No ranges; an answer has at most 64 MiB, at the metrics
+// address 16 MiB.
 #pragma once
 
 #include <cstdint>

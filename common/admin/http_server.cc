@@ -1,6 +1,5 @@
 #include "common/admin/http_server.h"
 
-#include <httplib.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -10,9 +9,13 @@
 #include <cerrno>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <mutex>
+#include <optional>
 #include <thread>
 
+#include "common/admin/http_request.h"
+#include "common/admin/http_router.h"
 #include "common/admin/line_writer.h"
 #include "common/admin/unique_fd.h"
 
@@ -21,132 +24,55 @@ namespace {
 
 // How long accepting rests when the process is out of descriptors.
 constexpr std::int64_t kAcceptRest_ms = 100;
+// New users a turn, so that a flood of them does not keep the others waiting.
+constexpr int kAcceptsPerTurn = 16;
+// Two: while the loop is stuck each answer takes as long as our patience with it.
+constexpr std::size_t kHealthThreads = 2;
 
-std::int64_t to_ms(Duration duration) {
-  return duration_cast<milliseconds>(duration).count();
+std::int64_t from_now(Duration duration) {
+  return monotonic_ms() + duration_cast<milliseconds>(duration).count();
 }
 
-// One user's socket as httplib reads and writes it: with a deadline and a limit, and given up at
-// once when the server stops.
-class DeadlineStream final : public httplib::Stream {
- public:
-  // cppcheck-suppress uninitMemberVar  ; of buffer_ only what fill() has written is read
-  DeadlineStream(int fd, int stop, const HttpLimits& limits)
-      : fd_(fd),
-        stop_(stop),
-        limits_(limits),
-        deadline_ms_(monotonic_ms() + to_ms(limits.request)) {}
+enum class Progress : std::uint8_t { waits, whole, over };
 
-  bool is_readable() const override { return position_ < filled_ || wait(POLLIN); }
-  bool is_writable() const override { return wait(POLLOUT); }
-  void get_remote_ip_and_port(std::string& ip, int& port) const override { ip.clear(), port = 0; }
-  void get_local_ip_and_port(std::string& ip, int& port) const override { ip.clear(), port = 0; }
-  socket_t socket() const override { return -1; }  // nobody else may use it
+// One user: first its request grows, later its answer is sent. The socket never blocks.
+struct User {
+  UniqueFd fd;
+  std::int64_t until_ms = 0;
+  std::string text = {};  // the request, then the answer
+  std::size_t sent = 0;
 
-  ssize_t read(char* to, std::size_t size) override {
-    if (position_ == filled_ && !fill()) return -1;
-    std::size_t taken = std::min(size, filled_ - position_);
-    std::copy_n(buffer_ + position_, taken, to);
-    position_ += taken;
-    return static_cast<ssize_t>(taken);
-  }
-
-  ssize_t write(const char* from, std::size_t size) override {
-    if (!responding_) {
-      responding_ = true;
-      deadline_ms_ = monotonic_ms() + to_ms(limits_.response);
-    }
-    while (wait(POLLOUT)) {
-      ssize_t taken = ::send(fd_, from, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (taken >= 0) return taken;
-      if (errno != EAGAIN && errno != EINTR) return -1;
-    }
-    return -1;
-  }
-
- private:
-  bool fill() {
-    while (total_ < limits_.request_bytes && wait(POLLIN)) {
-      ssize_t taken = ::recv(fd_, buffer_, sizeof buffer_, MSG_DONTWAIT);
-      if (taken > 0) {
-        position_ = 0;
-        filled_ = static_cast<std::size_t>(taken);
-        total_ += filled_;
-        return true;
-      }
-      if (taken == 0 || (errno != EAGAIN && errno != EINTR)) return false;
-    }
-    return false;
-  }
-
-  bool wait(short events) const {
-    for (;;) {
-      std::int64_t left = deadline_ms_ - monotonic_ms();
-      if (left <= 0) return false;
-      pollfd entries[2] = {{fd_, events, 0}, {stop_, POLLIN, 0}};
-      int ready = ::poll(entries, 2, static_cast<int>(left));
-      if (ready < 0 && errno != EINTR) return false;
-      if (ready > 0) return entries[1].revents == 0;
+  Progress read(const HttpLimits& limits) {
+    for (char buffer[4096];;) {
+      ssize_t taken = ::recv(fd.get(), buffer, sizeof buffer, 0);
+      if (taken < 0 && errno == EINTR) continue;
+      if (taken < 0 && errno == EAGAIN) return Progress::waits;
+      if (taken <= 0) return Progress::over;
+      if (text.empty()) until_ms = from_now(limits.request);
+      text.append(buffer, static_cast<std::size_t>(taken));
+      std::optional<std::size_t> size = request_size(text);
+      if (size.value_or(text.size()) > limits.request_bytes) return Progress::over;
+      if (size && *size <= text.size()) return Progress::whole;
     }
   }
 
-  const int fd_;
-  const int stop_;
-  const HttpLimits& limits_;
-  std::int64_t deadline_ms_;
-  bool responding_ = false;
-  char buffer_[4096];
-  std::size_t position_ = 0;
-  std::size_t filled_ = 0;
-  std::size_t total_ = 0;
+  Progress write() {
+    while (sent < text.size()) {
+      ssize_t taken = ::send(fd.get(), text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+      if (taken < 0 && errno == EINTR) continue;
+      if (taken < 0 && errno == EAGAIN) return Progress::waits;
+      if (taken < 0) return Progress::over;
+      sent += static_cast<std::size_t>(taken);
+    }
+    return Progress::over;
+  }
 };
 
-// httplib without its own sockets and threads: routing and HTTP's text.
-class Router final : public httplib::Server {
- public:
-  Router(std::vector<HttpRoute> routes, const HttpLimits& limits) {
-    set_payload_max_length(limits.request_bytes);
-    for (HttpRoute& route : routes) add(std::move(route));
-    set_error_handler([](const httplib::Request&, httplib::Response& response) {
-      if (!response.body.empty()) return;
-      std::string status = std::to_string(response.status);
-      response.set_content("{\"error\":\"HTTP status " + status + "\"}\n", "application/json");
-    });
-    // The library's signature.
-    auto failed = [](const httplib::Request&, httplib::Response& response,
-                     std::exception_ptr) {  // NOLINT(performance-unnecessary-value-param)
-      response.status = 500;
-    };
-    set_exception_handler(failed);
-  }
-
-  void serve(httplib::Stream& stream) {
-    bool closed = false;
-    process_request(stream, true, closed, nullptr);
-  }
-
- private:
-  void add(HttpRoute route) {
-    std::string pattern = route.path;
-    auto method = route.method;
-    auto handler = [answer = std::move(route.answer), refuse = std::move(route.refuse_host)](
-                       const httplib::Request& request, httplib::Response& response) {
-      std::string why_not = refuse ? refuse(request.get_header_value("Host")) : "";
-      if (!why_not.empty()) {
-        response.status = 403;
-        return response.set_content(why_not, "text/plain; charset=utf-8");
-      }
-      HttpResponse made = answer({request.params.begin(), request.params.end()});
-      response.status = made.status;
-      for (const auto& [name, value] : made.headers) response.set_header(name, value);
-      response.set_content(made.body, made.content_type);
-    };
-    if (method == HttpRoute::Method::get) {
-      Get(pattern, std::move(handler));
-    } else {
-      Post(pattern, std::move(handler));
-    }
-  }
+// Whole requests that wait for one of a group of threads.
+struct Lane {
+  std::condition_variable spoken = {};
+  std::deque<User> queue = {};
+  std::vector<std::thread> threads = {};
 };
 
 class HttpServerImpl final : public HttpServer {
@@ -154,16 +80,15 @@ class HttpServerImpl final : public HttpServer {
   HttpServerImpl(int listener, std::vector<HttpRoute> routes, const HttpLimits& limits)
       : listener_(listener),
         limits_(limits),
-        router_(std::move(routes), limits),
-        stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+        router_(HttpRouter::make(std::move(routes), limits)),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     // Signals are the loop's: threads inherit a mask with all of them blocked.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    acceptor_ = std::thread([this] { accept_users(); });
-    for (std::size_t i = 0; i < limits_.threads; ++i) {
-      workers_.emplace_back([this] { answer_users(); });
-    }
+    talker_ = std::thread([this] { talk(); });
+    start_threads(health_, kHealthThreads);
+    start_threads(others_, limits_.threads);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
@@ -172,98 +97,151 @@ class HttpServerImpl final : public HttpServer {
       std::lock_guard lock(mutex_);
       stopping_ = true;
     }
-    ::eventfd_write(stop_.get(), 1);
-    spoken_.notify_all();
-    acceptor_.join();
-    for (std::thread& worker : workers_) worker.join();
+    ::eventfd_write(wake_.get(), 1);
+    talker_.join();
+    for (Lane* lane : {&health_, &others_}) {
+      lane->spoken.notify_all();
+      for (std::thread& thread : lane->threads) thread.join();
+    }
   }
 
  private:
-  struct Silent {
-    UniqueFd fd;
-    std::int64_t until_ms = 0;
-  };
+  void start_threads(Lane& lane, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      lane.threads.emplace_back([this, &lane] { answer_users(lane); });
+    }
+  }
 
-  void accept_users() {
-    std::deque<Silent> silent;  // the longest waiting first
+  // ---- The thread that reads and writes.
+
+  void talk() {
     std::int64_t rest_until_ms = 0;
-    for (;;) {
+    std::vector<pollfd> entries;
+    while (take_answers()) {
       bool resting = monotonic_ms() < rest_until_ms;
-      std::vector<pollfd> entries = {{stop_.get(), POLLIN, 0},
-                                     {resting ? -1 : listener_, POLLIN, 0}};
-      for (const Silent& user : silent) entries.push_back({user.fd.get(), POLLIN, 0});
-      int wait_ms = silent.empty() ? -1 : to_wait(silent.front().until_ms);
-      if (resting) wait_ms = to_wait(rest_until_ms);
-      if (::poll(entries.data(), entries.size(), wait_ms) < 0) continue;
-      if (entries[0].revents != 0) return;
-      sort_out(silent, entries);
-      if (entries[1].revents != 0 && !accept_one(silent)) {
+      entries = {{wake_.get(), POLLIN, 0}, {resting ? -1 : listener_, POLLIN, 0}};
+      for (const User& user : readers_) entries.push_back({user.fd.get(), POLLIN, 0});
+      for (const User& user : writers_) entries.push_back({user.fd.get(), POLLOUT, 0});
+      if (::poll(entries.data(), entries.size(), to_wait(resting ? rest_until_ms : -1)) < 0) {
+        continue;
+      }
+      eventfd_t times = 0;
+      if (entries[0].revents != 0) ::eventfd_read(wake_.get(), &times);
+      const pollfd* entry = &entries[2];
+      entry = sort_out(readers_, entry, [this](User& user) { return read(user); });
+      sort_out(writers_, entry, [](User& user) { return user.write() == Progress::waits; });
+      if (entries[1].revents != 0 && !accept_some()) {
         rest_until_ms = monotonic_ms() + kAcceptRest_ms;
       }
     }
   }
 
-  static int to_wait(std::int64_t until_ms) {
+  // Until the first deadline, the users' or `until_ms`; -1: there is none.
+  int to_wait(std::int64_t until_ms) const {
+    for (const auto* users : {&readers_, &writers_}) {
+      for (const User& user : *users) {
+        until_ms = until_ms < 0 ? user.until_ms : std::min(until_ms, user.until_ms);
+      }
+    }
+    if (until_ms < 0) return -1;
     return static_cast<int>(std::max<std::int64_t>(until_ms - monotonic_ms() + 1, 0));
   }
 
-  // Whoever speaks goes to the threads, whoever was silent for too long goes.
-  void sort_out(std::deque<Silent>& silent, const std::vector<pollfd>& entries) {
-    std::deque<Silent> still;
-    for (std::size_t i = 0; i < silent.size(); ++i) {
-      if (entries[i + 2].revents != 0) {
-        hand_over(std::move(silent[i].fd));
-      } else if (monotonic_ms() < silent[i].until_ms) {
-        still.push_back(std::move(silent[i]));
-      }
+  // Keeps those for whom `stays` is true, and who have time left; who got on is the last to go.
+  // Returns the next users' entries.
+  template <typename Stays>
+  const pollfd* sort_out(std::deque<User>& users, const pollfd* entry, Stays stays) {
+    std::deque<User> still, got_on;
+    for (User& user : users) {
+      bool ready = (entry++)->revents != 0;
+      if (!ready && monotonic_ms() < user.until_ms) still.push_back(std::move(user));
+      if (ready && stays(user)) got_on.push_back(std::move(user));
     }
-    silent = std::move(still);
+    users = std::move(still);
+    std::move(got_on.begin(), got_on.end(), std::back_inserter(users));
+    return entry;
   }
 
-  void hand_over(UniqueFd fd) {
+  // False: this one is no reader any more.
+  bool read(User& user) {
+    Progress progress = user.read(limits_);
+    if (progress == Progress::whole) hand_over(std::move(user));
+    return progress == Progress::waits && monotonic_ms() < user.until_ms;
+  }
+
+  void hand_over(User user) {
+    Lane& lane = router_->is_health(user.text) ? health_ : others_;
     std::lock_guard lock(mutex_);
-    if (queue_.size() >= limits_.silent_users) return;  // more than the threads can answer: close
-    queue_.push_back(std::move(fd));
-    spoken_.notify_one();
+    if (lane.queue.size() >= limits_.waiting) return;  // more than can be answered: close
+    lane.queue.push_back(std::move(user));
+    lane.spoken.notify_one();
   }
 
-  bool accept_one(std::deque<Silent>& silent) {
-    UniqueFd fd(::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
-    if (silent.size() >= limits_.silent_users) silent.pop_front();
-    silent.push_back({std::move(fd), monotonic_ms() + to_ms(limits_.silence)});
+  // False: the process is out of descriptors.
+  bool accept_some() {
+    for (int i = 0; i < kAcceptsPerTurn; ++i) {
+      UniqueFd fd(::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      if (!fd) return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
+      User user{std::move(fd), from_now(limits_.silence)};
+      if (!read(user)) continue;  // mostly: its request came with it
+      if (readers_.size() >= limits_.users) readers_.pop_front();
+      readers_.push_back(std::move(user));
+    }
     return true;
   }
 
-  void answer_users() {
+  // Answers that their users did not take at once. False: the server stops.
+  bool take_answers() {
+    std::lock_guard lock(mutex_);
+    for (User& user : answered_) writers_.push_back(std::move(user));
+    answered_.clear();
+    std::size_t unread = 0;
+    for (const User& user : writers_) unread += user.text.size();
+    for (; unread > limits_.answer_bytes && writers_.size() > 1; writers_.pop_front()) {
+      unread -= writers_.front().text.size();
+    }
+    return !stopping_;
+  }
+
+  // ---- The threads that make answers.
+
+  void answer_users(Lane& lane) {
     for (;;) {
-      UniqueFd fd;
+      User user;
       {
         std::unique_lock lock(mutex_);
-        spoken_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+        lane.spoken.wait(lock, [&] { return stopping_ || !lane.queue.empty(); });
         if (stopping_) return;
-        fd = std::move(queue_.front());
-        queue_.pop_front();
+        user = std::move(lane.queue.front());
+        lane.queue.pop_front();
       }
-      DeadlineStream stream(fd.get(), stop_.get(), limits_);
       try {
-        router_.serve(stream);
+        answer(std::move(user));
       } catch (...) {
         // Out of memory at worst: this user's connection is closed, nothing else happened.
       }
     }
   }
 
+  void answer(User user) {
+    user.text = router_->answer(user.text);
+    user.until_ms = from_now(limits_.response);
+    if (user.write() == Progress::over) return;
+    std::lock_guard lock(mutex_);
+    answered_.push_back(std::move(user));
+    ::eventfd_write(wake_.get(), 1);
+  }
+
   const int listener_;
   const HttpLimits limits_;
-  Router router_;
-  UniqueFd stop_;
+  std::unique_ptr<HttpRouter> router_;
+  UniqueFd wake_;
+  std::deque<User> readers_, writers_;  // the talker's; the longest waiting first
   std::mutex mutex_;
-  std::condition_variable spoken_;
-  std::deque<UniqueFd> queue_;
-  bool stopping_ = false;
-  std::thread acceptor_;
-  std::vector<std::thread> workers_;
+  Lane health_, others_;       // guarded: their queues
+  std::deque<User> answered_;  // guarded
+  bool stopping_ = false;      // guarded
+  std::thread talker_;
 };
 
 }  // namespace

@@ -39,7 +39,7 @@ HEAVY = {
     r"toml(\.hpp|/)": {"common/config/toml_tree.cc"},
     r"CLI/": {"common/admin/cli.cc"},
     r"spdlog/": {"common/admin/log.cc"},
-    r"httplib\.h": {"common/admin/http_server.cc", "common/admin/http_client.cc"},
+    r"httplib\.h": {"common/admin/http_router.cc", "common/admin/http_client.cc"},
     r"prometheus/": {"common/admin/metrics.cc"},
     r"nlohmann/": {"common/admin/page_json.cc", "common/admin/snapshot_json.cc",
                    "common/admin/reload_json.cc", "common/config/problem_json.cc"},

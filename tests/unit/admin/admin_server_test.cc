@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <thread>
 
 #include "common/admin/http_client.h"
+#include "common/admin/http_server.h"
 #include "common/admin/loop_backend.h"
 #include "common/admin/unique_fd.h"
 #include "tests/unit/admin/fixtures.h"
@@ -316,6 +318,121 @@ TEST_CASE("junk gets no more than an error") {
     CHECK_FALSE(has(hear(fd), " 200 "));
   }
   CHECK(served.ask("GET", "/livez").status == 200);
+}
+
+TEST_CASE("ranges are not served: the whole answer, once") {
+  Served served;
+  std::string many = "bytes=0-";
+  for (int i = 0; i < 2000; ++i) many += ",0-";
+  for (const std::string& range : {std::string("bytes=0-3"), many, std::string("junk")}) {
+    for (std::string path : {"/v1/connections", "/v1/status", "/metrics", "/status", "/livez"}) {
+      auto plain = connect_unix(served.config.socket);
+      say(plain, "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+      auto ranged = connect_unix(served.config.socket);
+      say(ranged, "GET " + path + " HTTP/1.1\r\nRange: " + range + "\r\nHost: x\r\n\r\n");
+      std::string answer = hear(ranged);
+      CHECK(has(answer, "HTTP/1.1 200 "));
+      CHECK_FALSE(has(answer, "multipart"));
+      CHECK(answer.size() == hear(plain).size());
+    }
+  }
+}
+
+TEST_CASE("users who begin to speak by the hundred do not keep health from answering") {
+  Served served;
+  std::vector<UniqueFd> slow;
+  for (int i = 0; i < 300; ++i) {
+    slow.push_back(connect_tcp(served.server->metrics_port()));
+    say(slow.back(), "G");
+  }
+  auto start = std::chrono::steady_clock::now();
+  for (std::string path : {"/livez", "/readyz", "/metrics"}) {
+    UniqueFd fd = connect_tcp(served.server->metrics_port());
+    say(fd, "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    CHECK(has(hear(fd), " 200 "));
+  }
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(1500));
+}
+
+// Holds whoever asks for connections until it is let go.
+struct SlowAgent : FakeAgent {
+  Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
+    while (query.connections && !let_go) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return FakeAgent::snapshot(query);
+  }
+  std::atomic<bool> let_go = false;
+};
+
+TEST_CASE("while all who make answers are busy, health is answered") {
+  SlowAgent agent;
+  Served served(agent);
+  std::vector<UniqueFd> busy;
+  for (int i = 0; i < 100; ++i) {
+    busy.push_back(connect_unix(served.config.socket));
+    say(busy.back(), "GET /v1/connections HTTP/1.1\r\nHost: x\r\n\r\n");
+  }
+  CHECK(served.ask("GET", "/livez").status == 200);
+  CHECK(served.ask("GET", "/v1/ready").status == 200);
+  agent.let_go = true;
+  CHECK(has(hear(busy.front()), " 200 "));
+}
+
+// One route, "/big", of `size` bytes.
+struct Big {
+  Big(std::size_t size, const HttpLimits& limits) : listener(listen_unix()) {
+    std::vector<HttpRoute> routes;
+    routes.push_back({HttpRoute::Method::get, "/big", [size](const HttpParameters&) {
+                        return HttpResponse{200, "text/plain", std::string(size, 'x'), {}};
+                      }});
+    server = HttpServer::start(listener.get(), std::move(routes), limits);
+  }
+  UniqueFd listen_unix() const {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(fd.get(), 100) == 0);
+    return fd;
+  }
+  UniqueFd ask() const {
+    UniqueFd fd = connect_unix(path);
+    say(fd, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+    return fd;
+  }
+
+  Folder folder;
+  std::string path = folder / "big.sock";
+  UniqueFd listener;
+  std::unique_ptr<HttpServer> server;
+};
+
+TEST_CASE("an answer above the bound is a 503 that says so") {
+  HttpLimits limits;
+  limits.answer_bytes = 1 << 20;
+  Big over((1 << 20) + 1, limits);
+  std::string answer = hear(over.ask());
+  CHECK(has(answer, " 503 "));
+  CHECK(has(answer, "more than 1 MiB"));
+  Big within(1 << 20, limits);
+  CHECK(hear(within.ask()).size() > 1 << 20);
+}
+
+TEST_CASE("answers that nobody reads are bounded together, and the last is whole") {
+  HttpLimits limits;
+  limits.answer_bytes = 8 << 20;
+  Big big(4 << 20, limits);
+  std::vector<UniqueFd> lazy;
+  for (int i = 0; i < 20; ++i) {
+    lazy.push_back(big.ask());
+    char first;
+    CHECK(::recv(lazy.back().get(), &first, 1, MSG_PEEK) == 1);
+  }
+  UniqueFd eager = big.ask();
+  CHECK(hear(eager).size() > 4 << 20);
+  std::size_t whole = 0;
+  for (const UniqueFd& fd : lazy) whole += hear(fd).size() > 4 << 20 ? 1 : 0;
+  CHECK(whole <= 2);
 }
 
 // ---- LoopBackend: a thread plays the loop.

@@ -1,0 +1,83 @@
+#include "common/admin/http_request.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace holdfast {
+namespace {
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+// Whether a line is "NAME: ...", with spaces around the name, too: what a library may forgive.
+bool is_header(std::string_view line, std::string_view name) {
+  std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return false;
+  std::string_view before = line.substr(0, colon);
+  while (!before.empty() && (before.back() == ' ' || before.back() == '\t'))
+    before.remove_suffix(1);
+  while (!before.empty() && (before[0] == ' ' || before[0] == '\t')) before.remove_prefix(1);
+  return std::equal(before.begin(), before.end(), name.begin(), name.end(),
+                    [](char a, char b) { return lower(a) == b; });
+}
+
+// Where the empty line after the head ends.
+std::optional<std::size_t> head_size(std::string_view text) {
+  for (std::size_t line = 0; line < text.size();) {
+    std::size_t end = text.find('\n', line);
+    if (end == std::string_view::npos) return std::nullopt;
+    bool empty = end == line || (end == line + 1 && text[line] == '\r');
+    if (empty && line != 0) return end + 1;
+    line = end + 1;
+  }
+  return std::nullopt;
+}
+
+// Hands every line of a head, with its line end, to `visit`.
+template <typename Visit>
+void for_each_line(std::string_view head, Visit visit) {
+  while (!head.empty()) {
+    std::size_t end = std::min(head.find('\n'), head.size() - 1) + 1;
+    visit(head.substr(0, end));
+    head.remove_prefix(end);
+  }
+}
+
+std::size_t number_after_colon(std::string_view line) {
+  line.remove_prefix(line.find(':') + 1);
+  while (!line.empty() && (line[0] == ' ' || line[0] == '\t')) line.remove_prefix(1);
+  std::size_t number = 0;
+  auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), number);
+  return error == std::errc() ? number : 0;
+}
+
+}  // namespace
+
+std::optional<std::size_t> request_size(std::string_view text) {
+  std::optional<std::size_t> head = head_size(text);
+  if (!head) return std::nullopt;
+  std::size_t body = 0;
+  for_each_line(text.substr(0, *head), [&](std::string_view line) {
+    if (is_header(line, "content-length")) body = number_after_colon(line);
+  });
+  return body > SIZE_MAX - *head ? SIZE_MAX : *head + body;
+}
+
+std::string_view request_path(std::string_view text) {
+  std::size_t begin = std::min(text.find(' '), text.size());
+  std::string_view target = text.substr(std::min(begin + 1, text.size()));
+  return target.substr(0, target.find_first_of(" ?#\r\n"));
+}
+
+std::string without_ranges(std::string_view text) {
+  std::size_t head = head_size(text).value_or(text.size());
+  std::string kept;
+  kept.reserve(text.size());
+  for_each_line(text.substr(0, head), [&](std::string_view line) {
+    if (!is_header(line, "range") && !is_header(line, "if-range")) kept += line;
+  });
+  return kept.append(text.substr(head));
+}
+
+}  // namespace holdfast

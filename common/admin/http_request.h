@@ -1,0 +1,23 @@
+// What must be known of an HTTP/1.1 request before a library reads it: where it ends, what it asks
+// for. Pure functions on text that a stranger sent.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace holdfast {
+
+// The size of the request at the beginning of `text`, head and body; nothing while the head is not
+// whole. A body is as long as Content-Length says, and none where it says nothing that is a number.
+std::optional<std::size_t> request_size(std::string_view text);
+
+// "/status" of "GET /status?top=3 HTTP/1.1 ...", "" of what is no request line.
+std::string_view request_path(std::string_view text);
+
+// Without Range and If-Range: a server may always answer with the whole (RFC 9110, 14.2), and a
+// list of ranges makes many answers of one.
+std::string without_ranges(std::string_view text);
+
+}  // namespace holdfast
