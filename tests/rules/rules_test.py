@@ -163,6 +163,10 @@ class Structure(unittest.TestCase):
 class Style(unittest.TestCase):
     complain = Structure.complain
 
+    def test_no_test_takes_its_own_path_from_the_compiler(self):
+        self.complain([f"{p}: __FILE__ may be relative; tests/source_folder.h tells where the sources are"
+                       for p in sources("tests") if "__FILE__" in code_of(p) and p != "tests/fuzz/input.h"])
+
     def test_no_shared_ownership(self):
         self.complain([f"{p}: shared_ptr" for p in sources()
                        if "shared_ptr" in code_of(p) and p not in SHARED_PTR_ALLOWED])

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/config/problem.h"
+#include "tests/source_folder.h"
 
 namespace holdfast::test {
 
@@ -50,9 +51,7 @@ inline std::string replaced(std::string text, const std::string& old, const std:
 
 // A file of the source tree, by its path from the root.
 inline std::string from_tree(const std::string& path) {
-  const std::string here = __FILE__;
-  const std::string root = here.substr(0, here.rfind("/tests/unit/config/"));
-  std::ifstream file(root + "/" + path, std::ios::binary);
+  std::ifstream file(source_folder() / path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
   INFO(path);

@@ -9,11 +9,12 @@
 
 #include "common/wire/frame_reader.h"
 #include "common/wire/frames.h"
+#include "tests/source_folder.h"
 
 namespace holdfast::test {
 
 inline std::filesystem::path golden_folder() {
-  return std::filesystem::path(__FILE__).parent_path() / ".." / ".." / "golden";
+  return source_folder() / "tests" / "golden";
 }
 
 // The bytes of tests/golden/NAME.hex; empty when there is no such file.
