@@ -125,6 +125,7 @@ class Lab:
         for name, net in NETS.items():
             for space, host in ((self.near, 1), (self.far, 2)):
                 space.run("ip", "address", "add", f"{net}.{host}/24", "dev", name)
+                space.run("ip", "link", "set", name, "addrgenmode", "none")   # no IPv6, no chatter
                 space.run("ip", "link", "set", name, "up", "mtu", str(MTU), "txqueuelen", "1000")
 
     def _space(self, what):

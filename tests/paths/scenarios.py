@@ -31,8 +31,8 @@ class Goal:
         return pair >= self.limit * bare
 
     def __str__(self):
-        return {"most": "≤ {:g}", "beyond": "≤ bare + {:g}", "ratio_most": "≤ {:g} ×",
-                "ratio_least": "≥ {:g} ×"}[self.kind].format(self.limit)
+        return {"most": "≤ {:.3g}", "beyond": "≤ bare + {:.3g}", "ratio_most": "≤ {:.3g} ×",
+                "ratio_least": "≥ {:.3g} ×"}[self.kind].format(self.limit)
 
 
 @dataclass
