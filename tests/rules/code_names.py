@@ -1,0 +1,80 @@
+"""The names that users see, read from the code: exit codes, log events, causes, metrics, HTTP paths."""
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE_FOLDERS = ["common", "client-agent", "server-agent"]
+# The logger itself, whose event names are its callers'.
+LOGGER = {"common/admin/log.h", "common/admin/log.cc"}
+
+
+def code_of(path):
+    text = re.sub(r"/\*.*?\*/", "", (ROOT / path).read_text(encoding="utf-8"), flags=re.S)
+    return re.sub(r"(?m)(?<!:)//.*$", "", text)
+
+
+def call_text(code, start):
+    """The arguments of the call whose bracket opens at `start`; brackets in strings do not count."""
+    depth = 0
+    for match in re.finditer(r'"(?:[^"\\]|\\.)*"|[()]', code[start:]):
+        depth += {"(": 1, ")": -1}.get(match.group(0), 0)
+        if depth == 0:
+            return code[start + 1:start + match.start()]
+    raise ValueError("a call without an end")
+
+
+def exit_codes():
+    """{name: number}"""
+    return dict(re.findall(r"(kExit\w+) = (\d+)", code_of("common/admin/cli.h")))
+
+
+def log_events():
+    """{event: (levels, keys)}"""
+    code = {}
+    for folder in CODE_FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.cc")):
+            name = path.relative_to(ROOT).as_posix()
+            if name in LOGGER:
+                continue
+            text = code_of(name)
+            for call in re.finditer(r"(?:->|\.)(?:event|stranger)(?=\([^)])", text):
+                arguments = call_text(text, call.end())
+                event = re.search(r'"(\w+)"', arguments)
+                if event is None:
+                    raise ValueError(f"{name}: an event without a literal name: {arguments}")
+                facts = code.setdefault(event.group(1), (set(), set()))
+                facts[0].update(re.findall(r"LogLevel::(\w+)", arguments))
+                facts[1].update(re.findall(r'\{\s*"(\w+)",', arguments))
+    own = code_of("common/admin/log.cc")
+    for level, event in re.findall(r'LogLevel::(\w+), (?:clock_us\(CLOCK_REALTIME\), )?"(\w+)"', own):
+        at = own.index(f'"{event}"')
+        code[event] = ({level}, set(re.findall(r'\{\s*"(\w+)",', own[at - 200:at + 200])))
+    return code
+
+
+def causes():
+    """Names."""
+    return set(re.findall(r'return "(\w+)"', code_of("common/wire/cause.cc")))
+
+
+def metrics():
+    """{name: (type, labels)}"""
+    text = code_of("common/admin/metrics.cc")
+    families = list(re.finditer(r'\b(gauge|counter|family)\(\s*"(holdfast_\w+)"'
+                                r'(?:,\s*MetricType::(\w+))?', text))
+    code = {}
+    for family, after in zip(families, families[1:] + [None]):
+        body = text[family.end():after.start() if after else len(text)]
+        labels = set(re.findall(r'\{\s*"(\w+)",', body))
+        kind = family.group(3).lower() if family.group(3) else family.group(1)
+        code[family.group(2)] = (kind, labels | ({"peer", "link"} if "peer_labels(" in body else set()))
+    return code
+
+
+def http_paths():
+    code = set()
+    for file in ("admin_server.cc", "status_page.cc"):
+        text = code_of(f"common/admin/{file}")
+        code |= set(re.findall(r'"(/[^"]*)"', text)) - {"/v1/"}
+        code |= {f"/v1/{word}" for word in re.findall(r'case Command::Kind::\w+:\s*return "(\w+)"', text)}
+    return code
