@@ -3,7 +3,6 @@ import contextlib
 import re
 import socket
 import ssl
-import time
 
 import pytest
 
@@ -137,9 +136,7 @@ def test_a_flood_of_good_tls_from_the_same_address_does_not_keep_a_client_out_fo
         for _ in range(10):
             reconnects = pair.reconnects()
             pair.relay.cut()
-            start = time.monotonic()
-            ping(app, back)
-            resumed.append(time.monotonic() - start)
+            resumed.append(ping(app, back))
             assert pair.reconnects() > reconnects
         print(f"resumed after {sorted(resumed)}")
         assert max(resumed) < RESUMED_S * TIMESCALE, resumed

@@ -11,6 +11,7 @@ import pytest
 import outages
 from pair import TIMESCALE, Backend, EchoBackend
 from pingpong import PingPong
+from stopwatch import Stopwatch
 from streams import RST, is_open, ping, read_end, read_exactly, wait_until
 
 TRIMMED_S = 8                        # memory that a burst left behind goes back within seconds
@@ -74,6 +75,7 @@ def test_200_applications_that_never_read_disturb_nobody_and_no_memory(make_pair
                      client=limits, server=limits, relay="process")
     game = PingPong([pair.dial("echo")])
     game.wait_round()
+    watch = Stopwatch()
     peak = {"client": 0, "server": 0}
 
     def sample():
@@ -95,8 +97,9 @@ def test_200_applications_that_never_read_disturb_nobody_and_no_memory(make_pair
     game.wait_round()
     wait_until(lambda: len(game.round_trips) > start + 1500, 20 * TIMESCALE, "1500 round trips")
     sample()
+    slowness = watch.slowness()
     game.stop()
-    assert percentile(game.round_trips, 0.99) < 0.05 * TIMESCALE
+    assert percentile(game.round_trips, 0.99) < 0.05 * TIMESCALE * slowness
     if TIMESCALE == 1:
         for role, rss in peak.items():
             assert rss < (64 << 20) + OVERHEAD_BYTES, f"{role}: {rss >> 20} MiB"
@@ -168,10 +171,10 @@ def test_idle_connections_are_cheap_and_survive_a_cut(make_pair, count):
     pair, socks, before = idle_connections(make_pair, count)
     assert_small(pair, before, count)
     pair.relay.cut()
-    start = time.monotonic()
+    watch = Stopwatch()
     socks[-1].sendall(b"y")
     assert read_exactly(socks[-1], 1) == b"y"
-    assert time.monotonic() - start < 1 * TIMESCALE
+    assert watch.seconds() < 1 * TIMESCALE
     for sock in socks:
         sock.sendall(b"z")
     for sock in socks:

@@ -1,11 +1,11 @@
 """Agents that stop, die and come back; grace. Truncation never looks like a clean end."""
 import threading
-import time
 
 import pytest
 
 import outages
 from pair import TIMESCALE
+from stopwatch import Stopwatch
 from streams import FIN, RST, is_open, payload, ping, read_end, read_exactly, wait_until
 
 
@@ -26,11 +26,11 @@ def wait_unread(sock, byte_count):
 @pytest.mark.sanitized
 def test_a_clients_goodbye_ends_its_backends_at_once(pair):
     app, back = pinged(pair)
-    start = time.monotonic()
+    watch = Stopwatch()
     pair.client.terminate()
     assert read_end(back, 1)[0] == RST
     assert read_end(app, 1)[0] == RST
-    assert time.monotonic() - start < 2 * TIMESCALE
+    assert watch.seconds() < 2 * TIMESCALE
     pair.server.wait_event("connection_closed", cause="goodbye")
     pair.client.start()
     pair.wait_ready()
@@ -50,14 +50,14 @@ def test_a_goodbye_flushes_what_an_application_has_already_closed(pair):
 
 
 def test_a_lost_goodbye_falls_back_to_the_grace_timer(make_pair):
-    pair = make_pair(server={"link": {"grace": "2s"}})
+    pair = make_pair(server={"link": {"grace": "4s"}})
     _, back = pinged(pair)
+    watch = Stopwatch()
     pair.relay.freeze()
     pair.client.terminate()
-    start = time.monotonic()
     assert is_open(back)
-    assert read_end(back, 6 * TIMESCALE)[0] == RST
-    assert time.monotonic() - start > 1.5, "ended before its grace"
+    assert read_end(back, 8 * TIMESCALE)[0] == RST
+    assert watch.elapsed() > 3.5, "ended before its grace"
     pair.server.wait_event("connection_closed", cause="grace_expired")
     pair.relay.thaw()
     pair.client.start()
@@ -92,11 +92,11 @@ def test_sigterm_with_200_connections_and_a_dead_link_still_ends_within_two_seco
 def test_when_the_grace_is_over_both_applications_are_reset(make_pair, kind):
     pair = make_pair(server={"link": {"grace": "1500ms"}})
     app, back = pinged(pair)
+    watch = Stopwatch()
     outages.begin(pair, kind)
-    start = time.monotonic()
     assert read_end(app, 6 * TIMESCALE) == (RST, b"")
     assert read_end(back, 6 * TIMESCALE) == (RST, b"")
-    assert 1.4 < time.monotonic() - start < 4 * TIMESCALE
+    assert watch.elapsed() > 1.4 and watch.seconds() < 4 * TIMESCALE
     for agent in (pair.client, pair.server):
         agent.wait_event("connection_closed", cause="grace_expired")
     outages.end(pair)
@@ -121,14 +121,13 @@ def test_a_services_own_grace_ends_its_connections_alone(make_pair):
 
 
 def test_an_outage_just_below_the_grace_is_survived(make_pair):
-    pair = make_pair(server={"link": {"grace": "3s"}})
+    pair = make_pair(server={"link": {"grace": "5s"}})
     app, back = pinged(pair)
+    watch = Stopwatch()
     outages.begin(pair, "refusal")
-    start = time.monotonic()
-    wait_until(lambda: time.monotonic() - start > 2, 3, "two seconds")
+    wait_until(lambda: watch.elapsed() > 3, 4, "three seconds")
     outages.end(pair)
     ping(app, back)
-    assert time.monotonic() - start > 2
 
 
 def test_outages_that_race_the_grace_leave_both_sides_agreeing(make_pair):
@@ -136,12 +135,12 @@ def test_outages_that_race_the_grace_leave_both_sides_agreeing(make_pair):
     # Dials are 400 ms apart while the path refuses: the third one meets the end of the grace.
     pair = make_pair(server={"link": {"grace": "1200ms"}})
     ended = []
-    for hold in (0.5, 1.0, 1.05, 1.1, 1.15, 1.19, 2.2):
+    for hold in (0.1, 0.5, 1.0, 1.05, 1.1, 1.15, 1.19, 2.2):
         pair.wait_ready()
         app, back = pinged(pair)
         outages.begin(pair, "refusal")
-        start = time.monotonic()
-        wait_until(lambda: time.monotonic() - start >= hold, 3, "the moment")
+        watch = Stopwatch()
+        wait_until(lambda: watch.elapsed() >= hold, 3, "the moment")
         outages.end(pair)
         ended.append(not both_live(app, back))
         app.close()
@@ -157,7 +156,7 @@ def both_live(app, back):
     except ConnectionResetError:
         assert read_end(back, 5 * TIMESCALE)[0] == RST
         return False
-    back.settimeout(5 * TIMESCALE)
+    back.settimeout(30 * TIMESCALE)
     try:
         assert back.recv(1) == b"?", "a clean end over a lost byte"
     except ConnectionResetError:
@@ -237,9 +236,7 @@ def test_a_new_client_process_of_the_same_name_takes_over_at_once(pair):
     pair.client.kill()
     assert is_open(back)
     pair.client.start()
-    start = time.monotonic()
     assert read_end(back, 2 * TIMESCALE) == (RST, b"")
-    assert time.monotonic() - start < 2 * TIMESCALE
     pair.server.wait_event("connection_closed", cause="client_restarted")
     pair.wait_ready()
     pinged(pair)

@@ -7,7 +7,6 @@ import socket
 import stat
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -15,6 +14,7 @@ import outages
 from flood import Flood
 from pair import BIN, NAME, TIMESCALE
 from pki import HOST, certificate_options, tls
+from stopwatch import Stopwatch
 from streams import Flow, ping, read_exactly, wait_until
 
 
@@ -183,7 +183,7 @@ def test_a_recorded_session_proves_nothing_when_it_is_sent_again(make_pair):
         assert len(said) > 2 * len(first)
         replays = []
         for words in [said] + [first] * 50:       # more than the client has seats
-            sock = socket.create_connection((HOST, pair.link_port), timeout=5)
+            sock = socket.create_connection((HOST, pair.link_port), timeout=30)
             sock.sendall(words)
             replays.append(sock)
         with contextlib.suppress(ConnectionError):
@@ -235,9 +235,7 @@ def test_a_flood_from_the_same_address_does_not_keep_a_client_from_resuming(make
         for _ in range(10):
             reconnects = pair.reconnects()
             pair.relay.cut()
-            start = time.monotonic()
-            ping(app, back)
-            resumed.append(time.monotonic() - start)
+            resumed.append(ping(app, back))
             assert pair.reconnects() > reconnects
         assert sorted(resumed)[5] < 0.5 * TIMESCALE, resumed
         assert max(resumed) < 2 * TIMESCALE, resumed
@@ -264,7 +262,7 @@ def test_a_flood_does_not_hide_a_new_client_for_long(make_pair):
 def test_a_dripping_tls_hello_ends_with_the_handshake_timeout(make_pair):
     pair = make_pair(link="psk", server={"link": {"handshake_timeout": "1s"}})
     sock = socket.create_connection((HOST, pair.link_port))
-    start = time.monotonic()
+    watch = Stopwatch()
     sock.settimeout(0.1)
     with contextlib.suppress(ConnectionError):
         for byte in FLOODS["half-a-hello"] * 3:
@@ -272,7 +270,7 @@ def test_a_dripping_tls_hello_ends_with_the_handshake_timeout(make_pair):
             with contextlib.suppress(TimeoutError):
                 if not sock.recv(100):
                     break
-    assert time.monotonic() - start < 2.5 * TIMESCALE
+    assert watch.seconds() < 2.5 * TIMESCALE
     sock.close()
     pair.server.wait_event("carrier_rejected", cause="handshake_timeout")
 
@@ -291,13 +289,14 @@ def test_a_resume_takes_three_round_trips_from_syn_to_the_first_replayed_byte(ma
     # Sent and not delivered: it dies with the carrier, and is replayed. The backend's side first.
     back.sendall(b"down")
     wait_until(lambda: pair.relay.stats()["waiting_down"] > 0, 5, "bytes on their way")
-    start = time.monotonic()
+    watch = Stopwatch()
     pair.relay.cut()
     assert read_exactly(app, 4) == b"down"
-    trips = 1 + (time.monotonic() - start) / round_trip
+    elapsed = watch.elapsed()
+    trips = 1 + watch.seconds(elapsed) / round_trip
     assert pair.server.replayed() >= 4
     assert trips < 3 + 0.4 * TIMESCALE, f"{trips:.2f} round trips"
-    assert trips > 2.9, "the delay was not there"
+    assert 1 + elapsed / round_trip > 2.9, "the delay was not there"
 
 
 # -- secrets -----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ both_roles = pytest.mark.parametrize("role", ["client", "server"])
 
 def ask(agent, path, host="127.0.0.1"):
     """(status, headers, text) of a GET at the metrics address."""
-    client = http.client.HTTPConnection("127.0.0.1", agent.metrics_port, timeout=5)
+    client = http.client.HTTPConnection("127.0.0.1", agent.metrics_port, timeout=30)
     client.request("GET", path, headers={"Host": host})
     response = client.getresponse()
     text = response.read().decode()
@@ -130,7 +130,7 @@ def test_a_name_that_was_made_to_lead_here_sees_nothing_of_the_page(pair):
 
 def test_the_page_is_read_only(pair):
     for method in ("POST", "PUT", "DELETE"):
-        client = http.client.HTTPConnection("127.0.0.1", pair.client.metrics_port, timeout=5)
+        client = http.client.HTTPConnection("127.0.0.1", pair.client.metrics_port, timeout=30)
         client.request(method, "/status.json", body=b"{}")
         assert client.getresponse().status in (400, 404, 405)
         client.close()

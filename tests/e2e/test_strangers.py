@@ -3,13 +3,13 @@ import os
 import random
 import socket
 import struct
-import time
 
 import pytest
 
 from pair import TIMESCALE, EchoBackend
 from pingpong import PingPong
-from streams import ping, wait_until
+from stopwatch import Stopwatch
+from streams import ping, read_end, wait_until
 
 CLIENT_HELLO = bytes.fromhex(
     "16030100a5010000a10303") + bytes(range(32)) + bytes.fromhex(
@@ -41,18 +41,12 @@ STRICT = {"link": {"handshake_timeout": "1s"}}
 
 
 def stranger(pair):
-    return socket.create_connection(("127.0.0.1", pair.link_port), timeout=5)
+    return socket.create_connection(("127.0.0.1", pair.link_port), timeout=30)
 
 
 def wait_dropped(sock, seconds):
     """The agent ends the stranger's socket, in whatever way, saying at most a few bytes."""
-    sock.settimeout(seconds)
-    heard = 0
-    try:
-        while data := sock.recv(4096):
-            heard += len(data)
-    except ConnectionResetError:
-        pass
+    heard = len(read_end(sock, seconds)[1])
     assert heard < 4096, f"{heard} bytes for a stranger"
 
 
@@ -67,11 +61,11 @@ def throw(sock, data):
 def test_garbage_is_dropped_within_the_handshake_timeout(make_pair, kind):
     pair = make_pair(server=STRICT)
     app, back = pair.connect()
-    start = time.monotonic()
+    watch = Stopwatch()
     sock = stranger(pair)
     throw(sock, GARBAGE[kind])
     wait_dropped(sock, 2.5 * TIMESCALE)
-    assert time.monotonic() - start < 2 * TIMESCALE
+    assert watch.seconds() < 2 * TIMESCALE
     sock.close()
     assert ping(app, back) < 0.2 * TIMESCALE
     assert pair.reconnects() == 0
@@ -83,7 +77,7 @@ def test_a_slow_dripping_stranger_is_dropped_too(make_pair, data):
     pair = make_pair(server=STRICT)
     sock = stranger(pair)
     sock.settimeout(0.1)                     # one byte each 100 ms
-    start = time.monotonic()
+    watch = Stopwatch()
     dropped = False
     for byte in data:
         try:
@@ -93,10 +87,10 @@ def test_a_slow_dripping_stranger_is_dropped_too(make_pair, data):
             pass
         except OSError:
             dropped = True
-        if dropped or time.monotonic() - start > 4 * TIMESCALE:
+        if dropped or watch.seconds() > 4 * TIMESCALE:
             break
     assert dropped
-    assert time.monotonic() - start < 2 * TIMESCALE
+    assert watch.seconds() < 2 * TIMESCALE
     sock.close()
 
 
@@ -104,6 +98,7 @@ def test_a_crowd_of_strangers_disturbs_neither_ping_pong_nor_memory(make_pair):
     pair = make_pair(server=STRICT, services={"echo": {"target": EchoBackend()}}, relay="process")
     game = PingPong([pair.dial("echo") for _ in range(10)])
     game.wait_round()
+    watch = Stopwatch()
     before = pair.server.resident_bytes()
     rng = random.Random(4)
     crowd = []
@@ -119,11 +114,12 @@ def test_a_crowd_of_strangers_disturbs_neither_ping_pong_nor_memory(make_pair):
         wait_dropped(sock, 4 * TIMESCALE)
         sock.close()
     game.wait_round()
+    slowness = watch.slowness()
     game.stop()
     if TIMESCALE == 1:
         assert grown < 32 << 20, f"{grown} bytes for 300 strangers"
     slow = sorted(game.round_trips)[int(len(game.round_trips) * 0.99)]
-    assert slow < 0.1 * TIMESCALE, f"p99 {slow:.3f} s"
+    assert slow < 0.1 * TIMESCALE * slowness, f"p99 {slow:.3f} s"
     assert pair.reconnects() == 0
     wait_until(lambda: pair.server.metric("holdfast_link_up") >= 1, 5, "link up")
 
@@ -152,7 +148,7 @@ def test_a_client_whose_server_answers_garbage_keeps_trying(make_pair):
     pair = make_pair(wait_ready=False)
     pair.server.kill()
     impostor = socket.create_server(("127.0.0.1", pair.link_port))
-    impostor.settimeout(5)
+    impostor.settimeout(30)
     for kind in ("http", "random bytes", "hello of a huge declared length"):
         sock, _ = impostor.accept()
         throw(sock, GARBAGE[kind])

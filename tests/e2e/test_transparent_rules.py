@@ -43,7 +43,7 @@ def comes_directly(pair, listener, *command):
         assert back.recv(6) == b"direct"
         through = bool(pair.client.connections())
         back.close()
-        child.wait(10)
+        child.wait(60)
     finally:
         child.kill()
         child.wait()

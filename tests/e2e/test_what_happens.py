@@ -2,7 +2,6 @@
 import os
 import signal
 import socket
-import time
 
 import pytest
 
@@ -66,7 +65,7 @@ def test_a_log_file_in_a_folder_that_is_missing_is_said_at_the_start(pair, tmp_p
     folder = tmp_path / "other"
     folder.mkdir()
     agent = Agent(role, str(folder), config).start()
-    assert agent.process.wait(5) == 1
+    assert agent.process.wait(60) == 1
     line, = agent.log().splitlines()
     assert "missing/agent.log" in line and "No such file or directory; create its folder" in line
 
@@ -76,12 +75,12 @@ def test_a_client_that_drains_refuses_the_next_and_ends_with_its_last_connection
     assert pair.client.run("drain").returncode == 0
     assert pair.client.run("ready").returncode == 75
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(pair.listens["raw"], timeout=5)
+        socket.create_connection(pair.listens["raw"], timeout=30)
     ping(app, back)
     app.close()
     assert read_end(back, 5)[0] == FIN
     back.close()
-    assert pair.client.process.wait(5 * TIMESCALE) == 0
+    assert pair.client.process.wait(60) == 0
     pair.client.start()
 
 
@@ -93,7 +92,7 @@ def test_a_server_that_drains_keeps_the_old_and_ends_with_the_last_connection(pa
     app.close()
     assert read_end(back, 5)[0] == FIN
     back.close()
-    assert pair.server.process.wait(5 * TIMESCALE) == 0
+    assert pair.server.process.wait(60) == 0
     pair.server.start()
 
 
@@ -121,9 +120,7 @@ def test_a_service_that_is_slow_slows_only_its_own_connection(pair):
             pass
     except BlockingIOError:
         pass
-    start = time.monotonic()
-    ping(app, back)
-    assert time.monotonic() - start < 1 * TIMESCALE
+    assert ping(app, back) < 1 * TIMESCALE
     assert len(pair.client.connections()) == 2
 
 

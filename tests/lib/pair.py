@@ -28,7 +28,8 @@ import sys
 import threading
 
 from relay import Relay, RemoteRelay
-from streams import RST, read_end, wait_until
+from stopwatch import Stopwatch
+from streams import RST, accept, read_end, wait_until
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("HOLDFAST_BIN") or os.path.join(REPOSITORY, "build", "bin")
@@ -153,18 +154,22 @@ class Agent:
             raise AssertionError(f"the {self.role} agent has already ended with "
                                  f"{self.process.returncode}")
         self.process.terminate()
-        try:
-            code = self.process.wait(2 * TIMESCALE)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise AssertionError(f"the {self.role} agent did not end within 2 s") from None
+        watch = Stopwatch()
+        while True:
+            try:
+                code = self.process.wait(2 * TIMESCALE)
+                break
+            except subprocess.TimeoutExpired:
+                if watch.seconds() > 2 * TIMESCALE:
+                    self.kill()
+                    raise AssertionError(f"the {self.role} agent did not end within 2 s") from None
         assert code == 0, f"the {self.role} agent ended with {code}"
 
     # -- what it says ----------------------------------------------------------------------------
 
     def run(self, *words, config=None):
         """A subcommand, as a person runs it."""
-        return subprocess.run([self.program, *words, "-c", config or self.config], timeout=15,
+        return subprocess.run([self.program, *words, "-c", config or self.config], timeout=60,
                               capture_output=True, text=True)
 
     def json(self, *words):
@@ -180,7 +185,7 @@ class Agent:
 
     def metrics(self):
         with self.space.enter() if self.space else contextlib.nullcontext():
-            client = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=5)
+            client = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=30)
             client.connect()
         client.request("GET", "/metrics", headers={"Connection": "close"})
         response = client.getresponse()
@@ -248,12 +253,11 @@ class Backend:
         return format_address(self.address)
 
     def accept(self, seconds=10):
-        self.listener.settimeout(seconds)
         try:
-            sock, _ = self.listener.accept()
+            sock = accept(self.listener, seconds)
         except TimeoutError:
             raise AssertionError(f"no connection at the backend within {seconds} s") from None
-        sock.settimeout(10)
+        sock.settimeout(30)
         self.accepted.append(sock)
         return sock
 
@@ -505,7 +509,7 @@ class Pair:
         if self._relay_program:
             self.relay.close()
             self._relay_program.terminate()
-            self._relay_program.wait(5)
+            self._relay_program.wait(30)
         elif self.relay:
             self.relay.stop()
         for backend in set(self.backends.values()):
@@ -513,7 +517,7 @@ class Pair:
 
     # -- use -----------------------------------------------------------------------------------
 
-    def dial(self, service="raw", seconds=10, receive_buffer=None):
+    def dial(self, service="raw", seconds=30, receive_buffer=None):
         """An application's socket, connected to the client agent."""
         address = self.listens[service]
         family = (socket.AF_UNIX if isinstance(address, str) else

@@ -73,8 +73,8 @@ class Ended(Exception):
 
 class RawLink:
     def __init__(self, port, name="evil", link=None, sock=None, start_id=None):
-        self.sock = sock or socket.create_connection(("127.0.0.1", port), timeout=10)
-        self.sock.settimeout(10)
+        self.sock = sock or socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.sock.settimeout(30)
         self.name, self.link = name, link or os.urandom(16)
         self.start_id = start_id or random.getrandbits(63)
         self.welcome = None
@@ -86,7 +86,7 @@ class RawLink:
         except (ConnectionError, ssl.SSLError) as error:
             raise Ended from error
 
-    def read(self, seconds=10):
+    def read(self, seconds=30):
         """(type, payload) of the next frame; Ended when there is none any more."""
         self.sock.settimeout(seconds)
         try:
@@ -105,7 +105,7 @@ class RawLink:
     def _length(self):
         return int.from_bytes(self._input[1:4], "big")
 
-    def read_until(self, wanted, seconds=10):
+    def read_until(self, wanted, seconds=30):
         while True:
             kind, payload = self.read(seconds)
             if kind == wanted:
@@ -128,18 +128,18 @@ class RawLink:
         self.say_hello(**more)
         return self.read_welcome()
 
-    def open(self, stream, service, seconds=10):
+    def open(self, stream, service, seconds=30):
         self.send(open_stream(stream, service))
         return self.read_until(OPENED, seconds)
 
-    def goodbye_code(self, seconds=10):
+    def goodbye_code(self, seconds=30):
         """Reads to the end; the GOODBYE's code, or None for an end without one."""
         try:
             return struct.unpack(">H", self.read_until(GOODBYE, seconds))[0]
         except Ended:
             return None
 
-    def ended(self, seconds=10):
+    def ended(self, seconds=30):
         """Reads to the end."""
         try:
             while True:

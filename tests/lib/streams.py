@@ -6,6 +6,7 @@ import threading
 import time
 
 from relay import reset_close
+from stopwatch import Stopwatch
 
 BLOCK_BYTES = 256 * 1024
 PACE_S = 0.01
@@ -13,15 +14,39 @@ FIN, RST = "fin", "rst"
 
 
 def wait_until(condition, seconds, what):
-    """Polls until `condition()` is true and returns that value; AssertionError at the deadline."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
+    """Polls until `condition()` is true and returns that value; AssertionError at the deadline, which
+    a stopwatch tells, as in all that waits here."""
+    value = condition()
+    watch = None if value else Stopwatch()
+    while not value:
+        if watch.elapsed() > seconds and watch.seconds() > seconds:
             raise AssertionError(f"not within {seconds:g} s: {what}")
         time.sleep(0.005)
+        value = condition()
+    return value
+
+
+class _Patience:
+    """For a socket's calls: those that time out are made again until the stopwatch says so, too."""
+
+    def __init__(self, sock, seconds):
+        self._sock, self._seconds, self._watch = sock, seconds, Stopwatch()
+        sock.settimeout(seconds)
+
+    def call(self, function, *arguments):
+        """TimeoutError when the seconds are over."""
+        while True:
+            try:
+                return function(*arguments)
+            except TimeoutError:
+                rest = self._seconds - self._watch.seconds()
+                if rest <= 0:
+                    raise
+                self._sock.settimeout(max(rest, 0.05))
+
+
+def accept(listener, seconds):
+    return _Patience(listener, seconds).call(listener.accept)[0]
 
 
 def blocks(seed, size):
@@ -46,11 +71,11 @@ def digest(seed, size):
 
 def read_end(sock, seconds=5):
     """Reads to the end: (FIN or RST, all bytes before it). An end that does not come is an error."""
-    sock.settimeout(seconds)
+    patience = _Patience(sock, seconds)
     data = bytearray()
     try:
         while True:
-            chunk = sock.recv(BLOCK_BYTES)
+            chunk = patience.call(sock.recv, BLOCK_BYTES)
             if not chunk:
                 return FIN, bytes(data)
             data += chunk
@@ -61,11 +86,11 @@ def read_end(sock, seconds=5):
 
 
 def read_exactly(sock, size, seconds=10):
-    sock.settimeout(seconds)
+    patience = _Patience(sock, seconds)
     data = bytearray()
     while len(data) < size:
         try:
-            chunk = sock.recv(size - len(data))
+            chunk = patience.call(sock.recv, size - len(data))
         except TimeoutError:
             raise AssertionError(f"{len(data)} of {size} bytes within {seconds} s") from None
         if not chunk:
@@ -94,13 +119,13 @@ def is_open(sock):
 
 
 def ping(app, back, text=b"ping", seconds=10):
-    """One round trip through app -> back -> app; returns its seconds."""
-    start = time.monotonic()
+    """One round trip through app -> back -> app; returns its seconds, as a stopwatch tells them."""
+    watch = Stopwatch()
     app.sendall(text)
     assert read_exactly(back, len(text), seconds) == text
     back.sendall(text[::-1])
     assert read_exactly(app, len(text), seconds) == text[::-1]
-    return time.monotonic() - start
+    return watch.seconds()
 
 
 class Flow:
@@ -179,12 +204,12 @@ class Flow:
         assert self.received >= count, f"ended by {self.end} at {self.received} of {count}"
 
     def wait_progress(self, seconds):
-        """Seconds until the next byte arrives, from now."""
-        start, before = time.monotonic(), self.received
+        """Seconds until the next byte arrives, from now, as a stopwatch tells them."""
+        watch, start, before = Stopwatch(), time.monotonic(), self.received
         wait_until(lambda: self.received > before or self.error or self.end, seconds,
                    f"a byte after {before} (sent {self.sent})")
         self.check()
-        return self.arrived_after(start) - start
+        return watch.seconds(self.arrived_after(start) - start)
 
     def arrived_after(self, moment):
         return next(t for t, _ in self.arrivals if t >= moment)
