@@ -12,6 +12,7 @@
 #include "common/agent/reload_worker.h"
 #include "common/agent/service_manager.h"
 #include "common/base/overloaded.h"
+#include "common/net/lookups.h"
 #include "common/net/signals.h"
 
 namespace holdfast {
@@ -164,8 +165,8 @@ int run_shell(const ShellOptions& options,
     code = serve(options, loop, **logger, ledger, files, *agent);
   }
   (*logger)->event(LogLevel::info, "stopped");
-  if (!loop.close() || Loop::any_hangs()) {
-    // A look-up hangs in one of libuv's threads, and exit() would wait for it.
+  if (ThreadLookups::any_running()) {
+    // exit() would take libraries down under them.
     (*logger)->flush(kLastFlush);
     _exit(code);
   }

@@ -5,8 +5,15 @@
 namespace holdfast {
 namespace {
 
-// Between two look-ups of the same names: dials of an outage come every 400 ms.
-constexpr Duration kRefreshInterval = seconds(5);
+// Between two look-ups of the same names, for as long as somebody is to be dialled: while streams
+// wait, while no address is known at all, else.
+constexpr Duration kUrgentRefresh = seconds(1);
+constexpr Duration kUnknownRefresh = seconds(2);
+constexpr Duration kRelaxedRefresh = seconds(5);
+// At least, whatever has happened.
+constexpr Duration kLeastRefresh = milliseconds(200);
+// A failure that goes on is told so often.
+constexpr Duration kTellAgain = seconds(60);
 
 bool contains(const std::vector<SocketAddress>& list, const SocketAddress& address) {
   return std::find(list.begin(), list.end(), address) != list.end();
@@ -44,14 +51,26 @@ AddressBook::AddressBook(Loop& loop, Resolver& resolver, std::vector<HostPort> s
     if (auto literal = SocketAddress::literal(entry.server)) {
       entry.literal = true;
       entry.known = {*literal};
+    } else {
+      any_names_ = true;
     }
   }
   rebuild();
 }
 
-void AddressBook::refresh() {
-  if (loop_.now() < next_refresh_) return;
-  next_refresh_ = loop_.now() + kRefreshInterval;
+void AddressBook::refresh(bool urgent, bool anew) {
+  if (!any_names_) return;
+  anew_ = anew_ || anew;
+  Duration usual = addresses_.empty() ? kUnknownRefresh : kRelaxedRefresh;
+  if (urgent) usual = kUrgentRefresh;
+  Time now = loop_.now();
+  if (last_refresh_) {
+    next_refresh_ = *last_refresh_ + (anew_ ? kLeastRefresh : usual);
+    if (now < next_refresh_) return;
+  }
+  anew_ = false;
+  last_refresh_ = now;
+  next_refresh_ = now + usual;
   for (Entry& entry : entries_) {
     if (entry.literal || entry.question) continue;
     entry.question = std::make_unique<Resolver::Question>(
@@ -62,11 +81,19 @@ void AddressBook::refresh() {
 
 void AddressBook::answered(Entry& entry, const Resolver::Answer& answer) {
   entry.question.reset();
-  if (!answer) return failed_(answer.error().message);
+  if (!answer) return tell_failure(answer.error().message);
+  told_.clear();
   if (entry.known == *answer) return;
   entry.known = *answer;
   rebuild();
   changed_();
+}
+
+void AddressBook::tell_failure(const std::string& why) {
+  if (why == told_ && loop_.now() - told_at_ < kTellAgain) return;
+  told_ = why;
+  told_at_ = loop_.now();
+  failed_(why);
 }
 
 void AddressBook::rebuild() {

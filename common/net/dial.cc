@@ -53,21 +53,22 @@ void Dials::reconfigure(DialOptions options) {
 void Dials::update(Dialer::Need need) {
   std::erase_if(dials_, [](const auto& dial) { return dial->over; });
   Time now = loop_.now();
+  bool arose = dialer_.need() == Dialer::Need::none || need > dialer_.need();
   dialer_.set_need(now, need);
   if (need == Dialer::Need::none) {
     drop_all();
     return timer_.cancel();
   }
-  book_->refresh();
+  book_->refresh(need == Dialer::Need::urgent, arose);
   dialer_.set_addresses(now, book_->addresses().size());
   while (auto index = dialer_.poll(now)) begin(*index);
-  timer_.arm(dialer_.next_timeout());
+  timer_.arm(std::min(dialer_.next_timeout(), book_->next_timeout()));
 }
 
 void Dials::network_changed() {
   if (dialer_.need() != Dialer::Need::relaxed) return;  // urgent dials come soon by themselves
   dialer_.start_over();
-  dialer_.set_need(loop_.now(), Dialer::Need::none);
+  dialer_.set_need(loop_.now(), Dialer::Need::none);  // and look names up anew
   wake_();
 }
 

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "common/base/remedy.h"
+#include "common/net/lookups.h"
 #include "common/net/passed_sockets.h"
-#include "common/net/resolver.h"
 
 namespace holdfast {
 namespace {

@@ -1,16 +1,6 @@
 #include "common/net/loop.h"
 
 namespace holdfast {
-namespace {
-
-std::atomic<bool> hangs{false};
-
-}  // namespace
-
-bool Loop::any_hangs() {
-  return hangs;
-}
-
 Loop::Loop() : read_buffer_(new std::uint8_t[kReadBufferSize]) {
   HOLDFAST_CHECK(uv_loop_init(&uv_) == 0);
   poller_ = std::make_unique<Poller>();
@@ -21,19 +11,12 @@ Loop::Loop() : read_buffer_(new std::uint8_t[kReadBufferSize]) {
 }
 
 Loop::~Loop() {
-  close();
-}
-
-bool Loop::close() {
-  if (closed_) return true;
   uv_ready_.reset();
   timers_.reset();
   poller_.reset();
-  // Close callbacks; look-ups that hang do not hold us up.
+  // Close callbacks.
   for (int turn = 0; turn < 8 && uv_loop_alive(&uv_) != 0; ++turn) uv_run(&uv_, UV_RUN_NOWAIT);
-  closed_ = uv_loop_close(&uv_) == 0;
-  if (!closed_) hangs = true;
-  return closed_;
+  HOLDFAST_CHECK(uv_loop_close(&uv_) == 0);
 }
 
 void Loop::run(Task& task) {

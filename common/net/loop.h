@@ -1,13 +1,13 @@
 // Loop: one thread's event loop. Reads happen as descriptors become ready; what they lead to is
 // written once at the end of the turn, for everything that the turn brought.
 //
-//   Poller::wait() --> callbacks (Poller, TimerQueue; libuv's: Resolver, signals) --> end_of_turn()
+//   Poller::wait() --> callbacks (Poller, TimerQueue; libuv's: signals, calls) --> end_of_turn()
 //        ^                                                                              |
 //        +----------------- sleeps, unless the task or a kick has more -----------------+
 //
 // What waits is our own epoll set, one system call a turn. libuv's loop is embedded in it, as
-// uv_backend_fd() is for: it runs only when it has something (names looked up, signals, calls from
-// other threads). The other way about, our set in libuv's, each turn cost a second epoll_wait.
+// uv_backend_fd() is for: it runs only when it has something (signals, calls from other threads).
+// The other way about, our set in libuv's, each turn cost a second epoll_wait.
 #pragma once
 
 #include <uv.h>
@@ -36,7 +36,7 @@ class Loop final : private Poller::Watcher {
   };
 
   Loop();
-  // Everything on the loop must be gone by now; look-ups that hang in libuv's threads may stay.
+  // Everything on the loop must be gone by now.
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -62,12 +62,6 @@ class Loop final : private Poller::Watcher {
   MutableBytes read_buffer() { return {read_buffer_.get(), kReadBufferSize}; }
   static constexpr std::size_t kReadBufferSize = 256 * kKiB;
 
-  // False when look-ups were still running at the end: the process must leave by _exit(), because
-  // libuv waits for its threads in exit().
-  bool close();
-  // close() of any loop ever returned false. Any thread.
-  static bool any_hangs();
-
  private:
   // libuv has something.
   void on_ready(std::uint32_t events) override;
@@ -86,7 +80,6 @@ class Loop final : private Poller::Watcher {
   std::unique_ptr<Poller> poller_;
   std::unique_ptr<TimerQueue> timers_;
   std::unique_ptr<Poller::Registration> uv_ready_;
-  bool closed_ = false;
 };
 
 }  // namespace holdfast

@@ -33,8 +33,6 @@ LoopThread::LoopThread()
 LoopThread::~LoopThread() {
   stop();
   wakeup_.reset();
-  // A look-up that hangs in a thread of libuv's still writes to the loop: see Loop::close().
-  if (!loop_->close()) static_cast<void>(loop_.release());
 }
 
 void LoopThread::run(Loop::Task& task, std::function<void()> ended) {

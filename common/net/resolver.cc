@@ -1,61 +1,25 @@
 #include "common/net/resolver.h"
 
-#include <netdb.h>
-
 #include <algorithm>
-#include <cstring>
 
 namespace holdfast {
 namespace {
 
-SocketAddress with_port(const addrinfo& info, std::uint16_t port) {
-  sockaddr_storage storage{};
-  std::memcpy(&storage, info.ai_addr, info.ai_addrlen);
-  if (info.ai_family == AF_INET) {
-    reinterpret_cast<sockaddr_in*>(&storage)->sin_port = htons(port);
-  } else {
-    reinterpret_cast<sockaddr_in6*>(&storage)->sin6_port = htons(port);
-  }
-  return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), info.ai_addrlen);
-}
-
-addrinfo hints() {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  return hints;
-}
+// A look-up under way for longer hangs, and gets another beside it: a name server is asked for 5 s
+// before the next one is, and resolv.conf may say something else by now.
+constexpr Duration kHangs = seconds(2);
+// At most so many of one name at a time.
+constexpr std::size_t kMostOfOneName = 4;
+// Threads. Most names answer at once; those that were slow the last time leave a quarter to others.
+constexpr std::size_t kSeats = 128;
+constexpr std::size_t kSeatsForSlow = kSeats / 4 * 3;
+constexpr Duration kSlow = seconds(1);
+// How long an answer may take before the last good one is used: RFC 8305's resolution delay.
+constexpr Duration kSoon = milliseconds(50);
+// Who has not been asked for so long is forgotten: a reload took it away.
+constexpr Duration kRemembered = seconds(3600);
 
 }  // namespace
-
-std::vector<SocketAddress> interleave(const addrinfo* found, std::uint16_t port) {
-  std::vector<SocketAddress> first;
-  std::vector<SocketAddress> second;
-  int first_family = 0;
-  for (const addrinfo* info = found; info != nullptr; info = info->ai_next) {
-    if (info->ai_family != AF_INET && info->ai_family != AF_INET6) continue;
-    if (first_family == 0) first_family = info->ai_family;
-    auto& list = info->ai_family == first_family ? first : second;
-    SocketAddress address = with_port(*info, port);
-    if (std::find(list.begin(), list.end(), address) == list.end()) list.push_back(address);
-  }
-  std::vector<SocketAddress> result;
-  for (std::size_t i = 0; i < std::max(first.size(), second.size()); ++i) {
-    if (i < first.size()) result.push_back(first[i]);
-    if (i < second.size()) result.push_back(second[i]);
-  }
-  return result;
-}
-
-Resolver::Answer resolve_now(const HostPort& address) {
-  addrinfo wanted = hints();
-  addrinfo* found = nullptr;
-  int status = getaddrinfo(address.host.c_str(), nullptr, &wanted, &found);
-  if (status != 0) return Error{address.host + ": " + gai_strerror(status)};
-  std::vector<SocketAddress> addresses = interleave(found, address.port);
-  freeaddrinfo(found);
-  if (addresses.empty()) return Error{address.host + ": no address"};
-  return addresses;
-}
 
 Resolver::Question::Question(Resolver& resolver, HostPort address,
                              std::function<void(const Answer&)> callback)
@@ -67,49 +31,166 @@ Resolver::Question::~Question() {
   resolver_.forget(*this);
 }
 
-Resolver::~Resolver() {
-  for (auto& [host, lookup] : lookups_) {
-    lookup->resolver = nullptr;
-    uv_cancel(reinterpret_cast<uv_req_t*>(&lookup->request));
-  }
+Resolver::Resolver(Loop& loop)
+    : Resolver(loop, std::make_unique<ThreadLookups>(
+                         loop, [this](std::uint64_t number, FoundAddresses found) {
+                           answered(number, std::move(found));
+                         })) {}
+
+Resolver::Resolver(Loop& loop, std::unique_ptr<Lookups> lookups)
+    : loop_(loop), lookups_(std::move(lookups)), timer_(loop.timers(), [this] { renew(); }) {}
+
+Resolver::~Resolver() = default;
+
+std::optional<Resolver::Known> Resolver::known(const HostPort& address) {
+  auto found = names_.find(address.host);
+  if (found == names_.end() || found->second.known.empty()) return std::nullopt;
+  const Name& name = found->second;
+  bool hangs = !name.attempts.empty() && loop_.now() - name.attempts.back().began > kSoon;
+  return Known{in_order(name, name.known, address.port),
+               name.failure.has_value() || hangs || name.queued};
+}
+
+void Resolver::prefer(const HostPort& address, const SocketAddress& good) {
+  auto found = names_.find(address.host);
+  if (found != names_.end()) found->second.preferred[address.port] = good;
+}
+
+std::vector<SocketAddress> Resolver::in_order(const Name& name,
+                                              const std::vector<SocketAddress>& found,
+                                              std::uint16_t port) {
+  std::vector<SocketAddress> addresses;
+  for (const SocketAddress& each : found) addresses.push_back(each.with_port(port));
+  auto preferred = name.preferred.find(port);
+  if (preferred == name.preferred.end()) return addresses;
+  auto good = std::find(addresses.begin(), addresses.end(), preferred->second);
+  if (good != addresses.end()) std::rotate(addresses.begin(), good, good + 1);
+  return addresses;
 }
 
 void Resolver::ask(Question& question) {
-  Lookup*& lookup = lookups_[question.address_.host];
-  if (lookup == nullptr) {
-    lookup = new Lookup;
-    lookup->resolver = this;
-    lookup->host = question.address_.host;
-    addrinfo wanted = hints();
-    HOLDFAST_CHECK(uv_getaddrinfo(loop_.uv(), &lookup->request, &Resolver::done,
-                                  lookup->host.c_str(), nullptr, &wanted) == 0);
-    lookup->request.data = lookup;
-  }
-  lookup->questions.push_back(&question);
+  if (names_.find(question.address_.host) == names_.end()) prune();
+  Name& name = names_[question.address_.host];
+  name.questions.push_back(&question);
+  name.asked = loop_.now();
+  if (name.attempts.empty() || overtaken(name)) look_up(question.address_.host, name);
+  arm();
+}
+
+// What is under way hangs, or a younger one was quicker.
+bool Resolver::overtaken(const Name& name) const {
+  const Attempt& last = name.attempts.back();
+  return loop_.now() - last.began >= kHangs || last.number < name.known_from;
 }
 
 void Resolver::forget(Question& question) {
-  auto found = lookups_.find(question.address_.host);
-  if (found != lookups_.end()) std::erase(found->second->questions, &question);
+  auto found = names_.find(question.address_.host);
+  if (found == names_.end()) return;
+  std::erase(found->second.questions, &question);
+  std::erase(found->second.told, &question);
 }
 
-void Resolver::done(uv_getaddrinfo_t* request, int status, addrinfo* found) {
-  std::unique_ptr<Lookup> lookup(static_cast<Lookup*>(request->data));
-  if (lookup->resolver != nullptr) {
-    // Kept in the table meanwhile, so that a callback can destroy other questions.
-    while (!lookup->questions.empty()) {
-      Question& question = *lookup->questions.back();
-      lookup->questions.pop_back();
-      std::vector<SocketAddress> addresses = interleave(found, question.address_.port);
-      Answer answer =
-          Error{lookup->host + ": " + (status != 0 ? uv_strerror(status) : "no address")};
-      if (!addresses.empty()) answer = std::move(addresses);
-      std::function<void(const Answer&)> callback = question.callback_;
-      callback(answer);
-    }
-    if (lookup->resolver != nullptr) lookup->resolver->lookups_.erase(lookup->host);
+bool Resolver::seat_for(const Name& name) const {
+  std::size_t taken = under_way_.size();
+  // A second look-up of a name is a luxury.
+  if (!name.attempts.empty()) return taken < kSeats / 2 && name.attempts.size() < kMostOfOneName;
+  return taken < (name.slow ? kSeatsForSlow : kSeats);
+}
+
+void Resolver::look_up(const std::string& host, Name& name) {
+  if (name.queued) return;
+  if (!seat_for(name)) {
+    if (!name.attempts.empty()) return;
+    name.queued = true;
+    queue_.push_back(host);
+    return;
   }
-  uv_freeaddrinfo(found);
+  last_number_ += 1;
+  name.attempts.push_back({last_number_, loop_.now()});
+  under_way_.emplace(last_number_, host);
+  lookups_->start(last_number_, host);
+}
+
+void Resolver::seat_queued() {
+  for (std::size_t left = queue_.size(); left > 0; --left) {
+    std::string host = std::move(queue_.front());
+    queue_.pop_front();
+    Name& name = names_.at(host);
+    name.queued = false;
+    if (!name.questions.empty()) look_up(host, name);
+  }
+}
+
+void Resolver::answered(std::uint64_t number, FoundAddresses found) {
+  auto whose = under_way_.find(number);
+  HOLDFAST_CHECK(whose != under_way_.end());
+  std::string host = std::move(whose->second);
+  under_way_.erase(whose);
+  Name& name = names_.at(host);
+  auto attempt = std::find_if(name.attempts.begin(), name.attempts.end(),
+                              [&](const Attempt& each) { return each.number == number; });
+  name.slow = loop_.now() - attempt->began > kSlow;
+  name.attempts.erase(attempt);
+  if (number < name.known_from) return seat_queued();  // a younger one was quicker
+  if (found) {
+    name.known = *found;
+    name.known_from = number;
+    name.failure.reset();
+    name.failure_untold = false;
+    tell(name, found);
+  } else {
+    name.failure = found.error();
+    // A younger one may have met a better name server.
+    name.failure_untold = !name.attempts.empty() && name.attempts.back().number > number &&
+                          loop_.now() - name.attempts.back().began < kHangs;
+    if (!name.failure_untold) tell(name, found);
+  }
+  seat_queued();
+  arm();
+}
+
+void Resolver::tell(Name& name, const Answer& answer) {
+  name.told = std::exchange(name.questions, {});
+  while (!name.told.empty()) {
+    Question& question = *name.told.back();
+    name.told.pop_back();
+    std::function<void(const Answer&)> callback = question.callback_;
+    callback(answer ? Answer(in_order(name, *answer, question.address_.port)) : answer);
+  }
+}
+
+// Those that hang while somebody waits.
+void Resolver::renew() {
+  for (auto& [host, name] : names_) {
+    if (name.questions.empty() || name.attempts.empty()) continue;
+    if (loop_.now() - name.attempts.back().began < kHangs) continue;
+    name.slow = true;
+    if (std::exchange(name.failure_untold, false)) {
+      tell(name, Answer(*name.failure));
+    } else {
+      look_up(host, name);
+    }
+  }
+  arm();
+}
+
+void Resolver::arm() {
+  Time at = kNever;
+  for (const auto& [host, name] : names_) {
+    if (name.questions.empty() || name.attempts.empty()) continue;
+    Time hangs = name.attempts.back().began + kHangs;
+    // No seat for another: looked at again after as long.
+    at = std::min(at, hangs > loop_.now() ? hangs : loop_.now() + kHangs);
+  }
+  timer_.arm(at);
+}
+
+void Resolver::prune() {
+  std::erase_if(names_, [&](const auto& each) {
+    const Name& name = each.second;
+    return name.questions.empty() && name.told.empty() && name.attempts.empty() && !name.queued &&
+           loop_.now() - name.asked > kRemembered;
+  });
 }
 
 }  // namespace holdfast

@@ -136,6 +136,16 @@ std::string SocketAddress::to_string() const {
   return endpoint().to_string();
 }
 
+SocketAddress SocketAddress::with_port(std::uint16_t port) const {
+  SocketAddress result = *this;
+  if (family() == AF_INET) {
+    reinterpret_cast<sockaddr_in*>(&result.storage_)->sin_port = htons(port);
+  } else if (family() == AF_INET6) {
+    reinterpret_cast<sockaddr_in6*>(&result.storage_)->sin6_port = htons(port);
+  }
+  return result;
+}
+
 std::string SocketAddress::host() const {
   Endpoint without_port = endpoint();
   without_port.port = 0;

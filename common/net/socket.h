@@ -82,6 +82,8 @@ class SocketAddress {
   socklen_t size() const { return size_; }
   int family() const { return storage_.ss_family; }
   bool is_unix() const { return family() == AF_UNIX; }
+  // The same IP address with another port.
+  SocketAddress with_port(std::uint16_t port) const;
   // The address without its port, for counting by source.
   std::string host() const;
   Endpoint endpoint() const;

@@ -1,8 +1,18 @@
 #include "common/net/target.h"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace holdfast {
+namespace {
+
+// How long a name's last good addresses wait for a new answer (RFC 8305, section 3: the resolution
+// delay): most answers take less, and where a service has moved they spare a wrong connect.
+constexpr Duration kAnswerPatience = milliseconds(50);
+// And when all of them have failed: the service may be somewhere else.
+constexpr Duration kMoved = seconds(1);
+
+}  // namespace
 
 Cause connect_cause(int error) {
   switch (error) {
@@ -22,14 +32,12 @@ Cause connect_cause(int error) {
 TargetConnect::TargetConnect(Loop& loop, Resolver& resolver, const DescriptorBudget& budget,
                              const Target& target, Approach approach, Callback callback)
     : loop_(loop),
+      resolver_(resolver),
       budget_(budget),
       deadline_(loop.now() + target.connect_timeout),
       approach_(std::move(approach)),
       callback_(std::move(callback)),
-      timer_(loop.timers(), [this] {
-        Callback told = std::move(callback_);
-        told(Outcome{Descriptor(), failure_, false});  // destroys this
-      }) {
+      timer_(loop.timers(), [this] { on_timer(); }) {
   const auto* tcp = std::get_if<HostPort>(&target.address);
   std::optional<SocketAddress> address =
       tcp != nullptr ? SocketAddress::literal(*tcp)
@@ -37,7 +45,8 @@ TargetConnect::TargetConnect(Loop& loop, Resolver& resolver, const DescriptorBud
   if (address) {
     connect_to({*address});
   } else if (tcp != nullptr) {
-    look_up(resolver, *tcp);
+    name_ = *tcp;
+    look_up();
   } else {
     fail(Cause::target_failed);
   }
@@ -47,37 +56,59 @@ void TargetConnect::settle() {
   if (connector_ != nullptr) connector_->settle();
 }
 
-void TargetConnect::look_up(Resolver& resolver, const HostPort& address) {
-  timer_.arm(deadline_);
-  question_ = std::make_unique<Resolver::Question>(resolver, address,
-                                                   [this](const Resolver::Answer& answer) {
-                                                     if (!answer)
-                                                       return fail(Cause::target_unresolved);
-                                                     timer_.cancel();
-                                                     connect_to(*answer);
-                                                   });
+void TargetConnect::look_up() {
+  question_ = std::make_unique<Resolver::Question>(
+      resolver_, *name_, [this](const Resolver::Answer& answer) { answered(answer); });
+  auto known = resolver_.known(*name_);
+  if (!known) return timer_.arm(deadline_);
+  known_ = std::move(known->addresses);
+  if (known->doubtful) return connect_to(known_, loop_.now() + kMoved);
+  timer_.arm(std::min(deadline_, loop_.now() + kAnswerPatience));
 }
 
-void TargetConnect::connect_to(std::vector<SocketAddress> addresses) {
-  connector_ = std::make_unique<Connector>(loop_, tune_application_socket, &budget_,
-                                           [this](Connector::Outcome connected) {
-                                             Outcome outcome;
-                                             outcome.is_unix = connected.address.is_unix();
-                                             if (!connected.descriptor.valid()) {
-                                               outcome.cause = cause_of(connected.error);
-                                             } else if (!announce(connected)) {
-                                               outcome.cause = Cause::target_failed;
-                                             } else {
-                                               outcome.socket = std::move(connected.descriptor);
-                                             }
-                                             Callback told = std::move(callback_);
-                                             told(std::move(outcome));  // destroys this
-                                           });
+void TargetConnect::answered(const Resolver::Answer& answer) {
+  if (connector_ != nullptr) {
+    connector_->add(answer ? *answer : std::vector<SocketAddress>{});
+  } else if (answer || !known_.empty()) {
+    timer_.cancel();
+    connect_to(answer ? *answer : known_);
+  } else {
+    fail(Cause::target_unresolved);
+  }
+}
+
+void TargetConnect::on_timer() {
+  if (!failure_ && !known_.empty()) return connect_to(known_, loop_.now() + kMoved);
+  Callback told = std::move(callback_);
+  // Not one address in all the time: the name is what is wrong.
+  told(Outcome{Descriptor(), failure_.value_or(Cause::target_unresolved), false});  // destroys this
+}
+
+void TargetConnect::connect_to(std::vector<SocketAddress> addresses, Time more_until) {
+  first_ = addresses.front();
+  connector_ = std::make_unique<Connector>(
+      loop_, tune_application_socket, &budget_,
+      [this](Connector::Outcome connected) { tell(std::move(connected)); });
   if (approach_.from_source) {
     connector_->set_prepare(
         [this](int descriptor, int family) { return take_source(descriptor, family); });
   }
-  connector_->start(std::move(addresses), deadline_);
+  connector_->start(std::move(addresses), deadline_, more_until);
+}
+
+void TargetConnect::tell(Connector::Outcome connected) {
+  Outcome outcome;
+  outcome.is_unix = connected.address.is_unix();
+  if (!connected.descriptor.valid()) {
+    outcome.cause = cause_of(connected.error);
+  } else if (!announce(connected)) {
+    outcome.cause = Cause::target_failed;
+  } else {
+    if (name_ && !(connected.address == first_)) resolver_.prefer(*name_, connected.address);
+    outcome.socket = std::move(connected.descriptor);
+  }
+  Callback told = std::move(callback_);
+  told(std::move(outcome));  // destroys this
 }
 
 // The kernel picks the port when it knows where the connect goes: thousands may share an address.

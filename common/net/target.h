@@ -1,4 +1,7 @@
-// TargetConnect: a backend being connected for a stream: look-up, then every address in turn.
+// TargetConnect: a backend being connected for a stream: look-up, then every address (Connector).
+//
+// A name's last good addresses are used when a new answer is not there at once, and what the answer
+// adds is tried beside them.
 #pragma once
 
 #include <functional>
@@ -51,19 +54,26 @@ class TargetConnect {
   int take_source(int descriptor, int family);
   Cause cause_of(int error) const;
   bool announce(const Connector::Outcome& connected) const;
-  void look_up(Resolver& resolver, const HostPort& address);
-  void connect_to(std::vector<SocketAddress> addresses);
+  void look_up();
+  void answered(const Resolver::Answer& answer);
+  void on_timer();
+  void connect_to(std::vector<SocketAddress> addresses, Time more_until = {});
+  void tell(Connector::Outcome connected);
   void fail(Cause cause);
 
   Loop& loop_;
+  Resolver& resolver_;
   const DescriptorBudget& budget_;
+  std::optional<HostPort> name_;      // nothing: an address
+  std::vector<SocketAddress> known_;  // its last good addresses
+  SocketAddress first_;               // the address tried first
   Time deadline_;
   Approach approach_;
   Callback callback_;
   std::unique_ptr<Resolver::Question> question_;
   std::unique_ptr<Connector> connector_;
-  int source_error_ = 0;  // of taking the source's address, at the last address tried
-  Cause failure_ = Cause::target_timeout;  // what the timer tells
+  int source_error_ = 0;          // of taking the source's address, at the last address tried
+  std::optional<Cause> failure_;  // what the timer tells
   Timer timer_;
 };
 

@@ -135,5 +135,119 @@ TEST_CASE("What a real connect comes to counts at once, and no answer changes no
   CHECK(changes == 2);
 }
 
+// --- Names ------------------------------------------------------------------------------------
+
+// Look-ups end when the test says so.
+class ScriptedLookups final : public Lookups {
+ public:
+  explicit ScriptedLookups(std::uint64_t& last) : last_(last) {}
+  void start(std::uint64_t number, const std::string&) override { last_ = number; }
+
+ private:
+  std::uint64_t& last_;
+};
+
+struct Named {
+  Loop loop;
+  std::uint64_t last = 0;  // look-up
+  Resolver resolver{loop, std::make_unique<ScriptedLookups>(last)};
+  DescriptorBudget budget{1024};
+  std::optional<TargetConnect::Outcome> outcome;
+  std::unique_ptr<TargetConnect> connect;
+
+  void start(std::uint16_t port, Duration patience = seconds(3)) {
+    outcome.reset();
+    connect = std::make_unique<TargetConnect>(
+        loop, resolver, budget, Target{HostPort{"db.example", port}, patience}, Approach{},
+        [this](TargetConnect::Outcome got) { outcome = std::move(got); });
+  }
+  void answer(const char* host) {
+    resolver.answered(last, std::vector<SocketAddress>{*SocketAddress::literal({host, 0})});
+  }
+  void fail() { resolver.answered(last, Error{"no answer"}); }
+  // Gives how long it took.
+  Duration finish() {
+    Time begin = loop.refresh();
+    turn_until(loop, [&] { return outcome.has_value(); });
+    return loop.refresh() - begin;
+  }
+};
+
+TEST_CASE("A name that was never resolved is told as unresolved at once or at the deadline") {
+  Named named;
+  named.start(1);
+  named.fail();
+  named.finish();
+  CHECK(named.outcome->cause == Cause::target_unresolved);
+  named.start(1, milliseconds(200));
+  CHECK(named.finish() >= milliseconds(200));
+  CHECK(named.outcome->cause == Cause::target_unresolved);
+}
+
+TEST_CASE("The last good address of a name is used while its name server is silent") {
+  Named named;
+  BoundSocket listener = free_listener();
+  std::uint16_t port = bound_address(listener.descriptor()).endpoint().port;
+  named.start(port);
+  named.answer("127.0.0.1");
+  named.finish();
+  REQUIRE(named.outcome->socket.valid());
+  named.start(port);
+  CHECK(named.finish() < seconds(1));
+  CHECK(named.outcome->socket.valid());
+  named.fail();
+  named.start(port);
+  CHECK(named.finish() < milliseconds(500));
+  CHECK(named.outcome->socket.valid());
+}
+
+TEST_CASE("A service that has moved is found by the new answer when the old address refuses") {
+  Named named;
+  BoundSocket listener = free_listener();  // at 127.0.0.1
+  std::uint16_t port = bound_address(listener.descriptor()).endpoint().port;
+  named.start(port);
+  named.answer("127.0.0.2");  // refuses
+  named.finish();
+  CHECK(named.outcome->cause == Cause::target_refused);
+  named.start(port);
+  Time later = named.loop.refresh() + milliseconds(200);
+  Timer timer(named.loop.timers(), [&] { named.answer("127.0.0.1"); });
+  timer.arm(later);
+  CHECK(named.finish() >= milliseconds(200));
+  CHECK(named.outcome->socket.valid());
+}
+
+TEST_CASE("A known address that refuses is told soon though the name server is silent") {
+  Named named;
+  SocketAddress there;
+  {
+    BoundSocket listener = free_listener();
+    there = bound_address(listener.descriptor());
+  }
+  named.start(there.endpoint().port);
+  named.answer("127.0.0.1");
+  named.finish();
+  named.start(there.endpoint().port, seconds(60));
+  CHECK(named.finish() < seconds(4));
+  CHECK(named.outcome->cause == Cause::target_refused);
+}
+
+TEST_CASE("A new answer that comes soon is waited for") {
+  Named named;
+  BoundSocket listener = free_listener();  // at 127.0.0.1
+  std::uint16_t port = bound_address(listener.descriptor()).endpoint().port;
+  auto other = bind_sockets(HostPort{"127.0.0.2", port}, nullptr);
+  REQUIRE(other.ok());
+  named.start(port);
+  named.answer("127.0.0.2");
+  named.finish();
+  named.start(port);
+  named.answer("127.0.0.1");
+  named.finish();
+  REQUIRE(named.outcome->socket.valid());
+  CHECK(SocketAddress::peer_of(named.outcome->socket.get()) ==
+        bound_address(listener.descriptor()));
+}
+
 }  // namespace
 }  // namespace holdfast
