@@ -161,10 +161,10 @@ Descriptor make_socket(int family) {
 }
 
 void tune_application_socket(int descriptor, int family) {
-  set_option(descriptor, SOL_SOCKET, SO_SNDBUF, kApplicationSendBuffer);
-  if (family == AF_UNIX) return;
+  if (family == AF_UNIX) return set_option(descriptor, SOL_SOCKET, SO_SNDBUF, kUnixSendBuffer);
   set_linger(descriptor, true);
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kApplicationNotSent);
   set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 

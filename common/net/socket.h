@@ -99,11 +99,14 @@ class SocketAddress {
 Descriptor make_socket(int family);
 
 // What an application's connection has: SO_LINGER {1, 0} preset, so that a killed agent never looks
-// like a clean end (Unix sockets have no reset), TCP_NODELAY, keepalive, and a bounded send buffer:
-// the kernel's autotuned one would lie outside every limit of ours. Accepted sockets inherit all of
-// it from their listener.
+// like a clean end (Unix sockets have no reset), TCP_NODELAY, keepalive, and a bound on what the
+// kernel takes before it is sent: all that would lie outside every limit of ours. What is under way
+// is not bounded: a round trip's worth of it is what an application far away needs, and the peer's
+// kernel takes all of it. Unix sockets know no such bound and have a small send buffer. Accepted
+// sockets inherit all of it from their listener.
 void tune_application_socket(int descriptor, int family);
-inline constexpr int kApplicationSendBuffer = 128 * 1024;  // the kernel doubles it
+inline constexpr int kApplicationNotSent = 128 * 1024;
+inline constexpr int kUnixSendBuffer = 128 * 1024;  // the kernel doubles it
 
 // A carrier's socket: little unsent in the kernel, so that what is urgent does not queue behind.
 void tune_carrier_socket(int descriptor);

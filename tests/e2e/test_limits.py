@@ -1,8 +1,10 @@
 """What many, stalled, or idle connections may cost."""
 import os
+import re
 import resource
 import select
 import socket
+import subprocess
 import threading
 import time
 
@@ -103,6 +105,35 @@ def test_200_applications_that_never_read_disturb_nobody_and_no_memory(make_pair
     if TIMESCALE == 1:
         for role, rss in peak.items():
             assert rss < (64 << 20) + OVERHEAD_BYTES, f"{role}: {rss >> 20} MiB"
+
+
+def kernel_holds(agent, port):
+    """Bytes that the kernel charges to the sockets of the agent's own port, accepted ones (ss -tm)."""
+    text = subprocess.run(["ss", "-tmnH", "sport", "=", f":{port}"], check=True, text=True,
+                          capture_output=True).stdout
+    queues = [dict(re.findall(r"([a-z]+)(\d+)", found)) for found in re.findall(r"skmem:\((.*?)\)", text)]
+    assert queues, f"ss knows no socket of port {port}"
+    return len(queues), sum(int(queue["r"]) + int(queue["w"]) for queue in queues)
+
+
+@pytest.mark.parametrize("fast_bytes", [0, 1 << 20], ids=["never read", "fast before they stalled"])
+def test_the_kernel_holds_little_for_200_stalled_readers(make_pair, fast_bytes):
+    pair = make_pair(services={"flood": {"target": FloodBackend()}},
+                     client={"limits": {"memory": "64MiB"}}, server={"limits": {"memory": "64MiB"}})
+    for _ in range(200):
+        app = pair.dial("flood")
+        if fast_bytes:
+            read_exactly(app, fast_bytes, 30)
+    seen = []
+
+    def at_rest():
+        seen.append(kernel_holds(pair.client, pair.listens["flood"][1]))
+        return len(seen) > 10 and seen[-1] == seen[-10]
+    wait_until(at_rest, 30 * TIMESCALE, "what the kernel holds at rest")
+    sockets, held = seen[-1]
+    assert sockets == 200
+    print(f"{held / (1 << 20):.1f} MiB")
+    assert held < 64 << 20
 
 
 @pytest.mark.sanitized
