@@ -4,14 +4,12 @@
 // argument, what follows comes out by polling. docs/PROTOCOL.md says what it does and numbers the
 // rules that the comments in the .cc files name.
 //
-// How to drive it. After every input:
+// How to drive it (Pump does, pump.h). After every input:
 //   1. poll_effect() until it has none, doing what each effect says (effects.h);
 //   2. poll_transmit() and write, until there is nothing or the carrier takes no more;
 //   3. arm one timer for next_timeout().
 // carrier_bytes() must not be called while effects of the last call are unpolled: frames are read
 // one by one as effects are polled, so that payload goes straight to its socket.
-//
-// States of a link (a server's link begins in Live, a client's in Detached):
 //
 //     Detached --carrier_up--> Greeting --WELCOME--> Live --goodbye--> Leaving --> Ended
 //        ^                        |                   |                              |
@@ -169,6 +167,8 @@ class Link {
   const LinkCounters& counters() const { return counters_; }
   const LinkOptions& options() const { return options_; }
   bool draining() const { return draining_; }
+  // Server: still to be connected to its target, of which ConnectTarget told.
+  bool wants_target(StreamHandle stream) const;
   std::string_view state_name() const;
   // Why it ended, for people: what the peer did wrong, or "".
   const std::string& detail() const { return detail_; }

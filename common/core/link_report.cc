@@ -61,6 +61,12 @@ std::optional<StreamSummary> Link::find_stream(Time now, StreamId id, StreamHand
   return summary(now, streams_[slot]);
 }
 
+bool Link::wants_target(StreamHandle stream) const {
+  if (stream.slot >= streams_.slots() || streams_[stream.slot].id != stream.id.value) return false;
+  const StreamRecord& record = streams_[stream.slot];
+  return record.open_state == OpenState::connecting && record.socket == SocketState::attached;
+}
+
 std::vector<ServiceTally> Link::tally() const {
   std::vector<ServiceTally> tallies(options_.services.size());
   for (SlotIndex slot = 0; slot < streams_.slots(); ++slot) {

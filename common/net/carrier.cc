@@ -70,7 +70,7 @@ void Carrier::on_ready(std::uint32_t events) {
 
 // One read a turn: what is left waits until others have had theirs.
 void Carrier::read_available() {
-  if (state_ == State::standing && !owner_->carrier_may_read(*this)) {
+  if (state_ == State::standing && !owner_->carrier_readable(*this)) {
     if (!closed()) registration_.kick();
     return;
   }

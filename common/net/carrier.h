@@ -29,8 +29,9 @@ class Carrier final : public Poller::Watcher {
   class Owner {
    public:
     virtual void carrier_standing(Carrier& carrier) = 0;
-    // May bytes be taken now? False: asked again in the next turn.
-    virtual bool carrier_may_read(Carrier& carrier) = 0;
+    // There may be bytes. The owner finishes what earlier ones began, and takes more; or it has no
+    // time for them in this turn (false), and is called again in the next one.
+    virtual bool carrier_readable(Carrier& carrier) = 0;
     // The bytes are good until this returns.
     virtual void carrier_bytes(Carrier& carrier, Bytes bytes) = 0;
     // After a write that did not take all: there is room again.

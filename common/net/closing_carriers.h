@@ -28,7 +28,7 @@ class ClosingCarriers final : public Carrier::Owner {
 
  private:
   void carrier_standing(Carrier&) override {}
-  bool carrier_may_read(Carrier&) override { return true; }
+  bool carrier_readable(Carrier&) override { return true; }
   void carrier_bytes(Carrier&, Bytes) override {}
   void carrier_writable(Carrier&) override {}
   void carrier_lost(Carrier&, Cause, const std::string&) override { gone_(); }

@@ -68,7 +68,7 @@ class Dials final : public Carrier::Owner {
   void drop_all();
 
   void carrier_standing(Carrier& carrier) override;
-  bool carrier_may_read(Carrier&) override { return false; }
+  bool carrier_readable(Carrier&) override { return false; }
   void carrier_bytes(Carrier&, Bytes) override {}
   void carrier_writable(Carrier&) override {}
   void carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) override;

@@ -7,17 +7,10 @@
 namespace holdfast {
 namespace {
 
-// What one link may do in one turn before others have theirs.
-constexpr std::size_t kEffectsPerTurn = 1024;
-// What one read should bring at most: some milliseconds' work, if each is a stream opened or ended.
-constexpr std::size_t kEffectsPerRead = 512;
-// Some 50 us each: a client that opens thousands at once must not hold up the others.
-constexpr std::size_t kConnectsPerTurn = 32;
-constexpr std::size_t kBytesPerTurn = 1 * kMiB;
 // Reads when several streams are active, for latency, and when one is, for throughput.
 constexpr std::size_t kSmallRead = 64 * kKiB;
 constexpr std::size_t kLargeRead = 256 * kKiB;
-constexpr std::size_t kLeastRead = 4 * kKiB;
+static_assert(Pump::kMostRead <= Loop::kReadBufferSize && kLargeRead <= Loop::kReadBufferSize);
 // How long the peer of a finished carrier has for ending it too.
 constexpr Duration kFinishPatience = milliseconds(300);
 
@@ -27,6 +20,7 @@ LinkDriver::LinkDriver(Loop& loop, Link& link, Host& host, Observer& observer,
                        ClosingCarriers& closing, std::string peer, std::string name)
     : loop_(loop),
       link_(link),
+      pump_(link, *this),
       host_(host),
       observer_(observer),
       closing_(closing),
@@ -71,33 +65,13 @@ void LinkDriver::part_with(CarrierId id) {
   carriers_.erase(found);
 }
 
-bool LinkDriver::carrier_may_read(Carrier&) {
-  bool drained = drain(kEffectsPerTurn);
-  if (drained && read_effects_ < kEffectsPerTurn) return true;
-  touch();
-  return false;  // the rest waits for the next turn
+bool LinkDriver::carrier_readable(Carrier&) {
+  return pump_.prepare_read(loop_.now());
 }
 
 void LinkDriver::carrier_bytes(Carrier& carrier, Bytes bytes) {
-  std::uint64_t before = effects_;
-  link_.carrier_bytes(loop_.now(), carrier.id(), bytes);
-  // All of them: the bytes lie in the loop's buffer. A read's size bounds how many they are.
-  while (!drain(SIZE_MAX)) {
-  }
-  adapt_read_size(bytes.size(), effects_ - before);
-  carrier.set_read_size(std::min(carrier_read_, read_budget()));
-  touch();
-}
-
-// Reads of many small frames get smaller, so that a peer that opens and resets thousands of streams
-// in one read (or honestly moves single bytes of thousands) leaves the others their turns.
-void LinkDriver::adapt_read_size(std::size_t bytes, std::uint64_t effects) {
-  read_effects_ += effects;
-  if (effects > kEffectsPerRead) {
-    carrier_read_ = std::max(kLeastRead, bytes * kEffectsPerRead / effects);
-  } else {
-    carrier_read_ = std::min(carrier_read_ * 2, kLargeRead);
-  }
+  pump_.carrier_bytes(loop_.now(), carrier.id(), bytes);
+  carrier.set_read_size(carrier_read_size());
 }
 
 void LinkDriver::carrier_writable(Carrier&) {
@@ -119,105 +93,11 @@ void LinkDriver::carrier_lost(Carrier& carrier, Cause cause, const std::string& 
 // --- A turn's end ---------------------------------------------------------------------------
 
 bool LinkDriver::pump() {
-  Time now = loop_.now();
-  before_transmit_ = true;
-  if (now >= link_.next_timeout()) link_.timeout(now);
-  drain(kEffectsPerTurn);
-  connect_some();
-  verify();
-  before_transmit_ = false;
-  if (settled_) {
-    transmit();
-    drain(kEffectsPerTurn);
-  }
+  bool more = pump_.turn(loop_.now());
   adapt_to_activity();
   if (link_.options().trace) observer_.trace(link_.id(), link_.take_trace());
   timer_.arm(link_.next_timeout());
-  return !settled_ || !connects_.empty();
-}
-
-void LinkDriver::connect_some() {
-  for (std::size_t tried = 0; tried < kConnectsPerTurn && !connects_.empty();) {
-    StreamHandle stream = connects_.front();
-    connects_.pop_front();
-    Slot* slot = slot_of(stream);
-    if (slot == nullptr || !slot->waits_for_target) continue;  // reset meanwhile: costs nothing
-    tried += 1;
-    TargetStart target = host_.connect_target(*this, stream);
-    slot->waits_for_target = false;
-    if (target.connect) {
-      TargetConnect& connect = *target.connect;
-      slot->target = std::move(target.connect);
-      slot->target_name = target.name;
-      connect.settle();
-    } else {
-      link_.reset(loop_.now(), stream, target.refusal);
-    }
-  }
-}
-
-bool LinkDriver::drain(std::size_t most) {
-  for (; most > 0; --most) {
-    std::optional<Effect> effect = link_.poll_effect(loop_.now());
-    settled_ = !effect;
-    if (!effect) return true;
-    effects_ += 1;
-    std::visit([this](const auto& what) { on(what); }, *effect);
-  }
-  return false;
-}
-
-// Not from within drain(): what is read makes effects of its own.
-void LinkDriver::verify() {
-  if (verify_ == CarrierId{} || !settled_) return;
-  CarrierId id = std::exchange(verify_, CarrierId{});
-  Carrier* carrier = find(id);
-  if (carrier == nullptr || carrier->closed()) return;
-  if (!carrier->read_once()) link_.carrier_silent(loop_.refresh(), id);
-  drain(kEffectsPerTurn);
-}
-
-void LinkDriver::transmit() {
-  std::size_t left = kBytesPerTurn;
-  while (left > 0) {
-    Carrier* carrier = find(link_.carrier());
-    if (carrier == nullptr || !carrier->writable()) return;
-    if (rest_carrier_ != carrier->id()) rest_.clear();  // its buffers went with the old carrier
-    std::span<const iovec> buffers = rest_;
-    if (rest_.empty()) {
-      std::optional<Transmit> next = link_.poll_transmit(loop_.now(), tuning::kMaxGather);
-      if (!next) return;
-      HOLDFAST_CHECK(next->carrier == carrier->id());
-      buffers = next->buffers;
-      rest_carrier_ = next->carrier;
-      rest_last_ = next->last;
-    }
-    std::size_t taken = carrier->write(buffers);
-    if (carrier->closed()) return;
-    keep_rest(buffers, taken);
-    if (taken != 0) link_.written(loop_.now(), taken);
-    if (rest_.empty()) all_written(*carrier);
-    left -= std::min(left, taken);
-  }
-  touch();
-}
-
-void LinkDriver::keep_rest(std::span<const iovec> buffers, std::size_t taken) {
-  std::vector<iovec> rest;
-  for (const iovec& buffer : buffers) {
-    std::size_t skip = std::min(taken, buffer.iov_len);
-    taken -= skip;
-    if (skip == buffer.iov_len) continue;
-    rest.push_back({static_cast<std::uint8_t*>(buffer.iov_base) + skip, buffer.iov_len - skip});
-  }
-  rest_ = std::move(rest);
-}
-
-void LinkDriver::all_written(Carrier& carrier) {
-  if (!rest_last_) return;
-  rest_last_ = false;
-  carrier.finish(loop_.now() + kFinishPatience);
-  part_with(carrier.id());
+  return more;
 }
 
 void LinkDriver::adapt_to_activity() {
@@ -226,14 +106,49 @@ void LinkDriver::adapt_to_activity() {
   reads_ = 0;
   deliveries_ = 0;
   last_delivered_ = kNoSlot;
-  read_effects_ = 0;
   if (Carrier* carrier = find(link_.carrier()); carrier != nullptr) {
-    carrier->set_read_size(std::min(carrier_read_, read_budget()));
+    carrier->set_read_size(carrier_read_size());
   }
+}
+
+std::size_t LinkDriver::carrier_read_size() {
+  return std::min(pump_.read_size(), read_budget());
 }
 
 std::size_t LinkDriver::read_budget() {
   return std::max(last_reads_, reads_) > 1 ? kSmallRead : kLargeRead;
+}
+
+// --- What the pump asks for -----------------------------------------------------------------
+
+void LinkDriver::connect(StreamHandle stream) {
+  TargetStart target = host_.connect_target(*this, stream);
+  if (target.connect == nullptr) return link_.reset(loop_.now(), stream, target.refusal);
+  Slot& slot = make_slot(stream);
+  slot.target_name = target.name;
+  slot.target = std::move(target.connect);
+  slot.target->settle();
+}
+
+bool LinkDriver::read_once(CarrierId id) {
+  Carrier* carrier = find(id);
+  return carrier == nullptr || carrier->closed() || carrier->read_once();
+}
+
+bool LinkDriver::writable(CarrierId id) const {
+  const Carrier* carrier = find(id);
+  return carrier != nullptr && carrier->writable();
+}
+
+std::size_t LinkDriver::write(CarrierId id, std::span<const iovec> buffers) {
+  return find(id)->write(buffers);
+}
+
+void LinkDriver::finish(CarrierId id) {
+  Carrier* carrier = find(id);
+  if (carrier == nullptr) return;
+  carrier->finish(loop_.now() + kFinishPatience);
+  part_with(id);
 }
 
 // --- Streams --------------------------------------------------------------------------------

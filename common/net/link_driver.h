@@ -1,16 +1,15 @@
 // LinkDriver: one Link on the loop: its carriers, its bridges, its timer. The same at both ends.
 //
-// Whatever happens is told to the link at once; what the link wants done (effects) is done as soon
-// as bytes came from a carrier, so that payload goes straight from the read buffer to its socket,
-// and otherwise at the end of the turn, in pump(), where everything to be sent leaves as well.
+// Whatever happens is told to the link at once; a Pump (core/pump.h) says when what the link wants
+// is done, and this class does it.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "common/core/link.h"
+#include "common/core/pump.h"
 #include "common/net/bridge.h"
 #include "common/net/carrier.h"
 #include "common/net/closing_carriers.h"
@@ -22,13 +21,13 @@ namespace holdfast {
 
 // A connect to a service's target, begun.
 struct TargetStart {
-  std::unique_ptr<TargetConnect> connect;  // null: it may not be, because of
-  Cause refusal = Cause::unknown_service;  // ...
-  const std::string* name = nullptr;       // of the target, for people; outlives the stream. Null:
-                                           // the stream's destination
+  std::unique_ptr<TargetConnect> connect;  // null when refused; `refusal` says why
+  Cause refusal = Cause::unknown_service;
+  // Of the target, for people; outlives the stream. Null: the stream's destination.
+  const std::string* name = nullptr;
 };
 
-class LinkDriver final : public Carrier::Owner, public Bridge::Host {
+class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pump::Port {
  public:
   class Host {
    public:
@@ -69,13 +68,13 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
 
   // Goodbye is about to be said: takes what applications wrote and closed until now.
   void read_last();
-  // Effects, then everything there is to send, then the timer. True: there is more to do.
+  // At the turn's end: effects, then everything there is to send, then the timer. True: there is
+  // more to do in another turn.
   bool pump();
   // All effects were polled.
-  bool settled() const { return settled_; }
-  void touch() {
-    if (!before_transmit_) host_.wants_pump(*this);
-  }
+  bool settled() const { return pump_.settled(); }
+  // Something was said to the link: pump() is to follow.
+  void touch() { pump_.touch(); }
 
   ConnectionInfo info(StreamHandle stream, const StreamSummary& summary) const;
   template <typename Visit>
@@ -89,14 +88,13 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   struct Slot {
     StreamId id;
     std::unique_ptr<Bridge> bridge;
-    bool waits_for_target = false;          // stands in connects_
     std::unique_ptr<TargetConnect> target;  // while it is being connected
     const std::string* target_name = nullptr;
   };
 
   // Carrier::Owner
   void carrier_standing(Carrier&) override {}
-  bool carrier_may_read(Carrier& carrier) override;
+  bool carrier_readable(Carrier& carrier) override;
   void carrier_bytes(Carrier& carrier, Bytes bytes) override;
   void carrier_writable(Carrier& carrier) override;
   void carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) override;
@@ -105,16 +103,17 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   std::size_t read_budget() override;
   void stream_read() override { reads_ += 1; }
 
-  // Polls at most so many effects; true when there are none left.
-  bool drain(std::size_t most);
-  void connect_some();
-  void verify();
-  void transmit();
-  // What of a gather the carrier did not take.
-  void keep_rest(std::span<const iovec> buffers, std::size_t taken);
-  void all_written(Carrier& carrier);
+  // Pump::Port
+  void wants_turn() override { host_.wants_pump(*this); }
+  void perform(const Effect& effect) override;
+  void connect(StreamHandle stream) override;
+  bool read_once(CarrierId carrier) override;
+  bool writable(CarrierId carrier) const override;
+  std::size_t write(CarrierId carrier, std::span<const iovec> buffers) override;
+  void finish(CarrierId carrier) override;
+
   void adapt_to_activity();
-  void adapt_read_size(std::size_t bytes, std::uint64_t effects);
+  std::size_t carrier_read_size();
   Carrier* find(CarrierId id) const;
   void part_with(CarrierId id);
   Slot* slot_of(StreamHandle stream);
@@ -128,12 +127,12 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
   void on(const effect::DeliverAbort& effect);
   void on(const effect::ResetSocket& effect);
   void on(const effect::ResumeReading& effect);
-  void on(const effect::ConnectTarget& effect);
+  void on(const effect::ConnectTarget&) {}  // the pump calls connect()
   void on(const effect::Opened& effect);
   void on(const effect::Ended& effect);
   void on(const effect::OpenRefused& effect);
   void on(const effect::CloseCarrier& effect);
-  void on(const effect::VerifyCarrier& effect);
+  void on(const effect::VerifyCarrier&) {}  // ... and read_once()
   void on(const effect::LinkUp& effect);
   void on(const effect::LinkDown& effect);
   void on(const effect::LinkEnded& effect);
@@ -143,6 +142,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
 
   Loop& loop_;
   Link& link_;
+  Pump pump_;
   Host& host_;
   Observer& observer_;
   ClosingCarriers& closing_;
@@ -152,25 +152,12 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host {
 
   std::vector<std::unique_ptr<Carrier>> carriers_;  // the link's, and at most one not yet closed
   std::vector<Slot> slots_;                         // by StreamHandle::slot
-  std::deque<StreamHandle> connects_;               // opened, and not yet being connected
-  bool settled_ = true;
-  bool before_transmit_ = false;  // in pump(): whatever happens is still looked at
-  CarrierId verify_;
-
-  // The gather under way: what is left of it, for which carrier, and whether it is the last one.
-  std::vector<iovec> rest_;
-  CarrierId rest_carrier_;
-  bool rest_last_ = false;
 
   // Streams active in this turn and in the last one that had any.
   std::size_t reads_ = 0;
   std::size_t deliveries_ = 0;
   SlotIndex last_delivered_ = kNoSlot;
   std::size_t last_reads_ = 0;
-
-  std::uint64_t effects_ = 0;       // polled, ever
-  std::uint64_t read_effects_ = 0;  // of this turn's reads from the carrier
-  std::size_t carrier_read_ = Loop::kReadBufferSize;
 
   Timer timer_;
 };

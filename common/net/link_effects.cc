@@ -3,6 +3,10 @@
 
 namespace holdfast {
 
+void LinkDriver::perform(const Effect& effect) {
+  std::visit([this](const auto& what) { on(what); }, effect);
+}
+
 void LinkDriver::on(const effect::Deliver& effect) {
   if (effect.stream.slot != last_delivered_) {
     deliveries_ += 1;
@@ -23,18 +27,12 @@ void LinkDriver::on(const effect::DeliverAbort& effect) {
 void LinkDriver::on(const effect::ResetSocket& effect) {
   Slot* slot = slot_of(effect.stream);
   if (slot == nullptr) return;
-  slot->waits_for_target = false;
   slot->target.reset();
   if (slot->bridge) slot->bridge->reset();
 }
 
 void LinkDriver::on(const effect::ResumeReading& effect) {
   if (Bridge* bridge = bridge_of(effect.stream)) bridge->resume_reading();
-}
-
-void LinkDriver::on(const effect::ConnectTarget& effect) {
-  make_slot(effect.stream).waits_for_target = true;
-  connects_.push_back(effect.stream);
 }
 
 void LinkDriver::on(const effect::Opened& effect) {
@@ -61,10 +59,6 @@ void LinkDriver::on(const effect::CloseCarrier& effect) {
   if (carrier == nullptr) return;  // it ends in order, or is lost already
   carrier->close();
   part_with(effect.carrier);
-}
-
-void LinkDriver::on(const effect::VerifyCarrier& effect) {
-  verify_ = effect.carrier;
 }
 
 void LinkDriver::on(const effect::LinkUp& effect) {

@@ -70,7 +70,7 @@ class Newcomers final : public Carrier::Owner {
   void reject(CarrierId carrier, Cause cause, const std::string& reason);
 
   void carrier_standing(Carrier&) override {}
-  bool carrier_may_read(Carrier&) override { return true; }
+  bool carrier_readable(Carrier&) override { return true; }
   void carrier_bytes(Carrier& carrier, Bytes bytes) override;
   void carrier_writable(Carrier&) override {}
   void carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) override;
