@@ -8,19 +8,10 @@
 #include <vector>
 
 #include "common/config/config.h"
+#include "common/config/reload_effect.h"
 
 namespace holdfast {
 
-enum class ReloadEffect : std::uint8_t {
-  at_once,
-  new_connections,  // live ones stay as they are
-  next_carrier,     // agreed with the peer, or proven to it: from each link's next carrier on
-  listener,         // the old address is given up, live connections stay
-  added,
-  taken_away,  // nothing new; what lives stays, unless it is revoked
-  nft,         // nothing of the agent's: when the rules are applied again
-  restart,     // the old value stands until then
-};
 // One clause, for people.
 std::string_view to_string(ReloadEffect effect);
 
@@ -44,9 +35,5 @@ std::string link_prefix(const std::string& link);
 // `wanted`, but with what needs a restart as it is `running`.
 ClientConfig until_restart(const ClientConfig& running, ClientConfig wanted);
 ServerConfig until_restart(const ServerConfig& running, ServerConfig wanted);
-
-// Of a key with * in place of names, as in services.*.target; nothing for one that there is not.
-std::optional<ReloadEffect> client_reload_effect(std::string_view pattern);
-std::optional<ReloadEffect> server_reload_effect(std::string_view pattern);
 
 }  // namespace holdfast

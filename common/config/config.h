@@ -4,6 +4,7 @@
 // been resolved against the folder of the config file. Every struct compares, for reloads.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -56,8 +57,12 @@ struct LimitsConfig {
   bool operator==(const LimitsConfig&) const = default;
 };
 
+// The words of each enum stand in the order of its values.
 enum class LogLevel { error, warn, info, debug, trace };
+inline constexpr std::array<const char*, 5> kLogLevels = {"error", "warn", "info", "debug",
+                                                          "trace"};
 enum class LogFormat { text, json, journal };
+inline constexpr std::array<const char*, 3> kLogFormats = {"text", "json", "journal"};
 const char* to_string(LogLevel level);
 const char* to_string(LogFormat format);
 
@@ -89,6 +94,18 @@ struct NftConfig {
   bool operator==(const NftConfig&) const = default;
 };
 
+// The top of the file and the tables that both agents have.
+struct CommonConfig {
+  std::string name;
+  NftConfig nft;
+  AdminConfig admin;
+  LimitsConfig limits;
+  LogConfig log;
+  Duration shutdown_timeout = kDefaultShutdownTimeout;
+  unsigned threads = 1;
+  bool operator==(const CommonConfig&) const = default;
+};
+
 // ---- holdfast-client
 // -----------------------------------------------------------------------------
 
@@ -109,6 +126,7 @@ struct ClientLinkConfig {
 
 // How applications come to a listener: by its address, or turned to it on their way to another.
 enum class ServiceMode { explicit_address, redirect, tproxy };
+inline constexpr std::array<const char*, 3> kServiceModes = {"explicit", "redirect", "tproxy"};
 const char* to_string(ServiceMode mode);
 
 struct ClientServiceConfig {
@@ -126,16 +144,9 @@ struct ClientServiceConfig {
 // What the link of the simple form, [link], is called.
 inline constexpr const char* kDefaultLinkName = "default";
 
-struct ClientConfig {
-  std::string name;
+struct ClientConfig : CommonConfig {
   std::map<std::string, ClientLinkConfig> links;        // by name; at least one
   std::map<std::string, ClientServiceConfig> services;  // by name
-  NftConfig nft;
-  AdminConfig admin;
-  LimitsConfig limits;
-  LogConfig log;
-  Duration shutdown_timeout = kDefaultShutdownTimeout;
-  unsigned threads = 1;
   bool operator==(const ClientConfig&) const = default;
 };
 
@@ -158,10 +169,12 @@ struct ServerLinkConfig {
 
 // Whether a service is told whose connection it is, by a header before the first byte.
 enum class SendProxy { off, v1, v2 };
+inline constexpr std::array<const char*, 3> kSendProxyWords = {"off", "v1", "v2"};
 const char* to_string(SendProxy version);
 
 // From which address connections to a target are made: the agent's, or the application's.
 enum class SourceAddress { agent, client };
+inline constexpr std::array<const char*, 2> kSourceWords = {"agent", "client"};
 const char* to_string(SourceAddress source);
 
 struct PeerConfig {  // one [clients.NAME]
@@ -191,17 +204,10 @@ struct ServerServiceConfig {
   bool operator==(const ServerServiceConfig&) const = default;
 };
 
-struct ServerConfig {
-  std::string name;
+struct ServerConfig : CommonConfig {
   ServerLinkConfig link;
   std::map<std::string, PeerConfig> clients;            // by name
   std::map<std::string, ServerServiceConfig> services;  // by name
-  NftConfig nft;
-  AdminConfig admin;
-  LimitsConfig limits;
-  LogConfig log;
-  Duration shutdown_timeout = kDefaultShutdownTimeout;
-  unsigned threads = 1;
   bool operator==(const ServerConfig&) const = default;
 };
 

@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <fstream>
 
-#include "common/config/sections.h"
+#include "common/config/values_text.h"
 
-namespace holdfast {
+namespace holdfast::value {
 namespace {
 
 // TCP_CA_NAME_MAX (linux/tcp.h), with the zero.
@@ -35,29 +35,28 @@ std::string first_line(const char* path) {
 
 }  // namespace
 
-std::optional<std::string> read_congestion_control(TableReader& link, const Loading& loading) {
-  std::string name;
-  const auto place = link.text("congestion_control", name);
-  if (!place) return std::nullopt;
-  bool good = !name.empty() && name.size() <= kLongestName;
+// How a carrier's bytes are paced (tcp(7), TCP_CONGESTION): one that this host has and lets us use.
+std::optional<std::string> read_congestion_control(const std::string& name, const Place& place,
+                                                   const Loading& loading) {
+  bool good = name.size() <= kLongestName;
   for (char letter : name) {
     good = good && ((letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') ||
                     letter == '_' || letter == '-');
   }
   if (!good) {
-    loading.report.error(*place, "\"" + name + "\" is no congestion control",
+    loading.report.error(place, "\"" + name + "\" is no congestion control",
                          "write a name such as \"bbr\" or \"cubic\"");
     return std::nullopt;
   }
   if (loading.surroundings == Surroundings::ignored) return name;
   int error = try_it(name);
   if (error == EPERM) {
-    loading.report.error(*place, "only root may use \"" + name + "\" on this host",
+    loading.report.error(place, "only root may use \"" + name + "\" on this host",
                          "sysctl net.ipv4.tcp_allowed_congestion_control=\"" +
                              first_line("/proc/sys/net/ipv4/tcp_allowed_congestion_control") + " " +
                              name + "\"");
   } else if (error != 0) {
-    loading.report.error(*place, "this host has no congestion control \"" + name + "\"",
+    loading.report.error(place, "this host has no congestion control \"" + name + "\"",
                          "it has " +
                              first_line("/proc/sys/net/ipv4/tcp_available_congestion_control") +
                              "; others are kernel modules: modprobe tcp_" + name);
@@ -65,4 +64,4 @@ std::optional<std::string> read_congestion_control(TableReader& link, const Load
   return name;
 }
 
-}  // namespace holdfast
+}  // namespace holdfast::value

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <variant>
 
-#include "common/config/key_catalogue.h"
 #include "common/config/load_internal.h"
 #include "common/config/merge.h"
 
@@ -65,24 +64,7 @@ std::vector<ConfigSource> one_source(std::string_view text, const std::string& p
   return sources;
 }
 
-// The loader on an empty file, which visits every table there can be.
-template <typename Read>
-std::vector<KeyFact> keys_of(Read read) {
-  Report unused("keys");
-  std::vector<KeyFact> keys;
-  read(TomlNode{1, TomlTable{}, 0}, Loading{unused, Surroundings::ignored, &keys});
-  return keys;
-}
-
 }  // namespace
-
-std::vector<KeyFact> client_keys() {
-  return keys_of(read_client);
-}
-
-std::vector<KeyFact> server_keys() {
-  return keys_of(read_server);
-}
 
 LoadedClient load_client_config(const std::string& path, Surroundings surroundings) {
   return parse<LoadedClient>(read_sources(path), surroundings, read_client);

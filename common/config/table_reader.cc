@@ -37,9 +37,8 @@ bool is_valid_name(const std::string& name) {
          });
 }
 
-TableReader::TableReader(const TomlNode* node, Place place, Report& report,
-                         std::vector<KeyFact>* catalogue)
-    : place_(std::move(place)), report_(&report), catalogue_(catalogue) {
+TableReader::TableReader(const TomlNode* node, Place place, Report& report)
+    : place_(std::move(place)), report_(&report) {
   if (node == nullptr) return;
   place_.line = node->line;
   place_.file = node->file;
@@ -54,19 +53,13 @@ TableReader::TableReader(const TomlNode* node, Place place, Report& report,
 
 TableReader TableReader::table(const std::string& key) {
   const TomlNode* node = find(key);
-  TableReader reader(node, place_of(key), *report_, catalogue_);
+  TableReader reader(node, place_of(key), *report_);
   if (broken_) reader.broken_ = true;
   return reader;
 }
 
 std::optional<Place> TableReader::text(const std::string& key, std::string& out,
                                        const std::string& example) {
-  note({key, "string", out, "", "", {}, false});
-  return read_text(key, out, example);
-}
-
-std::optional<Place> TableReader::read_text(const std::string& key, std::string& out,
-                                            const std::string& example) {
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* value = std::get_if<std::string>(&node->value);
@@ -84,7 +77,6 @@ std::optional<Place> TableReader::read_text(const std::string& key, std::string&
 }
 
 std::optional<Place> TableReader::boolean(const std::string& key, bool& out) {
-  note({key, "boolean", out ? "true" : "false", "", "", {}, false});
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* value = std::get_if<bool>(&node->value);
@@ -97,28 +89,15 @@ std::optional<Place> TableReader::boolean(const std::string& key, bool& out) {
 }
 
 std::optional<Place> TableReader::count(const std::string& key, CountRange range,
-                                        std::uint64_t& out) {
-  note({key,
-        "count",
-        std::to_string(out),
-        std::to_string(range.least),
-        std::to_string(range.most),
-        {},
-        false});
-  return read_count(key, range, out);
-}
-
-std::optional<Place> TableReader::count(const std::string& key, CountRange range,
                                         std::optional<std::uint64_t>& out) {
-  note({key, "count", "", std::to_string(range.least), std::to_string(range.most), {}, false});
   std::uint64_t value = 0;
-  auto place = read_count(key, range, value);
+  auto place = count(key, range, value);
   if (place) out = value;
   return place;
 }
 
-std::optional<Place> TableReader::read_count(const std::string& key, CountRange range,
-                                             std::uint64_t& out) {
+std::optional<Place> TableReader::count(const std::string& key, CountRange range,
+                                        std::uint64_t& out) {
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* value = std::get_if<std::int64_t>(&node->value);
@@ -137,28 +116,15 @@ std::optional<Place> TableReader::read_count(const std::string& key, CountRange 
 }
 
 std::optional<Place> TableReader::duration(const std::string& key, DurationRange range,
-                                           Duration& out) {
-  note({key,
-        "duration",
-        format_duration(out),
-        format_duration(range.least),
-        format_duration(range.most),
-        {},
-        false});
-  return read_duration(key, range, out);
-}
-
-std::optional<Place> TableReader::duration(const std::string& key, DurationRange range,
                                            std::optional<Duration>& out) {
-  note({key, "duration", "", format_duration(range.least), format_duration(range.most), {}, false});
   Duration value{};
-  auto place = read_duration(key, range, value);
+  auto place = duration(key, range, value);
   if (place) out = value;
   return place;
 }
 
-std::optional<Place> TableReader::read_duration(const std::string& key, DurationRange range,
-                                                Duration& out) {
+std::optional<Place> TableReader::duration(const std::string& key, DurationRange range,
+                                           Duration& out) {
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* value = std::get_if<std::string>(&node->value);
@@ -181,28 +147,15 @@ std::optional<Place> TableReader::read_duration(const std::string& key, Duration
 }
 
 std::optional<Place> TableReader::size(const std::string& key, SizeRange range,
-                                       std::uint64_t& out) {
-  note({key,
-        "size",
-        format_size(out),
-        format_size(range.least),
-        format_size(range.most),
-        {},
-        false});
-  return read_size(key, range, out);
-}
-
-std::optional<Place> TableReader::size(const std::string& key, SizeRange range,
                                        std::optional<std::uint64_t>& out) {
-  note({key, "size", "", format_size(range.least), format_size(range.most), {}, false});
   std::uint64_t value = 0;
-  auto place = read_size(key, range, value);
+  auto place = size(key, range, value);
   if (place) out = value;
   return place;
 }
 
-std::optional<Place> TableReader::read_size(const std::string& key, SizeRange range,
-                                            std::uint64_t& out) {
+std::optional<Place> TableReader::size(const std::string& key, SizeRange range,
+                                       std::uint64_t& out) {
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* value = std::get_if<std::string>(&node->value);
@@ -226,9 +179,8 @@ std::optional<Place> TableReader::read_size(const std::string& key, SizeRange ra
 
 std::optional<Place> TableReader::choice(const std::string& key,
                                          const std::vector<std::string>& words, std::size_t& out) {
-  note({key, "choice", words.at(out), "", "", words, false});
   std::string word = words.at(out);
-  std::optional<Place> place = read_text(key, word, "\"" + words.at(out) + "\"");
+  std::optional<Place> place = text(key, word, "\"" + words.at(out) + "\"");
   if (!place) return std::nullopt;
   const auto found = std::find(words.begin(), words.end(), word);
   if (found != words.end()) {
@@ -243,7 +195,6 @@ std::optional<Place> TableReader::choice(const std::string& key,
 
 std::optional<Place> TableReader::texts(const std::string& key, Single single,
                                         std::vector<TextItem>& out) {
-  note({key, "strings", "", "", "", {}, false});
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   const auto* one = std::get_if<std::string>(&node->value);
@@ -271,10 +222,6 @@ std::optional<Place> TableReader::texts(const std::string& key, Single single,
 
 void TableReader::each_table(
     const std::function<void(const std::string& name, TableReader& table)>& visit) {
-  if (catalogue_ != nullptr) {
-    TableReader reader(nullptr, Place{1, place_.key + ".NAME"}, *report_, catalogue_);
-    visit("NAME", reader);
-  }
   if (table_ == nullptr) return;
   all_known_ = true;
   for (const TomlMember& member : *table_) {
@@ -318,6 +265,7 @@ bool TableReader::has_table(const std::string& key) const {
 }
 
 void TableReader::require(const std::string& key, const std::string& hint) {
+  if (std::find(required_.begin(), required_.end(), key) != required_.end()) return;
   required_.push_back(key);
   if (broken_ || has(key)) return;
   report_->missing(Severity::error, place_of(key), "it is missing", hint);
@@ -363,11 +311,29 @@ const TomlNode* TableReader::find(const std::string& key) {
   return nullptr;
 }
 
-void TableReader::note(KeyFact fact) {
-  if (catalogue_ == nullptr) return;
-  fact.required = std::find(required_.begin(), required_.end(), fact.key) != required_.end();
-  if (!place_.key.empty()) fact.key = place_.key + "." + fact.key;
-  catalogue_->push_back(std::move(fact));
+std::vector<TextItem> TableReader::peek(const std::string& key) const {
+  std::vector<TextItem> items;
+  if (table_ == nullptr) return items;
+  for (const TomlMember& member : *table_) {
+    if (member.key != key) continue;
+    Place place = place_of(key);
+    if (const auto* one = std::get_if<std::string>(&member.node.value)) {
+      items.push_back({*one, place});
+    }
+    const auto* array = std::get_if<TomlArray>(&member.node.value);
+    for (std::size_t i = 0; array != nullptr && i < array->size(); ++i) {
+      const TomlNode& item = (*array)[i];
+      const auto* text = std::get_if<std::string>(&item.value);
+      Place own{item.line, place.key + "[" + std::to_string(i) + "]", item.file};
+      if (text != nullptr) items.push_back({*text, std::move(own)});
+    }
+  }
+  return items;
+}
+
+std::optional<Place> TableReader::filled(const std::string& key) const {
+  bool found = std::find(filled_.begin(), filled_.end(), key) != filled_.end();
+  return found ? std::optional(place_of(key)) : std::nullopt;
 }
 
 void TableReader::wrong_type(const TomlNode& node, const std::string& key,

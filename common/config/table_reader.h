@@ -4,9 +4,6 @@
 // default stands), and reports a value that is there and wrong. It returns the place of the key
 // when `out` was filled. Every key asked for counts as known; finish() reports the others. A table
 // that is absent reads as an empty one. What `out` holds before is the default.
-//
-// With a catalogue (key_catalogue.h) the reader writes down what it is asked for, and all tables
-// count as present, with one of each kind of named tables, called NAME.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +13,6 @@
 #include <vector>
 
 #include "common/base/time.h"
-#include "common/config/key_catalogue.h"
 #include "common/config/report.h"
 #include "common/config/toml_tree.h"
 
@@ -43,10 +39,8 @@ struct TextItem {
 
 class TableReader {
  public:
-  // `node` may be null: the table is not in the file. `report` must outlive the reader, and so must
-  // a catalogue.
-  TableReader(const TomlNode* node, Place place, Report& report,
-              std::vector<KeyFact>* catalogue = nullptr);
+  // `node` may be null: the table is not in the file. `report` must outlive the reader.
+  TableReader(const TomlNode* node, Place place, Report& report);
 
   TableReader table(const std::string& key);
 
@@ -84,12 +78,18 @@ class TableReader {
   bool has_boolean(const std::string& key);
   bool has_table(const std::string& key) const;
   // Reports `key` as missing unless it stands there, or the whole table is of a wrong type already
-  // reported.
+  // reported. Of several calls for one key the first counts.
   void require(const std::string& key, const std::string& hint);
   // Where the key stands, or would.
   Place place_of(const std::string& key) const;
   const Place& place() const { return place_; }
-  bool present() const { return table_ != nullptr || catalogue_ != nullptr; }
+  bool present() const { return table_ != nullptr; }
+
+  // The string, or the strings of the array, that stand there; nothing is reported.
+  std::vector<TextItem> peek(const std::string& key) const;
+  // For whoever fills a member with what a key says: where it stands, once it was right.
+  void note_filled(const std::string& key) { filled_.push_back(key); }
+  std::optional<Place> filled(const std::string& key) const;
 
   // Reports the keys that nobody asked for. `elsewhere` explains those that belong to another
   // place.
@@ -101,12 +101,6 @@ class TableReader {
 
  private:
   const TomlNode* find(const std::string& key);
-  void note(KeyFact fact);
-  std::optional<Place> read_text(const std::string& key, std::string& out,
-                                 const std::string& example);
-  std::optional<Place> read_count(const std::string& key, CountRange range, std::uint64_t& out);
-  std::optional<Place> read_duration(const std::string& key, DurationRange range, Duration& out);
-  std::optional<Place> read_size(const std::string& key, SizeRange range, std::uint64_t& out);
   void wrong_type(const TomlNode& node, const std::string& key, const std::string& expected,
                   const std::string& hint);
 
@@ -114,10 +108,10 @@ class TableReader {
   bool broken_ = false;               // present, but not a table: reported once
   Place place_;
   Report* report_;
-  std::vector<KeyFact>* catalogue_;
   std::vector<std::string> known_;
   bool all_known_ = false;  // named tables: their names are the user's
   std::vector<std::string> required_;
+  std::vector<std::string> filled_;
 };
 
 // Names of agents, services and clients: 1..64 of A-Z a-z 0-9 _ . -

@@ -168,6 +168,14 @@ TEST_CASE("Every key of a server's config has its change") {
   CHECK(found.size() == 20);
 }
 
+TEST_CASE("What counts at once is not kept until a restart") {
+  ServerConfig wanted = sample_server();
+  wanted.log.connection_lines = 7;
+  wanted.log.level = LogLevel::debug;
+  wanted.shutdown_timeout = seconds(1);
+  CHECK(until_restart(sample_server(), wanted) == wanted);
+}
+
 TEST_CASE("What needs a restart keeps its old value, and shows as a change until then") {
   ClientConfig wanted = sample_client();
   wanted.limits.memory = 2 * kDefaultMemory;

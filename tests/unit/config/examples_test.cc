@@ -3,7 +3,7 @@
 #include <set>
 #include <sstream>
 
-#include "common/config/key_catalogue.h"
+#include "common/config/key_facts.h"
 #include "common/config/load.h"
 #include "tests/unit/config/support.h"
 

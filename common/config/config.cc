@@ -1,0 +1,25 @@
+#include "common/config/config.h"
+
+namespace holdfast {
+
+const char* to_string(LogLevel level) {
+  return kLogLevels.at(static_cast<std::size_t>(level));
+}
+
+const char* to_string(LogFormat format) {
+  return kLogFormats.at(static_cast<std::size_t>(format));
+}
+
+const char* to_string(ServiceMode mode) {
+  return kServiceModes.at(static_cast<std::size_t>(mode));
+}
+
+const char* to_string(SendProxy version) {
+  return kSendProxyWords.at(static_cast<std::size_t>(version));
+}
+
+const char* to_string(SourceAddress source) {
+  return kSourceWords.at(static_cast<std::size_t>(source));
+}
+
+}  // namespace holdfast

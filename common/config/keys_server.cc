@@ -1,0 +1,256 @@
+// The keys of a server's config.
+#include "common/config/keys.h"
+#include "common/config/rules.h"
+#include "common/config/values.h"
+#include "common/config/values_text.h"
+
+namespace holdfast {
+namespace {
+
+using enum ReloadEffect;
+
+SectionKeys<ServerLinkConfig> make_link() {
+  SectionKeys<ServerLinkConfig> link;
+  link.name = "link";
+  link.heading = "[link]";
+  link.example = "[link]";
+  link.keys = {
+      {.name = "listen",
+       .value = value::list(&ServerLinkConfig::listen, parse_listen_address,
+                            "_address_ or array of _address_",
+                            {.may_be_empty = false, .may_repeat = true}),
+       .reload = listener,
+       .text = "Where client agents connect. May be \"systemd:NAME\".",
+       .required = "where client agents connect, as in listen = [\"0.0.0.0:7443\"]",
+       .example = "[\"0.0.0.0:7443\"]",
+       .in_use = true},
+      {.name = "grace",
+       .value = value::duration(&ServerLinkConfig::grace, kGraceRange),
+       .reload = next_carrier,
+       .text = "How long connections outlive the loss of the network between the agents."},
+      {.name = "unsafe_plaintext",
+       .value = value::boolean(&ServerLinkConfig::unsafe_plaintext),
+       .reload = next_carrier,
+       .text = "Without encryption and without proof of who is who, for tests and wires you trust "
+               "wholly. Both sides must say it; *[clients.NAME]* then needs no *psk_file*."},
+      {.name = "heartbeat",
+       .value = value::duration(&ServerLinkConfig::heartbeat, kHeartbeatRange),
+       .reload = next_carrier,
+       .text = "Where set, it wins over the client's.",
+       .absent = "Default: each client's own.",
+       .example = "\"1s\""},
+      {.name = "dead_after",
+       .value = value::duration(&ServerLinkConfig::dead_after, kDeadAfterRange),
+       .reload = next_carrier,
+       .text = "Where set, it wins over the client's.",
+       .absent = "Default: each client's own.",
+       .example = "\"15s\""},
+      {.name = "handshake_timeout",
+       .value = value::duration(&ServerLinkConfig::handshake_timeout, kTimeoutRange),
+       .reload = next_carrier,
+       .text = "From an accepted socket to an established link. Whoever has not proved who they "
+               "are by then is dropped."},
+      {.name = "max_window",
+       .value = value::size(&ServerLinkConfig::max_window, kWindowRange),
+       .reload = at_once,
+       .text = "The most bytes of one connection under way in one direction."},
+      {.name = "open_timeout",
+       .value = value::duration(&ServerLinkConfig::open_timeout, kTimeoutRange),
+       .reload = new_connections,
+       .text = "How long a connection may wait to be opened."},
+      {.name = "congestion_control",
+       .value = value::checked_text(&ServerLinkConfig::congestion_control, "_name_",
+                                    value::read_congestion_control),
+       .reload = next_carrier,
+       .text = "How this end paces what it sends over links (*tcp*(7)), as in \"bbr\" or "
+               "\"cubic\". As at the client.",
+       .absent = "Default: the host's.",
+       .example = "\"cubic\""},
+  };
+  link.elsewhere = {{"psk_file", "at the server each [clients.NAME] has a psk_file of its own"},
+                    {"server", "it stands at the client; the server has listen = [\"host:port\"]"}};
+  return link;
+}
+
+SectionKeys<TlsConfig> make_tls() {
+  SectionKeys<TlsConfig> tls;
+  tls.name = "link.tls";
+  tls.heading = "[link.tls]";
+  tls.text = "Certificates, for clients without a *psk_file*.";
+  tls.example = "#[link.tls]";
+  const std::string required = "[link.tls] needs ca_file, cert_file and key_file";
+  tls.keys = {
+      {.name = "ca_file",
+       .value = value::path(&TlsConfig::ca_file),
+       .reload = next_carrier,
+       .text = "The certificates of whom to trust: an authority for nothing else.",
+       .required = required,
+       .example = "\"/etc/holdfast/ca.pem\""},
+      {.name = "cert_file",
+       .value = value::path(&TlsConfig::cert_file),
+       .reload = next_carrier,
+       .text = "The server's own, with any between it and the authority's.",
+       .required = required,
+       .example = "\"/etc/holdfast/hub.pem\""},
+      {.name = "key_file",
+       .value = value::path(&TlsConfig::key_file),
+       .reload = next_carrier,
+       .text = "Its key; readable by its owner only.",
+       .required = required,
+       .example = "\"/etc/holdfast/hub.key\""},
+  };
+  tls.elsewhere = {{"server_name", "only the client verifies the server's name"}};
+  return tls;
+}
+
+SectionKeys<PeerConfig> make_client() {
+  SectionKeys<PeerConfig> client;
+  client.name = "clients.NAME";
+  client.heading = "[clients.NAME]";
+  client.text =
+      "NAME is the *name* in the client's config, and in its certificate where it has one.";
+  client.example = "[clients.edge-1]";
+  client.keys = {
+      {.name = "psk_file",
+       .value = value::secret_path(&PeerConfig::psk_file),
+       .reload = next_carrier,
+       .text = "A file of mode 600 with the line that the client has; no two clients share a key. "
+               "May be \"credential:NAME\".",
+       .absent = "Default: none; required without *[link.tls]*.",
+       .example = "\"/etc/holdfast/edge-1.psk\"",
+       .in_use = true},
+      {.name = "services",
+       .value = value::list(&PeerConfig::services, value::any_text, "array of _string_",
+                            {.single = TableReader::Single::refused, .may_repeat = true}),
+       .reload = new_connections,
+       .text = "The services that this client may ask for.",
+       .example = "[\"postgres\"]",
+       .in_use = true},
+      {.name = "allow",
+       .value =
+           value::list(&PeerConfig::allow, parse_address_pattern, "_string_ or array of _string_"),
+       .reload = new_connections,
+       .text =
+           "Where this client's intercepted connections that name no service (*travel* at the "
+           "client) may go, as \"10.0.5.0/24:5432\", \"[2001:db8::/32]:22\" or "
+           "\"10.0.5.7:8000-8099\". Names are not looked up. The server's own loopback is never "
+           "meant by a wider pattern: \"0.0.0.0/0:\\*\" does not allow 127.0.0.1, "
+           "\"127.0.0.1:5432\" does.",
+       .absent = "Default: none.",
+       .example = "[\"10.0.5.0/24:5432\", \"[2001:db8:5::/64]:5432\"]"},
+      {.name = "source",
+       .value = value::word(&PeerConfig::source, kSourceWords),
+       .reload = new_connections,
+       .text = "From which address connections that *allow* permits are made, as *source* in "
+               "*[services.NAME]*."},
+      {.name = "sources",
+       .value = value::list(&PeerConfig::sources, parse_network, "_string_ or array of _string_"),
+       .reload = new_connections,
+       .text =
+           "Where this client's applications may be: \"10.0.0.0/8\", \"192.0.2.7\". A client "
+           "agent says where a connection comes from, and services that are told so believe it; "
+           "a connection from elsewhere ends with *not_allowed*.",
+       .absent = "Default: any address for *send_proxy*, none for *source* = \"client\".",
+       .example = "[\"10.0.0.0/8\"]"},
+      {.name = "links",
+       .value = value::count(&PeerConfig::links, {1, 256}),
+       .reload = at_once,
+       .text = "How many links this client may have.",
+       .absent = "Default: none of its own.",
+       .example = "4"},
+      {.name = "connections",
+       .value = value::count(&PeerConfig::connections, kConnectionsRange),
+       .reload = next_carrier,
+       .text = "How many connections, below *[limits]*.",
+       .absent = "Default: none of its own.",
+       .example = "1000"},
+      // A client's share may be smaller than an agent's whole memory.
+      {.name = "memory",
+       .value = value::size(&PeerConfig::memory, {kMiB, kMemoryRange.most}),
+       .reload = at_once,
+       .text = "How much memory, below *[limits]*.",
+       .absent = "Default: none of its own.",
+       .example = "\"64MiB\""},
+  };
+  return client;
+}
+
+SectionKeys<ServerServiceConfig> make_service() {
+  SectionKeys<ServerServiceConfig> service;
+  service.name = "services.NAME";
+  service.heading = "[services.NAME]";
+  service.example = "[services.postgres]";
+  service.keys = {
+      {.name = "target",
+       .value = value::parsed(&ServerServiceConfig::target, parse_address, "_address_",
+                              "\"127.0.0.1:5432\""),
+       .reload = new_connections,
+       .text = "The backend. May be \"unix:/path\".",
+       .required = "the backend's address, as in target = \"127.0.0.1:5432\"",
+       .example = "\"127.0.0.1:5432\"",
+       .in_use = true,
+       .check = rules::target_can_carry_resets},
+      {.name = "grace",
+       .value = value::duration(&ServerServiceConfig::grace, kGraceRange),
+       .reload = next_carrier,
+       .text = "Longer or shorter than the link's.",
+       .absent = "Default: the link's.",
+       .example = "\"10m\""},
+      {.name = "connect_timeout",
+       .value = value::duration(&ServerServiceConfig::connect_timeout, kTimeoutRange),
+       .reload = new_connections,
+       .text = "How long connecting to the target may take."},
+      {.name = "send_proxy",
+       .value = value::word(&ServerServiceConfig::send_proxy, kSendProxyWords),
+       .reload = new_connections,
+       .text = "Tells the service whose connection it is, by a PROXY header of that version before "
+               "the first byte; the service must expect it. The header has the application's "
+               "address and where it meant to go, or else the target's address; version 2 also has "
+               "the connection's id (PP2_TYPE_UNIQUE_ID). An application at a Unix socket is "
+               "UNKNOWN."},
+      {.name = "mirror",
+       .value = value::boolean(&ServerServiceConfig::mirror),
+       .reload = at_once,
+       .text = "Connects to the target every *check_interval*, and tells clients when it is down: "
+               "refused, out of reach or unresolved. See *mirror* of the client."},
+      {.name = "check_interval",
+       .value = value::duration(&ServerServiceConfig::check_interval,
+                                {milliseconds(100), seconds(3600)}),
+       .reload = at_once,
+       .text = "How often a target with *mirror* is asked."},
+      {.name = "source",
+       .value = value::word(&ServerServiceConfig::source, kSourceWords),
+       .reload = new_connections,
+       .text = "With \"client\" the service is connected to from the application's own address "
+               "(IP_TRANSPARENT): it needs CAP_NET_RAW, answers must be routed back to this host "
+               "(*holdfast-server nft* prints how), and *sources* of the client must have the "
+               "address."},
+  };
+  service.elsewhere = {{"listen", "the client's [services.NAME] sets it"},
+                       {"link", "the client's [services.NAME] sets it"}};
+  return service;
+}
+
+}  // namespace
+
+const SectionKeys<ServerLinkConfig>& server_link_keys() {
+  static const auto keys = make_link();
+  return keys;
+}
+
+const SectionKeys<TlsConfig>& server_tls_keys() {
+  static const auto keys = make_tls();
+  return keys;
+}
+
+const SectionKeys<PeerConfig>& server_client_keys() {
+  static const auto keys = make_client();
+  return keys;
+}
+
+const SectionKeys<ServerServiceConfig>& server_service_keys() {
+  static const auto keys = make_service();
+  return keys;
+}
+
+}  // namespace holdfast
