@@ -12,36 +12,6 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FEW, MANY = 200, 600
 
 
-def run(words, **options):
-    result = subprocess.run([str(word) for word in words], capture_output=True, text=True, **options)
-    if result.returncode:
-        text = (result.stderr.strip() or result.stdout.strip())[-800:]
-        sys.exit(f"scripts/bench-micro: {words[0]}: exit {result.returncode}:\n{text}")
-    return result.stdout + result.stderr
-
-
-def build(source, folder):
-    """The program, built from the sources in a folder."""
-    print(f"building {source} ...", file=sys.stderr, flush=True)
-    run(["cmake", "-S", source, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-         "-DHOLDFAST_TESTS=ON"])
-    run(["cmake", "--build", folder, "--target", "holdfast-micro"])
-    return os.path.join(folder, "bin", "holdfast-micro")
-
-
-def build_commit(commit, folder):
-    """The same from a commit's own sources, exported below the folder."""
-    source = os.path.join(folder, "source")
-    os.makedirs(source)
-    archive = subprocess.run(["git", "-C", ROOT, "archive", commit], capture_output=True)
-    if archive.returncode:
-        sys.exit(f"scripts/bench-micro: no commit {commit}: {archive.stderr.decode().strip()}")
-    subprocess.run(["tar", "-x", "-C", source], input=archive.stdout, check=True)
-    if not os.path.exists(os.path.join(source, "tests", "micro", "main.cc")):
-        sys.exit(f"scripts/bench-micro: {commit} has no tests/micro yet")
-    return build(source, os.path.join(folder, "build"))
-
-
 def instructions(program, case, count):
     text = run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, case, count])
     return int(re.search(r"Collected : (\d+)", text)[1])
@@ -78,8 +48,11 @@ def main():
     with tempfile.TemporaryDirectory(prefix="holdfast-micro-") as folder:
         def at(commit, name):
             if commit:
-                return build_commit(commit, os.path.join(folder, name))
-            return build(ROOT, os.path.join(ROOT, "build"))
+                programs = build_commit(commit, os.path.join(folder, name), [PROGRAM],
+                                        needs="tests/micro/main.cc")
+            else:
+                programs = build(ROOT, os.path.join(ROOT, "build"), [PROGRAM])
+            return os.path.join(programs, PROGRAM)
         if options.compare:
             first, second = (options.compare + [None])[:2]
             values["before"] = count_all(at(first, "before"))
@@ -98,4 +71,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BuildFailed as error:
+        sys.exit(f"scripts/bench-micro: {error}")
