@@ -3,11 +3,12 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from building import ROOT, BuildFailed, build, build_commit, run
+
+PROGRAM = "holdfast-micro"
 # Two runs differ in these many operations: their set-up cancels out.
 FEW, MANY = 200, 600
 
