@@ -14,6 +14,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,6 +24,7 @@
 #include "common/base/overloaded.h"
 #include "common/core/link.h"
 #include "common/core/link_registry.h"
+#include "common/core/pump.h"
 
 namespace holdfast::test {
 
@@ -40,8 +42,9 @@ struct App {
   bool finish_when_sent = false;
 };
 
-// A link and what stands behind it. The driver of the tests: does what effects say.
-class End {
+// A link and what stands behind it: the port of its pump. No turn has a limit here, but that it
+// writes one gather at most, and none without a wire.
+class End final : public Pump::Port {
  public:
   explicit End(std::uint64_t memory = 64 * kMiB, std::uint32_t streams = 1000)
       : pool(memory, streams) {}
@@ -67,42 +70,81 @@ class End {
     take_queued(eater);
   }
 
-  // Does everything that the link asks for now.
-  void drain() {
-    while (auto effect = link->poll_effect(now)) {
-      effects += 1;
-      std::visit(overloaded{
-                     [&](const effect::Deliver& e) { on_deliver(e); },
-                     [&](const effect::DeliverFin& e) { on_fin(e); },
-                     [&](const effect::DeliverAbort& e) { on_abort(e); },
-                     [&](const effect::ResetSocket& e) {
-                       log += 'S';
-                       app(e.stream.id.value).reset = e.cause;
-                     },
-                     [&](const effect::ResumeReading& e) { push_bytes(app(e.stream.id.value)); },
-                     [&](const effect::ConnectTarget& e) { on_connect(e); },
-                     [&](const effect::Opened& e) {
-                       log += 'O';
-                       app(e.stream.id.value).opened = true;
-                     },
-                     [&](const effect::Ended& e) {
-                       log += 'E';
-                       app(e.stream.id.value).ended = e.summary;
-                     },
-                     [&](const effect::OpenRefused& e) { refused_opens.push_back(e.cause); },
-                     [&](const effect::CloseCarrier& e) { closed.push_back(e); },
-                     [&](const effect::VerifyCarrier& e) { to_verify = e.carrier; },
-                     [&](const effect::LinkUp& e) { ups.push_back(e); },
-                     [&](const effect::LinkDown& e) { downs.push_back(e.cause); },
-                     [&](const effect::LinkEnded& e) { ended = e.cause; },
-                     [&](const effect::Refused& e) { refusals.push_back(e.cause); },
-                     [&](const effect::Draining&) { draining = true; },
-                     [&](const effect::ServicesDown& e) { services_down.push_back(e.services); },
-                 },
-                 *effect);
-      link->check_invariants();
-    }
+  // Does everything that the link asks for now, and sends nothing.
+  void drain() { pump().turn(now); }
+  // These came, and all that they cause is done.
+  void receive(CarrierId carrier, Bytes bytes) {
+    REQUIRE(pump().prepare_read(now));
+    pump().carrier_bytes(now, carrier, bytes);
+    drain();
   }
+  // One gather to `wire`, if there is anything to be sent.
+  using Wire = std::function<void(CarrierId, const Buffer&)>;
+  void send(const Wire& wire) {
+    wire_ = &wire;
+    pump().turn(now);
+    wire_ = nullptr;
+  }
+
+  void wants_turn() override {}
+  void perform(const Effect& effect) override {
+    effects += 1;
+    std::visit(overloaded{
+                   [&](const effect::Deliver& e) { on_deliver(e); },
+                   [&](const effect::DeliverFin& e) { on_fin(e); },
+                   [&](const effect::DeliverAbort& e) { on_abort(e); },
+                   [&](const effect::ResetSocket& e) {
+                     log += 'S';
+                     app(e.stream.id.value).reset = e.cause;
+                   },
+                   [&](const effect::ResumeReading& e) { push_bytes(app(e.stream.id.value)); },
+                   [&](const effect::Opened& e) {
+                     log += 'O';
+                     app(e.stream.id.value).opened = true;
+                   },
+                   [&](const effect::Ended& e) {
+                     log += 'E';
+                     app(e.stream.id.value).ended = e.summary;
+                   },
+                   [&](const effect::OpenRefused& e) { refused_opens.push_back(e.cause); },
+                   [&](const effect::CloseCarrier& e) { closed.push_back(e); },
+                   [&](const effect::LinkUp& e) { ups.push_back(e); },
+                   [&](const effect::LinkDown& e) { downs.push_back(e.cause); },
+                   [&](const effect::LinkEnded& e) { ended = e.cause; },
+                   [&](const effect::Refused& e) { refusals.push_back(e.cause); },
+                   [&](const effect::Draining&) { draining = true; },
+                   [&](const effect::ServicesDown& e) { services_down.push_back(e.services); },
+                   [&](const effect::ConnectTarget&) { FAIL("the pump's"); },
+                   [&](const effect::VerifyCarrier&) { FAIL("the pump's"); },
+               },
+               effect);
+    link->check_invariants();
+  }
+  void connect(StreamHandle stream) override {
+    log += 'C';
+    App& to = app(stream.id.value);
+    REQUIRE(to.handle == StreamHandle{});  // nothing is opened twice
+    to.handle = stream;
+    to.appetite = appetite;
+    if (connects) {
+      to.opened = true;
+      link->opened(now, stream);
+      take_queued(to);
+    }
+    link->check_invariants();
+  }
+  bool read_once(CarrierId) override { return !silent; }
+  bool writable(CarrierId) const override { return wire_ != nullptr; }
+  std::size_t write(CarrierId carrier, std::span<const iovec> buffers) override {
+    Buffer bytes;
+    for (const iovec& part : buffers) {
+      auto* data = static_cast<const std::uint8_t*>(part.iov_base);
+      bytes.insert(bytes.end(), data, data + part.iov_len);
+    }
+    (*wire_)(carrier, bytes);
+    return bytes.size();
+  }
+  void finish(CarrierId carrier) override { finished.push_back(carrier); }
 
   Time now{};
   MemoryPool pool;
@@ -121,11 +163,20 @@ class End {
   std::vector<Cause> refusals;
   std::vector<Cause> refused_opens;
   std::optional<Cause> ended;
-  CarrierId to_verify;
+  std::vector<CarrierId> finished;
   bool draining = false;
   std::uint64_t effects = 0;
+  std::size_t gather = tuning::kMaxGather;
+  bool silent = false;  // a carrier that is to be verified has nothing to say
 
  private:
+  // Of the link that is here now.
+  Pump& pump() {
+    if (std::exchange(pumped_, link) != link) {
+      pump_.emplace(*link, *this, Pump::Budget{SIZE_MAX, SIZE_MAX, 1, gather});
+    }
+    return *pump_;
+  }
   void on_deliver(const effect::Deliver& e) {
     log += 'D';
     App& to = app(e.stream.id.value);
@@ -143,17 +194,6 @@ class End {
     log += 'B';
     app(e.stream.id.value).abort_seen = true;
     if (takes_ends) link->abort_delivered(now, e.stream);
-  }
-  void on_connect(const effect::ConnectTarget& e) {
-    log += 'C';
-    App& to = app(e.stream.id.value);
-    REQUIRE(to.handle == StreamHandle{});  // nothing is opened twice
-    to.handle = e.stream;
-    to.appetite = appetite;
-    if (!connects) return;
-    to.opened = true;
-    link->opened(now, e.stream);
-    take_queued(to);
   }
   void take_queued(App& to) {
     while (to.appetite != 0) {
@@ -190,6 +230,10 @@ class End {
       link->finish(now, from.handle);
     }
   }
+
+  const Wire* wire_ = nullptr;
+  const Link* pumped_ = nullptr;
+  std::optional<Pump> pump_;
 };
 
 class LinkPair {
@@ -221,6 +265,8 @@ class LinkPair {
     id.bytes[0] = 1;
     client_link_ = std::make_unique<Link>(mine, client.pool, id, 0);
     client.link = client_link_.get();
+    client.gather = server.gather = options.gather;
+    client.silent = server.silent = true;
     policy_.name = "edge-1";
     policy_.services = options.services;
     move_time(Time(seconds(1)));
@@ -251,7 +297,7 @@ class LinkPair {
       Time next = next_event();
       if (next > until) break;
       move_time(std::max(next, now()));
-      fire_timers();
+      drain_ends();
     }
     move_time(until);
     settle();
@@ -297,14 +343,8 @@ class LinkPair {
     drain_ends();
     moved = move_bytes(to_server_, true) || moved;
     moved = move_bytes(to_client_, false) || moved;
-    moved = transmit(*client.link, client_carrier_, to_server_, silent_to_server,
-                     wire_bytes_to_server) ||
-            moved;
-    if (server.link != nullptr) {
-      moved = transmit(*server.link, server_carrier_, to_client_, silent_to_client,
-                       wire_bytes_to_client) ||
-              moved;
-    }
+    moved = transmit(client, silent_to_server ? nullptr : &to_server_) || moved;
+    moved = transmit(server, silent_to_client ? nullptr : &to_client_) || moved;
     drain_ends();
     return moved;
   }
@@ -353,14 +393,12 @@ class LinkPair {
       pipe.pop_front();
       moved = true;
       if (!towards_server) {
-        client.link->carrier_bytes(now_, client_carrier_, bytes);
-        client.drain();
+        client.receive(client_carrier_, bytes);
         close_if_told(client, client_carrier_);
       } else if (hello_ != nullptr) {
         greet(bytes);
       } else if (server.link != nullptr) {
-        server.link->carrier_bytes(now_, server_carrier_, bytes);
-        server.drain();
+        server.receive(server_carrier_, bytes);
         close_if_told(server, server_carrier_);
       }
     }
@@ -403,20 +441,18 @@ class LinkPair {
     server_gone_ = true;
   }
 
-  bool transmit(Link& link, CarrierId carrier, Pipe& pipe, bool silent, std::uint64_t& count) {
-    auto gather = link.poll_transmit(now_, options_.gather);
-    if (!gather) return false;
-    Buffer bytes;
-    for (const iovec& part : gather->buffers) {
-      auto* data = static_cast<const std::uint8_t*>(part.iov_base);
-      bytes.insert(bytes.end(), data, data + part.iov_len);
-    }
-    REQUIRE(bytes.size() == gather->bytes);
-    count += bytes.size();
-    bool current = gather->carrier == carrier;
-    if (current && !silent) pipe.push_back({now_ + options_.one_way, std::move(bytes)});
-    link.written(now_, gather->bytes);
-    return true;
+  // False: the end has nothing to say. No pipe: it is lost on the way.
+  bool transmit(End& end, Pipe* pipe) {
+    if (end.link == nullptr) return false;
+    bool any = false;
+    bool to_server = &end == &client;
+    end.send([&](CarrierId carrier, const Buffer& bytes) {
+      any = true;
+      (to_server ? wire_bytes_to_server : wire_bytes_to_client) += bytes.size();
+      bool current = carrier == (to_server ? client_carrier_ : server_carrier_);
+      if (current && pipe != nullptr) pipe->push_back({now_ + options_.one_way, bytes});
+    });
+    return any;
   }
 
   Time next_event() {
@@ -425,18 +461,6 @@ class LinkPair {
     if (!to_server_.empty()) next = std::min(next, to_server_.front().at);
     if (!to_client_.empty()) next = std::min(next, to_client_.front().at);
     return next;
-  }
-
-  void fire_timers() {
-    for (End* end : {&client, &server}) {
-      if (end->link == nullptr) continue;
-      if (end->link->next_timeout() <= now_) end->link->timeout(now_);
-      end->drain();
-      if (end->to_verify != CarrierId{}) {
-        end->link->carrier_silent(now_, std::exchange(end->to_verify, CarrierId{}));
-      }
-    }
-    drain_ends();
   }
 
   void lose_carrier(bool tell_client, bool tell_server) {
@@ -457,11 +481,8 @@ class LinkPair {
   void cut_with_bytes_in_flight() {
     client.drain();
     if (server.link != nullptr) server.drain();
-    Pipe lost;
-    transmit(*client.link, client_carrier_, lost, true, wire_bytes_to_server);
-    if (server.link != nullptr) {
-      transmit(*server.link, server_carrier_, lost, true, wire_bytes_to_client);
-    }
+    transmit(client, nullptr);
+    transmit(server, nullptr);
     to_server_.clear();
     to_client_.clear();
     client.link->carrier_down(now_, client_carrier_, Cause::carrier_reset);

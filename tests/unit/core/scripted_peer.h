@@ -161,10 +161,7 @@ class ScriptedPeer {
     end.drain();
   }
   // The peer says this; effects are done at once.
-  void receive(const Buffer& bytes) {
-    link_->carrier_bytes(end.now, carrier(), bytes);
-    end.drain();
-  }
+  void receive(const Buffer& bytes) { end.receive(carrier(), bytes); }
   void receive_data(std::uint64_t id, std::uint64_t offset, const std::string& bytes,
                     std::uint64_t ack = 0, std::uint64_t limit = 65536) {
     receive(data_frame({StreamId{id}, offset, ack, limit, 0}, bytes));
@@ -191,7 +188,6 @@ class ScriptedPeer {
   }
   std::vector<SentFrame> advance(Duration time) {
     pass(time);
-    if (link_->next_timeout() <= end.now) link_->timeout(end.now);
     end.drain();
     return transmit();
   }
