@@ -7,9 +7,11 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "common/base/overloaded.h"
 #include "common/core/link_registry.h"
+#include "common/core/pump.h"
 #include "tests/fuzz/input.h"
 
 namespace holdfast::fuzz {
@@ -21,8 +23,16 @@ std::uint8_t pattern(bool from_client, std::uint64_t id, std::uint64_t offset) {
   return static_cast<std::uint8_t>(offset * 31 + id * 7 + (from_client ? 1 : 0) + (offset >> 8));
 }
 
+// Where a side writes to. A carrier that was replaced leads nowhere.
+struct Wire {
+  CarrierId carrier;
+  Buffer pipe;
+  bool blocked = false;
+  std::size_t takes = SIZE_MAX;  // of each write
+};
+
 // One side: a link's applications, which send the pattern and check it.
-struct Side {
+struct Side final : Pump::Port {
   struct Stream {
     StreamHandle handle;
     std::uint64_t written = 0;
@@ -32,33 +42,68 @@ struct Side {
 
   Side(bool client, bool& forged) : is_client(client), forged_(forged) {}
 
-  void drain(Time now) {
-    while (auto effect = link->poll_effect(now)) {
-      std::visit(overloaded{
-                     [&](const effect::Deliver& e) { deliver(now, e); },
-                     [&](const effect::DeliverFin& e) {
-                       if (takes) link->fin_delivered(now, e.stream);
-                     },
-                     [&](const effect::DeliverAbort& e) {
-                       if (takes) link->abort_delivered(now, e.stream);
-                     },
-                     [&](const effect::ConnectTarget& e) {
-                       Stream& stream = streams[e.stream.id.value];
-                       FUZZ_CHECK(stream.handle == StreamHandle{});
-                       stream.handle = e.stream;
-                       stream.waits_for_connect = true;
-                     },
-                     [&](const effect::Ended& e) { streams[e.stream.id.value].handle = {}; },
-                     [&](const effect::CloseCarrier& e) { closed = e.carrier; },
-                     [&](const effect::VerifyCarrier& e) { verify = e.carrier; },
-                     [](const auto&) {},
-                 },
-                 *effect);
+  void drive(Link& driven) {
+    link = &driven;
+    // Gathers smaller than most, and turns that can hardly do what one input asks for.
+    pump.emplace(driven, *this, Pump::Budget{64, 4, 40000, 20000});
+  }
+  // Turns until nothing is left to be done now.
+  void settle(Time time) {
+    now = time;
+    while (pump->turn(now)) {
     }
+    inspect();
+  }
+  void receive(Time time, CarrierId from, Bytes bytes) {
+    now = time;
+    while (!pump->prepare_read(now)) pump->turn(now);
+    pump->carrier_bytes(now, from, bytes);
+    inspect();
+  }
+  void inspect() const {
     link->check_invariants();
     if (!forged_) FUZZ_CHECK(link->detail().empty());
   }
-  void deliver(Time now, const effect::Deliver& e) {
+
+  void wants_turn() override {}
+  void perform(const Effect& effect) override {
+    std::visit(overloaded{
+                   [&](const effect::Deliver& e) { deliver(e); },
+                   [&](const effect::DeliverFin& e) {
+                     if (takes) link->fin_delivered(now, e.stream);
+                   },
+                   [&](const effect::DeliverAbort& e) {
+                     if (takes) link->abort_delivered(now, e.stream);
+                   },
+                   [&](const effect::Ended& e) { streams[e.stream.id.value].handle = {}; },
+                   [](const auto&) {},
+               },
+               effect);
+  }
+  void connect(StreamHandle handle) override {
+    Stream& stream = streams[handle.id.value];
+    FUZZ_CHECK(stream.handle == StreamHandle{});
+    stream.handle = handle;
+    stream.waits_for_connect = true;
+  }
+  bool read_once(CarrierId) override { return false; }
+  bool writable(CarrierId) const override { return !wire.blocked; }
+  std::size_t write(CarrierId carrier, std::span<const iovec> buffers) override {
+    std::size_t left = wire.takes;
+    std::size_t taken = 0;
+    for (const iovec& part : buffers) {
+      std::size_t size = std::min(left, part.iov_len);
+      const auto* data = static_cast<const std::uint8_t*>(part.iov_base);
+      if (carrier == wire.carrier) wire.pipe.insert(wire.pipe.end(), data, data + size);
+      taken += size;
+      left -= size;
+    }
+    FUZZ_CHECK(taken != 0);
+    return taken;
+  }
+  void finish(CarrierId) override { FUZZ_CHECK(link->ended()); }
+
+  void deliver(const effect::Deliver& e) {
     auto size = std::min<std::size_t>(e.bytes.size(), appetite);
     check(e.stream.id.value, e.bytes.first(size));
     if (size != 0) link->delivered(now, e.stream, size);
@@ -70,7 +115,7 @@ struct Side {
       stream.received += 1;
     }
   }
-  void eat(Time now, Stream& stream) {
+  void eat(Stream& stream) {
     iovec views[3];
     std::size_t count = link->queued(stream.handle, views);
     std::size_t taken = 0;
@@ -82,7 +127,7 @@ struct Side {
     }
     if (taken != 0) link->delivered(now, stream.handle, taken);
   }
-  void write(Time now, Stream& stream, std::size_t want, std::size_t got) {
+  void say(Stream& stream, std::size_t want, std::size_t got) {
     iovec room[4];
     std::size_t count = link->prepare(stream.handle, want, room);
     if (count == 0) return;
@@ -107,12 +152,13 @@ struct Side {
   }
 
   bool is_client;
+  Time now{};
   Link* link = nullptr;
+  std::optional<Pump> pump;
+  Wire wire;
   std::map<std::uint64_t, Stream> streams;
   std::size_t appetite = SIZE_MAX;  // of every read of a socket
   bool takes = true;
-  CarrierId closed;
-  CarrierId verify;
 
  private:
   bool& forged_;
@@ -125,7 +171,7 @@ class Pair {
     options.role = LinkOptions::Role::client;
     options.name = "edge-1";
     client_link_ = std::make_unique<Link>(options, client_pool_, LinkId{{1}}, 0);
-    client_.link = client_link_.get();
+    client_.drive(*client_link_);
     policy_.name = "edge-1";
     policy_.services = options.services;
     policy_.max_streams = kMostStreams;
@@ -141,10 +187,10 @@ class Pair {
         open(input.byte() % 2);
         break;
       case 1:
-        if (streamed()) side.write(now_, *stream, 1 + input.byte() * 8u, input.byte() * 8u);
+        if (streamed()) side.say(*stream, 1 + input.byte() * 8u, input.byte() * 8u);
         break;
       case 2:
-        if (streamed()) side.write(now_, *stream, input.number(), input.number());
+        if (streamed()) side.say(*stream, input.number(), input.number());
         break;
       case 3:
         if (streamed()) side.link->finish(now_, stream->handle);
@@ -156,7 +202,7 @@ class Pair {
         if (streamed()) side.link->reset(now_, stream->handle, Cause::admin_kill);
         break;
       case 6:
-        if (streamed()) side.eat(now_, *stream);
+        if (streamed()) side.eat(*stream);
         break;
       case 7:
         if (streamed()) connect(*stream);
@@ -165,16 +211,16 @@ class Pair {
         dial();
         break;
       case 9:
-        move(to_server_, true, input.number());
+        move(client_.wire.pipe, true, input.number());
         break;
       case 10:
-        move(to_client_, false, input.number());
+        move(server_.wire.pipe, false, input.number());
         break;
       case 11:
-        move(to_server_, true, SIZE_MAX);
+        move(client_.wire.pipe, true, SIZE_MAX);
         break;
       case 12:
-        move(to_client_, false, SIZE_MAX);
+        move(server_.wire.pipe, false, SIZE_MAX);
         break;
       case 13:
         side.appetite = input.byte() % 4 == 0 ? SIZE_MAX : input.byte() % 64;
@@ -192,16 +238,16 @@ class Pair {
         lose(false, true);
         break;
       case 18:
-        pass(milliseconds(input.byte()));
+        now_ += milliseconds(input.byte());
         break;
       case 19:
-        pass(milliseconds(input.number()));
+        now_ += milliseconds(input.number());
         break;
       case 20:
         side.link->doubt(now_);
         break;
       case 21:
-        hold_ = !hold_;
+        client_.wire.blocked = server_.wire.blocked = !client_.wire.blocked;
         break;
       case 22:
         client_.link->reconnect(now_, Cause::reconnect);
@@ -220,6 +266,9 @@ class Pair {
         break;
       case 27:
         reconfigure(*side.link, input);
+        break;
+      case 28:
+        side.wire.takes = input.byte() % 4 == 0 ? SIZE_MAX : 1 + input.number();
         break;
       default:
         flow();
@@ -270,16 +319,17 @@ class Pair {
   void connect(Side::Stream& stream) {
     if (!std::exchange(stream.waits_for_connect, false)) return;
     server_.link->opened(now_, stream.handle);
-    server_.eat(now_, stream);
+    server_.eat(stream);
   }
   void dial() {
     if (client_.link->ended()) renew();
     if (!client_.link->wants_carrier()) return;
     drop_path();
     carriers_ += 1;
-    client_carrier_ = CarrierId{carriers_};
+    client_.wire.carrier = CarrierId{carriers_};
+    server_.wire.carrier = {};
     greeting_ = std::make_unique<HelloReader>(kMostStreams);
-    client_.link->carrier_up(now_, client_carrier_, Duration{});
+    client_.link->carrier_up(now_, client_.wire.carrier, Duration{});
   }
   void renew() {
     LinkId id;
@@ -298,13 +348,11 @@ class Pair {
     pipe.erase(pipe.begin(), pipe.begin() + static_cast<std::ptrdiff_t>(size));
     if (bytes.empty()) return;
     if (!up) {
-      client_.link->carrier_bytes(now_, client_carrier_, bytes);
-      client_.drain(now_);
+      client_.receive(now_, client_.wire.carrier, bytes);
     } else if (greeting_ != nullptr) {
       greet(bytes);
     } else if (server_.link != nullptr) {
-      server_.link->carrier_bytes(now_, server_carrier_, bytes);
-      server_.drain(now_);
+      server_.receive(now_, server_.wire.carrier, bytes);
     }
   }
   void greet(Bytes bytes) {
@@ -317,80 +365,45 @@ class Pair {
     greeting_.reset();
     if (auto* accepted = std::get_if<LinkRegistry::Accepted>(&decision)) {
       if (accepted->link != server_.link) {
-        if (server_.link != nullptr) server_.drain(now_);
-        server_.link = accepted->link;
+        if (server_.link != nullptr) server_.settle(now_);
+        server_.drive(*accepted->link);
         server_.streams.clear();
       }
-      server_carrier_ = carrier;
-      server_.closed = {};
-      server_.drain(now_);
+      server_.wire.carrier = carrier;
     } else if (std::holds_alternative<LinkRegistry::Unknown>(decision)) {
-      to_client_ = registry_.welcome_unknown();
+      server_.wire.pipe = registry_.welcome_unknown();
     } else if (auto* refused = std::get_if<LinkRegistry::Refused>(&decision)) {
-      to_client_ = registry_.welcome_refused(*refused);
+      server_.wire.pipe = registry_.welcome_refused(*refused);
     }
   }
   void drop_path() {
-    to_server_.clear();
-    to_client_.clear();
+    client_.wire.pipe.clear();
+    server_.wire.pipe.clear();
     greeting_.reset();
   }
   void lose(bool tell_client, bool tell_server) {
     drop_path();
-    if (tell_client) client_.link->carrier_down(now_, client_carrier_, Cause::carrier_reset);
+    if (tell_client) client_.link->carrier_down(now_, client_.wire.carrier, Cause::carrier_reset);
     if (tell_server && server_.link != nullptr) {
-      server_.link->carrier_down(now_, server_carrier_, Cause::carrier_reset);
-    }
-  }
-  void pass(Duration time) {
-    now_ += time;
-    for (Side* side : {&client_, &server_}) {
-      if (side->link == nullptr) continue;
-      if (side->link->next_timeout() <= now_) side->link->timeout(now_);
-      side->drain(now_);
-      if (side->verify != CarrierId{}) {
-        side->link->carrier_silent(now_, std::exchange(side->verify, {}));
-      }
+      server_.link->carrier_down(now_, server_.wire.carrier, Cause::carrier_reset);
     }
   }
   // A few rounds in which everything works.
   void flow() {
     dial();
     for (int i = 0; i < 3; ++i) {
-      transmit();
-      move(to_server_, true, SIZE_MAX);
-      transmit();
-      move(to_client_, false, SIZE_MAX);
+      settle();
+      move(client_.wire.pipe, true, SIZE_MAX);
+      settle();
+      move(server_.wire.pipe, false, SIZE_MAX);
     }
   }
   void settle() {
-    client_.drain(now_);
-    if (server_.link != nullptr) server_.drain(now_);
-    if (!hold_) transmit();
-    client_.drain(now_);
-    if (server_.link != nullptr) server_.drain(now_);
-  }
-  void transmit() {
-    gather(*client_.link, client_carrier_, to_server_);
-    if (server_.link != nullptr) gather(*server_.link, server_carrier_, to_client_);
-  }
-  void gather(Link& link, CarrierId carrier, Buffer& pipe) {
-    auto gather = link.poll_transmit(now_, 20000);
-    if (!gather) return;
-    FUZZ_CHECK(gather->bytes != 0);
-    std::size_t size = 0;
-    for (const iovec& part : gather->buffers) {
-      auto* data = static_cast<const std::uint8_t*>(part.iov_base);
-      if (gather->carrier == carrier && carrier.value == carriers_) {
-        pipe.insert(pipe.end(), data, data + part.iov_len);
-      }
-      size += part.iov_len;
-    }
-    FUZZ_CHECK(size == gather->bytes);
-    link.written(now_, size);
+    client_.settle(now_);
+    if (server_.link != nullptr) server_.settle(now_);
   }
   void change_byte(Input& input) {
-    Buffer& pipe = (input.byte() & 1) != 0 ? to_server_ : to_client_;
+    Buffer& pipe = (input.byte() & 1) != 0 ? client_.wire.pipe : server_.wire.pipe;
     std::size_t at = input.number();
     std::uint8_t bits = input.byte();
     if (pipe.empty()) return;
@@ -401,7 +414,7 @@ class Pair {
   void forge(Input& input) {
     forged_ = true;
     bool up = (input.byte() & 1) != 0;
-    Buffer& pipe = up ? to_server_ : to_client_;
+    Buffer& pipe = up ? client_.wire.pipe : server_.wire.pipe;
     std::uint8_t space[kMaxOpenFrame];
     MutableBytes to(space);
     StreamId id{input.byte() % 8u};
@@ -470,14 +483,9 @@ class Pair {
   std::unique_ptr<Link> client_link_;
   Side client_{true, forged_};
   Side server_{false, forged_};
-  Buffer to_server_;
-  Buffer to_client_;
   std::unique_ptr<HelloReader> greeting_;
-  CarrierId client_carrier_;
-  CarrierId server_carrier_;
   std::uint64_t carriers_ = 0;
   unsigned links_ = 1;
-  bool hold_ = false;  // nothing is gathered
 };
 
 }  // namespace
