@@ -26,27 +26,21 @@ LinkOptions options(LinkOptions::Role role, std::uint32_t streams) {
 }  // namespace
 
 Lane::Lane(std::uint32_t streams)
-    : client_(kMemory, streams),
-      server_(kMemory, streams),
+    : client_(*this, kMemory, streams),
+      server_(*this, kMemory, streams),
       registry_({"hub", options(LinkOptions::Role::server, streams)}, server_.pool, 1),
       client_link_(std::make_unique<Link>(options(LinkOptions::Role::client, streams), client_.pool,
                                           LinkId{{1}}, 0)),
       wire_(2 * tuning::kMaxGather),
       payload_(kMiB, 'x') {
-  client_.link = client_link_.get();
+  client_.drive(*client_link_);
   greet();
 }
 
 void Lane::greet() {
   client_.link->carrier_up(now_, kCarrier, Duration{});
-  drain(client_);
-  auto hello = client_.link->poll_transmit(now_, tuning::kMaxGather);
-  HOLDFAST_CHECK(hello.has_value());
   HelloReader reader(1000);
-  for (const iovec& part : hello->buffers) {
-    reader.feed({static_cast<const std::uint8_t*>(part.iov_base), part.iov_len});
-  }
-  client_.link->written(now_, hello->bytes);
+  reader.feed(turn(client_));
   HOLDFAST_CHECK(reader.state() == HelloReader::State::complete);
   ClientPolicy policy;
   policy.name = kClient;
@@ -54,47 +48,55 @@ void Lane::greet() {
   auto decision = registry_.hello(now_, kCarrier, policy, std::move(reader.request()));
   auto* accepted = std::get_if<LinkRegistry::Accepted>(&decision);
   HOLDFAST_CHECK(accepted != nullptr);
-  server_.link = accepted->link;
+  server_.drive(*accepted->link);
   settle();
   HOLDFAST_CHECK(client_.link->live() && server_.link->live());
 }
 
-void Lane::drain(End& end) {
-  while (auto effect = end.link->poll_effect(now_)) {
-    std::visit(overloaded{
-                   [&](const effect::Deliver& e) {
-                     end.delivered += e.bytes.size();
-                     end.link->delivered(now_, e.stream, e.bytes.size());
-                   },
-                   [&](const effect::DeliverFin& e) {
-                     end.link->fin_delivered(now_, e.stream);
-                     end.link->finish(now_, e.stream);
-                   },
-                   [&](const effect::ConnectTarget& e) { end.link->opened(now_, e.stream); },
-                   [](const auto&) {},
-               },
-               *effect);
+void Lane::End::drive(Link& driven) {
+  link = &driven;
+  pump.emplace(driven, *this, Pump::Budget{SIZE_MAX, SIZE_MAX, 1, tuning::kMaxGather});
+}
+
+void Lane::End::perform(const Effect& effect) {
+  std::visit(overloaded{
+                 [&](const effect::Deliver& e) {
+                   delivered += e.bytes.size();
+                   link->delivered(lane.now_, e.stream, e.bytes.size());
+                 },
+                 [&](const effect::DeliverFin& e) {
+                   link->fin_delivered(lane.now_, e.stream);
+                   link->finish(lane.now_, e.stream);
+                 },
+                 [](const auto&) {},
+             },
+             effect);
+}
+
+std::size_t Lane::End::write(CarrierId, std::span<const iovec> buffers) {
+  std::size_t before = lane.written_;
+  for (const iovec& part : buffers) {
+    std::memcpy(lane.wire_.data() + lane.written_, part.iov_base, part.iov_len);
+    lane.written_ += part.iov_len;
   }
+  return lane.written_ - before;
+}
+
+Bytes Lane::turn(End& end) {
+  written_ = 0;
+  end.pump->turn(now_);
+  return {wire_.data(), written_};
 }
 
 bool Lane::carry(End& from, End& to) {
-  auto gather = from.link->poll_transmit(now_, tuning::kMaxGather);
-  if (!gather) return false;
-  std::size_t size = 0;
-  for (const iovec& part : gather->buffers) {
-    std::memcpy(wire_.data() + size, part.iov_base, part.iov_len);
-    size += part.iov_len;
-  }
-  from.link->written(now_, size);
-  drain(from);
-  to.link->carrier_bytes(now_, kCarrier, {wire_.data(), size});
-  drain(to);
+  Bytes bytes = turn(from);
+  if (bytes.empty()) return false;
+  HOLDFAST_CHECK(to.pump->prepare_read(now_));
+  to.pump->carrier_bytes(now_, kCarrier, bytes);
   return true;
 }
 
 void Lane::settle() {
-  drain(client_);
-  drain(server_);
   while (true) {
     bool up = carry(client_, server_);
     bool down = carry(server_, client_);
@@ -104,8 +106,6 @@ void Lane::settle() {
 
 void Lane::let_acks_go() {
   now_ += tuning::kAckDelay;
-  server_.link->timeout(now_);
-  client_.link->timeout(now_);
   settle();
 }
 

@@ -4,10 +4,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
-#include "common/core/link.h"
 #include "common/core/link_registry.h"
+#include "common/core/pump.h"
 
 namespace holdfast::micro {
 
@@ -29,15 +30,28 @@ class Lane {
   std::uint64_t delivered() const { return server_.delivered; }
 
  private:
-  struct End {
-    End(std::uint64_t memory, std::uint32_t most) : pool(memory, most) {}
+  // A turn has no limit, but that it writes one gather at most.
+  struct End final : Pump::Port {
+    End(Lane& owner, std::uint64_t memory, std::uint32_t most) : lane(owner), pool(memory, most) {}
+    void drive(Link& driven);
+    void wants_turn() override {}
+    void perform(const Effect& effect) override;
+    void connect(StreamHandle stream) override { link->opened(lane.now_, stream); }
+    bool read_once(CarrierId) override { return false; }
+    bool writable(CarrierId) const override { return true; }
+    std::size_t write(CarrierId carrier, std::span<const iovec> buffers) override;
+    void finish(CarrierId) override {}
+
+    Lane& lane;
     MemoryPool pool;
     Link* link = nullptr;
+    std::optional<Pump> pump;
     std::uint64_t delivered = 0;
     std::vector<StreamHandle> streams;
   };
 
-  void drain(End& end);
+  // The bytes of a turn.
+  Bytes turn(End& end);
   bool carry(End& from, End& to);
   void greet();
 
@@ -48,6 +62,7 @@ class Lane {
   LinkRegistry registry_;
   std::unique_ptr<Link> client_link_;
   std::vector<std::uint8_t> wire_;
+  std::size_t written_ = 0;  // to it
   std::vector<std::uint8_t> payload_;
 };
 
