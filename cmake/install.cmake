@@ -5,6 +5,9 @@
 # prefixes: any other folder is for looking at.
 include(GNUInstallDirs)
 
+# All that is installed.
+add_custom_target(agents DEPENDS holdfast-client holdfast-server)
+
 install(TARGETS holdfast-client holdfast-server RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 # Units name the programs by their path, which depends on the prefix, known only at the installation.
@@ -65,6 +68,7 @@ if(HOLDFAST_SCDOC)
     list(APPEND pages ${target})
   endforeach()
   add_custom_target(man ALL DEPENDS ${pages})
+  add_dependencies(agents man)
 elseif(HOLDFAST_PACKAGE)
   message(FATAL_ERROR "The package needs its man pages: please install scdoc")
 endif()
