@@ -5,6 +5,7 @@ import threading
 import time
 
 from pair import TIMESCALE
+from stopwatch import Stopwatch
 from streams import wait_until
 
 MESSAGE = struct.Struct(">IQ20x")      # connection, round
@@ -15,6 +16,8 @@ class PingPong:
         self._sockets = sockets
         self.rounds = [0] * len(sockets)
         self.round_trips = []              # seconds, of all
+        self._watch = Stopwatch()
+        self._slowness = 1.0
         self.error = None
         self._sent_at = [0.0] * len(sockets)
         self._pending = [b""] * len(sockets)
@@ -71,7 +74,13 @@ class PingPong:
         if self.error:
             raise AssertionError(f"ping-pong broken: {self.error!r}") from self.error
 
+    def percentile(self, share):
+        """Of the round trips, once stopped; as on a machine that lets nobody wait for a core."""
+        trips = sorted(self.round_trips)
+        return trips[min(len(trips) - 1, int(len(trips) * share))] / self._slowness
+
     def stop(self):
+        self._slowness = self._watch.slowness()
         self._stopping.set()
         self._thread.join(5)
         self.check()
