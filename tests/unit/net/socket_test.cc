@@ -12,7 +12,9 @@ int option(int descriptor, int level, int name) {
   return value;
 }
 
-TEST_CASE("Accepted sockets inherit reset-on-close, no delay, keepalive and the send buffer") {
+TEST_CASE(
+    "Accepted sockets inherit reset-on-close, no delay, keepalive and the bound on what is "
+    "unsent") {
   auto [agent, application] = application_pair();
   linger value{};
   socklen_t size = sizeof value;
@@ -21,7 +23,7 @@ TEST_CASE("Accepted sockets inherit reset-on-close, no delay, keepalive and the 
   CHECK(value.l_linger == 0);
   CHECK(option(agent.get(), IPPROTO_TCP, TCP_NODELAY) == 1);
   CHECK(option(agent.get(), SOL_SOCKET, SO_KEEPALIVE) == 1);
-  CHECK(option(agent.get(), SOL_SOCKET, SO_SNDBUF) == 2 * kApplicationSendBuffer);
+  CHECK(option(agent.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT) == kApplicationNotSent);
 }
 
 TEST_CASE("A socket that is merely closed is read as a reset, a clean one as an end") {
