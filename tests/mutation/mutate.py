@@ -1,9 +1,11 @@
-"""Changes one operator or constant of common/core at a time, and expects the tests to fail.
+"""Changes one operator or constant at a time, and expects the tests to fail: of common/core, and of what
+drives it in common/net.
 
     mutate.py [--count N] [--seed N] [--file NAME.cc]... [--sim-seeds N] [--list] [--json FILE]
 
-Works on a copy of the sources in build-mutation/. Each mutant is built with the core's unit tests and the
-simulator; it is killed when either fails or does not end, a survivor when both pass. Survivors are
+Works on a copy of the sources in build-mutation/. Each mutant is built with its folder's unit tests and
+the simulator; it is killed when either fails or does not end, a survivor when both pass. The simulator
+is left out with --sim-seeds 0, and for a file that it does not run. Survivors are
 printed; equivalents.txt holds those that were looked at and change nothing that anybody could see.
 The last line is "N killed, N survived, N equivalent, N did not compile".
 """
@@ -23,7 +25,11 @@ SCRATCH = os.path.join(REPOSITORY, "build-mutation")
 SOURCE, BUILD = os.path.join(SCRATCH, "source"), os.path.join(SCRATCH, "build")
 COPIED = ("CMakeLists.txt", "cmake", "common", "client-agent", "server-agent", "tests", "config",
           "packaging", "docs", "scripts", "LICENSE", "README.md")
-TARGETS = ("test_core", "holdfast-sim")
+# Folders, their files that are mutated (None: all), their unit tests, and whether the simulator runs them.
+FOLDERS = {
+    "common/core": (None, "test_core", True),
+    "common/net": (("bridge.cc", "carrier.cc", "link_driver.cc", "link_effects.cc"), "test_net", False),
+}
 FIRST_BUILD_S, BUILD_S, FIRST_TEST_S = 7200, 900, 600
 PATIENCE = 10       # times what a test takes without a mutation, and no less than:
 LEAST_TEST_S = 20
@@ -68,8 +74,17 @@ def prepare():
                     "-DCMAKE_CXX_FLAGS_RELEASE=-O1"], check=True, stdout=subprocess.DEVNULL)
 
 
-def build(seconds=BUILD_S):
-    return run(["cmake", "--build", BUILD, "--target", *TARGETS], seconds)
+def tests_of(path, sim_seeds):
+    """[(name, program, arguments)] that a mutant of the file must get past."""
+    _, program, simulated = FOLDERS[os.path.dirname(path)]
+    tests = [(program, program, ["--abort"])]
+    if simulated and sim_seeds:
+        tests.append(("simulator", "holdfast-sim", ["--count", str(sim_seeds)]))
+    return tests
+
+
+def build(tests, seconds=BUILD_S):
+    return run(["cmake", "--build", BUILD, "--target", *(program for _, program, _ in tests)], seconds)
 
 
 def run(words, seconds):
@@ -86,12 +101,11 @@ def run(words, seconds):
             process.wait()
 
 
-def killed_by(sim_seeds, limits):
+def killed_by(tests, limits):
     """The name of the first test that fails or does not end, or None. Limits in seconds by name."""
-    for name, words in (("unit tests", ["test_core", "--abort"]),
-                        ("simulator", ["holdfast-sim", "--count", str(sim_seeds)])):
+    for name, program, arguments in tests:
         began = time.monotonic()
-        if not run([os.path.join(BUILD, "bin", words[0]), *words[1:]], limits.get(name, FIRST_TEST_S)):
+        if not run([os.path.join(BUILD, "bin", program), *arguments], limits.get(name, FIRST_TEST_S)):
             return name
         limits.setdefault(name, max(LEAST_TEST_S, PATIENCE * (time.monotonic() - began)))
     return None
@@ -109,14 +123,15 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--file", action="append", help="only of this file of common/core")
+    parser.add_argument("--file", action="append", help="only of this file, by its name without folders")
     parser.add_argument("--sim-seeds", type=int, default=10000)
     parser.add_argument("--list", action="store_true", help="print the mutants, build nothing")
     parser.add_argument("--json")
     options = parser.parse_args()
-    folder = "common/core"
-    files = sorted(f"{folder}/{name}" for name in os.listdir(os.path.join(REPOSITORY, folder))
-                   if name.endswith(".cc") and (not options.file or name in options.file))
+    files = sorted(f"{folder}/{name}" for folder, (some, _, _) in FOLDERS.items()
+                   for name in os.listdir(os.path.join(REPOSITORY, folder))
+                   if name.endswith(".cc") and (not some or name in some)
+                   and (not options.file or name in options.file))
     everything = [(path, *mutant) for path in files for mutant in mutants_of(path)]
     chosen = random.Random(options.seed).sample(everything, min(options.count, len(everything)))
     print(f"{len(everything)} mutants, {len(chosen)} of them by seed {options.seed}", flush=True)
@@ -126,7 +141,9 @@ def main():
         return 0
     known, results, limits = equivalents(), [], {}
     prepare()
-    if not build(FIRST_BUILD_S) or killed_by(options.sim_seeds, limits):
+    tests = list({test[0]: test for path, *_ in chosen
+                  for test in tests_of(path, options.sim_seeds)}.values())
+    if not build(tests, FIRST_BUILD_S) or killed_by(tests, limits):
         sys.exit("mutate.py: the tests do not pass without a mutation")
     for mutant in chosen:
         results.append((*mutant, try_one(*mutant, known, options.sim_seeds, limits)))
@@ -154,7 +171,8 @@ def try_one(path, number, before, after, known, sim_seeds, limits):
         try:
             with open(copy, "w") as file:
                 file.write("\n".join(lines))
-            outcome = "did not compile" if not build() else killed_by(sim_seeds, limits) or "survived"
+            tests = tests_of(path, sim_seeds)
+            outcome = "did not compile" if not build(tests) else killed_by(tests, limits) or "survived"
         finally:
             with open(copy, "w") as file:
                 file.write(text)
