@@ -8,6 +8,7 @@
 #include "common/agent/activation.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
+#include "common/agent/listen_names.h"
 #include "common/agent/reload.h"
 #include "common/agent/reporting.h"
 #include "common/agent/shell.h"
@@ -148,6 +149,9 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     AgentBrief brief;
     brief.kind = AgentKind::client;
     brief.draining = driver_.draining();
+    for (const ListenFailure& each : driver_.listen_failures()) {
+      brief.not_listening.push_back(each.address);
+    }
     for_each_link([&](const ClientLink& link) {
       if (link.leaving()) return;
       brief.add(link.driver(), around_.loop.now(),
@@ -170,6 +174,9 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     snapshot.ready = !snapshot.draining && snapshot.reason.empty();
     if (snapshot.draining) snapshot.reason = "draining";
     snapshot.listening = driver_.listening();
+    for (const ListenFailure& each : driver_.listen_failures()) {
+      snapshot.not_listening.push_back({each.address, each.reason});
+    }
     return snapshot;
   }
 
@@ -218,10 +225,12 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     return count;
   }
 
-  Status apply(ClientConfig config, ClientCredentials credentials, bool revoke) override {
+  Status apply(ClientConfig config, ClientCredentials credentials,
+               std::map<std::string, FoundAddresses> names, bool revoke) override {
     if (credentials.any()) protect_memory();
     auto options = client_options(config, credentials, start_id_, around_.descriptors);
     if (!options) return options.error();
+    options->names = std::move(names);
     if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) return done;
     // A level set at run time stays, unless the file's own changed.
     if (config.log.level != config_.log.level) around_.logger.set_level(config.log.level);
@@ -331,6 +340,7 @@ int run_client_agent(const ClientConfig& config, const std::string& config_path,
                      any_plaintext(config), warnings};
   auto options = client_options(config, *credentials, start_id, raise_descriptor_limit());
   if (!options) return refuse(config_path, options.error().message);
+  options->names = look_up_listen_names(config);
   auto unused = check_activation(config, config_path);
   if (unused) shell.warnings.insert(shell.warnings.end(), unused->begin(), unused->end());
   return run_shell(shell, [&](const Around& around) {

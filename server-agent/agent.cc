@@ -7,6 +7,7 @@
 #include "common/agent/activation.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
+#include "common/agent/listen_names.h"
 #include "common/agent/reload.h"
 #include "common/agent/reporting.h"
 #include "common/agent/shell.h"
@@ -122,6 +123,9 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
     AgentBrief brief;
     brief.kind = AgentKind::server;
     brief.draining = driver_.draining();
+    for (const ListenFailure& each : driver_.listen_failures()) {
+      brief.not_listening.push_back(each.address);
+    }
     for_each_link([&](const LinkDriver& link) { brief.add(link, around_.loop.now()); });
     return brief;
   }
@@ -140,9 +144,14 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
               [](const auto& one, const auto& other) { return one.id < other.id; });
     snapshot.peers = clients_;
     snapshot.listening = driver_.listening();
+    for (const ListenFailure& each : driver_.listen_failures()) {
+      snapshot.not_listening.push_back({each.address, each.reason});
+    }
     snapshot.draining = driver_.draining();
     snapshot.ready = !snapshot.listening.empty() && !snapshot.draining;
     if (!snapshot.ready) snapshot.reason = snapshot.draining ? "draining" : "not listening";
+    bool tells_why = !snapshot.ready && !snapshot.draining && !snapshot.not_listening.empty();
+    if (tells_why) snapshot.reason = snapshot.not_listening.front().reason;
     return snapshot;
   }
 
@@ -190,10 +199,12 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
     return count;
   }
 
-  Status apply(ServerConfig config, ServerCredentials credentials, bool revoke) override {
+  Status apply(ServerConfig config, ServerCredentials credentials,
+               std::map<std::string, FoundAddresses> names, bool revoke) override {
     if (credentials.any()) protect_memory();
     auto options = server_options(config, credentials, around_.descriptors);
     if (!options) return options.error();
+    options->names = std::move(names);
     if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) return done;
     // A level set at run time stays, unless the file's own changed.
     if (config.log.level != config_.log.level) around_.logger.set_level(config.log.level);
@@ -246,6 +257,7 @@ int run_server_agent(const ServerConfig& config, const std::string& config_path,
   if (credentials->any()) protect_memory();
   auto options = server_options(config, *credentials, raise_descriptor_limit());
   if (!options) return refuse(config_path, options.error().message);
+  options->names = look_up_listen_names(config);
   ShellOptions shell{
       AgentKind::server, config.log, config.admin, config_path, config.link.unsafe_plaintext,
       warnings};

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -213,6 +215,15 @@ std::string metrics_text(const AgentSnapshot& snapshot) {
       .value(static_cast<double>(snapshot.started_at_ms) / 1000);
   metrics.gauge("holdfast_ready", "1 while the agent is usable, as /readyz says.")
       .value(snapshot.ready ? 1.0 : 0.0);
+  metrics.gauge("holdfast_listening",
+                "1 while an address is listened on, 0 while it cannot be had.");
+  std::set<std::string> listening(snapshot.listening.begin(), snapshot.listening.end());
+  for (const std::string& each : listening) {
+    metrics.value(1.0, {{"address", each}});
+  }
+  for (const NotListening& each : snapshot.not_listening) {
+    metrics.value(0.0, {{"address", each.address}});
+  }
   metrics.gauge("holdfast_draining", "1 while no new connections are taken, before an exit.")
       .value(snapshot.draining ? 1.0 : 0.0);
   metrics

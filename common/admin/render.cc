@@ -157,6 +157,9 @@ std::string render_status(const AgentSnapshot& snapshot, const RenderStyle& styl
          ", pid " + std::to_string(snapshot.pid) + ", up " + show_duration(snapshot.uptime) +
          ", config " + escaped(snapshot.config_path) + "\n";
   out += readiness_line(snapshot, style);
+  for (const NotListening& each : snapshot.not_listening) {
+    out += coloured("trying again", kYellow, style) + ": " + escaped(each.reason) + "\n";
+  }
   for (const LinkSnapshot& link : snapshot.links) out += link_line(link, style);
   if (snapshot.links.empty()) out += "no link\n";
   out += connections_line(snapshot);

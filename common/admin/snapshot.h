@@ -131,6 +131,12 @@ struct AgentTotals {
   std::uint64_t reloads_failed = 0;
 };
 
+// An address that is to be listened on and cannot be had now.
+struct NotListening {
+  std::string address;
+  std::string reason;  // for people
+};
+
 struct AgentSnapshot {
   AgentKind kind{};
   std::string name;
@@ -143,7 +149,8 @@ struct AgentSnapshot {
   std::string reason;  // why it is not ready, for people
   bool draining = false;
   std::vector<std::string> listening;  // addresses
-  std::vector<std::string> peers;      // server: configured clients, also those without a link
+  std::vector<NotListening> not_listening;
+  std::vector<std::string> peers;  // server: configured clients, also those without a link
   std::vector<LinkSnapshot> links;
   std::map<ConnectionState, std::uint64_t> connections_by_state;
   std::uint64_t connections_limit = 0;

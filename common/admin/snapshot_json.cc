@@ -295,6 +295,9 @@ AgentSnapshot read_status(const Json& json) {
   snapshot.reason = read_text(json, "reason");
   snapshot.draining = json.value("draining", false);
   snapshot.listening = json.value("listening", std::vector<std::string>());
+  for (const Json& each : json.value("not_listening", Json::array())) {
+    snapshot.not_listening.push_back({read_text(each, "address"), read_text(each, "reason")});
+  }
   snapshot.peers = json.value("peers", std::vector<std::string>());
   snapshot.connections_limit = read_count(json, "connections_limit");
   snapshot.send_log_bytes = read_count(json, "send_log_bytes");
@@ -302,6 +305,14 @@ AgentSnapshot read_status(const Json& json) {
   snapshot.log_level = read_text(json, "log_level");
   read_parts(json, snapshot);
   return snapshot;
+}
+
+Json not_listening_json(const std::vector<NotListening>& addresses) {
+  Json json = Json::array();
+  for (const NotListening& each : addresses) {
+    json.push_back({{"address", each.address}, {"reason", each.reason}});
+  }
+  return json;
 }
 
 template <typename T>
@@ -337,6 +348,7 @@ std::string status_json(const AgentSnapshot& snapshot) {
                {"reason", not_ready_reason(snapshot)},
                {"draining", snapshot.draining},
                {"listening", snapshot.listening},
+               {"not_listening", not_listening_json(snapshot.not_listening)},
                {"peers", snapshot.peers},
                {"connections", states},
                {"connections_limit", snapshot.connections_limit},

@@ -214,6 +214,14 @@ void Ledger::listener_resumed(const std::string& address) {
   logger_.stranger(LogLevel::info, "listener_resumed", {{"address", address}});
 }
 
+void Ledger::listen_failed(const std::string& address, const std::string& reason) {
+  logger_.event(LogLevel::warn, "listen_failed", {{"address", address}, {"reason", reason}});
+}
+
+void Ledger::listening(const std::string& address) {
+  logger_.event(LogLevel::info, "listening", {{"address", address}});
+}
+
 void Ledger::warning(const std::string& text) {
   logger_.event(LogLevel::warn, "warning", {{"reason", text}});
 }

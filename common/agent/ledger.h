@@ -61,6 +61,8 @@ class Ledger final : public Observer {
   void dial_failed(const std::string& address, const std::string& reason) override;
   void listener_paused(const std::string& address, const std::string& reason) override;
   void listener_resumed(const std::string& address) override;
+  void listen_failed(const std::string& address, const std::string& reason) override;
+  void listening(const std::string& address) override;
   void warning(const std::string& text) override;
   void trace(const LinkId& link, const std::vector<TraceEvent>& events) override;
 

@@ -13,6 +13,7 @@
 #include "common/agent/capabilities.h"
 #include "common/agent/credentials.h"
 #include "common/agent/ledger.h"
+#include "common/agent/listen_names.h"
 #include "common/config/load.h"
 
 namespace holdfast {
@@ -26,8 +27,9 @@ class Reloadable {
   virtual const CredentialMarks& marks() const = 0;
   // Live connections of a section: "services.NAME", "clients.NAME", "links.NAME".
   virtual std::uint64_t live(std::string_view section) const = 0;
-  // All or nothing.
-  virtual Status apply(Config config, Credentials credentials, bool revoke) = 0;
+  // All or nothing. `names`: of the addresses to listen on.
+  virtual Status apply(Config config, Credentials credentials,
+                       std::map<std::string, FoundAddresses> names, bool revoke) = 0;
 
  protected:
   ~Reloadable() = default;
@@ -69,6 +71,7 @@ class Reload final : public PreparedReload {
       report_.reason = credentials.error().message;
       return;
     }
+    names_ = look_up_listen_names(*loaded.config);
     config_ = std::move(loaded.config);
     credentials_ = std::move(*credentials);
   }
@@ -79,7 +82,7 @@ class Reload final : public PreparedReload {
       report_.outcome = ReloadReport::Outcome::dry_run;
     } else if (config_) {
       Status applied = agent_.apply(until_restart(agent_.config(), *config_),
-                                    std::move(*credentials_), request.revoke);
+                                    std::move(*credentials_), std::move(names_), request.revoke);
       if (applied) report_.outcome = ReloadReport::Outcome::applied;
       if (!applied) report_.reason = applied.error().message;
     }
@@ -101,6 +104,7 @@ class Reload final : public PreparedReload {
   Ledger& ledger_;
   std::optional<Config> config_;
   std::optional<Credentials> credentials_;
+  std::map<std::string, FoundAddresses> names_;
   ReloadReport report_;
 };
 

@@ -70,6 +70,10 @@ std::string status_line(const AgentBrief& brief) {
   }
   if (brief.resumes != 0) line += ", resumed " + counted(brief.resumes, "time");
   if (brief.down != 0 && !brief.trouble.empty()) line += ": " + brief.trouble;
+  if (!brief.not_listening.empty()) line += "; cannot listen on " + brief.not_listening.front();
+  if (brief.not_listening.size() > 1) {
+    line += " and " + std::to_string(brief.not_listening.size() - 1) + " more";
+  }
   return line;
 }
 

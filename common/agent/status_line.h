@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/admin/snapshot.h"
 #include "common/net/link_driver.h"
@@ -19,8 +20,9 @@ struct AgentBrief {
   std::size_t safe = 0;              // of these, on links that are down
   std::optional<Duration> safe_for;  // of the link whose grace is over first
   std::uint64_t resumes = 0;
-  std::string peer;     // of a live link
-  std::string trouble;  // why a link is down, for people
+  std::vector<std::string> not_listening;  // addresses that cannot be had
+  std::string peer;                        // of a live link
+  std::string trouble;                     // why a link is down, for people
 
   // `newer_trouble`: what went wrong since the carrier was lost, if anything.
   void add(const LinkDriver& driver, Time now, const std::string& newer_trouble = "");
@@ -30,6 +32,7 @@ struct AgentBrief {
 //   link down, retrying; 3 connections safe for 4m48s: 192.0.2.1:7443: connection refused
 //   2 links up, 1 down, 17 connections, 4 of them safe for 4m48s
 //   no link, waiting for clients
+//   no link, waiting for clients; cannot listen on 192.0.2.1:7443 and 1 more
 //   draining, 2 connections left; link up to hub-1
 std::string status_line(const AgentBrief& brief);
 

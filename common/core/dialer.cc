@@ -9,6 +9,7 @@ void Dialer::set_need(Time now, Need need) {
   bool rises = need > need_;
   bool from_none = need_ == Need::none;
   if (from_none) dials_ = 0;
+  if (need == Need::relaxed) round_left_ = 0;  // a round of its own
   need_ = need;
   if (!rises) return;
   if (fresh_ || !from_none) {
@@ -26,6 +27,7 @@ void Dialer::start_over() {
 void Dialer::set_addresses(Time now, std::size_t count) {
   if (addresses_ == 0 && count != 0) next_round_ = std::min(next_round_, now);
   addresses_ = count;
+  if (round_left_ >= count) round_left_ = 0;
   if (last_good_ && *last_good_ >= count) last_good_.reset();
 }
 
@@ -35,42 +37,62 @@ std::size_t Dialer::next_other() {
   return turn_;
 }
 
+std::size_t Dialer::dial(Time now, std::size_t address) {
+  last_dial_ = now;
+  in_flight_ += 1;
+  dials_ += 1;
+  return address;
+}
+
 std::optional<std::size_t> Dialer::poll(Time now) {
   if (need_ == Need::none || addresses_ == 0 || now < not_before_) return std::nullopt;
-  int most = need_ == Need::urgent ? tuning::kMaxDialsInFlight : 1;
-  if (in_flight_ >= most) return std::nullopt;
+  if (need_ == Need::relaxed) return poll_relaxed(now);
+  if (in_flight_ >= tuning::kMaxDialsInFlight) return std::nullopt;
   if (other_due_) {
     other_due_ = false;
-    in_flight_ += 1;
-    dials_ += 1;
-    return next_other();
+    return dial(now, next_other());
   }
   if (now < next_round_) return std::nullopt;
   fresh_ = false;
   last_round_ = now;
-  if (need_ == Need::urgent) {
-    next_round_ = now + tuning::kUrgentDial;
-    other_due_ = last_good_ && addresses_ > 1;
-  } else {
-    // 25 % jitter, so that a restarted server is not dialled by everybody at once.
-    auto jitter = static_cast<std::int64_t>(
-        random_.below(static_cast<std::uint64_t>(backoff_.count() / 4 + 1)));
-    next_round_ = now + backoff_ + Duration(jitter);
-    backoff_ = std::min(backoff_ * 2, tuning::kMaxBackoff);
+  bool several = addresses_ > 1;
+  next_round_ = now + (several && !last_good_ ? tuning::kNextAddress : tuning::kUrgentDial);
+  other_due_ = several && last_good_;
+  return dial(now, last_good_ ? *last_good_ : next_other());
+}
+
+std::optional<std::size_t> Dialer::poll_relaxed(Time now) {
+  if (round_left_ != 0 && in_flight_ != 0 && now < last_dial_ + tuning::kNextAddress) {
+    return std::nullopt;
   }
-  in_flight_ += 1;
-  dials_ += 1;
-  if (need_ == Need::relaxed && last_good_ && addresses_ > 1 && dials_ % 2 == 0) {
-    return next_other();
+  if (round_left_ != 0) {
+    round_left_ -= 1;
+    return dial(now, next_other());
   }
-  return last_good_ ? *last_good_ : next_other();
+  if (in_flight_ != 0 || now < next_round_) return std::nullopt;
+  fresh_ = false;
+  last_round_ = now;
+  round_left_ = addresses_ - 1;
+  // 25 % jitter, so that a restarted server is not dialled by everybody at once.
+  auto jitter = static_cast<std::int64_t>(
+      random_.below(static_cast<std::uint64_t>(backoff_.count() / 4 + 1)));
+  next_round_ = now + backoff_ + Duration(jitter);
+  backoff_ = std::min(backoff_ * 2, tuning::kMaxBackoff);
+  return dial(now, last_good_ ? *last_good_ : next_other());
 }
 
 Time Dialer::next_timeout() const {
   if (need_ == Need::none || addresses_ == 0) return kNever;
-  int most = need_ == Need::urgent ? tuning::kMaxDialsInFlight : 1;
-  if (in_flight_ >= most) return kNever;
-  return std::max(other_due_ ? Time{} : next_round_, not_before_);
+  Time at = next_round_;
+  if (need_ == Need::urgent) {
+    if (in_flight_ >= tuning::kMaxDialsInFlight) return kNever;
+    if (other_due_) at = Time{};
+  } else if (round_left_ != 0) {
+    at = in_flight_ != 0 ? last_dial_ + tuning::kNextAddress : Time{};
+  } else if (in_flight_ != 0) {
+    return kNever;
+  }
+  return std::max(at, not_before_);
 }
 
 void Dialer::connected(std::size_t address) {

@@ -2,7 +2,9 @@
 //
 // Urgent (streams wait): one round of dials every 400 ms, so that a SYN lost in the outage costs
 // no more than that; the last good address in every round, the others in turn beside it; at most
-// 16 in flight. Relaxed (nobody waits): one dial at a time with exponential, jittered back-off.
+// 16 in flight. Relaxed (nobody waits): a round dials each address once, the last good one first,
+// the next one when the one before has failed or has come to nothing for 250 ms (RFC 8305); the
+// next round comes when none is in flight, after an exponential, jittered back-off.
 #pragma once
 
 #include <cstdint>
@@ -48,11 +50,15 @@ class Dialer {
 
  private:
   std::size_t next_other();
+  std::optional<std::size_t> poll_relaxed(Time now);
+  std::size_t dial(Time now, std::size_t address);
 
   Random random_;
   Need need_ = Need::none;
   bool fresh_ = true;  // no round since start_over()
   Time last_round_{};
+  Time last_dial_{};
+  std::size_t round_left_ = 0;  // relaxed: addresses that this round has not dialled yet
   Time next_round_{};
   Time not_before_{};
   Duration backoff_ = tuning::kUrgentDial;

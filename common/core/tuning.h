@@ -66,6 +66,8 @@ inline constexpr Duration kLateTurn = milliseconds(250);
 // costs no more than this after the path is back.
 inline constexpr Duration kUrgentDial = milliseconds(400);
 inline constexpr int kMaxDialsInFlight = 16;
+// Of several addresses the next one is dialled when one has come to nothing for so long (RFC 8305).
+inline constexpr Duration kNextAddress = milliseconds(250);
 // Without streams: exponential from the urgent interval up to this, each with 25 % jitter.
 inline constexpr Duration kMaxBackoff = seconds(15);
 

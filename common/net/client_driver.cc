@@ -7,8 +7,6 @@ namespace {
 
 // SIGTERM promises an end within 2 s; the rest is for closing.
 constexpr Duration kLeavePatience = milliseconds(1800);
-// Somebody else has taken the port of a service that was down.
-constexpr Duration kListenRetry = seconds(1);
 
 }  // namespace
 
@@ -29,9 +27,9 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, LinkSpread spread
       links_(loop, std::move(spread[0]), options.memory / spread.size(),
              part_of(options.connections, spread.size(), 0), observer, *this),
       services_(std::move(options.services)),
-      listeners_(loop, budget_, *this, observer, tune_application_socket),
-      deadline_(loop.timers(), [this] { wake_ = true; }),
-      mirror_retry_(loop.timers(), [this] { services_changed(); }) {
+      listeners_(loop, links_.resolver(), budget_, *this, observer, tune_application_socket, [] {}),
+      deadline_(loop.timers(), [this] { wake_ = true; }) {
+  remember(options.names);
   for (std::size_t each = 1; each < spread.size(); ++each) {
     workers_.push_back(std::make_unique<ClientWorker>(
         std::move(spread[each]), options.memory / spread.size(),
@@ -101,13 +99,24 @@ TurnHistogram ClientDriver::turns() const {
 // --- Listening ------------------------------------------------------------------------------
 
 Status ClientDriver::listen() {
-  Status bound = listen_on(services_);
+  Status bound = listen_on(services_, false);
   if (!bound) return bound;
   for (auto& worker : workers_) worker->start();
   return Ok{};
 }
 
-Status ClientDriver::listen_on(const std::vector<ClientService>& services) {
+void ClientDriver::remember(const std::map<std::string, FoundAddresses>& names) {
+  for (const auto& [host, found] : names) links_.resolver().remember(host, found);
+}
+
+// By the config, whether its target is down or not.
+bool ClientDriver::was_wanted(const ClientService& service) const {
+  return std::any_of(services_.begin(), services_.end(), [&](const ClientService& each) {
+    return each.listen == service.listen && each.mode == service.mode;
+  });
+}
+
+Status ClientDriver::listen_on(const std::vector<ClientService>& services, bool new_ones_required) {
   std::vector<ListenerSet::Wanted> wanted;
   for (std::size_t tag = 0; tag < services.size(); ++tag) {
     const ClientService& service = services[tag];
@@ -115,25 +124,32 @@ Status ClientDriver::listen_on(const std::vector<ClientService>& services) {
       return each.address == service.listen;
     });
     if (shared || is_down(service)) continue;
-    wanted.push_back({service.listen, tag, service.mode == ListenMode::tproxy});
+    bool required = std::holds_alternative<PassedSocket>(service.listen) ||
+                    (new_ones_required && !was_wanted(service));
+    wanted.push_back({service.listen, tag, service.mode == ListenMode::tproxy, required});
   }
   return listeners_.set(wanted);
 }
 
 bool ClientDriver::is_down(const ClientService& service) {
   if (!service.mirror) return false;
-  const ClientWorker* worker = choose_worker(service.link);
-  if (worker != nullptr) return worker->is_down(service.link, service.name);
-  const ClientLink* link = links_.choose(service.link);
-  return link != nullptr && link->is_down(service.name);
+  // Of all loops, also full ones: whose link is best knows best.
+  const ClientLink* here = links_.choose(service.link);
+  bool down = here != nullptr && here->is_down(service.name);
+  std::optional<LinkLoad> least = links_.load(service.link);
+  for (const auto& worker : workers_) {
+    std::optional<LinkLoad> load = worker->load(service.link);
+    if (!load || (least && *load >= *least)) continue;
+    least = load;
+    down = worker->is_down(service.link, service.name);
+  }
+  return down;
 }
 
 // A service whose target is down looks it: its listener is closed, so that the kernel refuses.
 void ClientDriver::follow_targets() {
-  Status bound = listen_on(services_);
-  if (bound) return;
-  observer_.warning("a service is back: " + bound.error().message + "; trying again");
-  mirror_retry_.arm(loop_.now() + kListenRetry);
+  Status bound = listen_on(services_, false);
+  if (!bound) observer_.warning(bound.error().message);
 }
 
 // --- Reload ---------------------------------------------------------------------------------
@@ -141,8 +157,9 @@ void ClientDriver::follow_targets() {
 Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
   // Listeners first: they are what may fail. Whom a leaving one still hands over goes where its
   // service led before.
+  remember(options.names);
   if (state_ == State::running) {
-    if (Status bound = listen_on(options.services); !bound) return bound;
+    if (Status bound = listen_on(options.services, true); !bound) return bound;
   }
   shutdown_timeout_ = options.shutdown_timeout;
   LinkSpread spread = spread_links(std::move(options.links), workers_.size() + 1,

@@ -7,6 +7,7 @@
 //      \------------------------------ shut_down() ---------------^
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,7 +36,8 @@ struct ClientService {
 };
 
 struct ClientOptions {
-  std::vector<ClientLinkOptions> links;  // each with the services that name it
+  std::map<std::string, FoundAddresses> names;  // of listen addresses (look_up_names)
+  std::vector<ClientLinkOptions> links;         // each with the services that name it
   std::vector<ClientService> services;
   std::uint64_t memory = 0;  // bytes
   std::uint32_t connections = 0;
@@ -49,16 +51,16 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   ClientDriver(Loop& loop, ClientOptions options, Observer& observer);
   ~ClientDriver();
 
-  // Binds the services' addresses, and sets the workers to work. The error names the address that
-  // cannot be had.
+  // Binds the services' addresses, and sets the workers to work. What cannot be had is tried again
+  // and told by listen_failures(); a service manager's socket that is not there is an error.
   Status listen();
   // The workers' loops stand still while it lives. Everything below is called so.
   Rest rest();
 
   // A reload: listens where it is asked to, and lets links come, change and go. Live connections
   // stay; those of a link or service that is gone end with `revoked` where `revoke` says so.
-  // Memory, connections, threads and descriptors stay as they were. With an error nothing was
-  // changed.
+  // Memory, connections, threads and descriptors stay as they were. With an error, of an address
+  // that is new and cannot be had, nothing was changed.
   Status reconfigure(ClientOptions options, bool revoke);
 
   // Goodbye, then stops the loop; within 2 s.
@@ -81,6 +83,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   // Of the workers' loops.
   TurnHistogram turns() const;
   std::vector<std::string> listening() const { return listeners_.names(); }
+  std::vector<ListenFailure> listen_failures() const { return listeners_.failures(); }
   bool draining() const { return state_ != State::running; }
 
  private:
@@ -119,7 +122,9 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   // The worker that a new connection of the group goes to; null: it is for a link here, or for
   // nobody now.
   ClientWorker* choose_worker(const std::string& group);
-  Status listen_on(const std::vector<ClientService>& services);
+  void remember(const std::map<std::string, FoundAddresses>& names);
+  Status listen_on(const std::vector<ClientService>& services, bool new_ones_required);
+  bool was_wanted(const ClientService& service) const;
   bool is_down(const ClientService& service);
   std::size_t stream_count() const;
   void follow_targets();
@@ -140,7 +145,6 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   ListenerSet listeners_;
   std::vector<std::unique_ptr<Reception>> receptions_;
   Timer deadline_;
-  Timer mirror_retry_;
 };
 
 }  // namespace holdfast

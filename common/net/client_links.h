@@ -49,6 +49,7 @@ class ClientLinks {
 
   const std::vector<std::unique_ptr<ClientLink>>& all() const { return links_; }
   std::size_t stream_count() const;
+  Resolver& resolver() { return resolver_; }
   const MemoryPool& pool() const { return pool_; }
 
  private:

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "common/base/remedy.h"
-#include "common/net/lookups.h"
 #include "common/net/passed_sockets.h"
 
 namespace holdfast {
@@ -56,7 +55,8 @@ Descriptor bind_one(const SocketAddress& address, const std::string& path, void 
   return descriptor;
 }
 
-Result<std::vector<SocketAddress>> addresses_of(const NetAddress& address) {
+Result<std::vector<SocketAddress>> addresses_of(const NetAddress& address,
+                                                const std::vector<SocketAddress>& of_name) {
   if (const auto* unix_socket = std::get_if<UnixPath>(&address)) {
     auto one = SocketAddress::unix_path(unix_socket->path);
     if (!one) return Error{to_string(address) + ": the path is too long"};
@@ -68,7 +68,8 @@ Result<std::vector<SocketAddress>> addresses_of(const NetAddress& address) {
                                       *SocketAddress::literal({"::", tcp.port})};
   }
   if (auto one = SocketAddress::literal(tcp)) return std::vector<SocketAddress>{*one};
-  return resolve_now(tcp);
+  if (of_name.empty()) return Error{to_string(address) + ": the name is not resolved"};
+  return of_name;
 }
 
 NetAddress ours(const NetListenAddress& address) {
@@ -111,12 +112,13 @@ Descriptor BoundSocket::accept() const {
 
 Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_address,
                                               void (*tune)(int descriptor, int family),
-                                              bool transparent) {
+                                              bool transparent,
+                                              const std::vector<SocketAddress>& of_name) {
   if (const auto* passed = std::get_if<PassedSocket>(&listen_address)) {
     return take_passed(*passed, tune);
   }
   NetAddress address = ours(listen_address);
-  auto addresses = addresses_of(address);
+  auto addresses = addresses_of(address, of_name);
   if (!addresses) return addresses.error();
   const auto* unix_socket = std::get_if<UnixPath>(&address);
   std::string path = unix_socket != nullptr ? unix_socket->path : "";

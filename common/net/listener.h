@@ -44,13 +44,14 @@ class BoundSocket {
   void (*tune_)(int descriptor, int family) = nullptr;  // for each accepted one
 };
 
-// Binds and listens on every address of the name (one, for a literal or a path), or takes every
+// Binds and listens on the address; on every one of `of_name`, where it is a name; or takes every
 // socket that was passed in under the name. A Unix socket that nobody answers at is replaced.
 // `tune` sets the options that accepted sockets inherit; null for none. `transparent`: takes
 // connections to addresses that are not this host's (tproxy). The error names the address.
 Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& address,
                                               void (*tune)(int descriptor, int family),
-                                              bool transparent = false);
+                                              bool transparent = false,
+                                              const std::vector<SocketAddress>& of_name = {});
 
 class Listener final : public Poller::Watcher {
  public:

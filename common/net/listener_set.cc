@@ -3,103 +3,234 @@
 #include <algorithm>
 
 namespace holdfast {
+namespace {
 
-ListenerSet::Place* ListenerSet::find(const Wanted& wanted) {
-  auto found = std::find_if(places_.begin(), places_.end(), [&](const Place& place) {
-    return place.address == wanted.address && place.transparent == wanted.transparent;
-  });
-  return found == places_.end() ? nullptr : &*found;
+// Between two tries of an address that cannot be had.
+constexpr Duration kFirstPause = seconds(1);
+constexpr Duration kLongestPause = seconds(15);
+
+bool same_address(const ListenerSet::Wanted& one, const ListenerSet::Wanted& other) {
+  return one.address == other.address && one.transparent == other.transparent;
 }
 
-Result<ListenerSet::Place> ListenerSet::bind(const Wanted& wanted) {
-  auto sockets = bind_sockets(wanted.address, tune_, wanted.transparent);
+// The name that must be resolved before the address can be bound; nothing: it is none.
+std::optional<HostPort> name_of(const NetListenAddress& address) {
+  const auto* tcp = std::get_if<HostPort>(&address);
+  if (tcp == nullptr || tcp->host == kEveryAddress || SocketAddress::literal(*tcp)) {
+    return std::nullopt;
+  }
+  return *tcp;
+}
+
+}  // namespace
+
+ListenerSet::ListenerSet(Loop& loop, Resolver& resolver, const DescriptorBudget& budget,
+                         Listener::Handler& handler, Observer& observer,
+                         void (*tune)(int descriptor, int family), std::function<void()> changed)
+    : loop_(loop),
+      resolver_(resolver),
+      budget_(budget),
+      handler_(handler),
+      observer_(observer),
+      tune_(tune),
+      changed_(std::move(changed)),
+      timer_(loop.timers(), [this] { retry(); }) {}
+
+ListenerSet::Place* ListenerSet::find(const Wanted& wanted) {
+  auto found = std::find_if(places_.begin(), places_.end(),
+                            [&](const auto& place) { return same_address(place->wanted, wanted); });
+  return found == places_.end() ? nullptr : found->get();
+}
+
+// With the addresses that the name had last.
+Status ListenerSet::bind(Place& place) {
+  const Wanted& wanted = place.wanted;
+  std::vector<SocketAddress> addresses;
+  if (auto name = name_of(wanted.address)) {
+    auto known = resolver_.known(*name);
+    if (!known) {
+      std::string why = resolver_.failure(*name);
+      return Error{"cannot listen on " + to_string(wanted.address) + ": " +
+                   (why.empty() ? "its name is not resolved yet" : why)};
+    }
+    addresses = std::move(known->addresses);
+  }
+  auto sockets = bind_sockets(wanted.address, tune_, wanted.transparent, addresses);
   if (!sockets) return sockets.error();
-  Place place{wanted.address, wanted.transparent, {}};
   for (BoundSocket& socket : *sockets) {
     place.listeners.push_back(std::make_unique<Listener>(loop_, std::move(socket), wanted.tag,
                                                          budget_, handler_, observer_));
   }
-  return place;
+  return Ok{};
 }
 
-// Binds those that are wanted and do not stand. One that overlaps a leaving address can only be had
-// once that is closed: then all leaving ones go first, and come back if it still cannot be had.
-Status ListenerSet::bind_over(const std::vector<Wanted>& wanted, std::vector<Place>& bound,
-                              std::vector<Place>& leaving) {
-  std::vector<Wanted> gone;
-  for (const Wanted& one : wanted) {
-    if (find(one) != nullptr) continue;
-    Result<Place> place = bind(one);
-    if (!place && !leaving.empty()) {
-      for (const Place& each : leaving) {
-        gone.push_back({each.address, each.listeners[0]->tag(), each.transparent});
-      }
-      for (Place& each : leaving) {
-        for (auto& listener : each.listeners) listener->accept_rest();
-      }
-      leaving.clear();
-      place = bind(one);
-    }
-    if (place) {
-      bound.push_back(std::move(*place));
-      continue;
-    }
-    bound.clear();
-    for (const Wanted& each : gone) {
-      auto again = bind(each);
-      if (again) leaving.push_back(std::move(*again));
-      if (!again) observer_.warning("lost while reloading: " + again.error().message);
-    }
-    return place.error();
+// One that overlaps a leaving address can only be had once that is closed: then all leaving ones go
+// first. `gone` are these.
+Status ListenerSet::bind_over(Place& place, Places& leaving, std::vector<Wanted>& gone) {
+  Status bound = bind(place);
+  if (bound || leaving.empty()) return bound;
+  for (auto& each : leaving) {
+    gone.push_back(each->wanted);
+    for (auto& listener : each->listeners) listener->accept_rest();
   }
-  return Ok{};
+  leaving.clear();
+  return bind(place);
 }
 
 Status ListenerSet::set(const std::vector<Wanted>& wanted) {
-  auto stays = [&](const Place& place) {
-    return std::any_of(wanted.begin(), wanted.end(), [&](const Wanted& one) {
-      return one.address == place.address && one.transparent == place.transparent;
-    });
+  auto stays = [&](const auto& place) {
+    return std::any_of(wanted.begin(), wanted.end(),
+                       [&](const Wanted& one) { return same_address(one, place->wanted); });
   };
   auto first_leaving = std::stable_partition(places_.begin(), places_.end(), stays);
-  std::vector<Place> leaving(std::make_move_iterator(first_leaving),
-                             std::make_move_iterator(places_.end()));
+  Places leaving(std::make_move_iterator(first_leaving), std::make_move_iterator(places_.end()));
   places_.erase(first_leaving, places_.end());
-  std::vector<Place> bound;
-  Status status = bind_over(wanted, bound, leaving);
-  std::vector<Place>& kept = status ? bound : leaving;
-  places_.insert(places_.end(), std::make_move_iterator(kept.begin()),
-                 std::make_move_iterator(kept.end()));
-  if (!status) return status;
+  Places fresh;
+  std::vector<Wanted> gone;
   for (const Wanted& one : wanted) {
-    for (auto& listener : find(one)->listeners) listener->set_tag(one.tag);
+    bool twice = std::any_of(fresh.begin(), fresh.end(),
+                             [&](const auto& place) { return same_address(place->wanted, one); });
+    if (twice || find(one) != nullptr) continue;
+    auto place = std::make_unique<Place>();
+    place->wanted = one;
+    Status bound = bind_over(*place, leaving, gone);
+    if (!bound && one.required) {
+      fresh.clear();
+      std::move(leaving.begin(), leaving.end(), std::back_inserter(places_));
+      put_back(gone);
+      return bound;
+    }
+    if (!bound) place->failure = bound.error().message;
+    fresh.push_back(std::move(place));
   }
-  for (Place& place : leaving) {
-    for (auto& listener : place.listeners) listener->accept_rest();
+  for (auto& place : leaving) {
+    for (auto& listener : place->listeners) listener->accept_rest();
   }
+  leaving.clear();
+  for (auto& place : fresh) {
+    Place& kept = *places_.emplace_back(std::move(place));
+    if (kept.listeners.empty()) failed(kept, std::exchange(kept.failure, ""));
+    auto name = name_of(kept.wanted.address);
+    if (name && !resolver_.known(*name)) try_again(kept);
+  }
+  for (const Wanted& one : wanted) {
+    Place& place = *find(one);
+    place.wanted.tag = one.tag;
+    for (auto& listener : place.listeners) listener->set_tag(one.tag);
+  }
+  arm();
+  changed_();
   return Ok{};
 }
 
+void ListenerSet::put_back(const std::vector<Wanted>& gone) {
+  for (const Wanted& each : gone) {
+    auto place = std::make_unique<Place>();
+    place->wanted = each;
+    Status bound = bind(*place);
+    Place& kept = *places_.emplace_back(std::move(place));
+    if (!bound) failed(kept, bound.error().message);
+  }
+  arm();
+  changed_();
+}
+
+void ListenerSet::clear() {
+  places_.clear();
+  timer_.cancel();
+  changed_();
+}
+
+// --- What cannot be had -----------------------------------------------------------------------
+
+void ListenerSet::failed(Place& place, const std::string& reason) {
+  place.pause = place.pause == Duration{} ? kFirstPause : std::min(place.pause * 2, kLongestPause);
+  place.again = loop_.now() + place.pause;
+  if (place.failure == reason) return;
+  place.failure = reason;
+  observer_.listen_failed(to_string(place.wanted.address), reason);
+}
+
+void ListenerSet::try_again(Place& place) {
+  auto name = name_of(place.wanted.address);
+  if (!name) {
+    Status bound = bind(place);
+    return bound ? stands(place) : failed(place, bound.error().message);
+  }
+  place.again = kNever;
+  place.question = std::make_unique<Resolver::Question>(
+      resolver_, *name,
+      [this, &place](const Resolver::Answer& answer) { answered(place, answer); });
+}
+
+// Also when it failed: the addresses that the name had last may be there to listen on by now.
+void ListenerSet::answered(Place& place, const Resolver::Answer&) {
+  place.question.reset();
+  Status bound = bind(place);
+  if (bound) {
+    stands(place);
+  } else {
+    failed(place, bound.error().message);
+  }
+  arm();
+}
+
+void ListenerSet::stands(Place& place) {
+  place.pause = {};
+  place.again = kNever;
+  place.failure.clear();
+  observer_.listening(to_string(place.wanted.address));
+  changed_();
+}
+
+void ListenerSet::retry() {
+  for (auto& place : places_) {
+    if (place->again <= loop_.now()) try_again(*place);
+  }
+  arm();
+}
+
+void ListenerSet::arm() {
+  timer_.arm(next_try());
+}
+
+Time ListenerSet::next_try() const {
+  Time at = kNever;
+  for (const auto& place : places_) at = std::min(at, place->again);
+  return at;
+}
+
+// --- What there is ----------------------------------------------------------------------------
+
 void ListenerSet::resume() {
-  for (Place& place : places_) {
-    for (auto& listener : place.listeners) listener->resume();
+  for (auto& place : places_) {
+    for (auto& listener : place->listeners) listener->resume();
   }
 }
 
 std::vector<SocketAddress> ListenerSet::addresses() const {
   std::vector<SocketAddress> addresses;
-  for (const Place& place : places_) {
-    for (const auto& listener : place.listeners) addresses.push_back(listener->address());
+  for (const auto& place : places_) {
+    for (const auto& listener : place->listeners) addresses.push_back(listener->address());
   }
   return addresses;
 }
 
 std::vector<std::string> ListenerSet::names() const {
   std::vector<std::string> names;
-  for (const Place& place : places_) {
-    for (const auto& listener : place.listeners) names.push_back(listener->name());
+  for (const auto& place : places_) {
+    for (const auto& listener : place->listeners) names.push_back(listener->name());
   }
   return names;
+}
+
+std::vector<ListenFailure> ListenerSet::failures() const {
+  std::vector<ListenFailure> failures;
+  for (const auto& place : places_) {
+    if (!place->failure.empty())
+      failures.push_back({to_string(place->wanted.address), place->failure});
+  }
+  return failures;
 }
 
 }  // namespace holdfast

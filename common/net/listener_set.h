@@ -1,13 +1,23 @@
-// ListenerSet: the addresses that a driver listens on, and what a reload makes of them.
+// ListenerSet: the addresses that a driver listens on, and what a reload makes of them. Each stands
+// for itself: one that cannot be had is tried again with a growing pause, and holds up no other.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/net/listener.h"
+#include "common/net/resolver.h"
 
 namespace holdfast {
+
+// An address that is wanted and not listened on, and why.
+struct ListenFailure {
+  std::string address;
+  std::string reason;
+};
 
 class ListenerSet {
  public:
@@ -15,46 +25,65 @@ class ListenerSet {
     NetListenAddress address;
     std::size_t tag = 0;       // the handler's own
     bool transparent = false;  // as for bind_sockets()
+    bool required = false;     // set() fails where it cannot be had now
   };
 
-  // `tune` as for bind_sockets(). Everything given outlives the set.
-  ListenerSet(Loop& loop, const DescriptorBudget& budget, Listener::Handler& handler,
-              Observer& observer, void (*tune)(int descriptor, int family))
-      : loop_(loop), budget_(budget), handler_(handler), observer_(observer), tune_(tune) {}
+  // `tune` as for bind_sockets(). `changed`: what addresses() says has. Everything given outlives
+  // the set.
+  ListenerSet(Loop& loop, Resolver& resolver, const DescriptorBudget& budget,
+              Listener::Handler& handler, Observer& observer,
+              void (*tune)(int descriptor, int family), std::function<void()> changed);
 
   // Listens on exactly these: binds what is new, leaves alone what stands (it gets its new tag) and
-  // closes the others once they have handed over who waited at them. Or, with an error that names
-  // the address, changes nothing. An address may take the place of one that overlaps it
-  // (0.0.0.0:80 and 127.0.0.1:80).
+  // closes the others once they have handed over who waited at them. An address may take the place
+  // of one that overlaps it (0.0.0.0:80 and 127.0.0.1:80). What cannot be had, or is a name that
+  // nobody has resolved yet, is tried again; but if it is required and was not wanted before, then
+  // nothing is changed, and the error names it.
   Status set(const std::vector<Wanted>& wanted);
-  void clear() { places_.clear(); }
+  void clear();
   // There may be room again.
   void resume();
 
-  bool empty() const { return places_.empty(); }
   // What each socket is bound to.
   std::vector<SocketAddress> addresses() const;
   // A name for each socket, as configured.
   std::vector<std::string> names() const;
+  std::vector<ListenFailure> failures() const;
+  // When one of those is tried again; kNever: none is, or its name is being looked up.
+  Time next_try() const;
 
  private:
   struct Place {
-    NetListenAddress address;
-    bool transparent = false;
+    Wanted wanted;
     std::vector<std::unique_ptr<Listener>> listeners;  // a name may have several addresses
+    // Without any:
+    std::string failure;
+    Duration pause{};  // before the next try
+    Time again = kNever;
+    std::unique_ptr<Resolver::Question> question;
   };
+  using Places = std::vector<std::unique_ptr<Place>>;
 
   Place* find(const Wanted& wanted);
-  Result<Place> bind(const Wanted& wanted);
-  Status bind_over(const std::vector<Wanted>& wanted, std::vector<Place>& bound,
-                   std::vector<Place>& leaving);
+  Status bind(Place& place);
+  Status bind_over(Place& place, Places& leaving, std::vector<Wanted>& gone);
+  void put_back(const std::vector<Wanted>& gone);
+  void failed(Place& place, const std::string& reason);
+  void try_again(Place& place);
+  void answered(Place& place, const Resolver::Answer& answer);
+  void stands(Place& place);
+  void retry();
+  void arm();
 
   Loop& loop_;
+  Resolver& resolver_;
   const DescriptorBudget& budget_;
   Listener::Handler& handler_;
   Observer& observer_;
   void (*tune_)(int, int);
-  std::vector<Place> places_;
+  std::function<void()> changed_;
+  Places places_;
+  Timer timer_;
 };
 
 }  // namespace holdfast

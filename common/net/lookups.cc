@@ -51,13 +51,6 @@ std::vector<SocketAddress> interleave(const addrinfo* found, std::uint16_t port)
   return result;
 }
 
-FoundAddresses resolve_now(const HostPort& address) {
-  FoundAddresses found = look_up(address.host);
-  if (!found) return found;
-  for (SocketAddress& each : *found) each = each.with_port(address.port);
-  return found;
-}
-
 // Belongs to its thread once nobody waits for it, else to who started it; `mutex` decides.
 struct ThreadLookups::Running {
   std::uint64_t number = 0;

@@ -24,9 +24,6 @@ using FoundAddresses = Result<std::vector<SocketAddress>>;
 // The addresses of getaddrinfo(3) with this port: families take turns, beginning with the first.
 std::vector<SocketAddress> interleave(const addrinfo* found, std::uint16_t port);
 
-// Waits for the system's resolver: for listeners at start.
-FoundAddresses resolve_now(const HostPort& address);
-
 // What a Resolver starts its look-ups with.
 class Lookups {
  public:

@@ -93,6 +93,11 @@ class Observer {
   virtual void listener_paused(const std::string& address, const std::string& reason) = 0;
   virtual void listener_resumed(const std::string& address) = 0;
 
+  // An address cannot be listened on, for another reason than before; it is tried again. And it can
+  // be after all.
+  virtual void listen_failed(const std::string& address, const std::string& reason) = 0;
+  virtual void listening(const std::string& address) = 0;
+
   virtual void warning(const std::string& text) = 0;
   virtual void trace(const LinkId& link, const std::vector<TraceEvent>& events) = 0;
 };

@@ -51,6 +51,24 @@ std::optional<Resolver::Known> Resolver::known(const HostPort& address) {
                name.failure.has_value() || hangs || name.queued};
 }
 
+std::string Resolver::failure(const HostPort& address) const {
+  auto found = names_.find(address.host);
+  if (found == names_.end() || !found->second.failure) return "";
+  return found->second.failure->message;
+}
+
+void Resolver::remember(const std::string& host, const FoundAddresses& found) {
+  Name& name = names_[host];
+  name.asked = loop_.now();
+  name.failure.reset();
+  if (!found) {
+    name.failure = found.error();
+    return;
+  }
+  name.known = *found;
+  name.known_from = last_number_;  // what is under way was begun before
+}
+
 void Resolver::prefer(const HostPort& address, const SocketAddress& good) {
   auto found = names_.find(address.host);
   if (found != names_.end()) found->second.preferred[address.port] = good;
@@ -191,6 +209,42 @@ void Resolver::prune() {
     return name.questions.empty() && name.told.empty() && name.attempts.empty() && !name.queued &&
            loop_.now() - name.asked > kRemembered;
   });
+}
+
+std::map<std::string, FoundAddresses> look_up_names(const std::vector<std::string>& hosts,
+                                                    Duration patience) {
+  class Wait final : public Loop::Task {
+   public:
+    explicit Wait(Loop& loop) : loop_(loop) {}
+    bool end_of_turn() override {
+      if (left == 0) loop_.stop();
+      return false;
+    }
+    std::size_t left = 0;
+
+   private:
+    Loop& loop_;
+  };
+  std::map<std::string, FoundAddresses> answers;
+  for (const std::string& host : hosts) {
+    answers.insert_or_assign(host, Error{host + ": its name server does not answer"});
+  }
+  Loop loop;
+  Resolver resolver(loop);
+  Wait wait(loop);
+  wait.left = answers.size();
+  std::vector<std::unique_ptr<Resolver::Question>> questions;
+  for (auto& [host, answer] : answers) {
+    questions.push_back(std::make_unique<Resolver::Question>(
+        resolver, HostPort{host, 0}, [&wait, &told = answer](const FoundAddresses& found) {
+          told = found;
+          wait.left -= 1;
+        }));
+  }
+  Timer limit(loop.timers(), [&loop] { loop.stop(); });
+  limit.arm(loop.now() + patience);
+  loop.run(wait);
+  return answers;
 }
 
 }  // namespace holdfast

@@ -54,6 +54,10 @@ class Resolver {
 
   // The last good answer, unless nobody asked for an hour.
   std::optional<Known> known(const HostPort& address);
+  // Why it could not be looked up the last time; empty: it could, or nobody has asked.
+  std::string failure(const HostPort& address) const;
+  // What a look-up elsewhere came to (look_up_names).
+  void remember(const std::string& host, const FoundAddresses& found);
   // From now on this address comes first in answers that have it: those before it did not connect.
   void prefer(const HostPort& address, const SocketAddress& good);
   // What a look-up of Lookups::start() came to.
@@ -100,5 +104,10 @@ class Resolver {
   std::uint64_t last_number_ = 0;
   Timer timer_;
 };
+
+// What the names come to within the time, looked up on other threads: for who can wait, which no
+// loop can. Those that take longer are failures.
+std::map<std::string, FoundAddresses> look_up_names(const std::vector<std::string>& hosts,
+                                                    Duration patience);
 
 }  // namespace holdfast

@@ -42,29 +42,40 @@ ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer
       newcomers_(loop, *this, observer, closing_, options_.registry.link.handshake_timeout,
                  options_.registry.link.max_streams, seat_limits(options_.descriptors)),
       transport_(transport_factory(options_.tls.get())),
-      listeners_(loop, budget_, *this, observer, nullptr),
+      listeners_(loop, resolver_, budget_, *this, observer, nullptr,
+                 [this] {
+                   if (index_ == 0) commons_.set_listening(listeners_.addresses());
+                 }),
       registry_timer_(loop.timers(), [this] { wake_ = true; }),
       deadline_(loop.timers(), [this] { wake_ = true; }),
       news_(loop, [this] { wake_ = true; }) {
+  remember(options_.names);
   watch_targets();
 }
 
 ServerDriver::~ServerDriver() = default;
 
-Status ServerDriver::listen_on(const std::vector<NetListenAddress>& addresses) {
+void ServerDriver::remember(const std::map<std::string, FoundAddresses>& names) {
+  for (const auto& [host, found] : names) resolver_.remember(host, found);
+}
+
+Status ServerDriver::listen_on(const std::vector<NetListenAddress>& addresses,
+                               bool new_ones_required) {
   std::vector<ListenerSet::Wanted> wanted;
-  for (const NetListenAddress& address : addresses) wanted.push_back({address});
-  Status bound = listeners_.set(wanted);
-  if (index_ == 0) commons_.set_listening(listeners_.addresses());
-  return bound;
+  for (const NetListenAddress& address : addresses) {
+    bool required = new_ones_required || std::holds_alternative<PassedSocket>(address);
+    wanted.push_back({address, 0, false, required});
+  }
+  return listeners_.set(wanted);
 }
 
 // --- Reload ---------------------------------------------------------------------------------
 
 Status ServerDriver::reconfigure(ServerOptions options, bool revoke_gone) {
   // What may fail comes first.
+  remember(options.names);
   if (state_ == State::running) {
-    if (Status bound = listen_on(options.listen); !bound) return bound;
+    if (Status bound = listen_on(options.listen, true); !bound) return bound;
   }
   for (std::size_t each = 0; each < workers_.size(); ++each) {
     static_cast<void>(workers_[each]->driver.reconfigure(worker_options(options), revoke_gone));

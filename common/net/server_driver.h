@@ -46,6 +46,7 @@ struct ServerClient {
 struct ServerOptions {
   RegistryOptions registry;
   std::vector<NetListenAddress> listen;
+  std::map<std::string, FoundAddresses> names;   // of listen addresses (look_up_names)
   std::map<std::string, ServerClient> clients;   // by the identity that the transport proves
   std::map<std::string, ServerTarget> services;  // by name
   std::unique_ptr<TlsContext> tls;  // null (unsafe_plaintext): a client's HELLO is believed
@@ -65,8 +66,8 @@ class ServerDriver final : public Loop::Task,
   ServerDriver(Loop& loop, ServerOptions options, Observer& observer);
   ~ServerDriver();
 
-  // Binds the link's addresses, and sets the workers to work. The error names the address that
-  // cannot be had.
+  // Binds the link's addresses, and sets the workers to work. What cannot be had is tried again
+  // and told by listen_failures(); a service manager's socket that is not there is an error.
   Status listen();
   // The workers' loops stand still while it lives. Everything below is called so.
   Rest rest();
@@ -75,7 +76,7 @@ class ServerDriver final : public Loop::Task,
   // Live ones stay, also of clients and services that are gone, but those clients are not let in
   // again. With `revoke` they end (`revoked`), and a client whose key changed must prove itself
   // anew. The server's name, memory, connections, threads and descriptors stay as they were. With
-  // an error nothing was changed.
+  // an error, of an address that is new and cannot be had, nothing was changed.
   Status reconfigure(ServerOptions options, bool revoke);
 
   // Goodbye to every client, then stops the loop; within 2 s.
@@ -96,6 +97,7 @@ class ServerDriver final : public Loop::Task,
   // Of the workers' loops.
   TurnHistogram turns() const;
   std::vector<std::string> listening() const { return listeners_.names(); }
+  std::vector<ListenFailure> listen_failures() const { return listeners_.failures(); }
   bool draining() const { return state_ != State::running; }
 
  private:
@@ -140,7 +142,8 @@ class ServerDriver final : public Loop::Task,
   bool link_known_at(std::string_view source) const override;
   void newcomer_gone(CarrierId carrier) override;
 
-  Status listen_on(const std::vector<NetListenAddress>& addresses);
+  void remember(const std::map<std::string, FoundAddresses>& names);
+  Status listen_on(const std::vector<NetListenAddress>& addresses, bool new_ones_required);
   void revoke(const std::map<std::string, ServerClient>& before);
   void revoke_destinations(Link& link, const StreamGrants& grants);
   void refuse_stranger(CarrierId carrier, const std::string& reason);

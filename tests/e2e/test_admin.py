@@ -296,7 +296,7 @@ def test_the_admin_socket_of_a_living_agent_is_refused(pair, role):
 
 
 @both_roles
-def test_a_listener_that_is_taken_is_an_error_that_names_it(pair, role):
+def test_a_listener_that_is_taken_is_told_and_names_it(pair, role):
     agent = getattr(pair, role)
     config = copy.deepcopy(agent.settings)
     folder = os.path.join(pair.folder, "rival")
@@ -304,11 +304,16 @@ def test_a_listener_that_is_taken_is_an_error_that_names_it(pair, role):
     config["admin"] = {"socket": os.path.join(folder, "a.sock"),
                        "metrics": f"127.0.0.1:{free_port()}"}
     rival = Agent(role, folder, config).start()
-    assert rival.process.wait(60) == FAILED
+    rival.wait_event("started")
     port = (config["services"]["raw"]["listen"] if role == "client" else
             config["link"]["listen"][0]).rpartition(":")[2]
-    assert port in rival.log()
-    assert "Address already in use; stop who listens there (`ss -ltnp` shows it)" in rival.log()
+    (line,) = rival.events("listen_failed")
+    assert port in line
+    assert "Address already in use; stop who listens there (`ss -ltnp` shows it)" in line
+    assert f":{port}" in rival.run("status").stdout
+    if role == "server":                                      # it has no other address
+        assert f":{port}" in rival.run("ready").stdout + rival.run("ready").stderr
+    rival.terminate()
 
 
 def test_the_admin_socket_is_not_for_everyone(pair):

@@ -53,6 +53,23 @@ SHARED_PTR_ALLOWED = {"common/admin/log.cc"}
 WALL_CLOCK = r"CLOCK_REALTIME|system_clock|gettimeofday|\btime\((nullptr|NULL|0|&)"
 WALL_CLOCK_ALLOWED = {"common/admin/log.cc", "common/agent/reporting.cc", "common/agent/credentials.cc"}
 
+# Names are looked up on threads of their own, nowhere else: a loop stands still for as long as a name
+# server says nothing. What has AI_NUMERICHOST looks nothing up. The admin server's address is asked for
+# before the loop turns.
+LOOK_UPS = r"\b(getaddrinfo|getnameinfo|gethostby\w+|res_n?(?:query|search|init)|uv_getaddrinfo|uv_getnameinfo)\s*\("
+LOOK_UPS_ALLOWED = {"common/net/lookups.cc": 1, "common/net/socket.cc": 1, "common/admin/listeners.cc": 1}
+# What waits: for a time, for another process, for names.
+WAITS = (r"\b(?:sleep|usleep|nanosleep|system|popen|waitpid)\s*\(|sleep_for|sleep_until|"
+         r"\blook_up_(?:listen_)?names\s*\(")
+# Where it is no loop that waits.
+WAITS_ALLOWED = {
+    "common/admin/nft_command.cc",                              # a subcommand, no agent
+    "common/net/resolver.cc", "common/net/resolver.h",          # look_up_names itself
+    "common/agent/listen_names.cc", "common/agent/listen_names.h",
+    "common/agent/reload.h",                                    # on a reload's own thread
+    "client-agent/agent.cc", "server-agent/agent.cc",           # before the loop turns
+}
+
 MOST_LINES = 450
 
 
@@ -143,6 +160,25 @@ class Structure(unittest.TestCase):
         found = {p for p in sources("common", "client-agent", "server-agent")
                  if re.search(WALL_CLOCK, code_of(p))}
         self.assertEqual(found, WALL_CLOCK_ALLOWED)
+
+    def test_no_name_is_looked_up_on_a_loop(self):
+        found = {}
+        for path in sources("common", "client-agent", "server-agent"):
+            calls = re.findall(LOOK_UPS, code_of(path))
+            if calls:
+                found[path] = len(calls)
+        self.assertEqual(found, LOOK_UPS_ALLOWED)
+        self.assertIn("AI_NUMERICHOST", code_of("common/net/socket.cc"))
+
+    def test_nothing_waits_on_a_loop(self):
+        found = {p for p in sources("common", "client-agent", "server-agent")
+                 if re.search(WAITS, code_of(p))}
+        self.assertEqual(found, WAITS_ALLOWED)
+        for agent in ("client-agent/agent.cc", "server-agent/agent.cc"):
+            # Once, in what runs before the shell.
+            before_the_shell = code_of(agent).partition(f"int run_{agent.split('-')[0]}_agent")[2]
+            self.assertEqual(len(re.findall(WAITS, code_of(agent))), 1)
+            self.assertEqual(len(re.findall(WAITS, before_the_shell)), 1)
 
     def test_heavy_headers_stay_in_few_files(self):
         problems = []

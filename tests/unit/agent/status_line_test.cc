@@ -37,6 +37,16 @@ TEST_CASE("A link that is up names its peer, its connections and how often it wa
   CHECK(status_line(brief) == "link up to hub-1, 1 connection, resumed 2 times");
 }
 
+TEST_CASE("An address that cannot be listened on is named in the line") {
+  AgentBrief brief;
+  brief.kind = AgentKind::server;
+  brief.not_listening = {"192.0.2.1:7443"};
+  CHECK(status_line(brief) == "no link, waiting for clients; cannot listen on 192.0.2.1:7443");
+  brief.not_listening.push_back("[::]:7443");
+  CHECK(status_line(brief) ==
+        "no link, waiting for clients; cannot listen on 192.0.2.1:7443 and 1 more");
+}
+
 TEST_CASE("A server sums its links up") {
   AgentBrief brief;
   brief.kind = AgentKind::server;

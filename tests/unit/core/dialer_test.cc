@@ -1,5 +1,6 @@
 #include "common/core/dialer.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 
@@ -44,7 +45,7 @@ TEST_CASE("addresses are tried in turn and all of them") {
   dialer.set_need(at_ms(0), Need::urgent);
   std::vector<std::size_t> order;
   for (int round = 0; round < 6; ++round) {
-    for (std::size_t address : dials_at(dialer, at_ms(400 * round))) order.push_back(address);
+    for (std::size_t address : dials_at(dialer, at_ms(250 * round))) order.push_back(address);
   }
   CHECK(order == std::vector<std::size_t>{0, 1, 2, 0, 1, 2});
 }
@@ -99,6 +100,45 @@ TEST_CASE("without streams one dial at a time, backing off with jitter up to a b
     CHECK(expected == tuning::kMaxBackoff);
   }
   CHECK(widest > 240);
+}
+
+TEST_CASE("without streams a silent address makes room for the next after 250 ms") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 3);
+  dialer.set_need(at_ms(0), Need::relaxed);
+  CHECK(dials_at(dialer, at_ms(0)) == std::vector<std::size_t>{0});
+  CHECK(dialer.next_timeout() == at_ms(250));
+  CHECK(dials_at(dialer, at_ms(249)).empty());
+  CHECK(dials_at(dialer, at_ms(250)) == std::vector<std::size_t>{1});
+  dialer.failed(at_ms(260));
+  dialer.failed(at_ms(260));
+  CHECK(dialer.next_timeout() <= at_ms(260));  // nothing in flight: the next at once
+  CHECK(dials_at(dialer, at_ms(260)) == std::vector<std::size_t>{2});
+  CHECK(dialer.next_timeout() == kNever);  // each once
+  dialer.failed(at_ms(300));
+  CHECK(dials_at(dialer, at_ms(300)).empty());
+  Time round = dialer.next_timeout();
+  CHECK(round >= at_ms(400));
+  CHECK(round <= at_ms(500));
+  CHECK(dials_at(dialer, round) == std::vector<std::size_t>{0});
+}
+
+TEST_CASE("without streams the last good address is the first of a round") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 3);
+  dialer.set_need(at_ms(0), Need::relaxed);
+  REQUIRE(dials_at(dialer, at_ms(0)).size() == 1);
+  dialer.connected(2);
+  dialer.set_need(at_ms(1), Need::none);
+  dialer.start_over();
+  dialer.set_need(at_ms(5000), Need::relaxed);
+  CHECK(dials_at(dialer, at_ms(5000)) == std::vector<std::size_t>{2});
+  std::vector<std::size_t> others;
+  for (int ms : {5250, 5500}) {
+    for (std::size_t address : dials_at(dialer, at_ms(ms))) others.push_back(address);
+  }
+  std::sort(others.begin(), others.end());
+  CHECK(others == std::vector<std::size_t>{0, 1});
 }
 
 TEST_CASE("the jitter of two agents differs") {

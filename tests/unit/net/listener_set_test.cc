@@ -29,12 +29,28 @@ bool answers(std::uint16_t port) {
   return connect(dialled.get(), address->get(), address->size()) == 0;
 }
 
+// Name servers that say what the test says, when it says so.
+class ScriptedLookups final : public Lookups {
+ public:
+  using Started = std::vector<std::pair<std::uint64_t, std::string>>;
+  explicit ScriptedLookups(Started& started) : started_(started) {}
+  void start(std::uint64_t number, const std::string& host) override {
+    started_.emplace_back(number, host);
+  }
+
+ private:
+  Started& started_;
+};
+
 struct Bench {
   Loop loop;
   QuietObserver observer;
   Guests guests;
   DescriptorBudget budget{1 << 20};
-  ListenerSet set{loop, budget, guests, observer, nullptr};
+  std::vector<std::pair<std::uint64_t, std::string>> looked_up;
+  Resolver resolver{loop, std::make_unique<ScriptedLookups>(looked_up)};
+  int changes = 0;
+  ListenerSet set{loop, resolver, budget, guests, observer, nullptr, [this] { changes += 1; }};
   NetListenAddress at(std::uint16_t port, const char* host = "127.0.0.1") {
     return HostPort{host, port};
   }
@@ -69,20 +85,116 @@ TEST_CASE("Who waits at an address that is given up is handed over first") {
   REQUIRE(bench.guests.tags == std::vector<std::size_t>{3});
 }
 
-TEST_CASE("An address that cannot be had changes nothing and is named") {
+std::uint16_t port_of(const BoundSocket& socket) {
+  return bound_address(socket.descriptor()).endpoint().port;
+}
+
+TEST_CASE("A new address that is required and cannot be had changes nothing and is named") {
   Bench bench;
   std::uint16_t port = free_port();
   BoundSocket foreign = free_listener();
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  REQUIRE(getsockname(foreign.descriptor(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  std::uint16_t taken = ntohs(address.sin_port);
+  std::uint16_t taken = port_of(foreign);
   REQUIRE(bench.set.set({{bench.at(port), 1}}).ok());
-  Status failed = bench.set.set({{bench.at(free_port()), 1}, {bench.at(taken), 2}});
+  Status failed = bench.set.set({{bench.at(free_port()), 1}, {bench.at(taken), 2, false, true}});
   REQUIRE_FALSE(failed.ok());
   CHECK(failed.error().message.find(std::to_string(taken)) != std::string::npos);
   CHECK(bench.set.names() == std::vector<std::string>{"127.0.0.1:" + std::to_string(port)});
   CHECK(answers(port));
+  CHECK(bench.set.failures().empty());
+}
+
+TEST_CASE("An address that cannot be had holds up no other and is listened on once it is free") {
+  Bench bench;
+  auto foreign = std::make_unique<BoundSocket>(free_listener());
+  std::uint16_t taken = port_of(*foreign), port = free_port();
+  REQUIRE(bench.set.set({{bench.at(taken), 1}, {bench.at(port), 2}}).ok());
+  CHECK(answers(port));
+  REQUIRE(bench.set.failures().size() == 1);
+  CHECK(bench.set.failures()[0].address == "127.0.0.1:" + std::to_string(taken));
+  CHECK(bench.set.failures()[0].reason.find("Address already in use") != std::string::npos);
+  // One that is waited for is nobody's mistake in a later config.
+  std::uint16_t third = free_port();
+  REQUIRE(bench.set
+              .set({{bench.at(taken), 1, false, true},
+                    {bench.at(port), 2, false, true},
+                    {bench.at(third), 3, false, true}})
+              .ok());
+  CHECK(answers(third));
+  foreign.reset();
+  int changes = bench.changes;
+  turn_until(bench.loop, [&] { return bench.set.failures().empty(); });
+  CHECK(bench.changes > changes);
+  CHECK(answers(taken));
+  // Told once each.
+  REQUIRE(bench.observer.listeners.size() == 2);
+  CHECK(bench.observer.listeners[1] == "listening 127.0.0.1:" + std::to_string(taken));
+}
+
+TEST_CASE("An address that is no longer wanted is not tried again") {
+  Bench bench;
+  auto foreign = std::make_unique<BoundSocket>(free_listener());
+  std::uint16_t taken = port_of(*foreign);
+  REQUIRE(bench.set.set({{bench.at(taken), 1}}).ok());
+  REQUIRE(bench.set.set({}).ok());
+  CHECK(bench.set.failures().empty());
+  foreign.reset();
+  bool passed = false;
+  Timer timer(bench.loop.timers(), [&] { passed = true; });
+  timer.arm(bench.loop.refresh() + milliseconds(1200));
+  turn_until(bench.loop, [&] { return passed; });
+  CHECK_FALSE(answers(taken));
+}
+
+TEST_CASE("The pause between two tries grows") {
+  Bench bench;
+  BoundSocket foreign = free_listener();
+  std::uint16_t taken = port_of(foreign);
+  REQUIRE(bench.set.set({{bench.at(taken), 1}}).ok());
+  bool passed = false;
+  Timer timer(bench.loop.timers(), [&] { passed = true; });
+  timer.arm(bench.loop.refresh() + milliseconds(3500));
+  turn_until(bench.loop, [&] { return passed; });
+  CHECK(bench.set.next_try() - bench.loop.refresh() > milliseconds(2500));  // after 1, 2: 4 s
+}
+
+TEST_CASE("A name is looked up beside the loop and listened on when it is resolved") {
+  Bench bench;
+  std::uint16_t port = free_port(), other = free_port();
+  REQUIRE(bench.set.set({{bench.at(port, "gw.example"), 1}, {bench.at(other), 2}}).ok());
+  CHECK(answers(other));
+  CHECK_FALSE(answers(port));
+  REQUIRE(bench.looked_up.size() == 1);
+  CHECK(bench.looked_up[0].second == "gw.example");
+  CHECK(bench.set.failures().size() == 1);
+  bench.resolver.answered(1, std::vector<SocketAddress>{*SocketAddress::literal({"127.0.0.1", 0})});
+  CHECK(answers(port));
+  CHECK(bench.set.failures().empty());
+}
+
+TEST_CASE("A name that fails is asked for again and its reason told") {
+  Bench bench;
+  std::uint16_t port = free_port();
+  REQUIRE(bench.set.set({{bench.at(port, "gw.example"), 1}}).ok());
+  bench.resolver.answered(1, Error{"gw.example: no answer"});
+  REQUIRE(bench.set.failures().size() == 1);
+  CHECK(bench.set.failures()[0].reason.find("gw.example: no answer") != std::string::npos);
+  turn_until(bench.loop, [&] { return bench.looked_up.size() == 2; });
+  bench.resolver.answered(2, std::vector<SocketAddress>{*SocketAddress::literal({"127.0.0.1", 0})});
+  CHECK(answers(port));
+}
+
+TEST_CASE("A listener that comes back uses the last good addresses of its name at once") {
+  Bench bench;
+  std::uint16_t port = free_port();
+  bench.resolver.remember("gw.example",
+                          std::vector<SocketAddress>{*SocketAddress::literal({"127.0.0.1", 0})});
+  REQUIRE(bench.set.set({{bench.at(port, "gw.example"), 1}}).ok());
+  CHECK(answers(port));
+  REQUIRE(bench.set.set({}).ok());
+  CHECK_FALSE(answers(port));
+  REQUIRE(bench.set.set({{bench.at(port, "gw.example"), 1, false, true}}).ok());
+  CHECK(answers(port));
+  CHECK(bench.looked_up.empty());
 }
 
 TEST_CASE("An address takes the place of one that overlaps it") {

@@ -37,6 +37,12 @@ class QuietObserver : public Observer {
     listeners.push_back("paused");
   }
   void listener_resumed(const std::string&) override { listeners.push_back("resumed"); }
+  void listen_failed(const std::string&, const std::string& reason) override {
+    listeners.push_back(reason);
+  }
+  void listening(const std::string& address) override {
+    listeners.push_back("listening " + address);
+  }
   void warning(const std::string&) override {}
   void trace(const LinkId&, const std::vector<TraceEvent>&) override {}
 };
