@@ -126,7 +126,8 @@ Status ClientDriver::listen_on(const std::vector<ClientService>& services, bool 
     if (shared || is_down(service)) continue;
     bool required = std::holds_alternative<PassedSocket>(service.listen) ||
                     (new_ones_required && !was_wanted(service));
-    wanted.push_back({service.listen, tag, service.mode == ListenMode::tproxy, required});
+    bool transparent = service.mode == ListenMode::tproxy;
+    wanted.push_back({service.listen, tag, transparent, required, service.freebind});
   }
   return listeners_.set(wanted);
 }

@@ -32,7 +32,8 @@ struct ClientService {
   std::vector<AddressPattern> match;
   // Applications come through a balancer, which must be there and say whose each connection is.
   std::optional<std::vector<Network>> proxy_from;
-  bool mirror = false;  // listens only while the server does not say that the target is down
+  bool freebind = false;  // as for bind_sockets()
+  bool mirror = false;    // listens only while the server does not say that the target is down
 };
 
 struct ClientOptions {

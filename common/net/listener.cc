@@ -36,7 +36,7 @@ int bind_socket(int descriptor, const SocketAddress& address, const std::string&
 
 // Bound and listening, or `error` says why not.
 Descriptor bind_one(const SocketAddress& address, const std::string& path, void (*tune)(int, int),
-                    bool transparent, int& error) {
+                    const BindOptions& options, int& error) {
   Descriptor descriptor = make_socket(address.family());
   error = descriptor.valid() ? 0 : errno;
   if (error != 0) return {};
@@ -48,7 +48,11 @@ Descriptor bind_one(const SocketAddress& address, const std::string& path, void 
     (void)setsockopt(descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   }
   if (tune != nullptr) tune(descriptor.get(), address.family());
-  if (transparent) error = make_transparent(descriptor.get(), address.family());
+  if (options.transparent) error = make_transparent(descriptor.get(), address.family());
+  if (options.freebind && !address.is_unix()) {
+    // For IPv6 as well (ip(7)).
+    (void)setsockopt(descriptor.get(), SOL_IP, IP_FREEBIND, &on, sizeof on);
+  }
   if (error == 0) error = bind_socket(descriptor.get(), address, path);
   if (error == 0 && listen(descriptor.get(), kBacklog) != 0) error = errno;
   if (error != 0) return {};
@@ -112,13 +116,12 @@ Descriptor BoundSocket::accept() const {
 
 Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_address,
                                               void (*tune)(int descriptor, int family),
-                                              bool transparent,
-                                              const std::vector<SocketAddress>& of_name) {
+                                              const BindOptions& options) {
   if (const auto* passed = std::get_if<PassedSocket>(&listen_address)) {
     return take_passed(*passed, tune);
   }
   NetAddress address = ours(listen_address);
-  auto addresses = addresses_of(address, of_name);
+  auto addresses = addresses_of(address, options.of_name);
   if (!addresses) return addresses.error();
   const auto* unix_socket = std::get_if<UnixPath>(&address);
   std::string path = unix_socket != nullptr ? unix_socket->path : "";
@@ -126,7 +129,7 @@ Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_add
   int first_error = 0;
   for (const SocketAddress& one : *addresses) {
     int error = 0;
-    Descriptor socket = bind_one(one, path, tune, transparent, error);
+    Descriptor socket = bind_one(one, path, tune, options, error);
     if (socket.valid()) sockets.emplace_back(std::move(socket), to_string(address), path);
     if (error != 0 && (first_error == 0 || error == EADDRINUSE)) first_error = error;
   }
@@ -134,7 +137,7 @@ Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_add
   if (sockets.empty() || first_error == EADDRINUSE) {
     std::string remedy =
         unix_socket != nullptr ? unix_listen_remedy(first_error) : tcp_listen_remedy(first_error);
-    if (transparent && first_error == EPERM) {
+    if (options.transparent && first_error == EPERM) {
       remedy = "; transparent listening needs AmbientCapabilities=CAP_NET_RAW";
     }
     return Error{"cannot listen on " + to_string(address) + ": " + error_text(first_error) +

@@ -44,14 +44,19 @@ class BoundSocket {
   void (*tune_)(int descriptor, int family) = nullptr;  // for each accepted one
 };
 
+struct BindOptions {
+  bool transparent = false;  // takes connections to addresses that are not this host's (tproxy)
+  bool freebind = false;     // also where the host does not have the address yet (IP_FREEBIND)
+  std::vector<SocketAddress> of_name{};  // what the address's name was resolved to
+};
+
 // Binds and listens on the address; on every one of `of_name`, where it is a name; or takes every
 // socket that was passed in under the name. A Unix socket that nobody answers at is replaced.
-// `tune` sets the options that accepted sockets inherit; null for none. `transparent`: takes
-// connections to addresses that are not this host's (tproxy). The error names the address.
+// `tune` sets the options that accepted sockets inherit; null for none. The error names the
+// address.
 Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& address,
                                               void (*tune)(int descriptor, int family),
-                                              bool transparent = false,
-                                              const std::vector<SocketAddress>& of_name = {});
+                                              const BindOptions& options = {});
 
 class Listener final : public Poller::Watcher {
  public:

@@ -45,7 +45,7 @@ ListenerSet::Place* ListenerSet::find(const Wanted& wanted) {
 // With the addresses that the name had last.
 Status ListenerSet::bind(Place& place) {
   const Wanted& wanted = place.wanted;
-  std::vector<SocketAddress> addresses;
+  BindOptions options{wanted.transparent, wanted.freebind, {}};
   if (auto name = name_of(wanted.address)) {
     auto known = resolver_.known(*name);
     if (!known) {
@@ -53,9 +53,9 @@ Status ListenerSet::bind(Place& place) {
       return Error{"cannot listen on " + to_string(wanted.address) + ": " +
                    (why.empty() ? "its name is not resolved yet" : why)};
     }
-    addresses = std::move(known->addresses);
+    options.of_name = std::move(known->addresses);
   }
-  auto sockets = bind_sockets(wanted.address, tune_, wanted.transparent, addresses);
+  auto sockets = bind_sockets(wanted.address, tune_, options);
   if (!sockets) return sockets.error();
   for (BoundSocket& socket : *sockets) {
     place.listeners.push_back(std::make_unique<Listener>(loop_, std::move(socket), wanted.tag,
@@ -115,7 +115,7 @@ Status ListenerSet::set(const std::vector<Wanted>& wanted) {
   }
   for (const Wanted& one : wanted) {
     Place& place = *find(one);
-    place.wanted.tag = one.tag;
+    place.wanted = one;
     for (auto& listener : place.listeners) listener->set_tag(one.tag);
   }
   arm();

@@ -26,6 +26,7 @@ class ListenerSet {
     std::size_t tag = 0;       // the handler's own
     bool transparent = false;  // as for bind_sockets()
     bool required = false;     // set() fails where it cannot be had now
+    bool freebind = false;     // as for bind_sockets()
   };
 
   // `tune` as for bind_sockets(). `changed`: what addresses() says has. Everything given outlives

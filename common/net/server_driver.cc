@@ -59,12 +59,11 @@ void ServerDriver::remember(const std::map<std::string, FoundAddresses>& names) 
   for (const auto& [host, found] : names) resolver_.remember(host, found);
 }
 
-Status ServerDriver::listen_on(const std::vector<NetListenAddress>& addresses,
-                               bool new_ones_required) {
+Status ServerDriver::listen_on(const ServerOptions& options, bool new_ones_required) {
   std::vector<ListenerSet::Wanted> wanted;
-  for (const NetListenAddress& address : addresses) {
+  for (const NetListenAddress& address : options.listen) {
     bool required = new_ones_required || std::holds_alternative<PassedSocket>(address);
-    wanted.push_back({address, 0, false, required});
+    wanted.push_back({address, 0, false, required, options.freebind});
   }
   return listeners_.set(wanted);
 }
@@ -75,7 +74,7 @@ Status ServerDriver::reconfigure(ServerOptions options, bool revoke_gone) {
   // What may fail comes first.
   remember(options.names);
   if (state_ == State::running) {
-    if (Status bound = listen_on(options.listen, true); !bound) return bound;
+    if (Status bound = listen_on(options, true); !bound) return bound;
   }
   for (std::size_t each = 0; each < workers_.size(); ++each) {
     static_cast<void>(workers_[each]->driver.reconfigure(worker_options(options), revoke_gone));

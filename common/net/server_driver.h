@@ -46,6 +46,7 @@ struct ServerClient {
 struct ServerOptions {
   RegistryOptions registry;
   std::vector<NetListenAddress> listen;
+  bool freebind = false;                         // as for bind_sockets()
   std::map<std::string, FoundAddresses> names;   // of listen addresses (look_up_names)
   std::map<std::string, ServerClient> clients;   // by the identity that the transport proves
   std::map<std::string, ServerTarget> services;  // by name
@@ -143,7 +144,7 @@ class ServerDriver final : public Loop::Task,
   void newcomer_gone(CarrierId carrier) override;
 
   void remember(const std::map<std::string, FoundAddresses>& names);
-  Status listen_on(const std::vector<NetListenAddress>& addresses, bool new_ones_required);
+  Status listen_on(const ServerOptions& options, bool new_ones_required);
   void revoke(const std::map<std::string, ServerClient>& before);
   void revoke_destinations(Link& link, const StreamGrants& grants);
   void refuse_stranger(CarrierId carrier, const std::string& reason);

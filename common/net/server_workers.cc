@@ -28,7 +28,7 @@ ServerOptions ServerDriver::worker_options(const ServerOptions& all) {
 }
 
 Status ServerDriver::listen() {
-  Status bound = listen_on(options_.listen, false);
+  Status bound = listen_on(options_, false);
   if (!bound) return bound;
   for (auto& worker : workers_) {
     worker->thread.run(worker->driver, [this] { news_.wake(); });

@@ -145,6 +145,19 @@ TEST_CASE("An address that is no longer wanted is not tried again") {
   CHECK_FALSE(answers(taken));
 }
 
+TEST_CASE("An address that the host does not have yet is waited for or bound anyway") {
+  Bench bench;
+  std::uint16_t port = free_port();
+  REQUIRE(bench.set.set({{bench.at(port, "192.0.2.1"), 1}}).ok());
+  REQUIRE(bench.set.failures().size() == 1);
+  CHECK(bench.set.failures()[0].reason.find("192.0.2.1") != std::string::npos);
+  REQUIRE(bench.set.set({}).ok());
+  REQUIRE(bench.set.set({{bench.at(port, "192.0.2.1"), 1, false, true, true}}).ok());
+  CHECK(bench.set.failures().empty());
+  CHECK(bench.set.addresses() ==
+        std::vector<SocketAddress>{*SocketAddress::literal({"192.0.2.1", port})});
+}
+
 TEST_CASE("The pause between two tries grows") {
   Bench bench;
   BoundSocket foreign = free_listener();
