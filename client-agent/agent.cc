@@ -86,6 +86,7 @@ ClientService client_service(const std::string& name, const ClientServiceConfig&
   service.mode = listen_mode(set.mode);
   service.match = set.match;
   service.mirror = set.mirror;
+  service.freebind = set.freebind;
   if (set.accept_proxy) service.proxy_from = set.accept_proxy_from;
   return service;
 }

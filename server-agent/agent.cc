@@ -71,6 +71,7 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
   for (const ListenAddress& each : config.link.listen) {
     options.listen.push_back(net_address(each));
   }
+  options.freebind = config.link.freebind;
   for (const auto& [name, peer] : config.clients) {
     auto key = credentials.key_ids.find(name);
     ServerClient client;

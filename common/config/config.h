@@ -138,6 +138,7 @@ struct ClientServiceConfig {
   bool mirror = false;                  // closed while the server says that the target is down
   bool accept_proxy = false;
   std::vector<Network> accept_proxy_from{};
+  bool freebind = false;  // listens also where the host does not have the address yet
   bool operator==(const ClientServiceConfig&) const = default;
 };
 
@@ -164,6 +165,7 @@ struct ServerLinkConfig {
   std::uint64_t max_window = kDefaultMaxWindow;
   Duration open_timeout = kDefaultOpenTimeout;
   std::optional<std::string> congestion_control;  // tcp(7); nothing: the host's
+  bool freebind = false;  // listens also where the host does not have the address yet
   bool operator==(const ServerLinkConfig&) const = default;
 };
 

@@ -204,6 +204,13 @@ SectionKeys<ClientServiceConfig> make_service() {
        .text = "While the server says that the service's target is down, nobody listens here: a "
                "new application is refused, as it would be by the target. Needs *mirror* at the "
                "server, and a listener that no other service shares."},
+      {.name = "freebind",
+       .value = value::boolean(&ClientServiceConfig::freebind),
+       .reload = at_once,
+       .text =
+           "*listen* is bound also where the host does not have the address yet (IP_FREEBIND), as "
+           "one that a failover moves. Without it such an address is tried again until the host "
+           "has it."},
       {.name = "accept_proxy",
        .value = value::boolean(&ClientServiceConfig::accept_proxy),
        .reload = new_connections,

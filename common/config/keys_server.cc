@@ -24,6 +24,13 @@ SectionKeys<ServerLinkConfig> make_link() {
        .required = "where client agents connect, as in listen = [\"0.0.0.0:7443\"]",
        .example = "[\"0.0.0.0:7443\"]",
        .in_use = true},
+      {.name = "freebind",
+       .value = value::boolean(&ServerLinkConfig::freebind),
+       .reload = at_once,
+       .text =
+           "*listen* is bound also where the host does not have the address yet (IP_FREEBIND), as "
+           "one that a failover moves. Without it such an address is tried again until the host "
+           "has it."},
       {.name = "grace",
        .value = value::duration(&ServerLinkConfig::grace, kGraceRange),
        .reload = next_carrier,

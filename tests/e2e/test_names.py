@@ -75,8 +75,8 @@ def test_a_client_that_starts_before_its_servers_name_can_be_resolved_dials_once
     pair = make_pair()
     port = pair.client.settings["link"]["server"][0].rpartition(":")[2]
     again(pair.client, etc, lambda config: config["link"].update(server=[f"hub.example:{port}"]))
-    pair.client.wait_event("dial_failed")
-    app = socket.create_connection(pair.listens["raw"])       # waits for a link
+    pair.client.wait_event("dial_failed", reason="hub.example")
+    app = wait_until(lambda: dialled(pair.listens["raw"]), 10 * TIMESCALE, "it listens")
     assert pair.backends["raw"].quiet(1)
     etc.hosts(("hub.example", "127.0.0.1"))
     watch = Stopwatch()
@@ -214,6 +214,12 @@ def test_a_look_up_that_hangs_does_not_hold_up_the_end(make_pair, etc):
 
 # --- The names of listeners, and ports that are taken -----------------------------------------
 
+def dialled(address):
+    with contextlib.suppress(OSError):
+        return socket.create_connection(address, 1)
+    return None
+
+
 def answers(address):
     try:
         socket.create_connection(address, 1).close()
@@ -319,4 +325,6 @@ def test_a_port_that_is_taken_at_the_start_is_told_and_had_once_it_is_free(make_
     agent.wait_event("listening", address=name, seconds=20 * TIMESCALE)
     assert agent.status()["not_listening"] == []
     assert agent.metric("holdfast_listening", address=name) == 1
-    assert answers(taken)
+    with contextlib.closing(dialled(taken)) as app:
+        if role == "client":
+            ping(app, pair.backends["other"].accept(10 * TIMESCALE))

@@ -37,7 +37,7 @@ class NameServer:
         self._thread.start()
 
     def close(self):
-        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.sendto(b"", (self.host, 53))
         self._thread.join()
         self._socket.close()
 
