@@ -20,16 +20,22 @@ Loop::~Loop() {
 }
 
 void Loop::run(Task& task) {
+  begin(task);
+  while (!stopped_) turn();
+  task_ = nullptr;
+}
+
+bool Loop::begin(Task& task) {
   task_ = &task;
   stopped_ = false;
   uv_run(&uv_, UV_RUN_NOWAIT);  // only here libuv puts new handles into its own set
-  while (true) {
-    bool more = end_turn();
-    if (stopped_) break;
-    poller_->wait(more ? 0 : uv_patience());
-    if (uv_patience() == 0) uv_run(&uv_, UV_RUN_NOWAIT);
-  }
-  task_ = nullptr;
+  return more_ = end_turn();
+}
+
+bool Loop::turn() {
+  poller_->wait(more_ ? 0 : uv_patience());
+  if (uv_patience() == 0) uv_run(&uv_, UV_RUN_NOWAIT);
+  return more_ = end_turn();
 }
 
 void Loop::on_ready(std::uint32_t) {

@@ -44,6 +44,12 @@ class Loop final : private Poller::Watcher {
   // Until stop().
   void run(Task& task);
   void stop() { stopped_ = true; }
+  // The same in steps, for who decides himself when the loop goes on: begin(), then turn() until
+  // stopped(). A turn waits, unless there is more to do. True: it left more to do, so that the next
+  // one does not wait.
+  bool begin(Task& task);
+  bool turn();
+  bool stopped() const { return stopped_; }
 
   // The time of this turn.
   Time now();
@@ -73,6 +79,7 @@ class Loop final : private Poller::Watcher {
   uv_loop_t uv_{};
   Task* task_ = nullptr;
   bool stopped_ = false;
+  bool more_ = false;  // left by the last turn
   std::optional<Time> now_;
   std::atomic<std::int64_t> last_turn_us_{0};
   TurnHistogram turns_;
