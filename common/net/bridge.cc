@@ -146,7 +146,17 @@ void Bridge::latch(int error) {
   if (reading_ == Reading::ended) return tell_error();
   reading_ = Reading::draining;
   watch();
+  discard_queued();
   drain();
+}
+
+// Nobody reads it any more. The peer's application may have reset as well: while its bytes kept
+// their credit, neither of the two would have room for the rest before its reset, ever.
+void Bridge::discard_queued() {
+  Buffers buffers;
+  while (std::size_t count = link_.queued(stream_, buffers)) {
+    link_.delivered(loop_.now(), stream_, total({buffers.data(), count}));
+  }
 }
 
 // What arrived before the error still belongs to the stream.
@@ -186,7 +196,11 @@ std::size_t Bridge::write_now(std::span<const iovec> buffers, More more) {
 }
 
 void Bridge::deliver(Bytes bytes, bool last) {
-  if (closed() || writing_ == Writing::shut || error_ != 0) return;
+  if (closed() || writing_ == Writing::shut) return;
+  if (error_ != 0) {
+    link_.delivered(loop_.now(), stream_, bytes.size());
+    return host_.link_touched();
+  }
   iovec buffer{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
   std::size_t taken = write_now({&buffer, 1}, last ? More::yes : More::no);
   if (closed() || error_ != 0) return;

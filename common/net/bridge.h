@@ -76,6 +76,7 @@ class Bridge final : public Poller::Watcher {
   void read_some(std::size_t budget, Until until);
   void read_ended();
   void latch(int error);
+  void discard_queued();
   void drain();
   void tell_error();
   void write_queued();
