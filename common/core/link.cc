@@ -136,7 +136,9 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
     become_detached(now, Cause::carrier_replaced);
   }
   state_ = Live{carrier};
-  liveness_.start(now, options_.heartbeat, options_.dead_after, Duration{});
+  // Later than the client's, whose question then is the only one of both.
+  Duration heartbeat = options_.heartbeat * tuning::kServerHeartbeat / 100;
+  liveness_.start(now, heartbeat, options_.dead_after, Duration{});
   trace_frame(now, TraceEvent::Kind::receive, FrameType::hello);
   trace_frame(now, TraceEvent::Kind::receive, FrameType::table, 0, 0, table.size());
   if (!apply_table(now, highest, table)) return;
@@ -303,8 +305,7 @@ void Link::clear_lists() {
   ack_deadline_ = kNever;
   pong_due_.reset();
   ping_due_ = false;
-  ping_token_ = 0;
-  next_measure_ = {};
+  pings_ = Pings{};
 }
 
 // --- Ends -----------------------------------------------------------------------------------

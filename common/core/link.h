@@ -33,6 +33,7 @@
 #include "common/core/link_options.h"
 #include "common/core/liveness.h"
 #include "common/core/memory_pool.h"
+#include "common/core/pings.h"
 #include "common/core/stream_table.h"
 #include "common/core/summary.h"
 #include "common/core/trace.h"
@@ -435,8 +436,7 @@ class Link {
   int failed_greetings_ = 0;
   std::deque<Deadline> lingers_;
   std::deque<Deadline> open_deadlines_;
-  std::uint64_t ping_token_ = 0;  // of the PING whose PONG is awaited
-  Time next_measure_{};
+  Pings pings_;
 
   // A queue that keeps its memory: polled from effects_head_ on, emptied when it has caught up.
   std::vector<Effect> effects_;

@@ -128,12 +128,11 @@ void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
       return with(decode_ping(payload), [&](const Ping& ping) { pong_due_ = ping.token; });
     case FrameType::pong:
       return with(decode_ping(payload), [&](const Ping& pong) {
-        if (ping_token_ == 0 || pong.token != ping_token_) return;
-        ping_token_ = 0;
+        std::optional<Duration> round_trip = pings_.answer(now, pong.token);
+        if (!round_trip) return;
         liveness_.answered();
         release_standby();
-        auto sent_us = static_cast<std::int64_t>(pong.token);
-        liveness_.measured(std::max(Duration(1), now - Time(Duration(sent_us))));
+        liveness_.measured(*round_trip);
       });
     case FrameType::drain:
       if (!client()) break;

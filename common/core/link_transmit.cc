@@ -14,6 +14,7 @@ struct Link::Gather {
   std::size_t most = 0;
   std::size_t bytes = 0;
   std::size_t header_used = 0;
+  std::size_t answers = 0;  // bytes of PONG and ACK frames: the peer has nothing to say to them
 
   std::size_t left() const { return most - std::min(most, bytes); }
   bool room(std::size_t header) const {
@@ -25,6 +26,10 @@ struct Link::Gather {
   void header(std::size_t size) {
     add(link.headers_.data() + header_used, size);
     header_used += size;
+  }
+  void answer(std::size_t size) {
+    header(size);
+    answers += size;
   }
   void add(const std::uint8_t* data, std::size_t size) {
     bytes += size;
@@ -66,7 +71,7 @@ std::optional<Transmit> Link::poll_transmit(Time now, std::size_t most) {
   }
   if (gather.bytes == 0) return std::nullopt;
   unwritten_ = gather.bytes;
-  liveness_.wrote(now);
+  if (gather.bytes > gather.answers) liveness_.wrote(now);
   return Transmit{carrier(), buffers_, gather.bytes, last_gathered_};
 }
 
@@ -99,16 +104,14 @@ void Link::release_pins() {
 
 void Link::gather_control(Time now, Gather& gather) {
   bool busy = !interactive_.empty() || !bulk_.empty() || !acks_.empty();
-  bool measure = busy && ping_token_ == 0 && now >= next_measure_;
+  bool measure = busy && pings_.measure_due(now);
   if (ping_due_ || measure) {
     ping_due_ = false;
-    next_measure_ = now + tuning::kMeasureEvery;
-    ping_token_ = static_cast<std::uint64_t>(now.time_since_epoch().count());
-    gather.header(encode_ping(gather.space(), ping_token_));
+    gather.header(encode_ping(gather.space(), pings_.send(now)));
     trace_frame(now, TraceEvent::Kind::send, FrameType::ping);
   }
   if (pong_due_) {
-    gather.header(encode_pong(gather.space(), *pong_due_));
+    gather.answer(encode_pong(gather.space(), *pong_due_));
     pong_due_.reset();
     trace_frame(now, TraceEvent::Kind::send, FrameType::pong);
   }
@@ -198,7 +201,7 @@ void Link::gather_acks(Time now, Gather& gather) {
       maybe_free(now, slot);
     }
     encode_ack_header(space, count);
-    gather.header(size);
+    gather.answer(size);
     trace_frame(now, TraceEvent::Kind::send, FrameType::ack, 0, 0, count);
   }
 }

@@ -14,7 +14,8 @@
 // timer that has backed off.
 //
 // Silence is questioned after `heartbeat`, and much sooner once something was written that nobody
-// has answered in any way. A turn that came late (SIGSTOP, a starved CPU, suspend) says nothing
+// has answered in any way. PONG and ACK are no such writes: nobody answers them, and an idle link
+// would ask for ever. A turn that came late (SIGSTOP, a starved CPU, suspend) says nothing
 // about the peer: it restarts the wait, once until something is heard.
 #pragma once
 
@@ -43,12 +44,12 @@ class Liveness {
     excused_ = false;
     if (state_ == State::fresh) written_since_ = kNever;
   }
-  // The PONG of the last PING came.
+  // A PONG of this carrier came.
   void answered() {
     state_ = State::fresh;
     written_since_ = kNever;
   }
-  // Something was handed to the carrier.
+  // Something that deserves an answer was handed to the carrier (PONG and ACK do not).
   void wrote(Time now) {
     if (written_since_ == kNever) written_since_ = now;
   }

@@ -52,6 +52,9 @@ inline constexpr std::size_t kMaxGatherBuffers = 512;
 // as long again, it is suspect and the client dials a standby.
 inline constexpr Duration kSuspectAfter = milliseconds(500);
 inline constexpr int kSuspectRoundTrips = 4;
+// A server questions silence after this share of the heartbeat (percent): on an idle link the
+// client has asked before, and one PING with its PONG tells both that the other is there.
+inline constexpr int kServerHeartbeat = 125;
 // The path's own round trip is the least one measured; it grows by the difference divided by this
 // with each larger one. Under load ten are measured a second, at rest one a heartbeat: a minute of
 // load hardly counts, a longer path is known after minutes.

@@ -378,7 +378,7 @@ TEST_CASE("no more than a mebibyte is read ahead of what is sent") {
 
 TEST_CASE("the peer's PING is answered and our own measures the round trip") {
   ScriptedPeer peer(Role::server);
-  peer.pass(seconds(1));
+  peer.pass(milliseconds(1250));
   peer.link().timeout(peer.now());
   auto frames = peer.transmit();
   REQUIRE(frames.size() == 1);
