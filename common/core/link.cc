@@ -114,7 +114,7 @@ void Link::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
   trace_frame(now, TraceEvent::Kind::send, FrameType::table, 0, 0, table.size());
   Greeting greeting;
   greeting.carrier = carrier;
-  greeting.since = now;
+  greeting.since = greeting.moved_at = now;
   // Doubles with every failure, so that a slow path is not greeted anew for ever.
   int doublings = std::min(failed_greetings_, 5);
   greeting.impatient_at =
@@ -176,11 +176,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
 void Link::carrier_bytes(Time now, CarrierId from, Bytes bytes) {
   if (from != carrier() || bytes.empty() || !reading()) return;  // an old carrier's (rule 3)
   liveness_.heard(now);
-  if (auto* greeting = std::get_if<Greeting>(&state_)) {
-    // An answer on its way is worth waiting for.
-    greeting->impatient = false;
-    greeting->impatient_at = std::max(greeting->impatient_at, now + liveness_.patience());
-  }
+  if (auto* greeting = std::get_if<Greeting>(&state_)) greeting_moves(now, *greeting);
   reader_.feed(bytes);
 }
 
@@ -199,9 +195,27 @@ void Link::carrier_down(Time now, CarrierId lost, Cause cause) {
 
 void Link::carrier_silent(Time now, CarrierId silent) {
   if (silent != carrier() || !live()) return;
-  if (now < liveness_.last_heard() + options_.dead_after) return;
+  if (now < liveness_.dead_at()) return;
   become_detached(now, Cause::carrier_silent);
   use_standby(now);
+}
+
+void Link::path_report(Time now, CarrierId of, const PathReport& path) {
+  if (of != carrier()) return;
+  if (auto* greeting = std::get_if<Greeting>(&state_)) {
+    if (liveness_.moves(path)) greeting_moves(now, *greeting);
+  } else if (live()) {
+    bool suspect = liveness_.suspect();
+    liveness_.report(now, path);
+    if (suspect && !liveness_.suspect()) release_standby();
+  }
+}
+
+// An answer on its way is worth waiting for, and so are tables that take long on a slow path.
+void Link::greeting_moves(Time now, Greeting& greeting) {
+  greeting.impatient = false;
+  greeting.impatient_at = std::max(greeting.impatient_at, now + liveness_.patience());
+  greeting.moved_at = now;
 }
 
 void Link::doubt(Time now) {
@@ -249,6 +263,10 @@ void Link::become_live(Time now, CarrierId carrier, bool resumed) {
   if (resumed) {
     counters_.resumes += 1;
     counters_.outage += outage;
+    // Rule 9's time is one with a carrier: without one nobody could make progress.
+    for (Deadline& each : lingers_) {
+      each.at += now - std::max(detached_since_, each.at - tuning::kAbortLinger);
+    }
     for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
       StreamRecord& record = streams_[slot];
       if (client() && !record.ever_sent) continue;
@@ -305,7 +323,6 @@ void Link::clear_lists() {
   ack_deadline_ = kNever;
   pong_due_.reset();
   ping_due_ = false;
-  pings_ = Pings{};
 }
 
 // --- Ends -----------------------------------------------------------------------------------

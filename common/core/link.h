@@ -33,7 +33,6 @@
 #include "common/core/link_options.h"
 #include "common/core/liveness.h"
 #include "common/core/memory_pool.h"
-#include "common/core/pings.h"
 #include "common/core/stream_table.h"
 #include "common/core/summary.h"
 #include "common/core/trace.h"
@@ -80,6 +79,8 @@ class Link {
   void carrier_silent(Time now, CarrierId carrier);
   // The host's addresses or routes changed, or a newcomer asks: is the peer still there?
   void doubt(Time now);
+  // What the kernel says of a carrier's path, where liveness() wants it.
+  void path_report(Time now, CarrierId of, const PathReport& path);
 
   // --- Streams ----------------------------------------------------------------------------
 
@@ -206,6 +207,7 @@ class Link {
   struct Greeting {
     CarrierId carrier;
     Time since;
+    Time moved_at;      // its last progress
     Time impatient_at;  // when another carrier is wanted beside this one
     bool impatient = false;
     bool welcomed = false;  // WELCOME is read, its table is not complete
@@ -263,15 +265,10 @@ class Link {
   void add_trace(Time now, TraceEvent event);
   void trace_frame(Time now, TraceEvent::Kind kind, FrameType type, std::uint64_t stream = 0,
                    std::uint64_t offset = 0, std::uint64_t length = 0) {
-    if (!options_.trace) return;
-    TraceEvent event;
-    event.kind = kind;
-    event.frame = type;
-    event.id = stream;
-    event.offset = offset;
-    event.length = length;
-    add_trace(now, event);
+    if (options_.trace) add_frame_trace(now, kind, type, stream, offset, length);
   }
+  void add_frame_trace(Time now, TraceEvent::Kind kind, FrameType type, std::uint64_t stream,
+                       std::uint64_t offset, std::uint64_t length);
 
   // link.cc: life of carrier and link
   void drop_carrier(Time now, Cause cause, bool tell_driver);
@@ -283,6 +280,7 @@ class Link {
   // The peer broke the protocol: the link ends with this cause. Always false.
   bool violation(Time now, std::string what);
   void clear_lists();
+  void greeting_moves(Time now, Greeting& greeting);
   void start_greeting(Time now, CarrierId carrier, Duration round_trip);
   void use_standby(Time now);
   void release_standby();
@@ -436,7 +434,6 @@ class Link {
   int failed_greetings_ = 0;
   std::deque<Deadline> lingers_;
   std::deque<Deadline> open_deadlines_;
-  Pings pings_;
 
   // A queue that keeps its memory: polled from effects_head_ on, emptied when it has caught up.
   std::vector<Effect> effects_;

@@ -128,11 +128,7 @@ void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
       return with(decode_ping(payload), [&](const Ping& ping) { pong_due_ = ping.token; });
     case FrameType::pong:
       return with(decode_ping(payload), [&](const Ping& pong) {
-        std::optional<Duration> round_trip = pings_.answer(now, pong.token);
-        if (!round_trip) return;
-        liveness_.answered();
-        release_standby();
-        liveness_.measured(*round_trip);
+        if (liveness_.pong(now, pong.token)) release_standby();
       });
     case FrameType::drain:
       if (!client()) break;

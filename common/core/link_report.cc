@@ -6,6 +6,17 @@
 
 namespace holdfast {
 
+void Link::add_frame_trace(Time now, TraceEvent::Kind kind, FrameType type, std::uint64_t stream,
+                           std::uint64_t offset, std::uint64_t length) {
+  TraceEvent event;
+  event.kind = kind;
+  event.frame = type;
+  event.id = stream;
+  event.offset = offset;
+  event.length = length;
+  add_trace(now, event);
+}
+
 void Link::add_trace(Time now, TraceEvent event) {
   if (trace_.size() >= tuning::kMaxTraceEvents) return;  // nobody takes them
   event.at = now;

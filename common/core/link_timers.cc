@@ -10,7 +10,7 @@ Time Link::next_timeout() const {
   auto at = [&next](Time time) { next = std::min(next, time); };
   if (auto* greeting = std::get_if<Greeting>(&state_)) {
     if (!greeting->impatient) at(greeting->impatient_at);
-    at(greeting->since + options_.handshake_timeout);
+    at(greeting->moved_at + options_.handshake_timeout);
   }
   if (live()) at(liveness_.next_timeout());
   if (standby_) at(standby_->until);
@@ -42,7 +42,7 @@ void Link::timeout_greeting(Time now) {
   auto* greeting = std::get_if<Greeting>(&state_);
   if (greeting == nullptr) return;
   if (now >= greeting->impatient_at) greeting->impatient = true;
-  if (now < greeting->since + options_.handshake_timeout) return;
+  if (now < greeting->moved_at + options_.handshake_timeout) return;
   failed_greetings_ += 1;
   drop_carrier(now, Cause::handshake_timeout, true);
 }

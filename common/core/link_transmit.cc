@@ -58,13 +58,16 @@ std::optional<Transmit> Link::poll_transmit(Time now, std::size_t most) {
     handshake_.clear();
     gather.add(handshake_sent_.data(), handshake_sent_.size());
   }
-  if (sending()) {
-    gather_control(now, gather);
+  // A question and its answer wait behind no bulk: not in a gather either, which is one TLS record.
+  bool urgent = sending() && (ping_due_ || pong_due_) && !bulk_.empty();
+  if (sending()) gather_control(now, gather);
+  if (sending() && !urgent) {
     gather_opens(now, gather);
     gather_refusals(now, gather);
     gather_stream_control(now, gather);
     gather_list(now, gather, interactive_,
-                bulk_.empty() ? gather.left() : std::min(gather.left(), tuning::kInteractiveShare));
+                bulk_.empty() ? gather.left()
+                              : std::min(gather.left(), most / 4 * tuning::kInteractiveQuarters));
     gather_acks(now, gather);
     gather_list(now, gather, bulk_, gather.left());
     gather_goodbye(now, gather);
@@ -104,10 +107,10 @@ void Link::release_pins() {
 
 void Link::gather_control(Time now, Gather& gather) {
   bool busy = !interactive_.empty() || !bulk_.empty() || !acks_.empty();
-  bool measure = busy && pings_.measure_due(now);
+  bool measure = busy && liveness_.measure_due(now);
   if (ping_due_ || measure) {
     ping_due_ = false;
-    gather.header(encode_ping(gather.space(), pings_.send(now)));
+    gather.header(encode_ping(gather.space(), liveness_.ping(now)));
     trace_frame(now, TraceEvent::Kind::send, FrameType::ping);
   }
   if (pong_due_) {

@@ -41,42 +41,67 @@ Time Liveness::ask_at() const {
 }
 
 Time Liveness::suspect_at() const {
-  return asked_at_ + (last_heard_ > asked_at_ ? patience() : silent_patience());
+  Duration patient = last_heard_ > asked_at_ ? patience() : silent_patience();
+  return std::max(asked_at_, moved_at_) + std::max(patient, progress_.slow());
 }
 
 Time Liveness::next_timeout() const {
-  Time dead = last_heard_ + dead_after_;
+  Time dead = dead_at();
   switch (state_) {
     case State::fresh:
       return std::min(dead, ask_at());
     case State::asked:
-      return std::min(dead, suspect_at());
+      return std::min({dead, suspect_at(), look_at_});
     case State::suspect:
-      return dead;
+      return std::min(dead, look_at_);
   }
   return dead;
 }
 
+void Liveness::ask(Time now) {
+  state_ = State::asked;
+  asked_at_ = now;
+  doubted_at_ = kNever;
+  progress_.asked();
+  look_at_ = kNever;
+}
+
+bool Liveness::pong(Time now, std::uint64_t token) {
+  std::optional<Duration> round_trip = pings_.answer(now, token);
+  if (!round_trip) return false;
+  answered();
+  measured(*round_trip);
+  return true;
+}
+
+void Liveness::report(Time now, const PathReport& path) {
+  if (state_ == State::fresh) return;
+  look_at_ = now + tuning::kLookEvery;
+  if (!progress_.report(path, silent_patience())) return;
+  moved_at_ = now;
+  if (state_ == State::suspect) state_ = State::asked;
+}
+
 Liveness::Action Liveness::timeout(Time now) {
-  Time due = next_timeout();
-  if (now < due) return Action::none;
-  if (now - due > tuning::kLateTurn && !excused_) {
+  if (now < next_timeout()) return Action::none;
+  // A look is no verdict: one that comes late has cost nobody anything.
+  Time due = state_ == State::fresh ? next_timeout() : dead_at();
+  if (state_ == State::asked) due = std::min(due, suspect_at());
+  if (now >= due && now - due > tuning::kLateTurn && !excused_) {
     // We slept, so the peer's silence is not shown: wait anew, and ask at once.
     excused_ = true;
     last_heard_ = now;
-    state_ = State::asked;
-    asked_at_ = now;
-    doubted_at_ = kNever;
+    ask(now);
     return Action::ping;
   }
-  if (now >= last_heard_ + dead_after_) return Action::verify;
+  if (now >= dead_at()) return Action::verify;
   if (state_ == State::fresh) {
-    state_ = State::asked;
-    asked_at_ = now;
-    doubted_at_ = kNever;
+    ask(now);
     wrote(now);
     return Action::ping;
   }
+  if (look_at_ != kNever) look_at_ = now + tuning::kLookEvery;
+  if (state_ == State::suspect || now < suspect_at()) return Action::none;
   state_ = State::suspect;
   return Action::suspect;
 }

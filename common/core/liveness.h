@@ -13,6 +13,9 @@
 // through: after an outage the peer's retransmissions may come long before ours, which wait for a
 // timer that has backed off.
 //
+// A path may be slow and not dead: bytes that arrive while the question is on its way (Progress)
+// give it more time.
+//
 // Silence is questioned after `heartbeat`, and much sooner once something was written that nobody
 // has answered in any way. PONG and ACK are no such writes: nobody answers them, and an idle link
 // would ask for ever. A turn that came late (SIGSTOP, a starved CPU, suspend) says nothing
@@ -22,6 +25,8 @@
 #include <algorithm>
 
 #include "common/base/time.h"
+#include "common/core/pings.h"
+#include "common/core/progress.h"
 #include "common/core/tuning.h"
 
 namespace holdfast {
@@ -49,6 +54,21 @@ class Liveness {
     state_ = State::fresh;
     written_since_ = kNever;
   }
+  // A PING leaves: its token. A PONG came: false for one that none of this carrier's asked for.
+  std::uint64_t ping(Time now) {
+    progress_.handed();
+    return pings_.send(now);
+  }
+  bool pong(Time now, std::uint64_t token);
+  // While bytes flow the round trip is measured by one PING at a time.
+  bool measure_due(Time now) const { return pings_.measure_due(now); }
+  // A question stands: the kernel's report of the path is wanted whenever a timeout is due, and at
+  // once when the question has just come up or been handed over.
+  bool wants_report() const { return state_ != State::fresh; }
+  bool unreported() const { return progress_.wants_report(); }
+  void report(Time now, const PathReport& path);
+  // Before the link is live: true when bytes have moved since the last report.
+  bool moves(const PathReport& path) { return progress_.report(path, patience()); }
   // Something that deserves an answer was handed to the carrier (PONG and ACK do not).
   void wrote(Time now) {
     if (written_since_ == kNever) written_since_ = now;
@@ -63,6 +83,7 @@ class Liveness {
   State state() const { return state_; }
   bool suspect() const { return state_ == State::suspect; }
   Time last_heard() const { return last_heard_; }
+  Time dead_at() const { return std::max(last_heard_, moved_at_) + dead_after_; }
   // Smoothed, but never less than the last one measured: load raises it at once. Zero before the
   // first measurement.
   Duration round_trip() const { return std::max(round_trip_, latest_); }
@@ -72,6 +93,7 @@ class Liveness {
  private:
   // The same where nothing whatsoever is heard.
   Duration silent_patience() const;
+  void ask(Time now);
   Time ask_at() const;
   Time suspect_at() const;
 
@@ -85,7 +107,11 @@ class Liveness {
   Time asked_at_ = kNever;
   State state_ = State::fresh;
   Time doubted_at_ = kNever;  // asked to ask, not yet done
-  bool excused_ = false;      // a late turn was already forgiven
+  Pings pings_;
+  Progress progress_;
+  Time moved_at_{};        // bytes moved while the question was on its way
+  Time look_at_ = kNever;  // the next report is due, once there are any
+  bool excused_ = false;   // a late turn was already forgiven
 };
 
 }  // namespace holdfast

@@ -51,13 +51,18 @@ void Pump::adapt_read_size(std::size_t bytes, std::size_t effects) {
 
 bool Pump::turn(Time now) {
   turning_ = true;
-  if (now >= link_.next_timeout()) link_.timeout(now);
+  if (now >= link_.next_timeout()) {
+    if (!link_.live() || link_.liveness().wants_report()) look(now);
+    link_.timeout(now);
+  }
   drain(now, budget_.effects);
   connect_some();
   verify(now);
   touched_ = false;  // what was said so far leaves now, what is said from here on in the next turn
   if (settled_) {
     transmit(now);
+    const Liveness& liveness = link_.liveness();
+    if (liveness.unreported() && (!link_.live() || liveness.wants_report())) look(now);
     drain(now, budget_.effects);
   }
   if (!settled_ || !connects_.empty()) touched_ = true;
@@ -98,6 +103,13 @@ void Pump::connect_some() {
   }
 }
 
+// While a greeting or a question stands: is it on its way? Looked at before it is too late for it.
+void Pump::look(Time now) {
+  CarrierId carrier = link_.carrier();
+  if (carrier == CarrierId{}) return;
+  if (auto path = port_.path(carrier)) link_.path_report(now, carrier, *path);
+}
+
 // Not from within drain(): what is read makes effects of its own.
 void Pump::verify(Time now) {
   if (verify_ == CarrierId{} || !settled_) return;
@@ -128,7 +140,8 @@ void Pump::transmit(Time now) {
 bool Pump::gather(Time now, CarrierId carrier) {
   if (gather_carrier_ == carrier && !gather_.empty()) return true;
   gather_.clear();  // an old carrier's buffers went with it
-  std::optional<Transmit> next = link_.poll_transmit(now, budget_.gather);
+  std::optional<Transmit> next =
+      link_.poll_transmit(now, std::min(budget_.gather, port_.room(carrier)));
   if (!next) return false;
   HOLDFAST_CHECK(next->carrier == carrier);
   gather_.assign(next->buffers.begin(), next->buffers.end());

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 
 #include <deque>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -35,6 +36,11 @@ class Pump {
     // Reads the carrier once, and hands what comes to Pump::carrier_bytes(). False: there was
     // nothing, not even an end.
     virtual bool read_once(CarrierId carrier) = 0;
+    // What the kernel says of its path; nothing where no kernel knows.
+    virtual std::optional<PathReport> path(CarrierId) const { return std::nullopt; }
+    // How many bytes the next gather may bring: what waits in the carrier is sent before all that
+    // is urgent later.
+    virtual std::size_t room(CarrierId) { return tuning::kMaxGather; }
     // False: it takes nothing now.
     virtual bool writable(CarrierId carrier) const = 0;
     // Writes at once; how many bytes were taken. If not all: touches once there is room again.
@@ -81,6 +87,7 @@ class Pump {
   bool drain(Time now, std::size_t most);
   void connect_some();
   void verify(Time now);
+  void look(Time now);
   void transmit(Time now);
   bool gather(Time now, CarrierId carrier);
   void drop_written(std::size_t size);

@@ -42,8 +42,8 @@ inline constexpr std::size_t kMaxGather = 256 * kKiB;
 inline constexpr std::size_t kQuantum = 32 * kKiB;
 // A stream with at most this much to send goes ahead of bulk ...
 inline constexpr std::uint64_t kInteractiveBytes = 2 * kKiB;
-// ... until those ahead have taken this share of the gather while bulk waits.
-inline constexpr std::size_t kInteractiveShare = kMaxGather * 3 / 4;
+// ... until those ahead have taken so many quarters of the gather while bulk waits.
+inline constexpr std::size_t kInteractiveQuarters = 3;
 // Room for frame headers of one gather and for its list of buffers.
 inline constexpr std::size_t kHeaderSpace = 32 * kKiB;
 inline constexpr std::size_t kMaxGatherBuffers = 512;
@@ -52,6 +52,24 @@ inline constexpr std::size_t kMaxGatherBuffers = 512;
 // as long again, it is suspect and the client dials a standby.
 inline constexpr Duration kSuspectAfter = milliseconds(500);
 inline constexpr int kSuspectRoundTrips = 4;
+// What may wait before a path, in time, and in segments before its rate is known: on 64 kbit/s 16
+// of them are three seconds.
+inline constexpr Duration kMayWait = milliseconds(25);
+inline constexpr std::uint64_t kFirstSegments = 4;
+// A path with so short a round trip that has taken so much is quick, until its rate is known.
+inline constexpr Duration kQuickRoundTrip = milliseconds(2);
+inline constexpr std::uint64_t kQuickBytes = 100'000;
+// A sample of the rate takes this long, and longer for less than four segments.
+inline constexpr Duration kRateSample = milliseconds(200);
+inline constexpr Duration kLongRateSample = seconds(1);
+// Of a segment, for frame headers and a TLS record's own bytes.
+inline constexpr std::uint64_t kFrameRoom = 96;
+// While a question stands the kernel is asked this often what of our bytes has arrived.
+inline constexpr Duration kLookEvery = milliseconds(100);
+// A path on which more than that waits has a queue, and its acks take their time ...
+inline constexpr std::uint64_t kBacklog = 4 * kKiB;
+// ... but no longer than this: an outage behind bulk is to be noticed, too.
+inline constexpr Duration kMostAckTime = seconds(4);
 // A server questions silence after this share of the heartbeat (percent): on an idle link the
 // client has asked before, and one PING with its PONG tells both that the other is there.
 inline constexpr int kServerHeartbeat = 125;

@@ -1,6 +1,22 @@
 #include "common/net/carrier.h"
 
+#include <algorithm>
+#include <cstdlib>
+
+#include "common/core/tuning.h"
+
 namespace holdfast {
+namespace {
+
+// A write that was taken in part while little waits in the kernel is tried again so soon.
+constexpr Duration kRetry = milliseconds(2);
+// In an outage nothing moves: no need to ask 500 times a second.
+constexpr Duration kLastRetry = milliseconds(250);
+
+// How often a carrier that is written to asks the kernel for its path's rate.
+constexpr Duration kRateAsked = milliseconds(5);
+
+}  // namespace
 
 Carrier::Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const TransportFactory& transport,
                  Owner& owner)
@@ -11,7 +27,8 @@ Carrier::Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const Transpor
       descriptor_(std::move(descriptor)),
       transport_(transport(descriptor_.get())),
       registration_(loop.poller(), descriptor_.get(), *this),
-      deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }) {
+      deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }),
+      retry_(loop.timers(), [this] { write_on(); }) {
   tune_carrier_socket(descriptor_.get());
 }
 
@@ -24,7 +41,8 @@ Carrier::Carrier(Loop& loop, CarrierId id, Detached detached, Owner& owner)
       descriptor_(std::move(detached.descriptor)),
       transport_(std::move(detached.transport)),
       registration_(loop.poller(), descriptor_.get(), *this),
-      deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }) {
+      deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }),
+      retry_(loop.timers(), [this] { write_on(); }) {
   watch();
   if (transport_->buffered()) registration_.kick();
 }
@@ -57,8 +75,11 @@ void Carrier::on_ready(std::uint32_t events) {
   Transport::Wants wants = transport_->wants();
   if ((events & kInput) != 0 || wants.write) read_available();
   if (closed()) return;
-  bool room = (events & EPOLLOUT) != 0 || (wants.read && (events & EPOLLIN) != 0);
-  if (!blocked_ || !room) return;
+  if ((events & EPOLLOUT) != 0 || (wants.read && (events & EPOLLIN) != 0)) write_on();
+}
+
+void Carrier::write_on() {
+  if (!blocked_ || closed()) return;
   blocked_ = false;
   if (finishing()) {
     write_farewell();
@@ -104,6 +125,28 @@ bool Carrier::read_once() {
   return true;
 }
 
+std::optional<PathReport> Carrier::path() const {
+  if (closed()) return std::nullopt;
+  std::optional<PathReport> report = read_path(descriptor_.get());
+  if (report) report->queued += transport_->unsent();
+  return report;
+}
+
+std::size_t Carrier::room() {
+  Time now = loop_.now();
+  if (room_ != 0 && now < rate_asked_at_ + kRateAsked) return room_;
+  rate_asked_at_ = now;
+  std::optional<PathReport> report = path();
+  if (!report) return room_ = tuning::kMaxGather;
+  rate_.report(now, *report);
+  room_ = rate_.may_wait(tuning::kMaxGather);
+  int not_sent = static_cast<int>(std::min<std::size_t>(room_, kCarrierNotSent));
+  if (std::abs(not_sent - not_sent_) * 4 <= not_sent_) return room_;
+  not_sent_ = not_sent;
+  set_not_sent(descriptor_.get(), not_sent);
+  return room_;
+}
+
 std::size_t Carrier::write(std::span<const iovec> buffers) {
   HOLDFAST_CHECK(state_ == State::standing);
   std::size_t wanted = 0;
@@ -111,6 +154,7 @@ std::size_t Carrier::write(std::span<const iovec> buffers) {
   Transport::Outcome outcome = transport_->write(buffers);
   if (outcome.status == Transport::Status::done || outcome.status == Transport::Status::again) {
     blocked_ = outcome.bytes < wanted;
+    if (blocked_) try_again_soon(outcome.bytes != 0);
     watch();
     return outcome.bytes;
   }
@@ -119,6 +163,15 @@ std::size_t Carrier::write(std::span<const iovec> buffers) {
   registration_.kick();
   registration_.set(EPOLLIN);
   return 0;
+}
+
+// The kernel tells of room when a third of its buffer is free. On a long path that is lossy the
+// buffer is full of what is under way, so it runs dry of what may be sent before it tells.
+void Carrier::try_again_soon(bool progress) {
+  auto runs_dry = static_cast<std::size_t>(not_sent_) / 2;
+  if (unsent_bytes_not_under_way(descriptor_.get()) >= runs_dry) return retry_.cancel();
+  retry_after_ = progress ? kRetry : std::min(retry_after_ * 2, kLastRetry);
+  retry_.arm(loop_.now() + retry_after_);
 }
 
 void Carrier::finish_with(std::vector<std::uint8_t> bytes, Time deadline) {
@@ -165,6 +218,7 @@ Carrier::Detached Carrier::detach() {
   HOLDFAST_CHECK(state_ == State::standing && !blocked_);
   state_ = State::closed;
   deadline_.cancel();
+  retry_.cancel();
   registration_.leave();
   return {std::move(descriptor_), std::move(transport_), peer_};
 }
@@ -172,6 +226,7 @@ Carrier::Detached Carrier::detach() {
 void Carrier::shut() {
   state_ = State::closed;
   deadline_.cancel();
+  retry_.cancel();
   registration_.leave();
   descriptor_.reset();
 }

@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "common/core/delivery_rate.h"
 #include "common/net/loop.h"
+#include "common/net/path_report.h"
 #include "common/net/socket.h"
 #include "common/net/transport.h"
 #include "common/wire/cause.h"
@@ -89,6 +91,10 @@ class Carrier final : public Poller::Watcher {
   std::optional<std::string> shown() const { return transport_->shown(); }
   bool answered() const { return transport_->answered(); }
   std::string transport_error() const { return transport_->error(); }
+  // What of ours waits in the kernel or before it, and what the peer's kernel has acknowledged.
+  std::optional<PathReport> path() const;
+  // How many bytes may be written in one go, so that they do not wait for long.
+  std::size_t room();
   Duration round_trip() const { return measured_round_trip(descriptor_.get()); }
   // How large one read is: small beside several active streams, for latency.
   void set_read_size(std::size_t size) { read_size_ = size; }
@@ -98,6 +104,9 @@ class Carrier final : public Poller::Watcher {
  private:
   void on_ready(std::uint32_t events) override;
   void shake_hands();
+  // After a write that did not take all.
+  void write_on();
+  void try_again_soon(bool progress);
   void write_farewell();
   void read_available();
   void watch();
@@ -119,6 +128,12 @@ class Carrier final : public Poller::Watcher {
   std::unique_ptr<Transport> transport_;
   Poller::Registration registration_;
   Timer deadline_;
+  DeliveryRate rate_;
+  Time rate_asked_at_{};
+  std::size_t room_ = 0;
+  int not_sent_ = kCarrierNotSent;
+  Timer retry_;
+  Duration retry_after_{};
 };
 
 }  // namespace holdfast

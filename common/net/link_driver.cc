@@ -135,6 +135,15 @@ bool LinkDriver::read_once(CarrierId id) {
   return carrier == nullptr || carrier->closed() || carrier->read_once();
 }
 
+std::optional<PathReport> LinkDriver::path(CarrierId id) const {
+  const Carrier* carrier = find(id);
+  return carrier == nullptr ? std::nullopt : carrier->path();
+}
+
+std::size_t LinkDriver::room(CarrierId id) {
+  return find(id)->room();
+}
+
 bool LinkDriver::writable(CarrierId id) const {
   const Carrier* carrier = find(id);
   return carrier != nullptr && carrier->writable();

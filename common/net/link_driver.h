@@ -108,6 +108,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   void perform(const Effect& effect) override;
   void connect(StreamHandle stream) override;
   bool read_once(CarrierId carrier) override;
+  std::optional<PathReport> path(CarrierId carrier) const override;
+  std::size_t room(CarrierId carrier) override;
   bool writable(CarrierId carrier) const override;
   std::size_t write(CarrierId carrier, std::span<const iovec> buffers) override;
   void finish(CarrierId carrier) override;

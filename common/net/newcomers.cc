@@ -80,6 +80,8 @@ void Newcomers::carrier_bytes(Carrier& carrier, Bytes bytes) {
   if (newcomer.greeted) return reject(id, Cause::protocol, "bytes before WELCOME");
   switch (newcomer.reader.feed(bytes)) {
     case HelloReader::State::incomplete:
+      // A large table on a slow path. Who is known has as long again; a stranger has not.
+      if (carrier.identity()) newcomer.deadline.arm(loop_.now() + handshake_timeout_);
       return;
     case HelloReader::State::failed:
       return reject(id, Cause::protocol, newcomer.reader.reason());

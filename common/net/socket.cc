@@ -174,6 +174,10 @@ void tune_carrier_socket(int descriptor) {
   set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kCarrierNotSent);
 }
 
+void set_not_sent(int descriptor, int bytes) {
+  set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
+
 int set_congestion_control(int descriptor, const std::string& name) {
   int done = setsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, name.data(),
                         static_cast<socklen_t>(name.size()));
@@ -224,6 +228,12 @@ int take_socket_error(int descriptor) {
 std::size_t unsent_bytes(int descriptor) {
   int bytes = 0;
   if (ioctl(descriptor, SIOCOUTQ, &bytes) != 0 || bytes < 0) return 0;
+  return static_cast<std::size_t>(bytes);
+}
+
+std::size_t unsent_bytes_not_under_way(int descriptor) {
+  int bytes = 0;
+  if (ioctl(descriptor, SIOCOUTQNSD, &bytes) != 0 || bytes < 0) return 0;
   return static_cast<std::size_t>(bytes);
 }
 

@@ -111,6 +111,8 @@ inline constexpr int kUnixSendBuffer = 128 * 1024;  // the kernel doubles it
 // A carrier's socket: little unsent in the kernel, so that what is urgent does not queue behind.
 void tune_carrier_socket(int descriptor);
 inline constexpr int kCarrierNotSent = 128 * 1024;
+// TCP_NOTSENT_LOWAT.
+void set_not_sent(int descriptor, int bytes);
 
 // TCP_CONGESTION (tcp(7)); 0, or errno.
 int set_congestion_control(int descriptor, const std::string& name);
@@ -130,6 +132,8 @@ void close_with_reset(Descriptor& descriptor);
 int take_socket_error(int descriptor);
 // Bytes written that the other side's kernel has not acknowledged (SIOCOUTQ).
 std::size_t unsent_bytes(int descriptor);
+// Likewise of those that have not been sent even once (SIOCOUTQNSD).
+std::size_t unsent_bytes_not_under_way(int descriptor);
 // Smoothed round trip as the kernel measured it; zero if unknown.
 Duration measured_round_trip(int descriptor);
 

@@ -40,6 +40,7 @@ class TlsTransport final : public Transport {
   void shut_down() override;
   Wants wants() const override { return {write_needs_input_, pending() != 0}; }
   // A rest of a record whose beginning filled the buffer of a read waits within OpenSSL.
+  std::size_t unsent() const override { return pending(); }
   bool buffered() const override {
     return (begun() && SSL_pending(ssl_.get()) > 0) || (input_begin_ < input_end_ && !starved_);
   }

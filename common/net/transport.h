@@ -62,6 +62,8 @@ class Transport {
   virtual std::optional<std::string> shown() const { return identity(); }
   // The peer's first message was good and has been answered.
   virtual bool answered() const { return false; }
+  // Bytes that write() took and the socket has not.
+  virtual std::size_t unsent() const { return 0; }
   virtual KeyUpdates key_updates() const { return {}; }
   // After reset or failed, or a handshake that proved nobody whom we know: why, for people.
   virtual std::string error() const = 0;

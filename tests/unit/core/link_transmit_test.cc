@@ -121,7 +121,7 @@ TEST_CASE("control frames leave ahead of bulk data") {
   peer.end.reset(killed, Cause::admin_kill);
   peer.end.drain();
   std::vector<FrameType> order;
-  for (const SentFrame& frame : one_gather(peer)) order.push_back(frame.type);
+  for (const SentFrame& frame : peer.transmit()) order.push_back(frame.type);
   REQUIRE(order.size() > 3);
   CHECK(order[0] == FrameType::pong);
   CHECK(order[1] == FrameType::reset);

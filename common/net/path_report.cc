@@ -1,0 +1,32 @@
+// A file of its own: <linux/tcp.h> has the whole tcp_info, and does not bear <netinet/tcp.h>.
+#include "common/net/path_report.h"
+
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+namespace holdfast {
+
+std::optional<PathReport> read_path(int descriptor) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
+  // Linux 4.18 and later say all of it.
+  if (size < offsetof(tcp_info, tcpi_dsack_dups) + sizeof info.tcpi_dsack_dups) return std::nullopt;
+  int queued = 0;
+  if (ioctl(descriptor, SIOCOUTQ, &queued) != 0 || queued < 0) return std::nullopt;
+  PathReport report;
+  report.acked = info.tcpi_bytes_acked;
+  report.queued = static_cast<std::uint64_t>(queued);
+  report.arrived = std::uint64_t{info.tcpi_delivered} + info.tcpi_dsack_dups;
+  report.received = info.tcpi_bytes_received;
+  report.received_ago = milliseconds(info.tcpi_last_data_recv);
+  report.ack_time = microseconds(std::int64_t{info.tcpi_rtt} + 4 * std::int64_t{info.tcpi_rttvar});
+  report.least_round_trip = microseconds(info.tcpi_min_rtt);
+  report.segment = info.tcpi_snd_mss;
+  return report;
+}
+
+}  // namespace holdfast
