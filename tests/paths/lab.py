@@ -7,6 +7,7 @@
 `place` says where the pair's path lies: between the agents, between the server agent and the services
 ("service"), or between the applications and the client agent ("application").
 """
+import itertools
 import json
 import os
 import socket
@@ -14,8 +15,8 @@ import subprocess
 import threading
 
 import netns
-from pair import BIN, Agent, free_port
-from programs import ProgramFailed, Programs
+from pair import BIN, Agent
+from programs import ProgramFailed
 from far_services import FarServices
 from streams import wait_until
 
@@ -24,6 +25,7 @@ NETS = {"pair": "10.203.1", "bare": "10.203.2"}
 NAME = "edge-1"
 READY_S = 60.0                          # on a path of 64 kbit/s or a round trip of 5 s
 LINK_PORT = 7443
+FIRST_PORT = 5001                       # of the agents: the namespaces have no other owner of ports
 MTU = 1500
 
 
@@ -84,7 +86,7 @@ class Lab:
         self.folder, self.place, self._shape = folder, place, shape
         self._link, self._seed, self._sysctls = link or {}, seed, sysctls or {}
         self._spaces, self.agents, self.emulator, self.services = [], [], None, None
-        self.programs = Programs(folder)
+        self._free_ports = itertools.count(FIRST_PORT)
 
     def __enter__(self):
         try:
@@ -149,7 +151,7 @@ class Lab:
         self._client_host = f"{NETS['pair']}.2" if self.place == "application" else "127.0.0.1"
         target_host = f"{NETS['pair']}.2" if self.place == "service" else "127.0.0.1"
         key = self._key()
-        self._ports = {service: free_port() for service in self.services.ports}
+        self._ports = {service: next(self._free_ports) for service in self.services.ports}
         server = {"link": {"listen": [f"{link_host}:{LINK_PORT}"], **self._link},
                   "clients": {NAME: {"services": list(self._ports), "psk_file": key}},
                   "services": {service: {"target": f"{target_host}:{port}"}
@@ -169,7 +171,7 @@ class Lab:
 
     def _admin(self, role):
         return {"socket": os.path.join(self.folder, f"{role}.sock"),
-                "metrics": f"127.0.0.1:{free_port()}"}
+                "metrics": f"127.0.0.1:{next(self._free_ports)}"}
 
     def _key(self):
         path = os.path.join(self.folder, "edge-1.psk")

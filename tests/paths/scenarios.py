@@ -60,7 +60,7 @@ class Scenario:
 
 
 NO_CARRIER_LOST = Row("carriers_lost", "carriers lost", "", Goal("most", 0))
-SHORT_TRANSFERS = {("up", 2000, "fair"), ("down", 2000, "shared")}
+SHORT_TRANSFERS = {("up", 64, "fair"), ("down", 128, "shared"), ("up", 2000, "fair"), ("down", 2000, "shared")}
 
 SHORT_FAR = {("service", "up"), ("application", "down")}
 
@@ -187,7 +187,7 @@ def idle():
         yield Scenario(
             f"idle-{heartbeat}", f"idle for 20 s, heartbeat {heartbeat}", {}, {},
             [Row("packets", "packets", "", Goal("most", most))],
-            link={"heartbeat": heartbeat, "dead_after": dead_after}, idle_s=20)
+            link={"heartbeat": heartbeat, "dead_after": dead_after}, idle_s=20, short=heartbeat == "5s")
 
 
 def everything():
