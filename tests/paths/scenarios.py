@@ -98,7 +98,7 @@ def echoes():
                     f"echo-{kbit}-{kind}-{order.replace(' ', '-')}",
                     f"echo beside an upload, {kbit} kbit/s, {kind} queue, {order}",
                     {"both": {"rate_kbit": kbit, **queue(kind)}},
-                    {"echo": Typist(17, wait_s=typist_s),
+                    {"echo": Typist(17, wait_s=typist_s, from_s=bulk_s),
                      "bulk": BulkUpload(20 - bulk_s, wait_s=bulk_s)},
                     [Row("echo.median_ms", "echo, median", "ms", goal),
                      Row("bulk.kilobytes", "upload", "kB", Goal("ratio_least", 0.9)), NO_CARRIER_LOST])

@@ -74,13 +74,16 @@ class Download:
 
 
 class Typist:
-    """A byte, and the next one `gap_s` after its echo; the first after `wait_s`."""
+    """A byte, and the next one `gap_s` after its echo; the first after `wait_s`. What counts is what
+    was typed from `from_s` on: when there is something beside it."""
 
-    def __init__(self, seconds, gap_s=0.2, wait_s=0.0, size=1):
+    def __init__(self, seconds, gap_s=0.2, wait_s=0.0, size=1, from_s=0.0):
         self.seconds, self.gap_s, self.wait_s, self.size = seconds, gap_s, wait_s, size
+        self.from_s = from_s
 
     def __call__(self, way):
-        took, end = [], time.monotonic() + self.wait_s + self.seconds
+        took, began = [], time.monotonic()
+        end = began + self.wait_s + self.seconds
         with way.connect("echo") as sock:
             time.sleep(self.wait_s)
             while (now := time.monotonic()) < end:
@@ -91,7 +94,8 @@ class Typist:
                     if not isinstance(error, TimeoutError):
                         raise TrafficFailed(f"typist: {error} after {len(took)} echoes") from None
                     break
-                took.append(time.monotonic() - now)
+                if now - began >= self.from_s:
+                    took.append(time.monotonic() - now)
                 time.sleep(self.gap_s)
         return {"echoes": len(took), "median_ms": median(took) * 1000,
                 "p99_ms": quantile(took, 0.99) * 1000, "worst_ms": max(took) * 1000}
