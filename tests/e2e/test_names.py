@@ -104,8 +104,14 @@ def test_a_server_whose_name_has_moved_is_found_within_two_seconds(make_pair, et
         ping(app, back)
         assert watch.seconds() < 2 * TIMESCALE
     finally:
+        pair.relay.cut()
         pair.relay.thaw()
+        etc.hosts(("hub.example", "127.0.0.1"))
         moved.stop()
+    pair.client.wait_event("link_resumed", address=f"127.0.0.1:{port}")
+    ping(app, back)
+    app.close()
+    back.close()
 
 
 # --- The names of services --------------------------------------------------------------------
@@ -273,8 +279,10 @@ def test_a_start_does_not_wait_for_a_listeners_name(make_pair, etc):
     (failure,) = pair.client.status()["not_listening"]
     assert failure["address"] == f"gw.example:{port}"
     etc.hosts(("gw.example", "127.0.0.1"))
-    wait_until(lambda: answers(("127.0.0.1", port)), 30 * TIMESCALE, "it listens")
+    app = wait_until(lambda: dialled(("127.0.0.1", port)), 30 * TIMESCALE, "it listens")
+    ping(app, pair.backends["gw"].accept(10 * TIMESCALE))
     assert pair.client.status()["not_listening"] == []
+    app.close()
 
 
 def test_a_mirrored_services_port_that_is_taken_holds_up_no_other_and_no_reload(make_pair):
