@@ -3,19 +3,6 @@
 #include "common/base/overloaded.h"
 
 namespace holdfast {
-std::string add_table_entries(std::vector<TableEntry>& table, const TableChunk& chunk,
-                              std::uint32_t most) {
-  for (std::size_t i = 0; i < chunk.count(); ++i) {
-    TableEntry entry = chunk.entry(i);
-    if (table.size() >= most) return "table of more streams than the limit";
-    if (entry.id.value == 0 || (!table.empty() && entry.id <= table.back().id)) {
-      return "table out of order";
-    }
-    table.push_back(entry);
-  }
-  return {};
-}
-
 void HelloReader::fail(std::string reason) {
   state_ = State::failed;
   reason_ = std::move(reason);
@@ -26,8 +13,13 @@ void HelloReader::take_table(Bytes payload) {
   auto chunk = decode_table(payload);
   if (!chunk) return fail(chunk.error().message);
   if (!chunk->last && chunk->count() == 0) return fail("empty table chunk");
-  std::string reason = add_table_entries(request_.table, *chunk, max_streams_);
-  if (!reason.empty()) return fail(std::move(reason));
+  for (std::size_t i = 0; i < chunk->count(); ++i) {
+    TableEntry entry = chunk->entry(i);
+    if (entry.id <= last_listed_) return fail("table out of order");
+    last_listed_ = entry.id;
+    request_.cut_short = request_.table.size() >= most_kept_;
+    if (!request_.cut_short) request_.table.push_back(entry);
+  }
   if (chunk->last) {
     request_.highest = chunk->highest;
     state_ = State::complete;

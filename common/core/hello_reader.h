@@ -1,8 +1,9 @@
 // HelloReader: what a server reads from a carrier before it knows whose it is.
 //
 // Takes bytes until HELLO and its whole table are there, or until something shows that this is no
-// client of ours. Holds at most one frame and `max_streams` table entries; the first four bytes
-// after the header already tell a stray peer.
+// client of ours. Holds at most one frame and `most_kept` table entries; what a longer table has is
+// read and not kept, so that its client is answered rather than refused for ever. The first four
+// bytes after the header already tell a stray peer.
 #pragma once
 
 #include <string>
@@ -16,13 +17,14 @@ struct HelloRequest {
   Hello hello;
   StreamId highest;
   std::vector<TableEntry> table;  // ids strictly rising
+  bool cut_short = false;         // the client's table is longer than this one
 };
 
 class HelloReader {
  public:
   enum class State : std::uint8_t { incomplete, complete, failed };
 
-  explicit HelloReader(std::uint32_t max_streams) : max_streams_(max_streams) {}
+  explicit HelloReader(std::uint32_t most_kept) : most_kept_(most_kept) {}
 
   // Reads on; after `complete` or `failed` there is nothing more to feed. Bytes behind the table
   // are a failure: a client says nothing more before WELCOME.
@@ -38,18 +40,14 @@ class HelloReader {
   void take_table(Bytes payload);
   void fail(std::string reason);
 
-  std::uint32_t max_streams_;
+  std::uint32_t most_kept_;
   State state_ = State::incomplete;
   bool greeted_ = false;
   std::size_t before_hello_ = 0;  // bytes fed until HELLO was whole
   FrameReader reader_;
   HelloRequest request_;
+  StreamId last_listed_;
   std::string reason_;
 };
-
-// Appends `chunk` to `table`, holding it to strictly rising ids and at most `most` entries.
-// Gives the reason if it does not, or "".
-std::string add_table_entries(std::vector<TableEntry>& table, const TableChunk& chunk,
-                              std::uint32_t most);
 
 }  // namespace holdfast

@@ -336,6 +336,7 @@ class Link {
   std::vector<TableEntry> make_table();
   void on_welcome(Time now, Welcome welcome);
   void apply_welcome(Time now);
+  void refuse_over_limit(Time now);
   void on_table(Time now, const TableChunk& chunk);
   bool apply_table(Time now, StreamId highest, const std::vector<TableEntry>& table);
   bool apply_entry(Time now, SlotIndex slot, const TableEntry& entry);

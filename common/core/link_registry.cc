@@ -34,6 +34,11 @@ LinkRegistry::Decision LinkRegistry::hello(Time now, CarrierId carrier, const Cl
     end_link(now, found->second, Cause::goodbye);
     known = false;
   }
+  if (request.cut_short) {
+    // Without its whole table nothing can be resumed, nor would it be the next time.
+    if (known) end_link(now, found->second, Cause::protocol);
+    return Unknown{};
+  }
   if (hello.instance != 0) {
     if (!known || found->second.link->instance() != hello.instance) return Unknown{};
     return resume(now, carrier, found->second, request);

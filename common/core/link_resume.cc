@@ -5,6 +5,24 @@
 #include "common/core/link.h"
 
 namespace holdfast {
+namespace {
+
+// Appends `chunk` to `table`, holding it to strictly rising ids and at most `most` entries. Gives
+// the reason if it does not, or "".
+std::string add_table_entries(std::vector<TableEntry>& table, const TableChunk& chunk,
+                              std::uint32_t most) {
+  for (std::size_t i = 0; i < chunk.count(); ++i) {
+    TableEntry entry = chunk.entry(i);
+    if (table.size() >= most) return "table of more streams than the limit";
+    if (entry.id.value == 0 || (!table.empty() && entry.id <= table.back().id)) {
+      return "table out of order";
+    }
+    table.push_back(entry);
+  }
+  return {};
+}
+
+}  // namespace
 
 // Our half of the exchange. What stands in it counts as announced and acked.
 std::vector<TableEntry> Link::make_table() {
@@ -87,8 +105,28 @@ void Link::apply_welcome(Time now) {
   liveness_.start(now, options_.heartbeat, options_.dead_after, round_trip);
   if (!apply_table(now, greeting.highest, greeting.table)) return;
   become_live(now, greeting.carrier, resumed);
+  refuse_over_limit(now);
   // A server that watches targets says in a moment which are down.
   if ((welcome.features & kFeatureServicesDown) == 0) on_services_down({});
+}
+
+// Rule 7: what was written stays, what waits may not be more than the server takes now.
+void Link::refuse_over_limit(Time now) {
+  std::size_t room = peer_max_streams_;
+  for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
+    if (streams_[slot].ever_sent && room > 0) room -= 1;
+  }
+  for (SlotIndex slot = opens_.first; slot != kNoSlot;) {
+    SlotIndex following = streams_[slot].control.next;
+    if (!streams_[slot].ever_sent) {
+      if (room == 0) {
+        reset_stream(now, slot, Cause::limit);
+      } else {
+        room -= 1;
+      }
+    }
+    slot = following;
+  }
 }
 
 // Rule 12, for every record of ours against the peer's table; both are in order of id.

@@ -105,6 +105,10 @@ inline constexpr Duration kGoodbyeFlush = seconds(1);
 // How long the last frame may take before the carrier is closed without it.
 inline constexpr Duration kGoodbyeWrite = milliseconds(500);
 
+// Entries of a client's table that a server keeps at least. An honest client lists no more than the
+// server's limit allowed when they were opened; one that does not know the limit yet may.
+inline constexpr std::uint32_t kTableKept = 10000;
+
 // RESETs for OPENs that were refused without a record, waiting to be sent.
 inline constexpr std::size_t kMaxRefusals = 16384;
 

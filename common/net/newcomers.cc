@@ -27,7 +27,7 @@ void Newcomers::add_greeted(CarrierId id, Carrier::Detached carrier, std::string
 }
 
 std::unique_ptr<Newcomers::Newcomer> Newcomers::make(CarrierId id) {
-  return std::make_unique<Newcomer>(max_streams_, loop_.timers(), [this, id] {
+  return std::make_unique<Newcomer>(most_kept_, loop_.timers(), [this, id] {
     reject(id, Cause::handshake_timeout, "no HELLO in time");
   });
 }

@@ -2,11 +2,13 @@
 // whole, believable HELLO. Bounded in number (seats.h), in bytes and in time.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
 
 #include "common/core/hello_reader.h"
+#include "common/core/tuning.h"
 #include "common/net/carrier.h"
 #include "common/net/closing_carriers.h"
 #include "common/net/observer.h"
@@ -30,14 +32,15 @@ class Newcomers final : public Carrier::Owner {
   };
 
   Newcomers(Loop& loop, Host& host, Observer& observer, ClosingCarriers& closing,
-            Duration handshake_timeout, std::uint32_t max_streams, const SeatLimits& limits)
+            Duration handshake_timeout, std::uint32_t streams, const SeatLimits& limits)
       : loop_(loop),
         host_(host),
         observer_(observer),
         closing_(closing),
         handshake_timeout_(handshake_timeout),
-        max_streams_(max_streams),
-        limits_(limits) {}
+        limits_(limits) {
+    expect(streams);
+  }
 
   void add(CarrierId id, Descriptor socket, const TransportFactory& transport);
   // One whose HELLO was whole on another loop, and was the client's.
@@ -49,11 +52,13 @@ class Newcomers final : public Carrier::Owner {
   void clear();
   // Of those who come from now on.
   void set_handshake_timeout(Duration timeout) { handshake_timeout_ = timeout; }
+  // So many streams a link may have: its table is read whole from now on.
+  void expect(std::uint32_t streams) { most_kept_ = std::max(most_kept_, streams); }
 
  private:
   struct Newcomer {
-    Newcomer(std::uint32_t max_streams, TimerQueue& timers, std::function<void()> expired)
-        : reader(max_streams), deadline(timers, std::move(expired)) {}
+    Newcomer(std::uint32_t most_kept, TimerQueue& timers, std::function<void()> expired)
+        : reader(most_kept), deadline(timers, std::move(expired)) {}
     std::unique_ptr<Carrier> carrier;
     HelloReader reader;
     std::string source;
@@ -80,7 +85,7 @@ class Newcomers final : public Carrier::Owner {
   Observer& observer_;
   ClosingCarriers& closing_;
   Duration handshake_timeout_;
-  std::uint32_t max_streams_;
+  std::uint32_t most_kept_ = tuning::kTableKept;
   SeatLimits limits_;
   Table newcomers_;
 };

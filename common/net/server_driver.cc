@@ -87,6 +87,7 @@ Status ServerDriver::reconfigure(ServerOptions options, bool revoke_gone) {
   ServerOptions before = std::exchange(options_, std::move(options));
   transport_ = transport_factory(options_.tls.get());
   newcomers_.set_handshake_timeout(options_.registry.link.handshake_timeout);
+  newcomers_.expect(options_.registry.link.max_streams);
   registry_.reconfigure(options_.registry, [this](const std::string& client) {
     auto known = options_.clients.find(client);
     return known == options_.clients.end() ? nullptr : &known->second.policy;

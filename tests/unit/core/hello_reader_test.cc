@@ -108,26 +108,24 @@ TEST_CASE("what is no greeting is refused with its reason") {
   }
 }
 
-TEST_CASE("a table of more streams than the limit is refused") {
-  Buffer bytes = golden("hello") + table_frames(100, entries(1, 11));
-  CHECK(read(bytes, 11).state == State::complete);
-  CHECK(read(bytes, 10).state == State::failed);
-  CHECK(read(bytes, 10).reason == "table of more streams than the limit");
+TEST_CASE("of a longer table than is kept the rest is read and forgotten, and it says so") {
+  Buffer bytes = golden("hello") + table_frames(100000, entries(1, 100000));
+  for (std::uint32_t kept : {99999U, 600U, 0U}) {
+    HelloReader reader(kept);
+    REQUIRE(reader.feed(bytes) == State::complete);
+    CHECK(reader.request().table.size() == kept);
+    CHECK(reader.request().cut_short);
+    CHECK(reader.request().highest == StreamId{100000});
+  }
+  HelloReader reader(100000);
+  REQUIRE(reader.feed(bytes) == State::complete);
+  CHECK_FALSE(reader.request().cut_short);
 }
 
-TEST_CASE("chunks that together exceed the limit are refused before all are there") {
-  HelloReader reader(600);
-  Buffer hello = golden("hello");
-  REQUIRE(reader.feed(hello) == State::incomplete);
-  Buffer table = table_frames(100000, entries(1, 100000));
-  std::size_t fed = 0;
-  while (reader.state() == State::incomplete && fed < table.size()) {
-    std::size_t size = std::min<std::size_t>(1000, table.size() - fed);
-    reader.feed(Bytes(table).subspan(fed, size));
-    fed += size;
-  }
-  CHECK(reader.state() == State::failed);
-  CHECK(fed < 2 * kMaxControlPayload + 2000);
+TEST_CASE("what is not kept of a table is held to its order, too") {
+  auto table = entries(1, 20);
+  table.back().id = StreamId{19};
+  CHECK(read(golden("hello") + table_frames(100, table), 5).reason == "table out of order");
 }
 
 TEST_CASE("a stray peer is known by its first bytes however slowly they come") {

@@ -146,6 +146,30 @@ TEST_CASE("Fewer streams than live ones refuse new ones and end none") {
   CHECK_FALSE(pair.client.link->open(pair.now(), {}).ok());
 }
 
+TEST_CASE("Of OPENs that wait, those above a WELCOME's limit are refused and the others served") {
+  LinkPair pair;
+  std::uint64_t live = pair.open();
+  pair.settle();
+  LinkOptions few = pair.server.link->options();
+  few.max_streams = 3;
+  pair.server.link->reconfigure(few);
+  pair.reachable = false;
+  pair.cut();
+  std::vector<std::uint64_t> waiting;
+  for (int i = 0; i < 5; ++i) waiting.push_back(pair.open());
+  for (std::uint64_t id : waiting) pair.client.write(id, "hello");
+  pair.reachable = true;
+  pair.run_for(seconds(1));
+  CHECK(pair.server.link->stream_count() == 3);
+  CHECK(pair.client.link->stream_count() == 3);
+  CHECK(pair.server.app(waiting[1]).received == "hello");
+  for (std::size_t i = 2; i < 5; ++i) CHECK(pair.client.app(waiting[i]).reset == Cause::limit);
+  pair.cut();
+  pair.client.write(live, "on");
+  pair.run_for(seconds(1));
+  CHECK(pair.server.app(live).received == "on");
+}
+
 TEST_CASE("Less memory for a link drops nothing that it holds") {
   LinkPair pair;
   pair.server.appetite = 0;

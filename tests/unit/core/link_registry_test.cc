@@ -123,6 +123,21 @@ TEST_CASE("what a greeting does to a link that stands, at attempt 5 of process 7
   }
 }
 
+TEST_CASE("a client whose table was not kept whole is not asked to come again: its link is over") {
+  Bench bench;
+  CHECK(name_of(bench.hello(at_ms(0), {})) == "created");
+  HelloRequest request;
+  request.hello.link = link_id(1);
+  request.hello.instance = bench.instance(1);
+  request.hello.attempt = 2;
+  request.hello.name = "edge";
+  request.hello.version_min = request.hello.version_max = 1;
+  request.cut_short = true;
+  auto decision = bench.registry.hello(at_ms(1), CarrierId{9}, Bench::policy(), request);
+  CHECK(name_of(decision) == "unknown");
+  CHECK(bench.registry.find(link_id(1))->ended());
+}
+
 TEST_CASE("a name that is not the authenticated one is refused before anything is touched") {
   Bench bench;
   Bench::Greeting greeting;
