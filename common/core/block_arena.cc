@@ -1,5 +1,6 @@
 #include "common/core/block_arena.h"
 
+#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -11,6 +12,13 @@ void BlockArena::FreeMemory::operator()(std::uint8_t* memory) const {
   std::free(memory);
 }
 
+std::size_t BlockArena::host_page_size() {
+  return getauxval(AT_PAGESZ);
+}
+
+BlockArena::BlockArena(std::size_t page)
+    : alignment_(std::clamp(page, tuning::kBlockSize, kChunkSize)) {}
+
 BlockIndex BlockArena::allocate(std::uint64_t stream, std::uint64_t offset) {
   BlockIndex block = free_head_;
   if (block != kNoBlock) {
@@ -19,7 +27,7 @@ BlockIndex BlockArena::allocate(std::uint64_t stream, std::uint64_t offset) {
     block = static_cast<BlockIndex>(info_.size());
     if (block % kBlocksPerChunk == 0) {
       // Aligned to pages, and not zeroed: they are touched when they are first used.
-      auto* memory = static_cast<std::uint8_t*>(std::aligned_alloc(tuning::kBlockSize, kChunkSize));
+      auto* memory = static_cast<std::uint8_t*>(std::aligned_alloc(alignment_, kChunkSize));
       HOLDFAST_CHECK(memory != nullptr);
       chunks_.emplace_back().memory.reset(memory);
     }
@@ -53,8 +61,8 @@ void BlockArena::release(BlockIndex block) {
 void BlockArena::trim() {
   for (Chunk& chunk : chunks_) {
     if (chunk.resident && !chunk.touched && chunk.in_use == 0) {
-      madvise(chunk.memory.get(), kChunkSize, MADV_DONTNEED);
-      chunk.resident = false;
+      // Refused (locked memory): it stays, and is tried again.
+      chunk.resident = madvise(chunk.memory.get(), kChunkSize, MADV_DONTNEED) != 0;
     }
     chunk.touched = false;
   }

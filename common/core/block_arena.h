@@ -29,7 +29,8 @@ struct BlockInfo {
 
 class BlockArena {
  public:
-  BlockArena() = default;
+  // Chunks begin at a page of `page` bytes, so that whole pages can be given back.
+  explicit BlockArena(std::size_t page = host_page_size());
   BlockArena(const BlockArena&) = delete;
   BlockArena& operator=(const BlockArena&) = delete;
 
@@ -48,6 +49,8 @@ class BlockArena {
   // Gives the pages of chunks that nobody used since the last call back to the system, so that a
   // burst does not stay resident for ever. Call it every second or so; costs a look at each chunk.
   void trim();
+  static std::size_t host_page_size();
+
   // Chunks (1 MiB) that may hold resident pages. For tests.
   std::size_t resident_chunks() const;
 
@@ -65,6 +68,7 @@ class BlockArena {
     bool resident = false;
   };
 
+  std::size_t alignment_;
   std::vector<Chunk> chunks_;
   std::vector<BlockInfo> info_;
   BlockIndex free_head_ = kNoBlock;

@@ -1,5 +1,7 @@
 #include "common/core/byte_queue.h"
 
+#include <sys/mman.h>
+
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <deque>
@@ -74,6 +76,34 @@ struct Queue {
 };
 
 }  // namespace
+
+TEST_CASE("chunks begin at a page of the host's, however large those are") {
+  for (std::size_t page : {std::size_t{4096}, std::size_t{16384}, std::size_t{65536}}) {
+    BlockArena arena(page);
+    std::vector<BlockIndex> blocks;
+    for (int i = 0; i < 600; ++i) blocks.push_back(arena.allocate(1, 0));  // three chunks
+    for (BlockIndex first : {0, 256, 512}) {
+      CHECK(reinterpret_cast<std::uintptr_t>(arena.data(first)) % page == 0);
+    }
+    for (BlockIndex block : blocks) arena.release(block);
+    CHECK(arena.resident_chunks() == 3);
+    arena.trim();
+    arena.trim();
+    CHECK(arena.resident_chunks() == 0);
+  }
+}
+
+TEST_CASE("what the host does not take back stays counted, and is offered again") {
+  BlockArena arena(4096);
+  arena.release(arena.allocate(1, 0));
+  REQUIRE(::mlock(arena.data(0), 4096) == 0);
+  arena.trim();
+  arena.trim();
+  CHECK(arena.resident_chunks() == 1);  // MADV_DONTNEED refuses locked pages
+  REQUIRE(::munlock(arena.data(0), 4096) == 0);
+  arena.trim();
+  CHECK(arena.resident_chunks() == 0);
+}
 
 TEST_CASE("bytes written into prepared room are read back in order") {
   BlockArena arena;
