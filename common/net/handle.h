@@ -8,17 +8,17 @@
 
 #include <utility>
 
-#include "common/base/check.h"
+#include "common/base/host_refused.h"
 
 namespace holdfast {
 
 template <typename Uv>
 class Handle {
  public:
-  // `init` is the uv_*_init call; it gets the memory and must succeed.
+  // `init` is the uv_*_init call; it gets the memory. Handles are made while the process begins.
   template <typename Init>
   Handle(void* owner, Init init) : uv_(new Uv) {
-    HOLDFAST_CHECK(init(uv_) == 0);
+    if (int error = init(uv_); error != 0) host_refused("a handle of its event loop", -error);
     uv_->data = owner;
   }
   ~Handle() {

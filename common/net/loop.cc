@@ -1,8 +1,10 @@
 #include "common/net/loop.h"
 
+#include "common/base/host_refused.h"
+
 namespace holdfast {
 Loop::Loop() : read_buffer_(new std::uint8_t[kReadBufferSize]) {
-  HOLDFAST_CHECK(uv_loop_init(&uv_) == 0);
+  if (int error = uv_loop_init(&uv_); error != 0) host_refused("an event loop", -error);
   poller_ = std::make_unique<Poller>();
   timers_ = std::make_unique<TimerQueue>(*poller_);
   uv_ready_ = std::make_unique<Poller::Registration>(*poller_, uv_backend_fd(&uv_),

@@ -1,8 +1,12 @@
 #include "common/net/poller.h"
 
+#include <poll.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
+#include "common/base/host_refused.h"
 #include "common/net/timer.h"
 
 namespace holdfast {
@@ -13,17 +17,21 @@ namespace {
 constexpr Duration kPatientTime = microseconds(250);
 // While others are busy they have this many times as much.
 constexpr int kOthersShare = 3;
+// How often descriptors are asked that the host does not watch for us.
+constexpr int kAskRefused_ms = 10;
 // What a kick says.
 constexpr std::uint32_t kKicked = EPOLLIN;
 
 }  // namespace
 
 Poller::Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)), patient_(epoll_create1(EPOLL_CLOEXEC)) {
-  HOLDFAST_CHECK(epoll_.valid() && patient_.valid());
+  if (!epoll_.valid() || !patient_.valid()) host_refused("an epoll set", errno);
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.ptr = this;
-  HOLDFAST_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, patient_.get(), &event) == 0);
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, patient_.get(), &event) != 0) {
+    host_refused("a set within an epoll set", errno);
+  }
 }
 
 int Poller::Registration::set_descriptor() const {
@@ -31,14 +39,25 @@ int Poller::Registration::set_descriptor() const {
 }
 
 void Poller::Registration::set(std::uint32_t events) {
-  if (member_ && events == events_) return;
+  if ((member_ || refused_) && events == events_) return;
+  events_ = events;
+  told_ = false;
+  if (!refused_ && !join()) poller_.refuse(this, errno);
+}
+
+bool Poller::Registration::join() {
   epoll_event event{};
-  event.events = events;
+  event.events = events_;
   event.data.ptr = this;
   int operation = member_ ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  HOLDFAST_CHECK(epoll_ctl(set_descriptor(), operation, descriptor_, &event) == 0);
-  member_ = true;
-  events_ = events;
+  bool joined = epoll_ctl(set_descriptor(), operation, descriptor_, &event) == 0;
+  if (!joined && member_) {
+    int error = errno;
+    epoll_ctl(set_descriptor(), EPOLL_CTL_DEL, descriptor_, nullptr);
+    errno = error;
+  }
+  member_ = joined;
+  return joined;
 }
 
 void Poller::Registration::leave() {
@@ -51,7 +70,7 @@ void Poller::Registration::leave() {
 
 void Poller::Registration::set_patient(bool patient) {
   if (patient == patient_) return;
-  bool member = member_;
+  bool member = member_ || refused_;
   bool kicked = kicked_ || due_;
   leave();
   patient_ = patient;
@@ -76,6 +95,7 @@ void Poller::wait(int most_ms) {
     registration->kicked_ = false;
     registration->due_ = true;
   }
+  if (!refused_.empty() && (most_ms < 0 || most_ms > kAskRefused_ms)) most_ms = kAskRefused_ms;
   int count = epoll_wait(epoll_.get(), batch_.data(), static_cast<int>(kBatch), most_ms);
   batch_size_ = count < 0 ? 0 : static_cast<std::size_t>(count);
   bool others = false;
@@ -94,6 +114,7 @@ void Poller::wait(int most_ms) {
   }
   batch_size_ = 0;
   others = run_kicked() || others;
+  if (!refused_.empty()) ask_refused();
   if (patient && (!others || read_boot_clock() >= patient_again_)) call_patient();
 }
 
@@ -138,12 +159,43 @@ bool Poller::run_kicked() {
   return any;
 }
 
+void Poller::refuse(Registration* registration, int error) {
+  bool first = refused_.empty();
+  registration->refused_ = true;
+  refused_.push_back(registration);
+  if (first && told_refusal_) told_refusal_(error);
+}
+
+// As the kernel would tell it; and perhaps the host has room again.
+void Poller::ask_refused() {
+  Time now = read_boot_clock();
+  if (now < ask_refused_at_) return;
+  ask_refused_at_ = now + milliseconds(kAskRefused_ms);
+  // Whoever is called may leave, or join: those that join now wait for the next time.
+  std::vector<Registration*> asked = refused_;
+  for (Registration* registration : asked) {
+    if (std::find(refused_.begin(), refused_.end(), registration) == refused_.end()) continue;
+    if (registration->join()) {
+      registration->refused_ = false;
+      std::erase(refused_, registration);
+      continue;
+    }
+    pollfd entry{registration->descriptor_,
+                 static_cast<short>(registration->events_ & (POLLIN | POLLOUT | POLLRDHUP)), 0};
+    if (::poll(&entry, 1, 0) != 1) continue;
+    bool once = (registration->events_ & EPOLLET) != 0;
+    if (once && std::exchange(registration->told_, true)) continue;
+    registration->watcher_.on_ready(static_cast<std::uint32_t>(entry.revents));
+  }
+}
+
 // Events already fetched must not reach who is gone.
 void Poller::forget(Registration* registration) {
   for (std::size_t i = 0; i < batch_size_; ++i) {
     if (batch_[i].data.ptr == registration) batch_[i].data.ptr = nullptr;
   }
   registration->due_ = false;
+  if (std::exchange(registration->refused_, false)) std::erase(refused_, registration);
   std::replace(running_.begin(), running_.end(), registration, static_cast<Registration*>(nullptr));
   if (registration->kicked_) {
     registration->kicked_ = false;

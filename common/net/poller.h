@@ -7,6 +7,9 @@
 // What strangers can cause at will is patient: it has a set of its own, which is a member of the
 // first. So it is told one event at a time, in the kernel's order, after everybody else's of the
 // turn, and what there is no time for costs the turn nothing.
+//
+// A descriptor that the host does not let us watch (fs.epoll.max_user_watches, memory) is asked
+// with poll(2) every few milliseconds until the host does: slower, and nothing ends.
 #pragma once
 
 #include <sys/epoll.h>
@@ -14,6 +17,8 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "common/base/check.h"
@@ -60,6 +65,7 @@ class Poller {
    private:
     friend class Poller;
     int set_descriptor() const;
+    bool join();
     Poller& poller_;
     Watcher& watcher_;
     int descriptor_;
@@ -68,6 +74,8 @@ class Poller {
     bool kicked_ = false;  // for the next turn
     bool due_ = false;     // in this turn, and not called yet
     bool patient_ = false;
+    bool refused_ = false;  // by the host; asked by hand
+    bool told_ = false;     // its error, while it is asked by hand
   };
 
   Poller();
@@ -76,6 +84,12 @@ class Poller {
 
   // Calls the watchers of what is ready; waits for it at most so many ms, -1 for ever.
   void wait(int most_ms);
+  // `told` hears the system's reason when there is a descriptor that the host does not watch, and
+  // there was none before.
+  void on_refusal(std::function<void(int error)> told) { told_refusal_ = std::move(told); }
+  // How many are asked by hand.
+  std::size_t refused() const { return refused_.size(); }
+
   // Somebody was kicked: the loop must not sleep.
   bool busy() const { return !kicked_.empty() || !patient_kicked_.empty(); }
 
@@ -88,6 +102,8 @@ class Poller {
   bool call_kicked_patient();
   bool call_ready_patient();
   void forget(Registration* registration);
+  void refuse(Registration* registration, int error);
+  void ask_refused();
 
   Descriptor epoll_;
   Descriptor patient_;
@@ -96,6 +112,9 @@ class Poller {
   std::vector<Registration*> kicked_;
   std::vector<Registration*> running_;
   std::deque<Registration*> patient_kicked_;
+  std::vector<Registration*> refused_;
+  Time ask_refused_at_{};
+  std::function<void(int error)> told_refusal_;
   Time patient_again_{};  // not before, while others have something to do
 };
 

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <charconv>
 
-#include "common/base/check.h"
+#include "common/base/host_refused.h"
 
 namespace holdfast {
 namespace {
@@ -15,7 +15,7 @@ void fill(void* to, std::size_t size) {
   do {
     got = getrandom(to, size, 0);  // whole, for at most 256 bytes
   } while (got < 0 && errno == EINTR);
-  HOLDFAST_CHECK(got == static_cast<ssize_t>(size));
+  if (got != static_cast<ssize_t>(size)) host_refused("random numbers", errno);
 }
 
 }  // namespace

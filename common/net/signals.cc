@@ -12,7 +12,8 @@ SignalWatcher::SignalWatcher(Loop& loop, const std::vector<int>& numbers,
       auto* watcher = Handle<uv_signal_t>::owner_of<SignalWatcher>(signal);
       if (watcher != nullptr) watcher->callback_(which);
     };
-    HOLDFAST_CHECK(uv_signal_start(handle->get(), told, number) == 0);
+    int error = uv_signal_start(handle->get(), told, number);
+    if (error != 0) host_refused("to watch a signal", -error);
     handles_.push_back(std::move(handle));
   }
 }

@@ -4,6 +4,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
+
+#include "common/base/host_refused.h"
+
 namespace holdfast {
 
 Time read_boot_clock() {
@@ -29,7 +33,7 @@ void Timer::cancel() {
 TimerQueue::TimerQueue(Poller& poller)
     : descriptor_(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)),
       registration_(poller, descriptor_.get(), *this) {
-  HOLDFAST_CHECK(descriptor_.valid());
+  if (!descriptor_.valid()) host_refused("a timer", errno);
   registration_.set(EPOLLIN);
 }
 
@@ -41,6 +45,7 @@ void TimerQueue::settle() {
   itimerspec when{};
   when.it_value.tv_sec = at_us / 1'000'000;
   when.it_value.tv_nsec = at_us % 1'000'000 * 1000;
+  // Only a time of our own making can be wrong here: the host has no say in it.
   HOLDFAST_CHECK(timerfd_settime(descriptor_.get(), TFD_TIMER_ABSTIME, &when, nullptr) == 0);
   set_to_ = first;
 }

@@ -1,14 +1,47 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <thread>
+#include <vector>
 
 #include "common/net/signals.h"
 #include "tests/unit/net/support.h"
 
 namespace holdfast {
 namespace {
+
+TEST_CASE("a descriptor that the host does not watch is asked by hand, and nothing ends") {
+  Loop loop;
+  std::vector<int> told;
+  loop.poller().on_refusal([&](int error) { told.push_back(error); });
+  // The kernel refuses a plain file with EPERM: as good as any refusal.
+  Descriptor file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  REQUIRE(file.valid());
+  struct Asked : Poller::Watcher {
+    void on_ready(std::uint32_t events) override { seen |= events, times += 1; }
+    std::uint32_t seen = 0;
+    int times = 0;
+  } watcher;
+  {
+    Poller::Registration registration(loop.poller(), file.get(), watcher);
+    registration.set(EPOLLIN);
+    CHECK(loop.poller().refused() == 1);
+    CHECK(told == std::vector<int>{EPERM});
+    for (int i = 0; i < 100 && watcher.times < 2; ++i) loop.poller().wait(-1);
+    CHECK(watcher.times == 2);
+    CHECK((watcher.seen & EPOLLIN) != 0);
+    registration.set(EPOLLOUT);
+    registration.set_patient(true);
+    CHECK(loop.poller().refused() == 1);
+    watcher.seen = 0;
+    for (int i = 0; i < 100 && watcher.seen == 0; ++i) loop.poller().wait(-1);
+    CHECK((watcher.seen & EPOLLOUT) != 0);
+  }
+  CHECK(loop.poller().refused() == 0);
+}
 
 TEST_CASE("Timers run in order, not before their time, and not once cancelled") {
   Loop loop;
