@@ -155,6 +155,13 @@ void block_signals() {
   pthread_sigmask(SIG_BLOCK, &all, nullptr);  // they are the loop's; and no SIGPIPE here
 }
 
+// A name holds no line end.
+std::string failure_key(std::string_view peer, std::string_view service, std::string_view cause) {
+  std::string key(peer);
+  key.append("\n").append(service).append("\n").append(cause);
+  return key;
+}
+
 }  // namespace
 
 // The shared pointers are spdlog's interface; nobody else holds them.
@@ -193,6 +200,7 @@ struct Logger::Impl {
   RateLimiter limiter{kStrangerLines, kStrangerInterval};
   std::map<std::string, LogLevel, std::less<>> stranger_levels;
   RateLimiter connection_limiter{kDefaultConnectionLines, seconds(1)};  // by peer
+  RateLimiter failure_limiter{kFailureLines, kFailureInterval};         // by failure_key()
 };
 
 std::optional<LogLevel> log_level_from(std::string_view text) {
@@ -256,6 +264,25 @@ bool Logger::connection_line(std::string_view peer) {
   return suppressed.has_value();
 }
 
+bool Logger::failure_line(std::string_view peer, std::string_view service, std::string_view cause) {
+  std::string key = failure_key(peer, service, cause);
+  std::lock_guard lock(impl_->limiter_mutex);
+  auto suppressed = impl_->failure_limiter.admit(key, boot_time());
+  if (suppressed) tell_failures(key, *suppressed);
+  return suppressed.has_value();
+}
+
+void Logger::tell_failures(std::string_view key, std::uint64_t count) {
+  if (count == 0) return;
+  std::size_t service = key.find('\n') + 1;
+  std::size_t cause = key.find('\n', service) + 1;
+  event(LogLevel::info, "connection_failures",
+        {{"service", key.substr(service, cause - 1 - service)},
+         {"peer", key.substr(0, service - 1)},
+         {"cause", key.substr(cause)},
+         {"count", count}});
+}
+
 void Logger::tell_connection_lines(std::string_view peer, std::uint64_t lines) {
   if (lines != 0)
     event(LogLevel::warn, "connection_lines_suppressed", {{"peer", peer}, {"lines", lines}});
@@ -270,6 +297,9 @@ void Logger::report_suppressed() {
   std::lock_guard lock(impl_->limiter_mutex);
   for (const auto& [peer, lines] : impl_->connection_limiter.take_suppressed(boot_time())) {
     tell_connection_lines(peer, lines);
+  }
+  for (const auto& [key, count] : impl_->failure_limiter.take_suppressed(boot_time())) {
+    tell_failures(key, count);
   }
   for (const auto& [event, count] : impl_->limiter.take_suppressed(boot_time())) {
     LogLevel level = impl_->stranger_levels.find(event)->second;

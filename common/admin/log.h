@@ -84,6 +84,10 @@ class Logger {
   // connection_lines of the configuration in a second for one peer. Ask before the line is made.
   // What was left out is told in connection_lines_suppressed. `peer`: a configured name.
   bool connection_line(std::string_view peer);
+  // For a connection that failed to open, before connection_line(): false for what is more than
+  // kFailureLines in kFailureInterval of one cause, service and peer. An application that tries
+  // again without a pause writes no more than that; how many there were, connection_failures tells.
+  bool failure_line(std::string_view peer, std::string_view service, std::string_view cause);
   // Tells of every event, and of every peer's connection lines, that were left out in an interval
   // that is over and had no line since to tell it. Call it now and then (once a minute will do).
   void report_suppressed();
@@ -103,6 +107,8 @@ class Logger {
 
   static constexpr std::uint32_t kStrangerLines = 10;
   static constexpr Duration kStrangerInterval = seconds(10);
+  static constexpr std::uint32_t kFailureLines = 10;
+  static constexpr Duration kFailureInterval = seconds(10);
 
  private:
   struct Impl;
@@ -111,6 +117,7 @@ class Logger {
   void write(LogLevel level, std::string_view event, std::span<const LogField> fields,
              std::uint64_t suppressed);
   void tell_connection_lines(std::string_view peer, std::uint64_t lines);
+  void tell_failures(std::string_view key, std::uint64_t count);
   void write_limited(LogLevel level, std::string_view event, std::span<const LogField> fields);
 
   std::atomic<LogLevel> level_;

@@ -5,6 +5,30 @@
 #include "common/config/config.h"
 
 namespace holdfast {
+namespace {
+
+// Causes that a connection ends with before it is one: an application that tries again in a tight
+// loop meets the same one each time.
+bool failed_to_open(Cause cause) {
+  switch (cause) {
+    case Cause::target_refused:
+    case Cause::target_timeout:
+    case Cause::target_unresolved:
+    case Cause::target_failed:
+    case Cause::open_timeout:
+    case Cause::unknown_service:
+    case Cause::not_allowed:
+    case Cause::source_failed:
+    case Cause::loop:
+    case Cause::limit:
+    case Cause::draining:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
 
 const Ledger::LinkTally* Ledger::tally(const LinkId& link) const {
   auto found = tallies_.find(link);
@@ -155,7 +179,12 @@ void Ledger::count_closed(const ConnectionInfo& connection) {
 void Ledger::connection_closed(const ConnectionInfo& connection) {
   count_closed(connection);
   const StreamSummary& summary = connection.summary;
-  if (!logger_.enabled(LogLevel::info) || !logger_.connection_line(connection.peer)) return;
+  if (!logger_.enabled(LogLevel::info)) return;
+  if (failed_to_open(summary.cause) &&
+      !logger_.failure_line(connection.peer, connection.service, to_string(summary.cause))) {
+    return;
+  }
+  if (!logger_.connection_line(connection.peer)) return;
   logger_.event(LogLevel::info, "connection_closed",
                 {{"id", connection.id()},
                  {"service", connection.service},

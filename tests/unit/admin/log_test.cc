@@ -199,6 +199,27 @@ TEST_CASE("a peer's connections cannot fill the log, and hold back no other's") 
   CHECK(count(text, "peer=good") == 0);
 }
 
+TEST_CASE("equal failures of one service are summed up, and hold back no others") {
+  Folder folder;
+  auto log = open_log(to_file(folder / "log"));
+  int written = 0;
+  for (int i = 0; i < 1000; ++i) {
+    written += log->failure_line("hub", "db", "target_refused") ? 1 : 0;
+  }
+  CHECK(written == Logger::kFailureLines);
+  CHECK(log->failure_line("hub", "db", "target_timeout"));
+  CHECK(log->failure_line("hub", "web", "target_refused"));
+  CHECK(log->failure_line("edge", "db", "target_refused"));
+  usleep(10'100'000);
+  CHECK(log->failure_line("hub", "db", "target_refused"));
+  REQUIRE(log->flush(seconds(5)));
+  std::string text = read_text(folder / "log");
+  CHECK(count(text,
+              "info event=connection_failures service=db peer=hub cause=target_refused "
+              "count=990") == 1);
+  CHECK(count(text, "connection_failures") == 1);
+}
+
 TEST_CASE("what was left out is told though no line follows") {
   Folder folder;
   LogConfig config = to_file(folder / "log");
