@@ -17,6 +17,22 @@ namespace {
 constexpr mode_t kOthersAndGroup = 077;
 constexpr mode_t kOthersAndGroupWrite = 037;
 
+// PostgreSQL's rule: who runs the agent may have a key of root's through the key's group, and may
+// then not change its mode; nobody else's key is trusted to a group.
+mode_t refused_for(const struct stat& status, bool credential) {
+  return credential || status.st_uid == 0 ? kOthersAndGroupWrite : kOthersAndGroup;
+}
+
+// What to do about a mode, for who can change it and for who cannot.
+std::string mode_hint(const std::string& path, const struct stat& status) {
+  std::string hint = "chmod 600 " + path;
+  if (status.st_uid == 0) hint += ", or 0640 with the agent's group";
+  return hint +
+         "; of a mounted secret set the mode where it is mounted: 0440 and the agent's group, "
+         "owned "
+         "by root (Kubernetes: defaultMode: 0440 and fsGroup)";
+}
+
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -67,7 +83,7 @@ std::optional<FileFault> status_fault(const std::string& path, const struct stat
     std::snprintf(mode, sizeof(mode), "%04o", static_cast<unsigned>(status.st_mode & 07777));
     return FileFault{ProblemKind::permission,
                      path + " can be used by others than its owner (mode " + mode + ")",
-                     "chmod 600 " + path};
+                     mode_hint(path, status)};
   }
   if (static_cast<std::uint64_t>(status.st_size) > max_bytes) {
     return FileFault{ProblemKind::config,
@@ -121,7 +137,7 @@ std::variant<std::string, FileFault> read_file(const std::string& path, std::siz
   struct stat status {};
   if (fstat(file.get(), &status) != 0) return system_fault(real, "look at", errno);
   mode_t refused = 0;
-  if (privacy == Privacy::secret) refused = credential ? kOthersAndGroupWrite : kOthersAndGroup;
+  if (privacy == Privacy::secret) refused = refused_for(status, credential);
   if (auto fault = status_fault(real, status, max_bytes, refused)) return *fault;
   return read_all(file, real, static_cast<std::size_t>(status.st_size), max_bytes);
 }

@@ -14,7 +14,7 @@ inline constexpr std::string_view kCredentialPrefix = "credential:";
 
 enum class Privacy {
   open,    // anybody may read it
-  secret,  // its owner only: mode & 077 is zero
+  secret,  // its owner only; root's also its group, for reading: what containers mount
 };
 
 // The whole file, or why not. Never waits: a pipe or device is refused unread. The mode is that of

@@ -82,8 +82,8 @@ void wipe(std::string& text) {
 }
 
 Result<Psk> parse_psk(std::string_view text) {
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  if (text.ends_with('\r')) text.remove_suffix(1);
+  // Editors and container tools end it with an empty line, or several.
+  while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
   if (text.empty()) return Error{"it is empty"};
   if (text.find('\n') != std::string_view::npos) return Error{"it has more than one line"};
   if (text.size() != kLineBytes || text[kIdDigits] != ':') {

@@ -1,7 +1,7 @@
 // Pre-shared keys: who a client is, and the proof of it.
 //
 // A psk_file holds one line of text, as `genpsk` prints it: ID:KEY, with ID 32 hexadecimal digits
-// (lower case; what travels on the wire) and KEY 64. It is readable by its owner only. What held a
+// (lower case; what travels on the wire) and KEY 64. Who may read it: files.h. What held a
 // key is overwritten before it is given back.
 #pragma once
 

@@ -360,7 +360,7 @@ def test_of_a_key_one_copy_is_left_and_none_of_its_text(make_pair):
 
 
 @pytest.mark.parametrize("role", ["client", "server"])
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+@pytest.mark.parametrize("mode", [0o444, 0o604, 0o660])
 def test_a_key_that_others_can_read_is_refused(make_pair, role, mode):
     pair = make_pair(link="psk")
     key = os.path.join(pair.folder, f"{NAME}.psk")
@@ -371,6 +371,16 @@ def test_a_key_that_others_can_read_is_refused(make_pair, role, mode):
         assert result.returncode == 77
         assert f"mode {mode:04o}" in result.stdout + result.stderr
     os.chmod(key, 0o600)
+
+
+def test_a_key_of_roots_that_its_group_may_read_is_taken(make_pair):
+    """As a container's secrets are mounted: owned by root, 0440, with an empty line at the end."""
+    pair = make_pair(link="psk")
+    key = os.path.join(pair.folder, f"{NAME}.psk")
+    with open(key, "a") as file:
+        file.write("\n\n")
+    os.chmod(key, 0o440)
+    assert pair.client.run("check").returncode == (0 if os.stat(key).st_uid == 0 else 77)
 
 
 def test_a_certificates_key_is_held_to_the_same(make_pair, certificates):

@@ -34,6 +34,8 @@ TEST_CASE("a key line is read and written alike") {
   CHECK(format_psk(*psk) == kLine);
   CHECK(parse_psk(kLine).ok());
   CHECK(parse_psk(kLine + "\r\n").ok());
+  CHECK(parse_psk(kLine + "\n\n").ok());
+  CHECK(parse_psk(kLine + "\r\n\r\n\n").ok());
 }
 
 TEST_CASE("a malformed key line is refused and never repeated in the message") {
@@ -43,7 +45,6 @@ TEST_CASE("a malformed key line is refused and never repeated in the message") {
       kId,
       kKey,
       kId + kKey,
-      kLine + "\n\n",
       kLine + "\n" + kLine,
       kLine + "0",
       " " + kLine,
@@ -104,12 +105,26 @@ TEST_CASE("a private key file is loaded") {
 
 TEST_CASE("a key file that others can use is a permission fault") {
   const Folder folder;
-  for (const mode_t mode : {0640U, 0604U, 0644U, 0620U, 0601U, 0666U}) {
+  for (const mode_t mode : {0604U, 0644U, 0444U, 0620U, 0601U, 0666U}) {
     const LoadedPsk loaded = load_psk_file(folder.write("a.psk", kLine, mode));
     CHECK_FALSE(loaded.psk.has_value());
     CHECK(loaded.fault.kind == ProblemKind::permission);
     CHECK_THAT(loaded.fault.reason, Catch::Contains("can be used by others"));
     CHECK_THAT(loaded.fault.hint, Catch::Contains("chmod 600"));
+    CHECK_THAT(loaded.fault.hint, Catch::Contains("defaultMode: 0440"));
+  }
+}
+
+TEST_CASE("a key's group may read it where root owns it, and nowhere else") {
+  const Folder folder;
+  const uid_t somebody = 65534;
+  for (const mode_t mode : {0440U, 0640U}) {
+    const std::string path = folder.write("a.psk", kLine + "\n", mode);
+    const bool roots = geteuid() == 0;
+    CHECK(load_psk_file(path).psk.has_value() == roots);
+    if (!roots) continue;
+    REQUIRE(chown(path.c_str(), somebody, 0) == 0);
+    CHECK(load_psk_file(path).fault.kind == ProblemKind::permission);
   }
 }
 
