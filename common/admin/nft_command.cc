@@ -145,6 +145,18 @@ std::string own_user() {
   return std::to_string(geteuid());
 }
 
+// Whose traffic is left alone is a guess then, and a wrong one is seen by nobody: root's own
+// connections would pass by the agents, and an agent of another user would catch its own link.
+void tell_guess(const Invocation& call, const NftPlan& plan, const ClientConfig& config) {
+  if (plan.rules.empty() || !config.nft.exclude.empty() || getpwnam(kOwnUser) != nullptr) return;
+  passwd* self = getpwuid(geteuid());
+  std::string who = self != nullptr ? self->pw_name : "uid " + std::to_string(geteuid());
+  call.err << program_name(call.kind) << ": warning: there is no user " << kOwnUser
+           << ", so the traffic of " << who
+           << ", who runs this, is left alone, all of it; set [nft] exclude to the user that the "
+              "agent runs as, as [\"uid:NAME\"]\n";
+}
+
 }  // namespace
 
 int do_nft(const Invocation& call, NftAction action) {
@@ -154,6 +166,7 @@ int do_nft(const Invocation& call, NftAction action) {
   const auto* client = std::get_if<ClientConfig>(&config);
   NftPlan plan =
       client != nullptr ? nft_plan(*client, own_user()) : nft_plan(std::get<ServerConfig>(config));
+  if (client != nullptr && action != NftAction::remove) tell_guess(call, plan, *client);
   switch (action) {
     case NftAction::print:
       call.out << to_string(plan);

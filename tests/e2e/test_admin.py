@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pty
+import pwd
 import re
 import resource
 import select
@@ -711,3 +712,20 @@ def long_turns(agent):
     metrics = agent.metrics()
     below = {labels["le"]: value for labels, value in metrics["holdfast_loop_turn_seconds_bucket"]}
     return below["+Inf"] - below["0.005"]
+
+
+def test_nft_says_whose_traffic_it_leaves_alone_where_there_is_no_user_of_our_own(make_pair):
+    """A guess, since nobody knows whom the agent will run as; silent where it is told, or known."""
+    intercepted = {"services": {"raw": {"mode": "redirect", "match": ["10.0.0.0/8:5432"]}}}
+    pair = make_pair(client=intercepted)
+    try:
+        pwd.getpwnam("holdfast")
+        known = True
+    except KeyError:
+        known = False
+    said = pair.client.run("nft").stderr
+    assert ("there is no user holdfast" in said) == (not known), said
+    if not known:
+        assert f"the traffic of {pwd.getpwuid(os.geteuid()).pw_name}, who runs this" in said
+    pair.client.write_config({**pair.client.settings, "nft": {"exclude": ["uid:0"]}})
+    assert pair.client.run("nft").stderr == ""
