@@ -128,13 +128,14 @@ bool any_plaintext(const ClientConfig& config) {
 class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCredentials> {
  public:
   ClientAgent(const Around& around, ClientConfig config, CredentialMarks marks,
-              ClientOptions options, std::uint64_t start_id)
+              CertificateEnds ends, ClientOptions options, std::uint64_t start_id)
       : around_(around),
         config_(std::move(config)),
         marks_(std::move(marks)),
         start_id_(start_id),
         driver_(around.loop, std::move(options), around.ledger) {
-    facts_ = {AgentKind::client, config_.name, around.config_path, {}, around.loop.now()};
+    facts_ = {AgentKind::client, config_.name,   around.config_path, {},
+              around.loop.now(), std::move(ends)};
     note_services();
   }
 
@@ -159,6 +160,9 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
                 link.held() ? "held down by an operator" : link.dials().last_error());
     });
     return brief;
+  }
+  const std::map<std::string, std::int64_t>& certificates() const override {
+    return facts_.certificates;
   }
   void shut_down() override { driver_.shut_down(); }
 
@@ -239,6 +243,7 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     around_.files.reopen();
     config_ = std::move(config);
     marks_ = std::move(credentials.marks);
+    facts_.certificates = std::move(credentials.ends);
     note_services();
     return Ok{};
   }
@@ -346,7 +351,8 @@ int run_client_agent(const ClientConfig& config, const std::string& config_path,
   if (unused) shell.warnings.insert(shell.warnings.end(), unused->begin(), unused->end());
   return run_shell(shell, [&](const Around& around) {
     return std::make_unique<ClientAgent>(around, config, std::move(credentials->marks),
-                                         std::move(*options), start_id);
+                                         std::move(credentials->ends), std::move(*options),
+                                         start_id);
   });
 }
 

@@ -103,12 +103,13 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
 class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCredentials> {
  public:
   ServerAgent(const Around& around, ServerConfig config, CredentialMarks marks,
-              ServerOptions options)
+              CertificateEnds ends, ServerOptions options)
       : around_(around),
         config_(std::move(config)),
         marks_(std::move(marks)),
         driver_(around.loop, std::move(options), around.ledger) {
-    facts_ = {AgentKind::server, config_.name, around.config_path, {}, around.loop.now()};
+    facts_ = {AgentKind::server, config_.name,   around.config_path, {},
+              around.loop.now(), std::move(ends)};
     note_names();
   }
 
@@ -129,6 +130,9 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
     }
     for_each_link([&](const LinkDriver& link) { brief.add(link, around_.loop.now()); });
     return brief;
+  }
+  const std::map<std::string, std::int64_t>& certificates() const override {
+    return facts_.certificates;
   }
   void shut_down() override { driver_.shut_down(); }
 
@@ -213,6 +217,7 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
     around_.files.reopen();
     config_ = std::move(config);
     marks_ = std::move(credentials.marks);
+    facts_.certificates = std::move(credentials.ends);
     note_names();
     return Ok{};
   }
@@ -266,7 +271,7 @@ int run_server_agent(const ServerConfig& config, const std::string& config_path,
   if (unused) shell.warnings.insert(shell.warnings.end(), unused->begin(), unused->end());
   return run_shell(shell, [&](const Around& around) {
     return std::make_unique<ServerAgent>(around, config, std::move(credentials->marks),
-                                         std::move(*options));
+                                         std::move(credentials->ends), std::move(*options));
   });
 }
 

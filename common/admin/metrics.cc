@@ -205,6 +205,15 @@ void add_memory(Metrics& metrics, const AgentSnapshot& snapshot) {
       .value(totals.log_lines_dropped);
 }
 
+void add_certificates(Metrics& metrics, const AgentSnapshot& snapshot) {
+  if (snapshot.certificates.empty()) return;
+  auto& ends = metrics.gauge("holdfast_certificate_expiry_seconds",
+                             "When a certificate of the config ends, since the epoch, by its key.");
+  for (const auto& [key, end] : snapshot.certificates) {
+    ends.value(static_cast<double>(end), {{"key", key}});
+  }
+}
+
 }  // namespace
 
 std::string metrics_text(const AgentSnapshot& snapshot) {
@@ -233,6 +242,7 @@ std::string metrics_text(const AgentSnapshot& snapshot) {
   metrics.counter("holdfast_config_reloads_total", "Reloads, by result.")
       .value(snapshot.totals.reloads, {{"result", "applied"}})
       .value(snapshot.totals.reloads_failed, {{"result", "refused"}});
+  add_certificates(metrics, snapshot);
   add_links(metrics, snapshot);
   add_reconnects(metrics, snapshot.totals);
   add_connections(metrics, snapshot);

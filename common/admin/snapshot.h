@@ -150,6 +150,8 @@ struct AgentSnapshot {
   bool draining = false;
   std::vector<std::string> listening;  // addresses
   std::vector<NotListening> not_listening;
+  // When each certificate of the config's files ends, in seconds since the epoch, by key.
+  std::map<std::string, std::int64_t> certificates;
   std::vector<std::string> peers;  // server: configured clients, also those without a link
   std::vector<LinkSnapshot> links;
   std::map<ConnectionState, std::uint64_t> connections_by_state;

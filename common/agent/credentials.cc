@@ -7,7 +7,6 @@
 #include "common/config/changes.h"
 #include "common/config/files.h"
 #include "common/config/psk.h"
-#include "common/net/certificate_check.h"
 
 namespace holdfast {
 namespace {
@@ -103,27 +102,32 @@ std::string mark_of(const std::string& text) {
   return std::to_string(std::hash<std::string>{}(text));
 }
 
-void mark_files(const TlsFiles& files, const std::string& prefix, CredentialMarks& marks) {
-  marks[prefix + "tls.ca_file"] = mark_of(files.ca.text);
-  marks[prefix + "tls.cert_file"] = mark_of(files.certificate.text);
+template <typename Credentials>
+void note_files(const TlsFiles& files, const std::string& prefix, Credentials& credentials) {
+  auto note = [&](const std::string& key, const TlsPem& pem) {
+    credentials.marks[prefix + key] = mark_of(pem.text);
+    if (auto end = end_of_certificates(pem)) credentials.ends[prefix + key] = *end;
+  };
+  note("tls.ca_file", files.ca);
+  note("tls.cert_file", files.certificate);
 }
 
 Result<std::unique_ptr<TlsContext>> client_tls(const std::string& name, const std::string& prefix,
                                                const ClientLinkConfig& link,
-                                               CredentialMarks& marks) {
+                                               ClientCredentials& credentials) {
   if (link.unsafe_plaintext) return std::unique_ptr<TlsContext>();
   TlsClientOptions options;
   if (link.psk_file) {
     auto key = load_key(*link.psk_file, name);
     if (!key) return key.error();
     options.key = *key;
-    marks[prefix + "psk_file"] = key->id;
+    credentials.marks[prefix + "psk_file"] = key->id;
   } else if (link.tls) {
     auto files = load_files(*link.tls);
     if (!files) return files.error();
     options.files = std::move(*files);
     options.server_name = link.tls->server_name.value_or(link.server.front().host);
-    mark_files(*options.files, prefix, marks);
+    note_files(*options.files, prefix, credentials);
   }
   auto context = make_tls_client(options);
   wipe_files(options.files);
@@ -155,7 +159,7 @@ Result<ClientCredentials> load_credentials(const ClientConfig& config) {
   ClientCredentials credentials;
   for (const auto& [name, link] : config.links) {
     for (std::uint64_t i = 0; i < link.parallel; ++i) {
-      auto tls = client_tls(config.name, link_prefix(name), link, credentials.marks);
+      auto tls = client_tls(config.name, link_prefix(name), link, credentials);
       if (!tls) return tls.error();
       credentials.tls[name].push_back(std::move(*tls));
     }
@@ -174,7 +178,7 @@ Result<ServerCredentials> load_credentials(const ServerConfig& config) {
     if (!files) loaded = files.error();
   }
   if (!loaded) return loaded.error();
-  if (options.files) mark_files(*options.files, "link.", credentials.marks);
+  if (options.files) note_files(*options.files, "link.", credentials);
   std::vector<std::string> names;
   for (const auto& [name, peer] : config.clients) names.push_back(name);
   options.client_of = [names](const std::vector<std::string>& proved) {

@@ -7,6 +7,7 @@
 
 #include "common/config/config.h"
 #include "common/config/report.h"
+#include "common/net/certificate_check.h"
 #include "common/net/tls.h"
 
 namespace holdfast {
@@ -19,6 +20,7 @@ struct ClientCredentials {
   // By [links.NAME], one for each of its parallel links; null: plaintext.
   std::map<std::string, std::vector<std::unique_ptr<TlsContext>>> tls;
   CredentialMarks marks;
+  CertificateEnds ends;
   bool any() const;
 };
 
@@ -26,6 +28,7 @@ struct ServerCredentials {
   std::unique_ptr<TlsContext> tls;             // null: plaintext
   std::map<std::string, std::string> key_ids;  // of clients with a pre-shared key, by client
   CredentialMarks marks;
+  CertificateEnds ends;
   bool any() const { return tls != nullptr; }
 };
 

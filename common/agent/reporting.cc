@@ -149,6 +149,7 @@ AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, cons
   snapshot.uptime = now - facts.started_at;
   snapshot.started_at_ms = wall_clock_ms() - duration_cast<milliseconds>(snapshot.uptime).count();
   snapshot.config_path = facts.config_path;
+  snapshot.certificates = facts.certificates;
   for (const std::string& name : facts.services) snapshot.services[name];
   for (const auto& [name, counters] : ledger.closed()) snapshot.services[name] = counters;
   snapshot.totals = ledger.totals(now);

@@ -1,7 +1,10 @@
 // Links and connections as the admin interface shows them.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +23,7 @@ struct AgentFacts {
   std::string config_path;
   std::vector<std::string> services;  // every configured one
   Time started_at{};
+  std::map<std::string, std::int64_t> certificates = {};  // when each ends, by the config's key
 };
 
 // Fills in everything but readiness, limits, links and listeners, from ended connections.

@@ -3,8 +3,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 
 #include "common/admin/cli.h"
 #include "common/agent/history_keeper.h"
@@ -12,6 +14,7 @@
 #include "common/agent/reload_worker.h"
 #include "common/agent/service_manager.h"
 #include "common/base/overloaded.h"
+#include "common/net/certificate_check.h"
 #include "common/net/lookups.h"
 #include "common/net/signals.h"
 
@@ -19,6 +22,7 @@ namespace holdfast {
 namespace {
 
 constexpr Duration kReportInterval = seconds(60);
+constexpr Duration kCertificateInterval = seconds(24 * 3600);
 constexpr Duration kLastFlush = milliseconds(500);
 
 int fail(Logger& logger, const Error& error) {
@@ -52,6 +56,32 @@ class Reporter {
 
   Loop& loop_;
   Logger& logger_;
+  Timer timer_;
+};
+
+// Tells once a day of certificates that end soon, or have ended.
+class CertificateWatch {
+ public:
+  CertificateWatch(Loop& loop, Logger& logger, const Agent& agent)
+      : loop_(loop), logger_(logger), agent_(agent), timer_(loop.timers(), [this] { look(); }) {
+    timer_.arm(loop.now() + kCertificateInterval);  // the config's warnings said it at the start
+  }
+
+ private:
+  void look() {
+    timer_.arm(loop_.now() + kCertificateInterval);
+    std::int64_t now = std::time(nullptr);
+    for (const auto& [key, end] : agent_.certificates()) {
+      std::int64_t days = (end - now) / (24 * 3600);
+      if (days >= kRenewalDays) continue;
+      logger_.event(LogLevel::warn, end > now ? "certificate_expires" : "certificate_expired",
+                    {{"key", key}, {"days_left", std::max<std::int64_t>(days, 0)}});
+    }
+  }
+
+  Loop& loop_;
+  Logger& logger_;
+  const Agent& agent_;
   Timer timer_;
 };
 
@@ -124,6 +154,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
     agent.shut_down();
   });
   Reporter reporter(loop, logger);
+  CertificateWatch certificates(loop, logger, agent);
   logger.event(LogLevel::info, "started",
                {{"version", HOLDFAST_VERSION}, {"pid", getpid()}, {"config", options.config_path}});
   service.ready();

@@ -1,7 +1,9 @@
 // The process around an agent: log, loop, signals, admin interface, in order up and down.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +35,8 @@ class Agent : public PagedBackend {
   virtual History::Reading reading() const = 0;
   // For the service manager's status line; asked once a second.
   virtual AgentBrief brief() const = 0;
+  // When each certificate of the config ends; seconds since the epoch, by key.
+  virtual const std::map<std::string, std::int64_t>& certificates() const = 0;
   // Goodbye, then stops the loop; within 2 s.
   virtual void shut_down() = 0;
   // Loads the config anew. Any thread.

@@ -2,6 +2,8 @@
 
 #include <openssl/err.h>
 
+#include <algorithm>
+
 #include "common/net/pem.h"
 
 namespace holdfast {
@@ -81,7 +83,22 @@ class Check {
   std::vector<CertificateFault> faults_;
 };
 
+// Never negative: what cannot be read has ended long ago.
+std::int64_t epoch_of(const ASN1_TIME* time) {
+  std::tm parts{};
+  return ASN1_TIME_to_tm(time, &parts) == 1 ? static_cast<std::int64_t>(timegm(&parts)) : 0;
+}
+
 }  // namespace
+
+std::optional<std::int64_t> end_of_certificates(const TlsPem& pem) {
+  std::optional<std::int64_t> first;
+  for (const CertificatePtr& each : tls::read_certificates(pem).found) {
+    std::int64_t end = epoch_of(X509_get0_notAfter(each.get()));
+    first = std::min(first.value_or(end), end);
+  }
+  return first;
+}
 
 std::vector<CertificateFault> check_certificate_files(const CertificateFiles& files,
                                                       std::time_t now) {

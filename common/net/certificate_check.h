@@ -1,7 +1,9 @@
 // Whether an agent's own TLS files can be used, before anything is run with them.
 #pragma once
 
+#include <cstdint>
 #include <ctime>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,5 +34,11 @@ struct CertificateFiles {
 // an own certificate that is not valid now or ends soon, a CA that has expired.
 std::vector<CertificateFault> check_certificate_files(const CertificateFiles& files,
                                                       std::time_t now);
+
+// When the first certificate of the text ends, in seconds since the epoch; nothing when it has
+// none.
+std::optional<std::int64_t> end_of_certificates(const TlsPem& pem);
+// Of the files that a config names, by its key.
+using CertificateEnds = std::map<std::string, std::int64_t>;
 
 }  // namespace holdfast

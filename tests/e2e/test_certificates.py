@@ -3,6 +3,8 @@ import contextlib
 import re
 import socket
 import ssl
+import subprocess
+import time
 
 import pytest
 
@@ -82,7 +84,7 @@ def test_a_certificate_that_ends_soon_is_warned_of_and_works(make_pair, certific
 def test_a_permission_problem_stays_77_beside_good_files(make_pair, certificates):
     made = certificates("pki", HOST, NAME)
     pair = make_pair(**certificate_options(tls(made, NAME), tls(made, "server")))
-    (made / f"{NAME}.key").chmod(0o640)
+    (made / f"{NAME}.key").chmod(0o644)
     assert pair.client.run("check").returncode == 77
     (made / f"{NAME}.key").chmod(0o600)
 
@@ -102,6 +104,49 @@ def test_a_client_whose_certificate_has_expired_is_refused_and_the_log_says_when
                 context.wrap_socket(sock).recv(1)
         return "the certificate of edge-2 expired on" in pair.server.log()
     wait_until(refused, 5 * TIMESCALE, "the cause in the server's log")
+
+
+def sign_for(made, who, seconds):
+    """A new certificate of `who`, by the same CA, that ends so soon."""
+    config = made / "ca.cnf"
+    config.write_text("[ca]\ndefault_ca = d\n[d]\nnew_certs_dir = %s\ndatabase = %s/index\n"
+                      "rand_serial = yes\ndefault_md = sha256\npolicy = p\nunique_subject = no\n"
+                      "[p]\ncommonName = supplied\n[e]\nsubjectAltName = DNS:%s\n"
+                      "extendedKeyUsage = clientAuth\nbasicConstraints = CA:FALSE\n"
+                      % (made, made, who))
+    (made / "index").write_text("")
+    request = subprocess.run(["openssl", "req", "-new", "-key", made / f"{who}.key", "-subj",
+                              f"/CN={who}"], check=True, capture_output=True).stdout
+    end = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
+    subprocess.run(["openssl", "ca", "-batch", "-config", config, "-keyfile", made / "ca.key", "-cert",
+                    made / "ca.pem", "-in", "/dev/stdin", "-out", made / f"{who}.pem", "-notext",
+                    "-extensions", "e", "-startdate", "20200101000000Z", "-enddate", end],
+                   check=True, capture_output=True, input=request)
+
+
+def test_a_link_outlives_the_end_of_its_certificate_and_needs_a_new_one_to_come_back(make_pair,
+                                                                                    certificates):
+    made = certificates("pki", HOST, NAME)
+    lasts = 6 * TIMESCALE
+    sign_for(made, NAME, lasts)
+    ends = time.time() + lasts
+    pair = make_pair(**certificate_options(tls(made, NAME), tls(made, "server")))
+    app, back = pair.connect()
+    told = dict((labels["key"], value) for labels, value in
+                pair.client.metrics()["holdfast_certificate_expiry_seconds"])
+    assert abs(told["link.tls.cert_file"] - ends) < 5
+    assert told["link.tls.ca_file"] > ends + 86400 * 365
+    assert len(pair.server.metrics()["holdfast_certificate_expiry_seconds"]) == 2
+    time.sleep(max(0, ends - time.time()) + 1.5)
+    ping(app, back)
+    pair.relay.cut()
+    wait_until(lambda: f"the certificate of {NAME} expired on" in pair.server.log(), 10 * TIMESCALE,
+               "the cause in the server's log")
+    assert pair.client.run("ready").returncode == 75
+    sign_for(made, NAME, 86400 * 30)
+    assert pair.client.run("reload").returncode == 0
+    pair.wait_ready()
+    ping(app, back)
 
 
 # -- floods ----------------------------------------------------------------------------------------
