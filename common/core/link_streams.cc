@@ -37,7 +37,7 @@ Result<StreamHandle> Link::open(Time now, const OpenRequest& request) {
   record.window = tuning::kInitialWindow;
   refresh_limit(record);
   streams_.push_back<&StreamRecord::control>(opens_, slot);
-  add_deadline(open_deadlines_, slot, now + options_.open_timeout);
+  add_deadline(open_deadlines_, slot, now);  // with open_timeout as it is then
   TraceEvent event;
   event.kind = TraceEvent::Kind::stream_open;
   event.id = last_id_.value;

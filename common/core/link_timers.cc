@@ -22,7 +22,7 @@ Time Link::next_timeout() const {
     at(grace_deadline_);
     at(service_deadline_);
   }
-  if (!open_deadlines_.empty()) at(open_deadlines_.front().at);
+  if (!open_deadlines_.empty()) at(open_deadlines_.front().at + options_.open_timeout);
   if (live() && !lingers_.empty()) at(lingers_.front().at);
   return next;
 }
@@ -90,9 +90,11 @@ void Link::timeout_grace(Time now) {
   }
 }
 
-// An application that was accepted while nobody could be asked waits only so long.
+// An application that was accepted while nobody could be asked waits only so long: as long as is
+// configured now, whatever was when it came.
 void Link::timeout_opens(Time now) {
-  while (!open_deadlines_.empty() && now >= open_deadlines_.front().at) {
+  while (!open_deadlines_.empty() &&
+         now >= open_deadlines_.front().at + options_.open_timeout) {
     StreamHandle stream = open_deadlines_.front().stream;
     open_deadlines_.pop_front();
     const StreamRecord* record = find(stream);

@@ -1,4 +1,6 @@
 """Every byte once and in order, through every kind of outage; and it was the replay that did it."""
+import socket
+
 import pytest
 
 import outages
@@ -26,6 +28,26 @@ def assert_replayed(pair, ways):
     for way in ways:
         sender = pair.client if way == "up" else pair.server
         assert sender.replayed() > 0, f"the {sender.role} resent nothing"
+
+
+def test_urgent_bytes_arrive_in_their_place(make_pair):
+    """As ordinary ones: that they were urgent is not carried."""
+    pair = make_pair()
+    app, back = pair.connect()
+    for src, dst in ((app, back), (back, app)):
+        for number in range(20):
+            src.sendall(b"before%02d" % number)
+            src.send(b"!", socket.MSG_OOB)
+            src.sendall(b"after")
+            assert read_exactly(dst, 14) == b"before%02d!after" % number
+    pair.relay.refuse()
+    pair.relay.cut()
+    pair.client.wait_event("link_down")
+    app.sendall(b"in the outage")
+    app.send(b"!", socket.MSG_OOB)
+    app.sendall(b"all the same")
+    pair.relay.accept()
+    assert read_exactly(back, 26) == b"in the outage!all the same"
 
 
 @pytest.mark.parametrize("ways", ["up", "down", "both"])

@@ -170,6 +170,28 @@ TEST_CASE("Of OPENs that wait, those above a WELCOME's limit are refused and the
   CHECK(pair.server.app(live).received == "on");
 }
 
+TEST_CASE("A shorter open_timeout counts for who waits already and behind longer ones") {
+  LinkPair::Options options;
+  options.open_timeout = seconds(600);
+  LinkPair pair(options);
+  std::uint64_t over = pair.open();  // long over; what it waited for is still queued
+  pair.settle();
+  pair.client.link->reset(pair.now(), pair.client.app(over).handle, Cause::admin_kill);
+  pair.settle();
+  pair.reachable = false;
+  pair.cut();
+  std::uint64_t before = pair.open();
+  LinkOptions shorter = pair.client.link->options();
+  shorter.open_timeout = seconds(2);
+  pair.client.link->reconfigure(shorter);
+  std::uint64_t after = pair.open();
+  pair.run_for(milliseconds(1900));
+  CHECK_FALSE(pair.client.app(before).reset);
+  pair.run_for(milliseconds(200));
+  CHECK(pair.client.app(before).reset == Cause::open_timeout);
+  CHECK(pair.client.app(after).reset == Cause::open_timeout);
+}
+
 TEST_CASE("Less memory for a link drops nothing that it holds") {
   LinkPair pair;
   pair.server.appetite = 0;
