@@ -3,10 +3,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <condition_variable>
 #include <deque>
 #include <iterator>
@@ -28,6 +30,16 @@ constexpr std::int64_t kAcceptRest_ms = 100;
 constexpr int kAcceptsPerTurn = 16;
 // Two: while the loop is stuck each answer takes as long as our patience with it.
 constexpr std::size_t kHealthThreads = 2;
+// The last descriptors are the link's: while users have some of them, only so many of each kind.
+constexpr std::size_t kScarceUsers = 4;
+
+// From this number on descriptors are few: as DescriptorBudget has it.
+int scarce_from() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return INT_MAX;
+  rlim_t reserve = std::min<rlim_t>(limit.rlim_cur / 8, 64);
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur - reserve, INT_MAX));
+}
 
 std::int64_t from_now(Duration duration) {
   return monotonic_ms() + duration_cast<milliseconds>(duration).count();
@@ -172,10 +184,13 @@ class HttpServerImpl final : public HttpServer {
   void hand_over(User user) {
     Lane& lane = router_->is_health(user.text) ? health_ : others_;
     std::lock_guard lock(mutex_);
-    if (lane.queue.size() >= limits_.waiting) return;  // more than can be answered: close
+    // More than can be answered, or than there are descriptors for: close.
+    if (lane.queue.size() >= (scarce(user) ? kScarceUsers : limits_.waiting)) return;
     lane.queue.push_back(std::move(user));
     lane.spoken.notify_one();
   }
+
+  bool scarce(const User& user) const { return user.fd.get() >= scarce_from_; }
 
   // False: the process is out of descriptors.
   bool accept_some() {
@@ -184,7 +199,8 @@ class HttpServerImpl final : public HttpServer {
       if (!fd) return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
       User user{std::move(fd), from_now(limits_.silence)};
       if (!read(user)) continue;  // mostly: its request came with it
-      if (readers_.size() >= limits_.users) readers_.pop_front();
+      std::size_t most = scarce(user) ? kScarceUsers : limits_.users;
+      while (readers_.size() >= most) readers_.pop_front();
       readers_.push_back(std::move(user));
     }
     return true;
@@ -193,7 +209,10 @@ class HttpServerImpl final : public HttpServer {
   // Answers that their users did not take at once. False: the server stops.
   bool take_answers() {
     std::lock_guard lock(mutex_);
-    for (User& user : answered_) writers_.push_back(std::move(user));
+    for (User& user : answered_) {
+      while (scarce(user) && writers_.size() >= kScarceUsers) writers_.pop_front();
+      writers_.push_back(std::move(user));
+    }
     answered_.clear();
     std::size_t unread = 0;
     for (const User& user : writers_) unread += user.text.size();
@@ -234,6 +253,7 @@ class HttpServerImpl final : public HttpServer {
 
   const int listener_;
   const HttpLimits limits_;
+  const int scarce_from_ = scarce_from();
   std::unique_ptr<HttpRouter> router_;
   UniqueFd wake_;
   std::deque<User> readers_, writers_;  // the talker's; the longest waiting first

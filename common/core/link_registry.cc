@@ -59,8 +59,9 @@ LinkRegistry::Decision LinkRegistry::create(Time now, CarrierId carrier, const C
                                             HelloRequest request) {
   if (draining_) return Refused{Cause::draining, kLimitRetry};
   const Hello& hello = request.hello;
-  for (auto& [id, entry] : links_) {
-    if (entry.client != client.name || entry.slot != hello.slot || entry.link->ended()) continue;
+  for (Entry* each : entries_of(client.name)) {
+    Entry& entry = *each;
+    if (entry.slot != hello.slot || entry.link->ended()) continue;
     if (same_process(hello, entry.start_id)) {
       // The process replaced this link itself; an older HELLO of its came late.
       if (hello.ordinal <= entry.ordinal) return Stale{};
@@ -68,12 +69,13 @@ LinkRegistry::Decision LinkRegistry::create(Time now, CarrierId carrier, const C
       continue;
     }
     if (entry.link->detached()) {
-      end_link(now, entry, Cause::client_restarted);
+      succeed(now, entry);
       continue;
     }
     Time give_up_at = now + entry.link->liveness().patience();
     entry.link->doubt(now);
     touch(*entry.link);
+    LinkId id = entry.link->id();
     waiters_.push_back({carrier, client, std::move(request), id, now, give_up_at});
     return Waiting{};
   }
@@ -96,6 +98,7 @@ LinkRegistry::Decision LinkRegistry::make(Time now, CarrierId carrier, const Cli
   entry.counted = quota_ != nullptr;
   Link* link = entry.link.get();
   links_.emplace(request.hello.link, std::move(entry));
+  by_client_[client.name].push_back(request.hello.link);
   link->accept(now, carrier, request.hello, request.highest, request.table, true);
   touch(*link);
   return Accepted{link, true};
@@ -139,13 +142,14 @@ std::optional<LinkRegistry::Decision> LinkRegistry::decide(Time now, Waiter& wai
     }
     if (now < waiter.give_up_at) return std::nullopt;
   }
-  if (!gone) end_link(now, found->second, Cause::client_restarted);
+  if (!gone) succeed(now, found->second);
   // Anew from the start: other links of the slot, or the same link's later HELLO, may have come.
   return hello(now, waiter.carrier, waiter.client, std::move(waiter.request));
 }
 
 std::vector<std::pair<CarrierId, LinkRegistry::Decision>> LinkRegistry::poll(Time now) {
   std::vector<std::pair<CarrierId, Decision>> decisions;
+  settle_doubts(now);
   std::vector<Waiter> waiters = std::move(waiters_);
   waiters_.clear();
   for (Waiter& waiter : waiters) {
@@ -163,6 +167,7 @@ std::vector<std::pair<CarrierId, LinkRegistry::Decision>> LinkRegistry::poll(Tim
 Time LinkRegistry::next_timeout() const {
   Time next = kNever;
   for (const Waiter& waiter : waiters_) next = std::min(next, waiter.give_up_at);
+  for (const Doubt& doubt : doubts_) next = std::min(next, doubt.give_up_at);
   return next;
 }
 
@@ -173,6 +178,51 @@ void LinkRegistry::carrier_gone(CarrierId carrier) {
 void LinkRegistry::end_link(Time now, Entry& entry, Cause cause) {
   entry.link->end(now, cause);
   touch(*entry.link);
+}
+
+// Another process has taken the link's place: the one that it belonged to is gone.
+void LinkRegistry::succeed(Time now, Entry& entry) {
+  std::string client = entry.client;
+  end_link(now, entry, Cause::client_restarted);
+  gone_.emplace_back(client, entry.start_id);
+  process_gone(now, client, entry.start_id);
+}
+
+void LinkRegistry::process_gone(Time now, const std::string& client, std::uint64_t start_id) {
+  for (Entry* entry : entries_of(client)) {
+    if (entry->start_id != start_id || entry->link->ended()) continue;
+    if (entry->link->detached()) {
+      end_link(now, *entry, Cause::client_restarted);
+      continue;
+    }
+    LinkId id = entry->link->id();
+    bool asked = std::any_of(doubts_.begin(), doubts_.end(),
+                             [&](const Doubt& doubt) { return doubt.link == id; });
+    if (asked) continue;
+    doubts_.push_back({id, now, now + entry->link->liveness().patience()});
+    entry->link->doubt(now);
+    touch(*entry->link);
+  }
+}
+
+void LinkRegistry::settle_doubts(Time now) {
+  std::erase_if(doubts_, [&](const Doubt& doubt) {
+    auto found = links_.find(doubt.link);
+    if (found == links_.end() || found->second.link->ended()) return true;
+    Link& link = *found->second.link;
+    if (!link.detached() && link.liveness().last_heard() > doubt.asked_at) return true;
+    if (!link.detached() && now < doubt.give_up_at) return false;
+    end_link(now, found->second, Cause::client_restarted);
+    return true;
+  });
+}
+
+std::vector<LinkRegistry::Entry*> LinkRegistry::entries_of(const std::string& client) {
+  std::vector<Entry*> entries;
+  auto ids = by_client_.find(client);
+  if (ids == by_client_.end()) return entries;
+  for (const LinkId& id : ids->second) entries.push_back(&links_.at(id));
+  return entries;
 }
 
 void LinkRegistry::touch(Link& link) {
@@ -206,11 +256,13 @@ std::uint32_t LinkRegistry::slot_of(const LinkId& id) const {
 }
 
 bool LinkRegistry::take_quota(const ClientPolicy& client) {
-  if (quota_ == nullptr) return links_of(client.name) < client.max_links;
   // What has ended counts no more, though its last bytes may be on their way to a socket.
-  for (auto& [id, entry] : links_) {
-    if (entry.link->ended()) give_back(entry);
+  std::size_t living = 0;
+  for (Entry* entry : entries_of(client.name)) {
+    living += entry->link->ended() ? 0 : 1;
+    if (entry->link->ended()) give_back(*entry);
   }
+  if (quota_ == nullptr) return living < client.max_links;
   return quota_->take(client.name, client.max_links);
 }
 
@@ -223,14 +275,10 @@ void LinkRegistry::remove(const LinkId& id) {
   if (found == links_.end()) return;
   HOLDFAST_CHECK(found->second.link->ended());
   give_back(found->second);
+  auto own = by_client_.find(found->second.client);
+  std::erase(own->second, id);
+  if (own->second.empty()) by_client_.erase(own);
   links_.erase(found);
-}
-
-std::size_t LinkRegistry::links_of(const std::string& client) const {
-  return static_cast<std::size_t>(
-      std::count_if(links_.begin(), links_.end(), [&](const auto& item) {
-        return item.second.client == client && !item.second.link->ended();
-      }));
 }
 
 void LinkRegistry::drain(Time now) {

@@ -4,13 +4,14 @@
 // client with the link's id and a higher attempt (PROTOCOL.md, rule 3). A new process of the same
 // client on the same slot displaces the old link at once when that is detached, and otherwise
 // only after the old carrier failed to answer a PING (a cloned configuration never kills live
-// connections).
+// connections). The old process is gone then: its other links end likewise, each without a carrier
+// at once, each with one when that does not answer.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
-#include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -75,6 +76,13 @@ class LinkRegistry {
   // A waiting carrier was lost.
   void carrier_gone(CarrierId carrier);
 
+  // Processes that were found to be gone since the last call, by client and start id. Where a
+  // client's links are in several registries the others are told with process_gone().
+  std::vector<std::pair<std::string, std::uint64_t>> take_gone() {
+    return std::exchange(gone_, {});
+  }
+  void process_gone(Time now, const std::string& client, std::uint64_t start_id);
+
   // Links that hello() or poll() touched since the last call: pump them.
   std::vector<Link*> take_touched();
 
@@ -109,6 +117,12 @@ class LinkRegistry {
     std::uint64_t ordinal = 0;
     bool counted = false;  // by the quota
   };
+  // Of a process that is gone: it ends, unless it answers.
+  struct Doubt {
+    LinkId link;
+    Time asked_at;
+    Time give_up_at;
+  };
   struct Waiter {
     CarrierId carrier;
     ClientPolicy client;
@@ -126,9 +140,12 @@ class LinkRegistry {
   std::optional<Decision> decide(Time now, Waiter& waiter);
   LinkOptions options_for(const ClientPolicy& client) const;
   void end_link(Time now, Entry& entry, Cause cause);
+  void succeed(Time now, Entry& entry);
+  void settle_doubts(Time now);
+  // The client's, in order.
+  std::vector<Entry*> entries_of(const std::string& client);
   bool take_quota(const ClientPolicy& client);
   void give_back(Entry& entry);
-  std::size_t links_of(const std::string& client) const;
   void touch(Link& link);
 
   RegistryOptions options_;
@@ -137,7 +154,10 @@ class LinkRegistry {
   Random random_;
   bool draining_ = false;
   std::map<LinkId, Entry> links_;
+  std::map<std::string, std::vector<LinkId>, std::less<>> by_client_;
   std::vector<Waiter> waiters_;
+  std::vector<Doubt> doubts_;
+  std::vector<std::pair<std::string, std::uint64_t>> gone_;
   std::vector<LinkId> touched_;
 };
 

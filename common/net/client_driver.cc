@@ -24,20 +24,31 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, LinkSpread spread
       shutdown_timeout_(options.shutdown_timeout),
       budget_(options.descriptors),
       news_(loop, [this] { room_ = mirror_ = wake_ = true; }),
+      streams_(options.connections, [this] { tell_room(); }),
       links_(loop, std::move(spread[0]), options.memory / spread.size(),
-             part_of(options.connections, spread.size(), 0), observer, *this),
+             part_of(options.connections, spread.size(), 0), streams_, observer, *this),
       services_(std::move(options.services)),
       listeners_(loop, links_.resolver(), budget_, *this, observer, tune_application_socket, [] {}),
       deadline_(loop.timers(), [this] { wake_ = true; }) {
   remember(options.names);
   for (std::size_t each = 1; each < spread.size(); ++each) {
-    workers_.push_back(std::make_unique<ClientWorker>(
-        std::move(spread[each]), options.memory / spread.size(),
-        part_of(options.connections, spread.size(), each), observer, [this] { news_.wake(); }));
+    workers_.push_back(
+        std::make_unique<ClientWorker>(std::move(spread[each]), options.memory / spread.size(),
+                                       part_of(options.connections, spread.size(), each), streams_,
+                                       observer, [this] { news_.wake(); }));
   }
 }
 
-ClientDriver::~ClientDriver() = default;
+ClientDriver::~ClientDriver() {
+  for (auto& worker : workers_) worker->thread().stop();
+  streams_.forget_waiters();
+}
+
+// Of whatever loop: who waits may be another's.
+void ClientDriver::tell_room() {
+  news_.wake();
+  for (auto& worker : workers_) worker->tell_room();
+}
 
 Rest ClientDriver::rest() {
   std::vector<LoopThread*> threads;
@@ -66,7 +77,7 @@ ClientWorker* ClientDriver::choose_worker(const std::string& group) {
     least = *load;
     best = worker.get();
   }
-  bool room = links_.pool().streams() < links_.pool().max_streams();
+  bool room = !streams_.full();
   std::optional<LinkLoad> here = best != nullptr && room ? links_.load(group) : std::nullopt;
   return here && *here <= least ? nullptr : best;
 }
@@ -85,9 +96,7 @@ std::uint64_t ClientDriver::memory() const {
 }
 
 std::uint32_t ClientDriver::max_streams() const {
-  std::uint32_t sum = links_.pool().max_streams();
-  for (const auto& worker : workers_) sum += worker->links().pool().max_streams();
-  return sum;
+  return streams_.most();
 }
 
 TurnHistogram ClientDriver::turns() const {

@@ -19,6 +19,7 @@
 #include "common/net/link_spread.h"
 #include "common/net/listener_set.h"
 #include "common/net/proxy_reception.h"
+#include "common/net/shared_streams.h"
 
 namespace holdfast {
 
@@ -123,6 +124,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   // The worker that a new connection of the group goes to; null: it is for a link here, or for
   // nobody now.
   ClientWorker* choose_worker(const std::string& group);
+  void tell_room();
   void remember(const std::map<std::string, FoundAddresses>& names);
   Status listen_on(const std::vector<ClientService>& services, bool new_ones_required);
   bool was_wanted(const ClientService& service) const;
@@ -140,6 +142,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   bool room_ = false;
   bool mirror_ = false;  // a target went down or came back
   Wakeup news_;          // of the workers
+  SharedStreams streams_;
   ClientLinks links_;
   std::vector<std::unique_ptr<ClientWorker>> workers_;
   std::vector<ClientService> services_;  // by their listeners' tags

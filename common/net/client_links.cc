@@ -13,17 +13,22 @@ LinkLoad load_of(const ClientLink& link) {
 }  // namespace
 
 ClientLinks::ClientLinks(Loop& loop, std::vector<ClientLinkOptions> links, std::uint64_t memory,
-                         std::uint32_t connections, Observer& observer, ClientLink::Host& host)
+                         std::uint32_t connections, StreamQuota& quota, Observer& observer,
+                         ClientLink::Host& host)
     : loop_(loop),
       observer_(observer),
       host_(host),
-      pool_(memory, connections),
+      pool_(memory, connections, &quota),
       trimmer_(loop, pool_),
       resolver_(loop),
       closing_([this] { host_.wake(); }),
       network_(loop, [this] {
         for (auto& link : links_) link->network_changed();
       }) {
+  loop.poller().on_refusal([this](int error) {
+    observer_.warning("the host does not watch a descriptor (epoll: " + error_text(error) +
+                      "): it is asked every 10 ms; see fs.epoll.max_user_watches");
+  });
   for (ClientLinkOptions& link : links) add(std::move(link));
   if (!network_.active()) observer.warning("changes of the host's network cannot be watched");
 }

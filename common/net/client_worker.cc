@@ -6,12 +6,14 @@
 namespace holdfast {
 
 ClientWorker::ClientWorker(std::vector<ClientLinkOptions> links, std::uint64_t memory,
-                           std::uint32_t connections, Observer& observer,
+                           std::uint32_t connections, SharedStreams& streams, Observer& observer,
                            std::function<void()> news)
     : news_(std::move(news)),
-      links_(thread_.loop(), std::move(links), memory, connections, observer, *this),
+      streams_(streams),
+      links_(thread_.loop(), std::move(links), memory, connections, streams, observer, *this),
       mailbox_(thread_.loop(), [this](ClientHandover handover) { take(std::move(handover)); }),
-      deadline_(thread_.loop().timers(), [this] { wake_ = true; }) {
+      deadline_(thread_.loop().timers(), [this] { wake_ = true; }),
+      room_elsewhere_(thread_.loop(), [this] { room(); }) {
   note_groups();
   publish(true);
 }
@@ -51,7 +53,7 @@ bool ClientWorker::full(const std::string& group) const {
   std::lock_guard lock(mutex_);
   auto found = known_.groups.find(group);
   bool waits = found != known_.groups.end() && found->second.full;
-  return waits || known_.streams + coming() >= links_.pool().max_streams();
+  return waits || streams_.taken() + coming() >= streams_.most();
 }
 
 std::size_t ClientWorker::stream_count() const {
@@ -145,9 +147,7 @@ void ClientWorker::publish(bool anyway) {
     matters = true;
   }
   std::size_t streams = links_.stream_count() + waiting_.size();
-  bool was_full = now_.streams >= links_.pool().max_streams();
-  bool full = streams >= links_.pool().max_streams();
-  matters = matters || (streams == 0 && now_.streams != 0) || (was_full && !full);
+  matters = matters || (streams == 0 && now_.streams != 0);
   changed = changed || streams != now_.streams;
   now_.streams = streams;
   std::uint64_t version = links_.addresses_version();

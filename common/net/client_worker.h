@@ -12,6 +12,7 @@
 #include "common/net/client_links.h"
 #include "common/net/loop_thread.h"
 #include "common/net/mailbox.h"
+#include "common/net/shared_streams.h"
 
 namespace holdfast {
 
@@ -29,7 +30,8 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   // `news`: what load(), is_down(), full(), stream_count() or over() say has changed; called on the
   // worker's thread.
   ClientWorker(std::vector<ClientLinkOptions> links, std::uint64_t memory,
-               std::uint32_t connections, Observer& observer, std::function<void()> news);
+               std::uint32_t connections, SharedStreams& streams, Observer& observer,
+               std::function<void()> news);
   ~ClientWorker();
 
   void start();
@@ -45,6 +47,8 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   // Those that were given and are no streams yet count.
   std::size_t stream_count() const;
   bool leads_to(const Endpoint& destination) const;
+  // There is room for one more connection, somewhere. Any thread.
+  void tell_room() { room_elsewhere_.wake(); }
 
   // While the thread rests.
   ClientLinks& links() { return links_; }
@@ -83,6 +87,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   std::size_t coming() const { return given_ - known_.taken; }
 
   std::function<void()> news_;
+  SharedStreams& streams_;
   LoopThread thread_;
   bool wake_ = true;
   bool room_ = false;
@@ -92,6 +97,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   std::vector<ClientHandover> waiting_;  // for room
   Mailbox<ClientHandover> mailbox_;
   Timer deadline_;
+  Wakeup room_elsewhere_;
   Known now_;                // as published
   std::uint64_t given_ = 0;  // the first loop's thread's
   mutable std::mutex mutex_;

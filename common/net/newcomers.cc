@@ -12,10 +12,11 @@ constexpr std::size_t kReadSize = 64 * kKiB;
 
 }  // namespace
 
-void Newcomers::add(CarrierId id, Descriptor socket, const TransportFactory& transport) {
+void Newcomers::add(CarrierId id, Descriptor socket, const TransportFactory& transport,
+                    bool scarce) {
   std::unique_ptr<Newcomer> newcomer = make(id);
   newcomer->carrier = std::make_unique<Carrier>(loop_, id, std::move(socket), transport, *this);
-  sit_down(std::move(newcomer)).start_when_ready();
+  sit_down(std::move(newcomer), scarce ? when_scarce_ : limits_).start_when_ready();
 }
 
 void Newcomers::add_greeted(CarrierId id, Carrier::Detached carrier, std::string client) {
@@ -23,7 +24,7 @@ void Newcomers::add_greeted(CarrierId id, Carrier::Detached carrier, std::string
   newcomer->carrier = std::make_unique<Carrier>(loop_, id, std::move(carrier), *this);
   newcomer->greeted = true;
   newcomer->client = std::move(client);
-  sit_down(std::move(newcomer));
+  sit_down(std::move(newcomer), limits_);
 }
 
 std::unique_ptr<Newcomers::Newcomer> Newcomers::make(CarrierId id) {
@@ -32,13 +33,13 @@ std::unique_ptr<Newcomers::Newcomer> Newcomers::make(CarrierId id) {
   });
 }
 
-Carrier& Newcomers::sit_down(std::unique_ptr<Newcomer> newcomer) {
+Carrier& Newcomers::sit_down(std::unique_ptr<Newcomer> newcomer, const SeatLimits& limits) {
   Carrier& carrier = *newcomer->carrier;
   carrier.set_read_size(kReadSize);
   carrier.set_patient(true);
   newcomer->source = source_of(carrier.peer());
   newcomer->deadline.arm(loop_.now() + handshake_timeout_);
-  make_room(newcomer->source);
+  make_room(newcomer->source, limits);
   newcomers_.emplace(carrier.id(), std::move(newcomer));
   // cppcheck-suppress returnReference  ; the newcomer's, which the map has now
   return carrier;
@@ -59,14 +60,14 @@ Seat Newcomers::seat_of(const Newcomer& newcomer) {
   return seat;
 }
 
-void Newcomers::make_room(std::string_view source) {
+void Newcomers::make_room(std::string_view source, const SeatLimits& limits) {
   auto known = [this](std::string_view place) { return host_.link_known_at(place); };
   // Each round takes one away; few are needed, since each newcomer makes room for itself.
-  while (newcomers_.size() >= std::min(limits_.per_client, limits_.per_source)) {
+  while (newcomers_.size() >= std::min({limits.per_client, limits.per_source, limits.unproven})) {
     std::vector<Seat> seats;
     seats.reserve(newcomers_.size());
     for (const auto& [id, newcomer] : newcomers_) seats.push_back(seat_of(*newcomer));
-    auto leaves = who_makes_room(seats, source, limits_, known);
+    auto leaves = who_makes_room(seats, source, limits, known);
     if (!leaves) return;
     reject(*leaves, Cause::limit, "too many newcomers; this one made room");
   }

@@ -32,17 +32,20 @@ class Newcomers final : public Carrier::Owner {
   };
 
   Newcomers(Loop& loop, Host& host, Observer& observer, ClosingCarriers& closing,
-            Duration handshake_timeout, std::uint32_t streams, const SeatLimits& limits)
+            Duration handshake_timeout, std::uint32_t streams, const SeatLimits& limits,
+            const SeatLimits& when_scarce)
       : loop_(loop),
         host_(host),
         observer_(observer),
         closing_(closing),
         handshake_timeout_(handshake_timeout),
-        limits_(limits) {
+        limits_(limits),
+        when_scarce_(when_scarce) {
     expect(streams);
   }
 
-  void add(CarrierId id, Descriptor socket, const TransportFactory& transport);
+  // `scarce`: it has a descriptor of the reserve, of which strangers have but a part.
+  void add(CarrierId id, Descriptor socket, const TransportFactory& transport, bool scarce);
   // One whose HELLO was whole on another loop, and was the client's.
   void add_greeted(CarrierId id, Carrier::Detached carrier, std::string client);
   // It belongs to a link now.
@@ -69,8 +72,8 @@ class Newcomers final : public Carrier::Owner {
   using Table = std::map<CarrierId, std::unique_ptr<Newcomer>>;  // the oldest first
 
   std::unique_ptr<Newcomer> make(CarrierId id);
-  Carrier& sit_down(std::unique_ptr<Newcomer> newcomer);
-  void make_room(std::string_view source);
+  Carrier& sit_down(std::unique_ptr<Newcomer> newcomer, const SeatLimits& limits);
+  void make_room(std::string_view source, const SeatLimits& limits);
   static Seat seat_of(const Newcomer& newcomer);
   void reject(CarrierId carrier, Cause cause, const std::string& reason);
 
@@ -87,6 +90,7 @@ class Newcomers final : public Carrier::Owner {
   Duration handshake_timeout_;
   std::uint32_t most_kept_ = tuning::kTableKept;
   SeatLimits limits_;
+  SeatLimits when_scarce_;
   Table newcomers_;
 };
 

@@ -53,18 +53,37 @@ void ServerCommons::give_back(const std::string& client) {
 
 void ServerCommons::note_source(const LinkId& link, std::string source) {
   std::lock_guard lock(mutex_);
-  sources_[link] = std::move(source);
+  links_at_[source] += 1;
+  auto [place, fresh] = sources_.try_emplace(link);
+  if (!fresh) leave_source(place->second);
+  place->second = std::move(source);
+}
+
+void ServerCommons::leave_source(const std::string& source) {
+  auto found = links_at_.find(source);
+  found->second -= 1;
+  if (found->second == 0) links_at_.erase(found);
 }
 
 void ServerCommons::forget(const LinkId& link) {
   std::lock_guard lock(mutex_);
-  sources_.erase(link);
+  auto found = sources_.find(link);
+  if (found == sources_.end()) return;
+  leave_source(found->second);
+  sources_.erase(found);
+}
+
+void ServerCommons::hear_of_gone(ToldGone told) {
+  told_gone_.push_back(std::move(told));
+}
+
+void ServerCommons::tell_gone(const std::string& client, std::uint64_t start_id) const {
+  for (const ToldGone& told : told_gone_) told(client, start_id);
 }
 
 bool ServerCommons::known_at(std::string_view source) const {
   std::lock_guard lock(mutex_);
-  return std::any_of(sources_.begin(), sources_.end(),
-                     [&](const auto& item) { return item.second == source; });
+  return links_at_.find(source) != links_at_.end();
 }
 
 void ServerCommons::set_listening(std::vector<SocketAddress> addresses) {

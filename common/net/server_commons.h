@@ -1,9 +1,12 @@
 // ServerCommons: what the loops of a server agent have in common: which loop a client's link is on,
-// how many links each client has, where known clients are, and where the agent listens. Touched
-// when links come and go, never for a byte. Any thread.
+// how many links each client has, how many connections there are, which carriers are to come back,
+// which processes are gone, where known clients are, and where the agent listens. Touched when
+// links and connections come and go, never for a byte. Any thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -12,6 +15,7 @@
 #include <vector>
 
 #include "common/core/link_registry.h"
+#include "common/net/shared_streams.h"
 #include "common/net/socket.h"
 
 namespace holdfast {
@@ -41,7 +45,18 @@ class ServerCommons final : public LinkQuota {
     std::size_t loop_;
   };
 
-  explicit ServerCommons(std::size_t loops) : links_on_(loops) {}
+  ServerCommons(std::size_t loops, std::uint32_t connections)
+      : streams_(connections), links_on_(loops) {}
+
+  SharedStreams& streams() { return streams_; }
+  // Links without a carrier: each will want a descriptor.
+  std::atomic<int>& awaited() { return awaited_; }
+
+  // A process of a client is gone, as its link of one slot has shown
+  // (LinkRegistry::process_gone()). Every loop that has called hear_of_gone() is told.
+  using ToldGone = std::function<void(const std::string& client, std::uint64_t start_id)>;
+  void hear_of_gone(ToldGone told);
+  void tell_gone(const std::string& client, std::uint64_t start_id) const;
 
   // The loop where others of the key are; else where the client has the fewest, then where the
   // fewest are, then the last: the first one also listens and greets. It stays so while any Place
@@ -60,17 +75,23 @@ class ServerCommons final : public LinkQuota {
   std::vector<SocketAddress> listening() const;
 
  private:
+  SharedStreams streams_;
+  std::atomic<int> awaited_{0};
+
   struct Entry {
     std::size_t loop = 0;
     std::size_t places = 0;
   };
   void leave(const Key& key);
+  void leave_source(const std::string& source);
 
   mutable std::mutex mutex_;
   std::map<Key, Entry> entries_;
   std::vector<std::size_t> links_on_;  // keys, by loop
   std::map<std::string, std::uint32_t> quota_;
   std::map<LinkId, std::string> sources_;
+  std::map<std::string, std::size_t, std::less<>> links_at_;  // by source
+  std::vector<ToldGone> told_gone_;                           // set before the threads run
   std::vector<SocketAddress> listening_;
 };
 

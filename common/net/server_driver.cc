@@ -21,6 +21,14 @@ SeatLimits seat_limits(std::size_t descriptors) {
   return limits;
 }
 
+// Of the reserve's descriptors strangers have a quarter at most: the rest is for known clients.
+SeatLimits scarce_seat_limits(std::size_t descriptors) {
+  SeatLimits limits;
+  limits.unproven = std::max<std::size_t>(DescriptorBudget::reserve_of(descriptors) / 4, 2);
+  limits.per_source = limits.unproven / 2;
+  return limits;
+}
+
 }  // namespace
 
 ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer,
@@ -29,31 +37,48 @@ ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer
       index_(index),
       options_(std::move(options)),
       observer_(observer),
-      own_commons_(commons == nullptr ? std::make_unique<ServerCommons>(options_.threads)
-                                      : nullptr),
+      own_commons_(commons == nullptr
+                       ? std::make_unique<ServerCommons>(options_.threads, options_.connections)
+                       : nullptr),
       commons_(commons == nullptr ? *own_commons_ : *commons),
-      budget_(options_.descriptors),
+      budget_(options_.descriptors, &commons_.awaited()),
+      link_budget_(DescriptorBudget::everything()),
       pool_(options_.memory / options_.threads,
-            part_of(options_.connections, options_.threads, index)),
+            part_of(options_.connections, options_.threads, index), &commons_.streams()),
       trimmer_(loop, pool_),
       resolver_(loop),
       closing_([this] { wake_ = true; }),
       registry_(options_.registry, pool_, random_u64(), &commons_),
       newcomers_(loop, *this, observer, closing_, options_.registry.link.handshake_timeout,
-                 options_.registry.link.max_streams, seat_limits(options_.descriptors)),
+                 options_.registry.link.max_streams, seat_limits(options_.descriptors),
+                 scarce_seat_limits(options_.descriptors)),
       transport_(transport_factory(options_.tls.get())),
-      listeners_(loop, resolver_, budget_, *this, observer, nullptr,
+      listeners_(loop, resolver_, link_budget_, *this, observer, nullptr,
                  [this] {
                    if (index_ == 0) commons_.set_listening(listeners_.addresses());
                  }),
       registry_timer_(loop.timers(), [this] { wake_ = true; }),
       deadline_(loop.timers(), [this] { wake_ = true; }),
-      news_(loop, [this] { wake_ = true; }) {
+      news_(loop, [this] { wake_ = true; }),
+      gone_(loop, [this](const std::pair<std::string, std::uint64_t>& process) {
+        registry_.process_gone(loop_.now(), process.first, process.second);
+        wake_ = true;
+      }) {
   remember(options_.names);
+  loop.poller().on_refusal([this](int error) {
+    observer_.warning("the host does not watch a descriptor (epoll: " + error_text(error) +
+                      "): it is asked every 10 ms; see fs.epoll.max_user_watches");
+  });
+  commons_.hear_of_gone([this](const std::string& client, std::uint64_t start_id) {
+    gone_.put({client, start_id});
+  });
   watch_targets();
 }
 
-ServerDriver::~ServerDriver() = default;
+ServerDriver::~ServerDriver() {
+  // They tell each other things: none goes while another one turns.
+  for (auto& worker : workers_) worker->thread.stop();
+}
 
 void ServerDriver::remember(const std::map<std::string, FoundAddresses>& names) {
   for (const auto& [host, found] : names) resolver_.remember(host, found);
@@ -140,7 +165,8 @@ void ServerDriver::accepted(Listener&, Descriptor& socket, const SocketAddress&)
   if (!options_.congestion_control.empty()) {
     set_congestion_control(socket.get(), options_.congestion_control);
   }
-  newcomers_.add(CarrierId{next_carrier_}, std::move(socket), transport_);
+  bool scarce = budget_.scarce(socket.get());
+  newcomers_.add(CarrierId{next_carrier_}, std::move(socket), transport_, scarce);
   wake_ = true;
 }
 
@@ -239,8 +265,7 @@ bool ServerDriver::kill(std::string_view connection) {
 
 void ServerDriver::wants_pump(LinkDriver& driver) {
   wake_ = true;
-  const LinkId& id = driver.link().id();
-  if (std::find(dirty_.begin(), dirty_.end(), id) == dirty_.end()) dirty_.push_back(id);
+  if (dirty_drivers_.insert(&driver).second) dirty_.push_back(driver.link().id());
 }
 
 bool ServerDriver::end_of_turn() {
@@ -270,6 +295,9 @@ void ServerDriver::poll_registry() {
       decide(carrier, std::move(decision));
     }
   }
+  for (const auto& [client, start_id] : registry_.take_gone()) {
+    commons_.tell_gone(client, start_id);
+  }
   for (Link* link : registry_.take_touched()) {
     auto driver = drivers_.find(link->id());
     if (driver != drivers_.end()) wants_pump(*driver->second);
@@ -279,22 +307,41 @@ void ServerDriver::poll_registry() {
 
 bool ServerDriver::pump_links() {
   std::vector<LinkId> links = std::exchange(dirty_, {});
+  dirty_drivers_.clear();
   bool more = false;
   for (const LinkId& id : links) {
     auto driver = drivers_.find(id);
-    if (driver == drivers_.end() || !driver->second->pump()) continue;
+    if (driver == drivers_.end()) continue;
+    bool again = driver->second->pump();
+    note_state(*driver->second);
+    if (!again) continue;
     wants_pump(*driver->second);
     more = true;
   }
   return more;
 }
 
+// Whatever changes a link's state pumps it, too.
+void ServerDriver::note_state(LinkDriver& driver) {
+  const Link& link = driver.link();
+  if (link.ended()) ending_.insert(link.id());
+  bool waits = !link.ended() && link.detached();
+  if (waits && awaited_.insert(link.id()).second) commons_.awaited() += 1;
+  if (!waits && awaited_.erase(link.id()) != 0) commons_.awaited() -= 1;
+}
+
 void ServerDriver::remove_ended() {
-  for (auto it = drivers_.begin(); it != drivers_.end();) {
-    bool over = it->second->link().ended() && it->second->settled();
-    LinkId id = it->first;
-    it = over ? drivers_.erase(it) : std::next(it);
-    if (!over) continue;
+  for (auto it = ending_.begin(); it != ending_.end();) {
+    auto driver = drivers_.find(*it);
+    if (driver != drivers_.end() && !driver->second->settled()) {
+      ++it;
+      continue;
+    }
+    LinkId id = *it;
+    it = ending_.erase(it);
+    if (driver == drivers_.end()) continue;
+    dirty_drivers_.erase(driver->second.get());
+    drivers_.erase(driver);
     commons_.forget(id);
     places_.erase(id);
     registry_.remove(id);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "common/core/link_registry.h"
@@ -133,6 +134,7 @@ class ServerDriver final : public Loop::Task,
                                                const std::string& service);
   void note_result(const std::string& service, const Target& target, Cause result);
   bool is_own_listener(const Endpoint& destination) const;
+  bool is_own_listener(const Target& target) const;
   void watch_targets();
   void tell_down(Link& link) const;
   void link_refused(Duration) override {}
@@ -152,6 +154,7 @@ class ServerDriver final : public Loop::Task,
   void accept_link(CarrierId carrier, LinkRegistry::Accepted accepted);
   void poll_registry();
   bool pump_links();
+  void note_state(LinkDriver& driver);
   void remove_ended();
   void advance_shutdown();
 
@@ -161,7 +164,8 @@ class ServerDriver final : public Loop::Task,
   Observer& observer_;
   std::unique_ptr<ServerCommons> own_commons_;  // the first loop's
   ServerCommons& commons_;
-  DescriptorBudget budget_;
+  DescriptorBudget budget_;       // of targets
+  DescriptorBudget link_budget_;  // of the link's listeners: the reserve is theirs
   MemoryPool pool_;
   MemoryTrimmer trimmer_;
   Resolver resolver_;
@@ -175,7 +179,10 @@ class ServerDriver final : public Loop::Task,
   // Of carriers that greeted and are not decided about, and of links.
   std::map<CarrierId, ServerCommons::Place> deciding_;
   std::map<LinkId, ServerCommons::Place> places_;
-  std::vector<LinkId> dirty_;
+  std::vector<LinkId> dirty_;  // to pump, and the same
+  std::unordered_set<const LinkDriver*> dirty_drivers_;
+  std::set<LinkId> ending_;   // ended, and not settled yet
+  std::set<LinkId> awaited_;  // without a carrier: counted in commons_
   std::map<std::string, std::unique_ptr<TargetWatch>> watches_;  // by service
   bool watched_ = false;                                         // what a watch says has changed
   Newcomers newcomers_;
@@ -184,7 +191,8 @@ class ServerDriver final : public Loop::Task,
   ListenerSet listeners_;
   Timer registry_timer_;
   Timer deadline_;
-  Wakeup news_;  // a worker has ended
+  Wakeup news_;                                          // a worker has ended
+  Mailbox<std::pair<std::string, std::uint64_t>> gone_;  // processes, found by another loop
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

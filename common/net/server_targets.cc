@@ -37,6 +37,7 @@ TargetStart ServerDriver::connect_target(LinkDriver& driver, StreamHandle stream
   Approach approach = approach_of(driver, stream, *summary, target.send_proxy, target.from_source);
   TargetStart start;
   start.refusal = check_source(client->second.grants, approach.source, source_use(approach));
+  if (start.refusal == Cause::none && is_own_listener(target.target)) start.refusal = Cause::loop;
   if (start.refusal != Cause::none) return start;
   start.connect = begin_connect(driver, stream, target.target, std::move(approach), name);
   // A reload may change the service's target: what is connected keeps the name of its own.
@@ -111,6 +112,13 @@ void ServerDriver::tell_down(Link& link) const {
     if (watch->down() && link.find_service(name)) down.push_back(name);
   }
   if (any || link.tells_down()) link.tell_down(std::move(down));
+}
+
+// A service whose target is the link's own port: a stranger to itself, once for each connection.
+bool ServerDriver::is_own_listener(const Target& target) const {
+  const auto* tcp = std::get_if<HostPort>(&target.address);
+  auto literal = tcp != nullptr ? SocketAddress::literal(*tcp) : std::nullopt;
+  return literal && is_own_listener(normalized(literal->endpoint()));
 }
 
 // The port decides first: asking the host for its addresses costs some system calls.

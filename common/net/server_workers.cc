@@ -55,9 +55,7 @@ std::uint64_t ServerDriver::memory() const {
 }
 
 std::uint32_t ServerDriver::max_streams() const {
-  std::uint32_t sum = pool_.max_streams();
-  for (const auto& worker : workers_) sum += worker->driver.pool_.max_streams();
-  return sum;
+  return pool_.max_streams();
 }
 
 TurnHistogram ServerDriver::turns() const {

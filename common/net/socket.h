@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
 #include <cstdint>
 #include <optional>
@@ -150,17 +151,25 @@ std::string error_text(int error);
 // Raises RLIMIT_NOFILE to what is allowed; gives the limit.
 std::size_t raise_descriptor_limit();
 
-// Tells when descriptors run short, before there are none: the link itself must stay able to dial.
-// The kernel gives out the lowest free number, so a high one says how few are left.
+// Tells when descriptors run short, before there are none: what is left is for carriers, dialled or
+// accepted. The kernel gives out the lowest free number, so a high one says how few are left.
 class DescriptorBudget {
  public:
-  explicit DescriptorBudget(std::size_t limit)
-      : scarce_from_(static_cast<int>(
-            std::min<std::size_t>(limit - std::min<std::size_t>(limit / 8, 64), INT_MAX))) {}
-  bool scarce(int descriptor) const { return descriptor >= scarce_from_; }
+  // `awaited`: carriers that will come back, beside those of the reserve; outlives it.
+  explicit DescriptorBudget(std::size_t limit, const std::atomic<int>* awaited = nullptr)
+      : scarce_from_(static_cast<int>(std::min<std::size_t>(limit - reserve_of(limit), INT_MAX))),
+        awaited_(awaited) {}
+  // For whom the reserve is: nothing is scarce before the kernel says so.
+  static DescriptorBudget everything() { return DescriptorBudget(SIZE_MAX); }
+  static std::size_t reserve_of(std::size_t limit) { return std::min<std::size_t>(limit / 8, 64); }
+
+  bool scarce(int descriptor) const {
+    return descriptor >= scarce_from_ - (awaited_ != nullptr ? awaited_->load() : 0);
+  }
 
  private:
   int scarce_from_;
+  const std::atomic<int>* awaited_;
 };
 
 }  // namespace holdfast

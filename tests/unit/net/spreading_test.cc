@@ -58,7 +58,7 @@ TEST_CASE("What is counted is shared out whole, and nobody gets nothing") {
 }
 
 TEST_CASE("A server's loop keeps a client's slot while anything of it is there") {
-  ServerCommons commons(2);
+  ServerCommons commons(2, 100);
   auto first = commons.place("edge", 0);
   CHECK(first.loop() == 1);  // the first loop has enough to do
   auto second = commons.place("edge", 5);
@@ -78,7 +78,7 @@ TEST_CASE("A server's loop keeps a client's slot while anything of it is there")
 }
 
 TEST_CASE("A slot that nobody holds is placed anew") {
-  ServerCommons commons(2);
+  ServerCommons commons(2, 100);
   auto held = commons.place("edge", 1);
   CHECK(held.loop() == 1);
   CHECK(commons.place("edge", 2).loop() == 0);  // and let go
@@ -88,7 +88,7 @@ TEST_CASE("A slot that nobody holds is placed anew") {
 }
 
 TEST_CASE("A client's links are counted over all loops") {
-  ServerCommons commons(2);
+  ServerCommons commons(2, 100);
   CHECK(commons.take("edge", 2));
   CHECK(commons.take("edge", 2));
   CHECK_FALSE(commons.take("edge", 2));
@@ -98,7 +98,7 @@ TEST_CASE("A client's links are counted over all loops") {
 }
 
 TEST_CASE("A source is known while a link of it is") {
-  ServerCommons commons(1);
+  ServerCommons commons(1, 100);
   LinkId id;
   id.bytes[0] = 1;
   commons.note_source(id, "192.0.2.1");

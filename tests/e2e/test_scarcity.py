@@ -1,0 +1,203 @@
+"""Limits that come short of what lives: nothing that was accepted is lost by them, and strangers do not
+use up what is kept for the link."""
+import contextlib
+import copy
+import socket
+import time
+
+import pytest
+
+from pair import TIMESCALE, Backend, EchoBackend, Pair
+from streams import ping, read_exactly, wait_until
+from test_reload import change, reload
+
+
+def echo_works(app, byte=b"x"):
+    try:
+        app.sendall(byte)
+        return read_exactly(app, 1, 5 * TIMESCALE) == byte
+    except (OSError, AssertionError):
+        return False
+
+
+def waiting_applications(pair, count):
+    """Connected while the link is down, each with a byte of its own."""
+    apps = [pair.dial() for _ in range(count)]
+    for app in apps:
+        app.sendall(b"w")
+    return apps
+
+
+def served_of(apps):
+    """Those that are not reset, once every one of the others is."""
+    served = []
+    for app in apps:
+        app.settimeout(5 * TIMESCALE)
+        try:
+            assert app.recv(1) == b"w"
+            served.append(app)
+        except ConnectionResetError:
+            continue
+    return served
+
+
+def test_more_waiting_applications_than_the_server_takes_lose_no_live_connection(tmp_path):
+    """60 wait for the first link, the server takes 20: 20 live, 40 are refused, also when the carrier falls
+    before anything is back."""
+    pair = Pair(tmp_path, services={"raw": {"target": EchoBackend()}}, wait_ready=False,
+                server={"limits": {"connections": 20}}, client={"link": {"open_timeout": "60s"}})
+    pair.relay.refuse()
+    with pair:
+        wait_until(lambda: pair.client.run("ready").returncode == 75, 10 * TIMESCALE, "the client up")
+        apps = waiting_applications(pair, 60)
+        pair.relay.delay(300)
+        pair.relay.accept()
+        pair.wait_ready()
+        pair.relay.cut()
+        pair.relay.delay(0)
+        served = served_of(apps)
+        assert len(served) == 20
+        pair.relay.cut()
+        pair.wait_ready()
+        assert all(echo_works(app) for app in served)
+        closed = pair.client.json("status")["services"]["raw"]["closed"]
+        assert closed == {"limit": 40}
+
+
+def test_a_lower_limit_after_a_reload_keeps_what_lives_and_refuses_the_rest(tmp_path):
+    with Pair(tmp_path, services={"raw": {"target": EchoBackend()}},
+              client={"link": {"open_timeout": "60s"}}) as pair:
+        live = [pair.dial() for _ in range(10)]
+        assert all(echo_works(app) for app in live)
+        change(pair.server, "clients", "edge-1", "connections", value=4)
+        reload(pair.server)
+        pair.relay.refuse()
+        pair.relay.cut()
+        pair.client.wait_event("link_down")
+        apps = waiting_applications(pair, 10)
+        pair.relay.accept()
+        assert served_of(apps) == []
+        for _ in range(2):
+            assert all(echo_works(app) for app in live)
+            pair.relay.cut()
+
+
+@pytest.mark.parametrize("strangers", [0, 40])
+def test_a_server_whose_descriptors_are_all_in_use_takes_its_clients_back(tmp_path, strangers):
+    """Targets have all but the reserve, which is the carriers': strangers have a part of it at most."""
+    with Pair(tmp_path, services={"raw": {"target": EchoBackend()}}, descriptors={"server": 200},
+              server={"link": {"grace": "60s"}}, link="psk") as pair:
+        live = []
+        with contextlib.suppress(ConnectionError):  # refused before connect() has returned
+            while len(live) < 250 and echo_works(app := pair.dial()):
+                live.append(app)
+        assert 100 < len(live) < 250, "the server's descriptors were not scarce"
+        for _ in range(3):
+            pair.relay.refuse()
+            pair.relay.cut()
+            pair.client.wait_event("link_down")
+            socks = [socket.create_connection(("127.0.0.1", pair.link_port)) for _ in range(strangers)]
+            pair.relay.accept()
+            pair.wait_ready()
+            assert all(echo_works(app) for app in live)
+            for sock in socks:
+                sock.close()
+        pair.close_sockets()
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_with_several_threads_the_limit_of_connections_is_one(tmp_path, role):
+    """One link is on one loop, which may have all of them."""
+    with Pair(tmp_path, services={"raw": {"target": EchoBackend()}},
+              **{role: {"threads": 4, "limits": {"connections": 100}}}) as pair:
+        apps = [pair.dial() for _ in range(100)]
+        assert all(echo_works(app) for app in apps)
+        assert pair.server.json("status")["connections_limit"] == (
+            100 if role == "server" else pair.server.json("status")["connections_limit"])
+        late = pair.dial()
+        if role == "server":
+            assert not echo_works(late)
+        else:
+            late.sendall(b"l")
+            late.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                late.recv(1)
+            apps.pop().close()
+            late.settimeout(10 * TIMESCALE)
+            assert late.recv(1) == b"l"
+        assert all(echo_works(app) for app in apps)
+
+
+def test_on_several_threads_who_waits_for_room_gets_it_wherever_it_is_made(tmp_path):
+    with Pair(tmp_path, services={"raw": {"target": EchoBackend()}},
+              client={"threads": 3, "limits": {"connections": 12}, "link": {"parallel": 3}}) as pair:
+        for _ in range(3):
+            apps = [pair.dial() for _ in range(12)]
+            assert all(echo_works(app) for app in apps)
+            late = [pair.dial() for _ in range(6)]
+            for app in late:
+                app.sendall(b"l")
+            for app in apps:
+                app.close()
+            for app in late:
+                app.settimeout(10 * TIMESCALE)
+                assert app.recv(1) == b"l"
+                app.close()
+
+
+def test_a_process_that_comes_back_with_fewer_parallel_links_leaves_no_ghosts(tmp_path):
+    with Pair(tmp_path, client={"link": {"parallel": 3}}, server={"link": {"grace": "60s"}}) as pair:
+        wait_until(lambda: len(pair.server.json("links")) == 3, 10 * TIMESCALE, "three links")
+        talks = [pair.connect() for _ in range(6)]
+        for app, back in talks:
+            ping(app, back)
+        pair.client.kill()
+        settings = copy.deepcopy(pair.client.settings)
+        settings["link"]["parallel"] = 1
+        pair.client.write_config(settings)
+        pair.client.start()
+        pair.wait_ready()
+        start = time.monotonic()
+        for _, back in talks:
+            back.settimeout(10 * TIMESCALE)
+            with pytest.raises(ConnectionResetError):
+                while back.recv(100):
+                    pass
+        assert time.monotonic() - start < 5 * TIMESCALE
+        ping(*pair.connect())
+
+
+def test_a_full_agent_does_not_listen_for_a_service_that_is_down(tmp_path):
+    """Whether there is room has nothing to do with whether a target is up."""
+    down = Backend(("127.0.0.1", 0))
+    host, port = down.address
+    with Pair(tmp_path, client={"threads": 2, "limits": {"connections": 8},
+                                "services": {"down": {"mirror": True}}},
+              services={"raw": {"target": EchoBackend()},
+                        "down": {"target": f"{host}:{port}", "mirror": True,
+                                 "check_interval": "200ms"}}) as pair:
+        down.close()
+
+        def listened_for():
+            try:
+                socket.create_connection(pair.listens["down"], 1).close()
+                return True
+            except OSError:
+                return False
+        wait_until(lambda: not listened_for(), 10 * TIMESCALE, "its listener closed")
+        apps = [pair.dial() for _ in range(8)]
+        assert all(echo_works(app) for app in apps)
+        reload(pair.client)
+        time.sleep(0.5)
+        assert not listened_for()
+
+
+def test_failures_of_a_tight_loop_are_summed_up_in_the_log(tmp_path):
+    with Pair(tmp_path, services={"raw": {"target": "127.0.0.1:1"}},
+              client={"log": {"level": "info"}}, server={"log": {"level": "info"}}) as pair:
+        for _ in range(200):
+            pair.dial_in_vain()
+        for agent in (pair.client, pair.server):
+            lines = [line for line in agent.log().splitlines() if "cause=target_refused" in line]
+            assert 1 <= len(lines) <= 30
+            assert agent.json("status")["services"]["raw"]["closed"]["target_refused"] == 200
