@@ -264,25 +264,6 @@ bool Logger::connection_line(std::string_view peer) {
   return suppressed.has_value();
 }
 
-bool Logger::failure_line(std::string_view peer, std::string_view service, std::string_view cause) {
-  std::string key = failure_key(peer, service, cause);
-  std::lock_guard lock(impl_->limiter_mutex);
-  auto suppressed = impl_->failure_limiter.admit(key, boot_time());
-  if (suppressed) tell_failures(key, *suppressed);
-  return suppressed.has_value();
-}
-
-void Logger::tell_failures(std::string_view key, std::uint64_t count) {
-  if (count == 0) return;
-  std::size_t service = key.find('\n') + 1;
-  std::size_t cause = key.find('\n', service) + 1;
-  event(LogLevel::info, "connection_failures",
-        {{"service", key.substr(service, cause - 1 - service)},
-         {"peer", key.substr(0, service - 1)},
-         {"cause", key.substr(cause)},
-         {"count", count}});
-}
-
 void Logger::tell_connection_lines(std::string_view peer, std::uint64_t lines) {
   if (lines != 0)
     event(LogLevel::warn, "connection_lines_suppressed", {{"peer", peer}, {"lines", lines}});
@@ -305,6 +286,25 @@ void Logger::report_suppressed() {
     LogLevel level = impl_->stranger_levels.find(event)->second;
     if (enabled(level)) write(level, event, {}, count);
   }
+}
+
+bool Logger::failure_line(std::string_view peer, std::string_view service, std::string_view cause) {
+  std::string key = failure_key(peer, service, cause);
+  std::lock_guard lock(impl_->limiter_mutex);
+  auto suppressed = impl_->failure_limiter.admit(key, boot_time());
+  if (suppressed) tell_failures(key, *suppressed);
+  return suppressed.has_value();
+}
+
+void Logger::tell_failures(std::string_view key, std::uint64_t count) {
+  if (count == 0) return;
+  std::size_t service = key.find('\n') + 1;
+  std::size_t cause = key.find('\n', service) + 1;
+  event(LogLevel::info, "connection_failures",
+        {{"service", key.substr(service, cause - 1 - service)},
+         {"peer", key.substr(0, service - 1)},
+         {"cause", key.substr(cause)},
+         {"count", count}});
 }
 
 void Logger::line(std::string_view text) {

@@ -203,6 +203,10 @@ std::vector<Problem> check_certificates(const std::vector<TlsTable>& tables,
   return problems;
 }
 
+std::int64_t days_until(std::int64_t epoch_s) {
+  return std::max<std::int64_t>(epoch_s - std::time(nullptr), 0) / (24 * 3600);
+}
+
 void protect_memory() {
   prctl(PR_SET_DUMPABLE, 0);
 }

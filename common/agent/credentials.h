@@ -42,6 +42,9 @@ Result<ServerCredentials> load_credentials(const ServerConfig& config);
 std::vector<Problem> check_certificates(const std::vector<TlsTable>& tables,
                                         const std::string& file);
 
+// Whole days from now to a time since the epoch; none once it is past.
+std::int64_t days_until(std::int64_t epoch_s);
+
 // No core dump of this process, and no other process of the same user may read its memory
 // (prctl(2), PR_SET_DUMPABLE): it holds keys.
 void protect_memory();

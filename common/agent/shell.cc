@@ -3,18 +3,16 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 
 #include "common/admin/cli.h"
+#include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
 #include "common/agent/log_files.h"
 #include "common/agent/reload_worker.h"
 #include "common/agent/service_manager.h"
 #include "common/base/overloaded.h"
-#include "common/net/certificate_check.h"
 #include "common/net/lookups.h"
 #include "common/net/signals.h"
 
@@ -70,12 +68,10 @@ class CertificateWatch {
  private:
   void look() {
     timer_.arm(loop_.now() + kCertificateInterval);
-    std::int64_t now = std::time(nullptr);
     for (const auto& [key, end] : agent_.certificates()) {
-      std::int64_t days = (end - now) / (24 * 3600);
+      std::int64_t days = days_until(end);
       if (days >= kRenewalDays) continue;
-      logger_.event(LogLevel::warn, end > now ? "certificate_expires" : "certificate_expired",
-                    {{"key", key}, {"days_left", std::max<std::int64_t>(days, 0)}});
+      logger_.event(LogLevel::warn, "certificate_expires", {{"key", key}, {"days_left", days}});
     }
   }
 

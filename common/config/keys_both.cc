@@ -35,7 +35,8 @@ SectionKeys<CommonConfig> make_top(Side side) {
        .value = value::count(&CommonConfig::threads, {1, 256}),
        .reload = restart,
        .text = "Loop threads. Links are spread over them, and each thread has its part of "
-               "*[limits]*; at a client *[link] parallel* makes several links of one. The first "
+               "*[limits] memory*, while *connections* is one limit for all; at a client *[link] "
+               "parallel* makes several links of one. The first "
                "thread also accepts connections and shakes hands, and of few links gets none."},
   };
   if (client) {
@@ -156,7 +157,9 @@ SectionKeys<LogConfig> make_log(Side side) {
        .reload = at_once,
        .text = "The most lines about connections that open and close in a second, for each peer: "
                "one that opens them without end fills no disk. How many more there were is logged "
-               "as *connection_lines_suppressed*."},
+               "as *connection_lines_suppressed*. Of connections that fail to open, ten in ten "
+               "seconds are logged for one service and cause, and how many more there were as "
+               "*connection_failures*."},
       {.name = "file",
        .value = value::path(&LogConfig::file),
        .reload = restart,

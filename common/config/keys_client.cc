@@ -120,7 +120,7 @@ SectionKeys<TlsConfig> make_tls() {
       {.name = "key_file",
        .value = value::path(&TlsConfig::key_file),
        .reload = next_carrier,
-       .text = "Its key; readable by its owner only.",
+       .text = "Its key; readable by its owner only, or owned by root and readable by its group.",
        .required = required,
        .example = "\"/etc/holdfast/edge-1.key\""},
       {.name = "server_name",
@@ -249,7 +249,8 @@ SectionKeys<NftConfig> make_nft() {
                "its own rules: \"uid:NAME\", \"cgroup:system.slice/holdfast-client.service\", or "
                "\"mark:NUMBER\". With a mark the agent gives it to its link's sockets, which needs "
                "CAP_NET_ADMIN or, from Linux 5.17 on, CAP_NET_RAW.",
-       .absent = "Default: the user holdfast, or who runs *nft* where there is no such user.",
+       .absent = "Default: the user holdfast, or who runs *nft* where there is no such user "
+                 "(*nft* warns of it).",
        .example = "[]"},
   };
   return nft;

@@ -102,7 +102,7 @@ SectionKeys<TlsConfig> make_tls() {
       {.name = "key_file",
        .value = value::path(&TlsConfig::key_file),
        .reload = next_carrier,
-       .text = "Its key; readable by its owner only.",
+       .text = "Its key; readable by its owner only, or owned by root and readable by its group.",
        .required = required,
        .example = "\"/etc/holdfast/hub.key\""},
   };

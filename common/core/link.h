@@ -66,9 +66,8 @@ class Link {
 
   // --- Carriers ---------------------------------------------------------------------------
 
-  // Client: a carrier stands (authenticated). Becomes the link's, beside a suspect one after a
-  // moment, unless it is not wanted any more; then a CloseCarrier follows. `round_trip`: what its
-  // set-up showed, or zero.
+  // Client: a carrier stands (authenticated). It becomes the link's (beside a suspect one after a
+  // moment), or a CloseCarrier follows. `round_trip`: what its set-up showed, or zero.
   void carrier_up(Time now, CarrierId carrier, Duration round_trip);
   // Server: a proven HELLO whose table is complete (rule 3 was checked by LinkRegistry).
   void accept(Time now, CarrierId carrier, const Hello& hello, StreamId highest,
@@ -246,7 +245,7 @@ class Link {
   struct IncomingData {
     StreamHandle stream;  // kNoSlot: skip them
   };
-  // A stream's deadline in a queue of one constant delay; stale ones are skipped when due.
+  // A stream's time in a queue of one delay: when it is due; of open_deadlines_, when it began.
   struct Deadline {
     StreamHandle stream;
     Time at;

@@ -93,8 +93,7 @@ void Link::timeout_grace(Time now) {
 // An application that was accepted while nobody could be asked waits only so long: as long as is
 // configured now, whatever was when it came.
 void Link::timeout_opens(Time now) {
-  while (!open_deadlines_.empty() &&
-         now >= open_deadlines_.front().at + options_.open_timeout) {
+  while (!open_deadlines_.empty() && now >= open_deadlines_.front().at + options_.open_timeout) {
     StreamHandle stream = open_deadlines_.front().stream;
     open_deadlines_.pop_front();
     const StreamRecord* record = find(stream);

@@ -166,7 +166,8 @@ void tune_application_socket(int descriptor, int family) {
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kApplicationNotSent);
   set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
-  // An urgent byte stays where it was written: else the kernel would keep it apart, and it was lost.
+  // An urgent byte stays where it was written: else the kernel would keep it apart, and it was
+  // lost.
   set_option(descriptor, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 

@@ -1,10 +1,12 @@
 #include "common/admin/admin_server.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -428,6 +430,15 @@ TEST_CASE("answers that nobody reads are bounded together, and the last is whole
     lazy.push_back(big.ask());
     char first;
     CHECK(::recv(lazy.back().get(), &first, 1, MSG_PEEK) == 1);
+  }
+  // All are waited for by now, so only the last of them is left.
+  auto closed = [](const UniqueFd& fd) {
+    pollfd entry{fd.get(), POLLRDHUP, 0};
+    return ::poll(&entry, 1, 0) == 1;
+  };
+  for (int tries = 0; tries < 500; ++tries) {
+    if (std::count_if(lazy.begin(), lazy.end(), closed) >= 19) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   UniqueFd eager = big.ask();
   CHECK(hear(eager).size() > 4 << 20);

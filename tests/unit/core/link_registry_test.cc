@@ -233,12 +233,12 @@ TEST_CASE("a link that does not answer gives its place to the newcomer") {
 
 TEST_CASE("a process that is gone on one slot is gone on all: its links without a carrier end") {
   Bench bench;
-  for (std::uint8_t n : {1, 2, 3}) bench.hello(at_ms(0), {.link = n, .slot = n});
+  for (std::uint8_t n = 1; n <= 3; ++n) bench.hello(at_ms(0), {.link = n, .slot = n});
   bench.hello(at_ms(0), {.link = 4, .slot = 1, .name = "other"});
-  for (std::uint8_t n : {1, 2}) bench.lose_carrier(at_ms(10), n);
+  for (std::uint8_t n = 1; n <= 2; ++n) bench.lose_carrier(at_ms(10), n);
   bench.lose_carrier(at_ms(10), 4);
   CHECK(name_of(bench.hello(at_ms(20), {.link = 11, .start_id = 8, .slot = 1})) == "created");
-  for (std::uint8_t n : {1, 2}) CHECK(bench.registry.find(link_id(n))->ended());
+  for (std::uint8_t n = 1; n <= 2; ++n) CHECK(bench.registry.find(link_id(n))->ended());
   CHECK_FALSE(bench.registry.find(link_id(3))->ended());  // it has a carrier, and is asked
   CHECK_FALSE(bench.registry.find(link_id(4))->ended());  // another client's
   std::pair<std::string, std::uint64_t> process{"edge", 7};
@@ -249,7 +249,7 @@ TEST_CASE("a process that is gone on one slot is gone on all: its links without 
 TEST_CASE("of a process that seems gone, a link that answers stays and one that does not ends") {
   for (bool answers : {true, false}) {
     Bench bench;
-    for (std::uint8_t n : {1, 2}) bench.hello(at_ms(0), {.link = n, .slot = n});
+    for (std::uint8_t n = 1; n <= 2; ++n) bench.hello(at_ms(0), {.link = n, .slot = n});
     bench.lose_carrier(at_ms(10), 1);
     bench.hello(at_ms(20), {.link = 11, .start_id = 8, .slot = 1});
     Link* link = bench.registry.find(link_id(2));

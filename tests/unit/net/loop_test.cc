@@ -20,7 +20,7 @@ TEST_CASE("a descriptor that the host does not watch is asked by hand, and nothi
   // The kernel refuses a plain file with EPERM: as good as any refusal.
   Descriptor file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   REQUIRE(file.valid());
-  struct Asked : Poller::Watcher {
+  struct Asked final : Poller::Watcher {
     void on_ready(std::uint32_t events) override { seen |= events, times += 1; }
     std::uint32_t seen = 0;
     int times = 0;
