@@ -26,7 +26,6 @@ LinkOptions link_options(const ServerConfig& config) {
   link.dead_after = config.link.dead_after.value_or(kDefaultDeadAfter);
   link.announce_liveness = config.link.heartbeat || config.link.dead_after;
   link.handshake_timeout = config.link.handshake_timeout;
-  link.open_timeout = config.link.open_timeout;
   link.max_window = config.link.max_window;
   link.max_streams = static_cast<std::uint32_t>(config.limits.connections);
   link.trace = config.log.trace_file.has_value();
@@ -42,7 +41,7 @@ ClientPolicy policy_of(const std::string& name, const PeerConfig& peer,
     policy.services.push_back({service, known.grace.value_or(config.link.grace)});
   }
   if (!peer.allow.empty()) policy.services.push_back({kByDestination, config.link.grace});
-  if (peer.links) policy.max_links = static_cast<std::uint32_t>(*peer.links);
+  policy.max_links = static_cast<std::uint32_t>(peer.links);
   policy.max_streams =
       static_cast<std::uint32_t>(peer.connections.value_or(config.limits.connections));
   if (peer.memory) policy.memory_cap = *peer.memory / 2;

@@ -33,6 +33,7 @@ inline constexpr std::uint64_t kDefaultMaxWindow = 16 * kMiB;
 inline constexpr std::uint64_t kDefaultMemory = 256 * kMiB;
 inline constexpr std::uint64_t kDefaultConnections = 10'000;
 inline constexpr std::uint64_t kDefaultConnectionLines = 1000;
+inline constexpr std::uint64_t kDefaultClientLinks = 16;
 
 // Less than this cannot hold a few windows, and throughput falls apart before memory is short.
 inline constexpr std::uint64_t kMinMemory = 16 * kMiB;
@@ -163,7 +164,6 @@ struct ServerLinkConfig {
   std::optional<Duration> dead_after;  // likewise
   Duration handshake_timeout = kDefaultHandshakeTimeout;
   std::uint64_t max_window = kDefaultMaxWindow;
-  Duration open_timeout = kDefaultOpenTimeout;
   std::optional<std::string> congestion_control;  // tcp(7); nothing: the host's
   bool freebind = false;  // listens also where the host does not have the address yet
   bool operator==(const ServerLinkConfig&) const = default;
@@ -181,10 +181,10 @@ const char* to_string(SourceAddress source);
 
 struct PeerConfig {  // one [clients.NAME]
   std::optional<std::string> psk_file;
-  std::vector<std::string> services;   // what it may ask for; each stands in ServerConfig::services
-  std::optional<std::uint64_t> links;  // limits of this client's own
-  std::optional<std::uint64_t> connections;
-  std::optional<std::uint64_t> memory;  // bytes
+  std::vector<std::string> services;  // what it may ask for; each stands in ServerConfig::services
+  std::uint64_t links = kDefaultClientLinks;
+  std::optional<std::uint64_t> connections;  // on each of its links
+  std::optional<std::uint64_t> memory;       // bytes, of each of its links
   // Where intercepted connections that name no service may go; nothing is the default.
   std::vector<AddressPattern> allow{};
   SourceAddress source = SourceAddress::agent;  // of those connections

@@ -65,6 +65,8 @@ struct SectionKeys {
   std::vector<Key<Section>> keys;
   // Keys that belong elsewhere, and where that is. NAME becomes the section's own.
   std::vector<TableReader::Elsewhere> elsewhere{};
+  // Keys that older files may have and that have no effect: a warning, with what to write instead.
+  std::vector<TableReader::Elsewhere> without_effect{};
   Section defaults{};  // what holds where no key says otherwise
 };
 
@@ -79,6 +81,10 @@ void read_keys(const SectionKeys<Section>& section, TableReader& table, const Lo
     if (!place) continue;
     table.note_filled(key.name);
     if (key.check) key.check(out, *place, loading);
+  }
+  for (const TableReader::Elsewhere& key : section.without_effect) {
+    if (!table.has(key.key)) continue;
+    loading.report.warning(table.place_of(key.key), "it has no effect", key.hint);
   }
 }
 

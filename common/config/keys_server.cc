@@ -60,11 +60,8 @@ SectionKeys<ServerLinkConfig> make_link() {
       {.name = "max_window",
        .value = value::size(&ServerLinkConfig::max_window, kWindowRange),
        .reload = at_once,
-       .text = "The most bytes of one connection under way in one direction."},
-      {.name = "open_timeout",
-       .value = value::duration(&ServerLinkConfig::open_timeout, kTimeoutRange),
-       .reload = new_connections,
-       .text = "How long a connection may wait to be opened."},
+       .text = "The most bytes of one connection under way to this side, as at the client. Less "
+               "than 64KiB is taken for 64KiB."},
       {.name = "congestion_control",
        .value = value::checked_text(&ServerLinkConfig::congestion_control, "_name_",
                                     value::read_congestion_control),
@@ -74,6 +71,10 @@ SectionKeys<ServerLinkConfig> make_link() {
        .absent = "Default: the host's.",
        .example = "\"cubic\""},
   };
+  link.without_effect = {
+      {"open_timeout",
+       "connect_timeout of [services.NAME] says how long a target may take, open_timeout at the "
+       "client how long an application waits for the link"}};
   link.elsewhere = {{"psk_file", "at the server each [clients.NAME] has a psk_file of its own"},
                     {"server", "it stands at the client; the server has listen = [\"host:port\"]"}};
   return link;
@@ -162,20 +163,18 @@ SectionKeys<PeerConfig> make_client() {
       {.name = "links",
        .value = value::count(&PeerConfig::links, {1, 256}),
        .reload = at_once,
-       .text = "How many links this client may have.",
-       .absent = "Default: none of its own.",
-       .example = "4"},
+       .text = "How many links this client may have; each of *parallel* ones counts."},
       {.name = "connections",
        .value = value::count(&PeerConfig::connections, kConnectionsRange),
        .reload = next_carrier,
-       .text = "How many connections, below *[limits]*.",
+       .text = "How many connections each of its links may have, below *[limits]*.",
        .absent = "Default: none of its own.",
        .example = "1000"},
       // A client's share may be smaller than an agent's whole memory.
       {.name = "memory",
        .value = value::size(&PeerConfig::memory, {kMiB, kMemoryRange.most}),
        .reload = at_once,
-       .text = "How much memory, below *[limits]*.",
+       .text = "How much memory each of its links may take, below *[limits]*.",
        .absent = "Default: none of its own.",
        .example = "\"64MiB\""},
   };

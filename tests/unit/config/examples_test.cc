@@ -90,7 +90,7 @@ TEST_CASE("the server example shows true defaults") {
   CHECK(config.link.tls.has_value());
   CHECK(config.link.congestion_control.has_value());
   config.link.congestion_control.reset();
-  CHECK(config.clients.at("edge-1").links.has_value());
+  CHECK(config.clients.at("edge-1").links == kDefaultClientLinks);
   CHECK(config.services.at("postgres").grace.has_value());
   CHECK(config.admin.metrics.has_value());
   config.name = expected.name;

@@ -42,9 +42,8 @@ TEST_CASE("a server config without mistakes has every default filled in") {
   CHECK_FALSE(config.link.tls.has_value());
   CHECK(config.link.handshake_timeout == seconds(10));
   CHECK(config.link.max_window == 16 * kMiB);
-  CHECK(config.link.open_timeout == seconds(30));
   CHECK(config.clients.at("edge-1") ==
-        PeerConfig{"/etc/holdfast/e.psk", {"db"}, std::nullopt, std::nullopt, std::nullopt});
+        PeerConfig{"/etc/holdfast/e.psk", {"db"}, kDefaultClientLinks, std::nullopt, std::nullopt});
   CHECK(config.services.at("db") ==
         ServerServiceConfig{TcpAddress{"127.0.0.1", 5432}, std::nullopt, seconds(10)});
   CHECK(config.shutdown_timeout == seconds(60));
@@ -62,7 +61,6 @@ TEST_CASE("every key of a server config arrives where it belongs") {
       "dead_after = \"1s\"\n"
       "handshake_timeout = \"1s\"\n"
       "max_window = \"2MiB\"\n"
-      "open_timeout = \"2s\"\n"
       "[link.tls]\n"
       "ca_file = \"/ca\"\n"
       "cert_file = \"/cert\"\n"
@@ -90,7 +88,6 @@ TEST_CASE("every key of a server config arrives where it belongs") {
   CHECK(config.link.dead_after == seconds(1));
   CHECK(config.link.handshake_timeout == seconds(1));
   CHECK(config.link.max_window == 2 * kMiB);
-  CHECK(config.link.open_timeout == seconds(2));
   CHECK(config.link.tls == TlsConfig{"/ca", "/cert", "/key", std::nullopt});
   CHECK(config.clients.at("a") == PeerConfig{std::nullopt, {"x", "y"}, 4, 10, 32 * kMiB});
   CHECK(config.services.at("x") ==
@@ -230,6 +227,9 @@ TEST_CASE("only the client verifies a server name") {
 
 TEST_CASE("a server's oddities are warnings") {
   const std::vector<Mistake> oddities = {
+      {"[clients.edge-1]",
+       "open_timeout = \"2s\"\n[clients.edge-1]",
+       {3, "link.open_timeout", "it has no effect", "connect_timeout of [services.NAME]"}},
       {"127.0.0.1:5432", "unix:/run/db", {7, "services.db.target", "cannot carry a reset", ""}},
       {"[\"db\"]", "[\"db\", \"db\"]", {5, "clients.edge-1.services[1]", "stands here twice", ""}},
       {"[admin]",
