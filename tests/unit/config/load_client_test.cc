@@ -561,7 +561,7 @@ TEST_CASE("certificate files must be there and their key private") {
   CHECK(named.key.path == folder.path() + "/key");
   CHECK(named.certificate.place.line == 6);
   CHECK(named.certificate.place.key == "link.tls.cert_file");
-  folder.write("key", "x", 0640);
+  folder.write("key", "x", 0644);
   const LoadedClient open = load_client_config(folder.path() + "/a.toml");
   require_one(open.problems, Severity::error, {7, "link.tls.key_file", "used by others", "chmod"});
   CHECK(exit_code(open.problems) == 77);

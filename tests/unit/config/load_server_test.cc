@@ -272,7 +272,7 @@ TEST_CASE("two clients cannot share a key, by path or by content") {
 
 TEST_CASE("a client's exposed secret is a permission problem of the server") {
   const Folder folder;
-  folder.write("one.psk", std::string(32, 'a') + ":" + std::string(64, 'b'), 0640);
+  folder.write("one.psk", std::string(32, 'a') + ":" + std::string(64, 'b'), 0644);
   const LoadedServer loaded = load_server_config(
       folder.write("server.toml", replaced(kGood, "/etc/holdfast/e.psk", "one.psk")));
   require_one(loaded.problems, Severity::error,
