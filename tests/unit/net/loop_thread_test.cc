@@ -124,7 +124,8 @@ TEST_CASE("A connection handed to another loop counts there from then on, withou
   links[0].name = links[0].group = "one";
   links[0].link.services.emplace_back().name = "raw";
   QuietObserver observer;
-  ClientWorker worker(std::move(links), 64 << 20, 2 * kCount, observer, [] {});
+  SharedStreams streams(2 * kCount);
+  ClientWorker worker(std::move(links), 64 << 20, 2 * kCount, streams, observer, [] {});
   worker.start();
   std::vector<Descriptor> applications;
   bool gapless = true;
