@@ -3,8 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/core/tuning.h"
+
 namespace holdfast::sim {
 namespace {
+
+// As the agents': how long an application that reads nothing holds up a reset.
+constexpr Duration kFlushPatience = seconds(5);
 
 std::uint64_t pattern_word(std::uint64_t key, std::uint64_t index) {
   std::uint64_t z = key + (index + 1) * 0x9e3779b97f4a7c15U;
@@ -47,7 +52,6 @@ void Conversation::check_delivery(int side, Bytes bytes) const {
   const Side& from = sides[1 - side];
   std::string where = name() + (side == 0 ? " at the client: " : " at the backend: ");
   require(!to.got_fin, where + "bytes after FIN");
-  require(!to.got_abort, where + "bytes after ABORT");
   require(!to.got_reset, where + "bytes after the socket's reset");
   require(to.accepted + bytes.size() <= from.taken, where + "bytes that nobody sent");
   require(matches_pattern(from.key, to.accepted, bytes),
@@ -58,53 +62,60 @@ void Conversation::check_fin(int side) const {
   const Side& to = sides[side];
   const Side& from = sides[1 - side];
   std::string where = name() + (side == 0 ? " at the client: " : " at the backend: ");
-  require(!to.got_fin && !to.got_abort && !to.got_reset, where + "FIN after the end");
+  require(!to.got_fin && !to.got_reset, where + "FIN after the end");
   require(from.finish_told, where + "FIN that the peer never sent");
   require(to.accepted == from.taken,
           where + "a clean end over lost bytes: " + std::to_string(to.accepted) + " of " +
               std::to_string(from.taken));
 }
 
-void Conversation::check_abort(int side) const {
+// The agent says that this side was reset because the other application had reset its own: in
+// order, so after everything before it. Bytes may be left with an application that did not read.
+void Conversation::check_reset(int side) const {
   const Side& to = sides[side];
   const Side& from = sides[1 - side];
-  std::string where = name() + (side == 0 ? " at the client: " : " at the backend: ");
-  require(!to.got_abort && !to.got_reset, where + "ABORT after the end");
-  require(from.abort_told, where + "ABORT that the peer never sent");
-  require(to.accepted == from.taken,
-          where + "ABORT before the bytes ahead of it: " + std::to_string(to.accepted) + " of " +
-              std::to_string(from.taken));
-  require(!from.finish_told || to.got_fin, where + "ABORT before the FIN ahead of it");
+  bool idle = to.idle_at_reset >= kFlushPatience;
+  require(to.accepted + to.lost == from.taken && (to.lost == 0 || idle),
+          name() + (side == 0 ? " at the client: " : " at the backend: ") +
+              "a reset that did not come in order after " + std::to_string(from.taken) +
+              " bytes (" + std::to_string(to.accepted) + " arrived, then " +
+              std::to_string(to.lost) + " were thrown away)");
 }
 
 // Where one application's reset is all that happened, the other one reads every byte before it.
 void Conversation::check_reset_in_order(int side) const {
   const Side& from = sides[side];
   const Side& to = sides[1 - side];
-  if (!excuses.only_application_reset() || !from.abort_told || to.abort_told) return;
-  // Never sent (open_timeout ends it), or held up for longer than an ABORT may be.
-  if (to.handle.slot == kNoSlot) return;
-  if (from.ended_cause == Cause::linger_timeout || to.ended_cause == Cause::linger_timeout) return;
-  require(to.got_abort && to.accepted == from.taken,
-          name() + ": a reset that did not come in order after " + std::to_string(from.taken) +
-              " bytes (" + std::to_string(to.accepted) + " arrived)");
+  if (!excuses.only_application_reset() || !from.abort_told || to.said_reset) return;
+  if (!to.got_reset) {
+    // Both ends were said already, or nobody was reached (open_timeout ends it).
+    require(to.ended == 0 || to.got_fin, name() + ": a reset that never came");
+    return;
+  }
+  // It may be held up by a reader only for so long.
+  bool lingered =
+      from.ended_cause == Cause::linger_timeout || to.ended_cause == Cause::linger_timeout;
+  bool long_ago = to.reset_at - from.abort_told_at >= tuning::kAbortLinger;
+  if (lingered && long_ago) return;
+  check_reset(1 - side);
 }
 
 void Conversation::check_end() const {
-  if (!opened) return;
+  if (!started) return;
   for (int side = 0; side < 2; ++side) {
     const Side& one = sides[side];
-    bool known = one.handle.slot != kNoSlot;
     std::string where = name() + (side == 0 ? " at the client: " : " at the backend: ");
-    require(!known || one.ended == 1 || one.process_gone, where + "never ended");
+    require(one.end == nullptr, where + "never ended");
     require(one.ended <= 1, where + "ended twice");
+    if (!opened) continue;
     check_reset_in_order(side);
     if (excuses.any()) continue;
-    require(known, where + "never reached");
+    require(one.ended == 1 || one.process_gone, where + "never told that it ended");
+    require(backend_connects == 1, where + "never reached");
     std::uint64_t all = one.script.total;
     const Side& other = sides[1 - side];
     require(one.finish_told && one.taken == all, where + "did not send everything");
-    require(other.got_fin && other.accepted == all,
+    require(other.got_fin && other.accepted == all && other.lost == 0,
             where + "only " + std::to_string(other.accepted) + " of " + std::to_string(all) +
                 " bytes arrived, FIN " + (other.got_fin ? "did" : "did not") + " (cause " +
                 std::string(to_string(one.ended_cause)) + " / " +

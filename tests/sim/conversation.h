@@ -1,23 +1,22 @@
 // Conversation: one application connection from end to end, and what the oracle knows of it.
 //
 // The bytes of a direction are a function of their position, so none is stored and a lost, doubled
-// or reordered byte shows where it is delivered. Each side is an application with its kernel
-// socket; the agent works on the socket, the script on the application.
+// or reordered byte shows where it is delivered. Each side is an application: the agent has its
+// socket (application_end.h), the script says what it does.
 #pragma once
 
-#include <sys/uio.h>
-
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "common/core/effects.h"
-#include "tests/sim/failure.h"
+#include "tests/sim/kernel/failure.h"
 #include "tests/sim/options.h"
 
 namespace holdfast::sim {
 
-class LinkDriver;
+class ApplicationEnd;
 
 // The byte at `offset` of direction `key`.
 std::uint8_t pattern_byte(std::uint64_t key, std::uint64_t offset);
@@ -58,64 +57,69 @@ struct Excuses {
 };
 
 struct Side {
-  enum class Socket : std::uint8_t { none, connecting, attached, closed };
-
   SideScript script;
-  std::uint64_t key = 0;  // of the bytes that this side's application sends
+  std::uint64_t key = 0;          // of the bytes that this side's application sends
+  ApplicationEnd* end = nullptr;  // the agent's end of its connection, while that is open
 
   // Application to agent.
   std::uint64_t written = 0;  // by the application
-  std::uint64_t taken = 0;    // committed to the link
+  std::uint64_t taken = 0;    // read by the agent
   bool said_eof = false;
   bool said_reset = false;
-  bool finish_told = false;
-  bool abort_told = false;
-  bool paused = false;  // the link had no room
+  bool finish_told = false;  // the agent has read the end,
+  bool abort_told = false;   // or the error
+  Time abort_told_at{};
 
   // Agent to application.
-  std::uint64_t accepted = 0;  // by the kernel
+  std::uint64_t accepted = 0;  // by the kernels
   std::uint64_t consumed = 0;  // by the application
+  Time consumed_at{};
   bool got_fin = false;
-  bool got_abort = false;   // in order, after the bytes
-  bool abort_done = false;  // and the driver has said so
-  bool got_reset = false;   // at once
-  Cause reset_cause = Cause::none;
-  Time abort_since{};
+  bool got_reset = false;
+  std::uint64_t lost = 0;  // of what the agent's kernel had accepted, by that reset
+  Time reset_at{};
+  Duration idle_at_reset{};  // for so long the application had read nothing
 
-  // The agent's.
-  Socket socket = Socket::none;
-  LinkDriver* driver = nullptr;
-  StreamHandle handle;
+  // As the agent says.
   int ended = 0;
   Cause ended_cause = Cause::none;
   Time ended_at{};
-  Time abort_told_at{};
-  bool process_gone = false;  // it died with the stream: there will be no Ended
-  std::uint64_t tick = 0;     // generation of the scheduled application event
+  bool process_gone = false;  // it died with the connection: there may be no end
+
+  // The script's.
+  std::uint64_t tick = 0;  // generation of the scheduled application event
+  Time begins{};           // says nothing before
   Time next_write{};
   Time next_read{};
 
-  std::uint64_t room() const {
+  // What the kernels take for an application that does not read.
+  std::uint64_t capacity() const { return script.receive_buffer + script.send_buffer; }
+  std::uint64_t room() const { return capacity() - std::min(capacity(), accepted - consumed); }
+  // Still in the agent's kernel.
+  std::uint64_t unsent() const {
     std::uint64_t waiting = accepted - consumed;
-    return waiting >= script.receive_buffer ? 0 : script.receive_buffer - waiting;
+    return waiting - std::min<std::uint64_t>(waiting, script.receive_buffer);
   }
-  bool broken() const { return got_abort || got_reset || said_reset; }
+  bool broken() const { return got_reset || said_reset; }
 };
 
 struct Conversation {
   std::uint32_t index = 0;
   std::uint32_t client = 0;
   ConversationScript script;
-  Side sides[2];  // 0: at the client agent, 1: at the server agent
+  Side sides[2];         // 0: at the client agent, 1: at the server agent
+  bool started = false;  // the application has connected
   Time opened_at{};
-  bool opened = false;
+  bool opened = false;  // the client agent has taken it
   int backend_connects = 0;
   Excuses excuses;
+
+  bool is_open() const { return sides[0].end != nullptr || sides[1].end != nullptr; }
 
   // The oracle's part of each step; all throw Failure.
   void check_delivery(int side, Bytes bytes) const;
   void check_fin(int side) const;
-  void check_abort(int side) const;
+  void check_reset(int side) const;
   void check_end() const;
   void check_reset_in_order(int side) const;
   std::string name() const { return "conversation " + std::to_string(index); }

@@ -1,6 +1,6 @@
 #include "tests/sim/encryption.h"
 
-#include "tests/sim/failure.h"
+#include "tests/sim/kernel/failure.h"
 #include "tests/sim/world.h"
 
 namespace holdfast::sim {
@@ -8,6 +8,15 @@ namespace {
 
 // Small, so that keys change in the middle of what a world moves.
 constexpr std::uint64_t kKeyUpdateAfter = 5000;
+
+class View final : public TlsContext {
+ public:
+  explicit View(TlsContext& shared) : shared_(shared) {}
+  std::unique_ptr<Transport> make(int descriptor) override { return shared_.make(descriptor); }
+
+ private:
+  TlsContext& shared_;
+};
 
 }  // namespace
 
@@ -35,10 +44,14 @@ Encryption::Encryption() {
 
 Encryption::~Encryption() = default;
 
-TlsContext& Encryption::client(const std::string& name) {
+std::unique_ptr<TlsContext> Encryption::server() {
+  return std::make_unique<View>(*server_);
+}
+
+std::unique_ptr<TlsContext> Encryption::client(const std::string& name) {
   auto found = clients_.find(name);
   require(found != clients_.end(), "more clients than there are keys");
-  return *found->second;
+  return std::make_unique<View>(*found->second);
 }
 
 }  // namespace holdfast::sim

@@ -17,9 +17,10 @@ class Encryption {
   Encryption(const Encryption&) = delete;
   Encryption& operator=(const Encryption&) = delete;
 
-  TlsContext& server() { return *server_; }
+  // For an agent, which owns its context: a view of the shared one.
+  std::unique_ptr<TlsContext> server();
   // By its name; a clone has its original's.
-  TlsContext& client(const std::string& name);
+  std::unique_ptr<TlsContext> client(const std::string& name);
 
  private:
   std::unique_ptr<TlsContext> server_;

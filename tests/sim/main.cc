@@ -18,7 +18,8 @@ constexpr const char* kUsage =
     "                                                a short exchange cut at every byte (every "
     "Nth;\n"
     "                                                the grid of pairs, 0: none)\n"
-    "       holdfast-sim --tls ...                   any of these over encrypted carriers\n";
+    "       holdfast-sim --tls ...                   any of these over encrypted carriers (else "
+    "one seed in ten)\n";
 
 struct Arguments {
   std::optional<std::uint64_t> seed;

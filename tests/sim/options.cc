@@ -69,6 +69,7 @@ SideScript draw_side(Random& random, const Scale& scale, const Options& options)
     side.read_chunk = 65536;
     side.receive_buffer = std::max(side.receive_buffer, 4096U);
   }
+  side.send_buffer = random.one_in(3) ? static_cast<std::uint32_t>(skewed(random, 8192)) : 0;
   if (random.one_in(5))
     side.stall = Duration(
         random.between(0, static_cast<std::uint64_t>(options.heal_at.time_since_epoch().count())));
@@ -162,25 +163,25 @@ void draw_limits(Random& random, const Scale& scale, Options& options) {
 }
 
 void draw_path(Random& random, const Scale& scale, Options& options) {
-  options.latency = random.one_in(4) ? between_ms(random, 0, 300) : between_ms(random, 0, 20);
-  if (random.one_in(3))
-    options.bandwidth = random.between(scale.bytes / 8 + 8000, scale.bytes * 20);
-  options.pipe_capacity = random.one_in(3) ? random.between(1, 3000)
-                                           : pick<std::uint64_t>(random, {16384, 65536, 1 << 20});
-  // No path is so poor that a heartbeat's answer takes dead_after: such a one carries no link.
-  auto least = static_cast<std::uint64_t>(options.latency.count()) * 3 / 10;
-  options.pipe_capacity = std::max(options.pipe_capacity, least);
-  if (options.bandwidth != 0) {
-    options.pipe_capacity = std::min(options.pipe_capacity, std::max(options.bandwidth / 2, least));
+  Path::Shape& path = options.path;
+  path.delay = random.one_in(4) ? between_ms(random, 0, 300) : between_ms(random, 0, 20);
+  // A gather of the agents', or all that a world has to say, takes a good part of dead_after at
+  // most: on poorer paths healthy carriers are lost today.
+  if (random.one_in(3)) {
+    std::uint64_t most = std::min<std::uint64_t>(scale.bytes * 4, 512 * 1024);
+    auto patience = static_cast<std::uint64_t>(options.dead_after.count());
+    path.rate = random.between(std::max<std::uint64_t>(most * 4000000 / patience, 16000),
+                               scale.bytes * 40 + most * 8);
   }
-  options.read_chunk = pick<std::uint32_t>(random, {65536, 65536, 1500, 100, 7});
-  if (scale.bytes <= 4000 && random.one_in(4)) options.read_chunk = 1;
-  options.gather = pick<std::uint32_t>(random, {256, 4096, 65536, 262144});
-  if (scale.bytes > 50000) {
-    options.read_chunk = std::max(options.read_chunk, 1500U);
-    options.gather = std::max(options.gather, 4096U);
-    options.pipe_capacity = std::max<std::uint64_t>(options.pipe_capacity, 4096);
-  }
+  auto buffer = [&] {
+    return random.one_in(3) ? random.between(1, 3000)
+                            : pick<std::uint64_t>(random, {16384, 65536, 1 << 20});
+  };
+  // No kernel holds so little that a heartbeat's answer takes dead_after.
+  auto least = static_cast<std::uint64_t>(path.delay.count()) * 3 / 10;
+  if (scale.bytes > 50000) least = std::max<std::uint64_t>(least, 8192);
+  path.send_buffer = std::max(buffer(), least);
+  path.receive_buffer = std::max(buffer(), least);
 }
 
 }  // namespace
@@ -224,16 +225,8 @@ Options Options::draw(std::uint64_t seed) {
   }
   std::stable_sort(options.faults.begin(), options.faults.end(),
                    [](const Fault& a, const Fault& b) { return a.at < b.at; });
+  options.tls = random.one_in(10);
   return options;
-}
-
-void Options::encrypt() {
-  tls = true;
-  if (bandwidth == 0) return;
-  std::uint64_t least = static_cast<std::uint64_t>(latency.count()) * 3 / 10;
-  pipe_capacity = std::min(pipe_capacity, std::max(bandwidth / 4, least));
-  gather = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(gather, std::max<std::uint64_t>(bandwidth / 4, 256)));
 }
 
 const char* to_string(FaultKind kind) {
@@ -322,10 +315,10 @@ std::string describe_side(const SideScript& side) {
   char text[256];
   std::snprintf(
       text, sizeof text,
-      "%llu bytes by %u every %.3fs then %s(%llu), reads %u every %.3fs after %.3fs buf %u",
+      "%llu bytes by %u every %.3fs then %s(%llu), reads %u every %.3fs after %.3fs buf %u + %u",
       static_cast<unsigned long long>(side.total), side.chunk, in_seconds(side.gap),
       to_string(side.end), static_cast<unsigned long long>(side.reset_at), side.read_chunk,
-      in_seconds(side.read_gap), in_seconds(side.stall), side.receive_buffer);
+      in_seconds(side.read_gap), in_seconds(side.stall), side.receive_buffer, side.send_buffer);
   return text;
 }
 
@@ -336,15 +329,14 @@ std::string Options::describe() const {
   std::snprintf(
       text, sizeof text,
       "seed %llu: %s, %u client(s), grace %.1fs/%.1fs/%.1fs heartbeat %.1fs dead_after %.1fs "
-      "open_timeout %.1fs%s\n  window %llu memory %llu streams %u latency %.3fs bandwidth %llu "
-      "pipe %llu read_chunk %u gather %u heal at %.3fs\n",
+      "open_timeout %.1fs%s\n  window %llu memory %llu streams %u delay %.3fs rate %llu "
+      "buffers %zu %zu heal at %.3fs\n",
       static_cast<unsigned long long>(seed), size.c_str(), clients, in_seconds(grace),
       in_seconds(service_grace[0]), in_seconds(service_grace[1]), in_seconds(heartbeat),
       in_seconds(dead_after), in_seconds(open_timeout), tls ? " tls" : "",
       static_cast<unsigned long long>(max_window), static_cast<unsigned long long>(memory),
-      max_streams, in_seconds(latency), static_cast<unsigned long long>(bandwidth),
-      static_cast<unsigned long long>(pipe_capacity), read_chunk, gather,
-      in_seconds(heal_at.time_since_epoch()));
+      max_streams, in_seconds(path.delay), static_cast<unsigned long long>(path.rate),
+      path.send_buffer, path.receive_buffer, in_seconds(heal_at.time_since_epoch()));
   std::string out = text;
   for (std::size_t i = 0; i < conversations.size(); ++i) {
     const ConversationScript& script = conversations[i];

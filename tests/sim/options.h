@@ -7,6 +7,7 @@
 
 #include "common/base/random.h"
 #include "common/base/time.h"
+#include "tests/sim/kernel/path.h"
 
 namespace holdfast::sim {
 
@@ -69,9 +70,11 @@ struct SideScript {
   End end = End::close;
   std::uint64_t reset_at = 0;
   std::uint32_t read_chunk = 4096;
-  Duration read_gap{};                  // between reads; zero reads at once
-  Duration stall{};                     // reads nothing for so long after the start
-  std::uint32_t receive_buffer = 4096;  // what the kernel takes for an application that is slow
+  Duration read_gap{};  // between reads; zero reads at once
+  Duration stall{};     // reads nothing for so long after the start
+  // What the kernels take for an application that is slow: its own, and the agent's.
+  std::uint32_t receive_buffer = 4096;
+  std::uint32_t send_buffer = 0;
 };
 
 struct ConversationScript {
@@ -97,13 +100,10 @@ struct Options {
   std::uint64_t max_window = 1024 * 1024;
   std::uint64_t memory = 16 * 1024 * 1024;
   std::uint32_t max_streams = 1000;
-  Duration latency = milliseconds(1);
-  std::uint64_t bandwidth = 0;  // bytes a second each way; 0: without end
-  std::uint64_t pipe_capacity = 64 * 1024;
-  std::uint32_t read_chunk = 65536;  // carriers are read in 1..this many bytes
-  std::uint32_t gather = 65536;
+  std::size_t descriptors = 4096;  // RLIMIT_NOFILE of each agent
+  Path::Shape path;                // of each client
   Time heal_at{};
-  bool tls = false;  // carriers are encrypted
+  bool tls = false;  // carriers are encrypted; of drawn worlds one in ten is
   bool trace = false;
   std::vector<ConversationScript> conversations;
   std::vector<Fault> faults;
@@ -111,10 +111,8 @@ struct Options {
   // Nothing random: a healthy world with no conversation and no fault, for named scenarios.
   static Options plain();
   static Options draw(std::uint64_t seed);
-  // The same world with encrypted carriers. A transport takes a whole gather ahead of the path, and
-  // a record is heard of only when it is whole: both shrink with the path, so that it still is none
-  // on which a heartbeat's answer takes dead_after.
-  void encrypt();
+  // The same world with encrypted carriers.
+  void encrypt() { tls = true; }
   std::string describe() const;
 };
 

@@ -15,8 +15,6 @@ Options exchange(bool tls) {
   options.clients = 1;
   options.services = 1;
   options.heal_at = Time(seconds(8));
-  options.read_chunk = 300;
-  options.gather = 200;
   for (int i = 0; i < 2; ++i) {
     ConversationScript script;
     script.start = Time(milliseconds(10 + 5 * i));

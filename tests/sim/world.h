@@ -1,4 +1,7 @@
-// World: one server, its clients, the medium between them and the oracle, under a virtual clock.
+// World: one server, its clients, the paths between them and the oracle, under a virtual clock.
+//
+// The agents are the agents' own stack, from their drivers down to the system calls, which a
+// simulated kernel answers (kernel/). Applications and services are the world's.
 //
 // run() plays the safety phase under faults, then heals (no faults, every application reads and
 // closes) and requires that everything ends: streams at both ends, memory, links live again. It
@@ -12,46 +15,19 @@
 #include <vector>
 
 #include "common/base/random.h"
+#include "tests/sim/client_host.h"
 #include "tests/sim/conversation.h"
-#include "tests/sim/events.h"
-#include "tests/sim/hosts.h"
-#include "tests/sim/medium.h"
+#include "tests/sim/kernel/connection.h"
+#include "tests/sim/kernel/kernel.h"
 #include "tests/sim/options.h"
-#include "tests/sim/tls_end.h"
+#include "tests/sim/server_host.h"
+#include "tests/sim/totals.h"
 
 namespace holdfast::sim {
 
 class Encryption;
 
-// What many runs add up to.
-struct Totals {
-  std::uint64_t runs = 0;
-  std::uint64_t steps = 0;
-  std::uint64_t streams = 0;
-  std::uint64_t untouched = 0;  // streams that nothing excused and that carried everything
-  std::uint64_t bytes = 0;
-  std::uint64_t cuts = 0;
-  std::uint64_t dials = 0;
-  std::uint64_t resumes = 0;
-  std::uint64_t replayed_bytes = 0;
-  std::uint64_t refusals = 0;
-  std::uint64_t unknown = 0;
-  std::uint64_t stale = 0;
-  // Of encrypted worlds.
-  std::uint64_t handshakes = 0;       // done, at the client
-  std::uint64_t handshakes_lost = 0;  // by a cut, at either end
-  std::uint64_t ciphertext = 0;       // bytes
-  std::uint64_t faults[kFaultKinds] = {};
-  static constexpr int kCauses = 40;
-  std::uint64_t resets[kCauses] = {};  // sockets reset, by cause
-  std::uint64_t carrier_ends[kCauses] = {};
-  std::uint64_t virtual_seconds = 0;
-
-  void add(const Totals& other);
-  std::string describe() const;
-};
-
-class World {
+class World final : private Internet, private EventSink {
  public:
   // An encrypted world uses `encryption` if it is given one, else makes its own.
   explicit World(Options options, Encryption* encryption = nullptr);
@@ -68,82 +44,52 @@ class World {
   void apply(const Fault& fault);
   Conversation& converse(const ConversationScript& script);  // from script.start on
 
-  Time now() const { return now_; }
-  Random& random() { return random_; }
+  Time now() const { return kernel_.now(); }
+  Kernel& kernel() { return kernel_; }
   const Options& options() const { return options_; }
   Totals& totals() { return totals_; }
   ClientHost& client(std::uint32_t index) { return *clients_[index]; }
   ServerHost& server() { return *server_; }
+  Path& path(std::uint32_t client) { return *paths_[client]; }
   std::vector<std::unique_ptr<Conversation>>& conversations() { return conversations_; }
+  const std::vector<std::unique_ptr<Conversation>>& conversations() const { return conversations_; }
   bool all_ended() const;
 
-  // --- For the hosts ---
-  struct DialOutcome {
-    bool connects = false;
-    Duration after{};
-  };
-  void schedule(Time at, EventKind kind, std::uint32_t index, std::uint64_t detail) {
-    events_.push(at, kind, index, detail);
-  }
-  std::uint64_t next_number() { return ++numbers_; }
+  // --- What the agents are configured with ---
+  LinkOptions link_options(LinkOptions::Role role) const;
   std::vector<LinkService> services() const;
+  std::vector<HostPort> servers() const;
   static std::string name_of_client(std::uint32_t index) { return "edge-" + std::to_string(index); }
-  const std::string& client_name(std::uint32_t index) const { return clients_[index]->name(); }
-  DialOutcome dial(std::uint32_t client);
-  CarrierId connect(std::uint32_t client);  // 0: the server is not there
-  Carrier* carrier(CarrierId id);
-  std::vector<CarrierId> carriers_of(std::uint32_t client) const;
-  std::vector<CarrierId> all_carriers() const;
-  // What a host does with its end of a carrier, encrypted or not.
-  Handshake shake_hands(Carrier& carrier, int side);
-  bool read(Carrier& carrier, int side, std::vector<std::uint8_t>& into);  // false: nothing came
-  bool may_read_on(const Carrier& carrier, int side) const;  // else an event tells of more
-  Pipe::End ended(const Carrier& carrier, int side) const;
-  std::size_t write(Carrier& carrier, int side, std::span<const iovec> buffers);
-  // Closed in order, but not gone yet: finish_more() is all that is done with such an end.
-  bool finishing(const Carrier& carrier, int side) const;
-  bool client_finishing(std::uint32_t client) const;  // any
-  void finish_more(Carrier& carrier, int side);
-  // For one read of an encrypted carrier.
-  MutableBytes read_buffer() { return read_buffer_; }
-  // The pipes below.
-  std::size_t send(Carrier& carrier, int side, Bytes bytes);
-  void consume(Carrier& carrier, int side, std::size_t size);
-  void watch(Carrier& carrier, int side);  // looks again when something new may be there
-  void look_at_carrier(const Carrier& carrier, int side, Time at);
-  void close(CarrierId id, int side, Pipe::End how);
-  void close_all(std::uint32_t client, int side);
+  // Null: carriers are plain.
+  std::unique_ptr<TlsContext> client_tls(const std::string& name);
+  std::unique_ptr<TlsContext> server_tls();
+  // As its link names it, while it has it.
+  static std::optional<std::string> connection_of(const Conversation& conversation,
+                                                  const Link& link, Time now);
 
-  void look_at_socket(Conversation& conversation, int side);
-  void look_at_socket_at(Conversation& conversation, int side, Time at);
+  // --- Applications and services ---
   void look_at_application(Conversation& conversation, int side);
-  void connect_backend(Conversation& conversation);
-  static Endpoint endpoint_of(const Conversation& conversation);
-  Conversation& conversation_of(const Endpoint& source);
+  void socket_closed(Conversation& conversation, int side);
 
   // --- What the oracle is told ---
-  void link_up(LinkDriver& driver, int side, const effect::LinkUp& up);
-  void link_ended(LinkDriver& driver, int side, Cause cause);
-  void client_exited(std::uint32_t client);
-  // A link that knows nothing of what happened to those before.
+  void link_up(const Agent& agent, const LinkEvent& event, bool resumed);
+  void link_down(const Agent& agent, const LinkEvent& event);
+  void link_ended(const Agent& agent, const LinkEvent& event);
+  void refused(const Agent& agent, Cause cause);
+  void rejected(Cause cause, const std::string& reason);
+  void stream_open(const Agent& agent, const ConnectionInfo& connection);
+  void stream_ended(const Agent& agent, const ConnectionInfo& connection);
+  void open_refused(const Agent& agent, std::string_view peer, Cause cause);
+  // A process of the client begins: its links know nothing of what happened to those before.
   void new_link(std::uint32_t client);
-  void stream_ended(Conversation& conversation, int side, const StreamSummary& summary);
-  void explain(Conversation& conversation, int side, Cause cause, const char* what);
-  void open_refused(std::uint32_t client, const effect::OpenRefused& refused);
-  void open_failed(Conversation& conversation, bool leaving);
-  void refusal(std::uint32_t client, Cause cause);
-  void hello_seen(Carrier& carrier, const Hello& hello);
-  void note_carrier_end(Cause cause);
-  void count(const LinkCounters& counters, int side);
-  void check(ClientHost& host);
-  void check(ServerHost& host);
+  void process_ends(const Agent& agent);
+  void count(const LinkCounters& counters) { totals_.replayed_bytes += counters.replayed_bytes; }
+  void write_trace(const Agent& agent, const LinkId& link, const std::vector<TraceEvent>& events);
+  // After each turn of an agent: what it said must have its reasons.
+  void judge();
 
   void trace_to(std::FILE* file) { trace_ = file; }
-  void write_trace(Link& link, int side, std::uint32_t client);
 
-  // Cuts the carriers of a client behind `bytes` more (or so many in all) of one direction.
-  void cut_at(Carrier& carrier, bool to_server, std::uint64_t offset);
-  void cut(Carrier& carrier, Pipe::End how, bool client_sees, bool server_sees);
   // Every carrier that comes up, in order: the nth is cut at its offset. For the sweep.
   struct PlannedCut {
     bool to_server = false;
@@ -155,70 +101,96 @@ class World {
     return first_bytes_[to_server ? 1 : 0];
   }
 
-  struct Path {
-    Time refuse_until{};
-    Time hang_until{};
-    Time slow_until{};
-    Duration slow{};
-  };
-  Path& path(std::uint32_t client) { return paths_[client]; }
-
  private:
+  enum class What : std::uint32_t {
+    start_conversation,
+    application,  // an application may write or read
+    backend,      // a service's answer is due
+    fault,
+    restart_client,
+    restart_server,
+    stop_clone,
+    end_ghost,
+  };
   struct OldHello {
     std::uint32_t client;
     std::vector<std::uint8_t> bytes;
   };
+  struct LinkRecord {
+    bool up = false;
+    Time down_since = kNever;  // of one that was up
+    Duration longest{};
+    Duration longest_until(Time now) const;
+  };
+  struct Ended {
+    Conversation* conversation;
+    int side;
+    Cause cause;
+    Time at;
+  };
 
-  void step(const Event& event);
-  void start_conversation(const Event& event);
+  void schedule(Time at, What what, std::uint32_t index, std::uint64_t detail);
+  void on_event(const Event& event) override;
+  void connect(Socket& socket, const Address& to) override;
+  void socket_gone(Socket& socket) override;
+  void established(Connection& connection) override;
+  void gone(Connection& connection) override;
+  void reap();
+
+  void start_conversation(Conversation& conversation);
   void application(Conversation& conversation, int side);
-  bool write_as_scripted(Conversation& conversation, int side, Time& next);
+  void write_as_scripted(Conversation& conversation, int side, Time& next);
   void read_as_scripted(Conversation& conversation, int side, Time& next);
-  void backend(const Event& event);
-  void replay_hello(std::uint32_t client);
-  void cut_all(std::uint32_t client, Pipe::End how, bool client_sees, bool server_sees);
+  void end_as_scripted(Conversation& conversation, Side& side);
+  void connect_backend(Conversation& conversation, Socket& socket);
+  void backend(Conversation& conversation);
+  Conversation* conversation_at(std::uint32_t source) const;
+  Conversation* conversation_of(const Endpoint& source) const;
+
+  std::vector<Connection*> carriers_of(std::uint32_t client);
+  void replay_hello(std::uint32_t client, Duration life);
+  void cut_all(std::uint32_t client, Connection::Cut how, bool client_sees, bool server_sees);
+  void cut_after_bytes(std::uint32_t client, std::uint64_t bytes);
   void hold_all(std::uint32_t client, bool to_server, bool to_client, Time until);
-  void stall_client(std::uint32_t client, Duration length);
-  void stall_server(Duration length);
+  void kill_some_stream(int side);
   void restart_client(std::uint32_t client);
   void restart_server();
   void clone_client(std::uint32_t client, Duration length);
   void apply_process_fault(const Fault& fault);
-  void encrypt(Carrier& carrier);
-  void forget_if_closed(CarrierId id);
-  void record_first_bytes(const Carrier& carrier);
+
+  LinkRecord& record(int side, const LinkId& link) { return links_[{link, side}]; }
+  bool explained(Conversation& conversation, int side, Cause cause);
   bool outage_over_grace(const Conversation& conversation) const;
   bool quiet();
+  void check_quiet();
   Duration patience() const;
   // For every stream of the client that is not over yet.
   void excuse(std::uint32_t client, bool Excuses::*why);
   void excuse_all(bool Excuses::*why);
-  void check_pool(const MemoryPool& pool, std::size_t links) const;
 
   Options options_;
-  Random random_;
-  Time now_{};
-  EventQueue events_;
-  std::uint64_t numbers_ = 0;
+  Kernel kernel_;
   bool healed_ = false;
   bool finished_ = false;
   std::vector<std::unique_ptr<Conversation>> conversations_;
   std::unique_ptr<Encryption> own_encryption_;
   Encryption* encryption_;
-  std::vector<std::uint8_t> read_buffer_;
-  std::map<CarrierId, Carrier> carriers_;
-  std::vector<Path> paths_;
+  std::vector<std::unique_ptr<Path>> paths_;         // by client
+  std::map<std::uint64_t, std::uint32_t> carriers_;  // the client of each connection to the server
   std::unique_ptr<ServerHost> server_;
   std::vector<std::unique_ptr<ClientHost>> clients_;
+  std::map<std::uint32_t, Socket*> connecting_;  // to services, by conversation
   std::vector<OldHello> hellos_;
   std::vector<PlannedCut> planned_;
   std::size_t planned_done_ = 0;
   std::uint64_t first_bytes_[2] = {0, 0};
-  CarrierId first_carrier_;
-  std::map<std::uint32_t, Duration> longest_;  // of each conversation, by index
+  std::uint64_t first_carrier_ = 0;
+  std::map<std::pair<LinkId, int>, LinkRecord> links_;
+  std::vector<Ended> ended_;                   // not judged yet
+  std::map<std::uint32_t, Duration> longest_;  // outage of each conversation, by index
   std::vector<Excuses> standing_;  // of each client, for streams that it opens from now on
-  std::uint64_t links_renewed_ = 0;
-  std::uint64_t hellos_seen_ = 0;
+  Duration longest_server_stall_{};
+  std::uint64_t server_links_ = 0;  // that ever came up
   std::FILE* trace_ = nullptr;
   Totals totals_;
 };
