@@ -1,7 +1,7 @@
 // Call: what can be said to a Link or a LinkRegistry, as a record numbers it.
 //
 // The numbers and the order of a call's values are a record's format: a change asks for a new
-// record (README.md).
+// record (README.md). New calls come at the end: older records have none of them.
 #pragma once
 
 #include <cstdint>
@@ -49,8 +49,11 @@ enum class Call : std::uint8_t {
   poll_transmit,
   written,
   timeout,
+  about_calls,  // no call: its columns say which call comes next, of what, when (tape.cc)
+  path_report,
+  process_gone,
 };
-inline constexpr int kCalls = static_cast<int>(Call::timeout) + 1;
+inline constexpr int kCalls = static_cast<int>(Call::process_gone) + 1;
 const char* to_string(Call call);
 
 }  // namespace holdfast::record

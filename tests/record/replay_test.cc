@@ -8,8 +8,6 @@
 namespace holdfast::record {
 namespace {
 
-constexpr std::size_t kCheckColumn = static_cast<std::size_t>(kCalls) * kPlaces + 3;
-
 std::size_t column(Call call, std::size_t place) {
   return static_cast<std::size_t>(call) * kPlaces + place;
 }

@@ -168,6 +168,12 @@ void Replayer::call_registry(Object& object) {
       forget(*link);
       return registry.remove(id);
     }
+    case Call::process_gone: {
+      auto client = read<std::string>();
+      auto start_id = read<std::uint64_t>();
+      registry.process_gone(now_, client, start_id);
+      return put_registry(tape_, registry);
+    }
     case Call::destroy_registry:
       registry.for_each([&](const Link& link, const std::string&) { forget(link); });
       object.registry.reset();
@@ -219,6 +225,12 @@ void Replayer::call_link(Object& object) {
     case Call::doubt:
       link.doubt(now_);
       return after(true);
+    case Call::path_report: {
+      auto of = read<CarrierId>();
+      auto path = read<PathReport>();
+      link.path_report(now_, of, path);
+      return after(true);
+    }
     case Call::open: {
       auto request = read<OpenRequest>();
       if (request.service >= link.options().services.size()) {

@@ -7,10 +7,6 @@
 namespace holdfast::record {
 namespace {
 
-constexpr int kCallColumn = kCalls * kPlaces;
-constexpr int kObjectColumn = kCallColumn + 1;
-constexpr int kTimeColumn = kCallColumn + 2;
-constexpr int kCheckColumn = kCallColumn + 3;
 constexpr int kMostUnchecked = 16;
 constexpr std::uint64_t kMostBytes = 64 * kMiB;
 
@@ -60,7 +56,10 @@ const char* to_string(Call call) {
                                                              "poll_effect",
                                                              "poll_transmit",
                                                              "written",
-                                                             "timeout"};
+                                                             "timeout",
+                                                             "(about calls)",
+                                                             "path_report",
+                                                             "process_gone"};
   auto index = static_cast<std::size_t>(call);
   return index < kNames.size() ? kNames[index] : "?";
 }
@@ -84,7 +83,7 @@ bool Tape::begin(Call& call, std::uint64_t& object, Time& now) {
   } else {
     if (step_ == record_.steps || !difference_.empty()) return false;
     std::uint8_t code = read_byte(kCallColumn);
-    if (code >= kCalls) {
+    if (code >= kCalls || code == static_cast<std::uint8_t>(Call::about_calls)) {
       fail("no call has this number: the record is of another format");
       return false;
     }

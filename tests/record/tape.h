@@ -26,7 +26,13 @@ namespace holdfast::record {
 
 // A call has at most this many places; what comes behind shares the last one.
 inline constexpr int kPlaces = 24;
-inline constexpr int kColumns = (kCalls + 1) * kPlaces;
+inline constexpr int kColumns = kCalls * kPlaces;
+
+// The first of those that no single call has: which call, of what object, when, and the check.
+inline constexpr int kCallColumn = static_cast<int>(Call::about_calls) * kPlaces;
+inline constexpr int kObjectColumn = kCallColumn + 1;
+inline constexpr int kTimeColumn = kCallColumn + 2;
+inline constexpr int kCheckColumn = kCallColumn + 3;
 
 struct SeedRecord {
   std::uint64_t seed = 0;

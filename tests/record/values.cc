@@ -38,6 +38,17 @@ void fields(Tape& tape, LinkOptions& value) {
   tape.in(value.first_ordinal);
 }
 
+void fields(Tape& tape, PathReport& value) {
+  tape.in(value.acked);
+  tape.in(value.queued);
+  tape.in(value.arrived);
+  tape.in(value.received);
+  tape.in(value.received_ago);
+  tape.in(value.ack_time);
+  tape.in(value.least_round_trip);
+  tape.in(value.segment);
+}
+
 void fields(Tape& tape, OpenRequest& value) {
   tape.in(value.service);
   tape.in(value.source);

@@ -9,6 +9,7 @@ namespace holdfast::record {
 void fields(Tape& tape, Endpoint& value);
 void fields(Tape& tape, LinkService& value);
 void fields(Tape& tape, LinkOptions& value);
+void fields(Tape& tape, PathReport& value);
 void fields(Tape& tape, OpenRequest& value);
 void fields(Tape& tape, Hello& value);
 void fields(Tape& tape, TableEntry& value);

@@ -120,6 +120,11 @@ WRAPPED(void, doubt, LINK_DOUBT, Link* self, Time now) {
   link_call(Call::doubt, self, now, real_doubt);
 }
 
+WRAPPED(void, path_report, LINK_PATH_REPORT, Link* self, Time now, CarrierId of,
+        const PathReport& path) {
+  link_call(Call::path_report, self, now, real_path_report, of, path);
+}
+
 WRAPPED(Result<StreamHandle>, open, LINK_OPEN, Link* self, Time now, const OpenRequest& request) {
   Recorder* recorder = recorder_of(self);
   Recorder::Inside inside;
@@ -370,6 +375,19 @@ WRAPPED(void, remove, REGISTRY_REMOVE, LinkRegistry* self, const LinkId& id) {
   }
   Recorder::Inside inside;
   real_remove(self, id);
+}
+
+WRAPPED(void, process_gone, REGISTRY_PROCESS_GONE, LinkRegistry* self, Time now,
+        const std::string& client, std::uint64_t start_id) {
+  Recorder* recorder = recorder_of(self);
+  Recorder::Inside inside;
+  if (recorder == nullptr) return real_process_gone(self, now, client, start_id);
+  std::string name = client;
+  Tape& tape = recorder->begin(Call::process_gone, self, now);
+  tape.in(name);
+  tape.in(start_id);
+  real_process_gone(self, now, client, start_id);
+  put_registry(tape, *self);
 }
 
 }  // namespace holdfast::record
