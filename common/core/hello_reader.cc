@@ -17,6 +17,8 @@ void HelloReader::take_table(Bytes payload) {
     TableEntry entry = chunk->entry(i);
     if (entry.id <= last_listed_) return fail("table out of order");
     last_listed_ = entry.id;
+    listed_ += 1;
+    if (listed_ > kMostTableEntries) return fail("table too long");
     request_.cut_short = request_.table.size() >= most_kept_;
     if (!request_.cut_short) request_.table.push_back(entry);
   }

@@ -2,8 +2,8 @@
 //
 // Takes bytes until HELLO and its whole table are there, or until something shows that this is no
 // client of ours. Holds at most one frame and `most_kept` table entries; what a longer table has is
-// read and not kept, so that its client is answered rather than refused for ever. The first four
-// bytes after the header already tell a stray peer.
+// read and not kept, so that its client is answered rather than refused for ever; more than
+// kMostTableEntries are a failure. The first four bytes after the header already tell a stray peer.
 #pragma once
 
 #include <string>
@@ -47,6 +47,7 @@ class HelloReader {
   FrameReader reader_;
   HelloRequest request_;
   StreamId last_listed_;
+  std::uint32_t listed_ = 0;  // entries, kept or not
   std::string reason_;
 };
 

@@ -51,6 +51,9 @@ inline constexpr std::size_t kTableEntrySize = 33;  // id, received, delivered, 
 inline constexpr std::size_t kTablePrefixSize = 9;  // flags, highest
 inline constexpr std::size_t kMaxTableEntries =
     (kMaxControlPayload - kTablePrefixSize) / kTableEntrySize;
+// Entries of a whole table, in all its frames: what one link may hold of streams. More is no honest
+// peer's; without a bound a table that never ends would keep a newcomer's seat.
+inline constexpr std::uint32_t kMostTableEntries = 131'072;
 inline constexpr std::size_t kMaxServiceGraces = 128;  // of a WELCOME
 inline constexpr std::size_t kFinPayloadSize = 16;     // id, offset
 inline constexpr std::size_t kAckEntrySize = 24;       // id, ack, limit

@@ -75,7 +75,7 @@ def test_a_client_that_starts_before_its_servers_name_can_be_resolved_dials_once
     pair = make_pair()
     port = pair.client.settings["link"]["server"][0].rpartition(":")[2]
     again(pair.client, etc, lambda config: config["link"].update(server=[f"hub.example:{port}"]))
-    pair.client.wait_event("dial_failed", reason="hub.example")
+    pair.client.wait_event("dial_failed", 20, reason="hub.example")  # the system's own patience: two of 5 s
     app = wait_until(lambda: dialled(pair.listens["raw"]), 10 * TIMESCALE, "it listens")
     assert pair.backends["raw"].quiet(1)
     etc.hosts(("hub.example", "127.0.0.1"))

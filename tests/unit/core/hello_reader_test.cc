@@ -122,6 +122,14 @@ TEST_CASE("of a longer table than is kept the rest is read and forgotten, and it
   CHECK_FALSE(reader.request().cut_short);
 }
 
+TEST_CASE("a table that would never end is refused at the most that a link may have") {
+  Buffer most = golden("hello") + table_frames(kMostTableEntries, entries(1, kMostTableEntries));
+  CHECK(read(most, 10).state == State::complete);
+  auto more = entries(1, kMostTableEntries + 1);
+  CHECK(read(golden("hello") + table_frames(kMostTableEntries + 1, more), 10).reason ==
+        "table too long");
+}
+
 TEST_CASE("what is not kept of a table is held to its order, too") {
   auto table = entries(1, 20);
   table.back().id = StreamId{19};
