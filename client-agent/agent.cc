@@ -50,8 +50,8 @@ LinkOptions link_options(const ClientConfig& config, const std::string& name, st
   link.handshake_timeout = set.handshake_timeout;
   link.open_timeout = set.open_timeout;
   link.max_window = set.max_window;
-  link.max_streams = std::min(static_cast<std::uint32_t>(config.limits.connections),
-                              kMostTableEntries);
+  link.max_streams =
+      std::min(static_cast<std::uint32_t>(config.limits.connections), kMostTableEntries);
   link.start_id = start_id;
   link.trace = config.log.trace_file.has_value();
   return link;

@@ -27,8 +27,8 @@ LinkOptions link_options(const ServerConfig& config) {
   link.announce_liveness = config.link.heartbeat || config.link.dead_after;
   link.handshake_timeout = config.link.handshake_timeout;
   link.max_window = config.link.max_window;
-  link.max_streams = std::min(static_cast<std::uint32_t>(config.limits.connections),
-                              kMostTableEntries);
+  link.max_streams =
+      std::min(static_cast<std::uint32_t>(config.limits.connections), kMostTableEntries);
   link.trace = config.log.trace_file.has_value();
   return link;
 }
