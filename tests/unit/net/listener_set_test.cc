@@ -1,6 +1,7 @@
 // Which addresses are listened on after a reload, and who is lost by it: nobody.
 #include "common/net/listener_set.h"
 
+#include "tests/unit/net/scripted_lookups.h"
 #include "tests/unit/net/support.h"
 
 namespace holdfast {
@@ -28,19 +29,6 @@ bool answers(std::uint16_t port) {
   Descriptor dialled(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   return connect(dialled.get(), address->get(), address->size()) == 0;
 }
-
-// Name servers that say what the test says, when it says so.
-class ScriptedLookups final : public Lookups {
- public:
-  using Started = std::vector<std::pair<std::uint64_t, std::string>>;
-  explicit ScriptedLookups(Started& started) : started_(started) {}
-  void start(std::uint64_t number, const std::string& host) override {
-    started_.emplace_back(number, host);
-  }
-
- private:
-  Started& started_;
-};
 
 struct Bench {
   Loop loop;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "common/net/address_book.h"
+#include "tests/unit/net/scripted_lookups.h"
 #include "tests/unit/net/support.h"
 
 namespace holdfast {
@@ -20,19 +21,6 @@ void pass(Loop& loop, Duration time) {
   timer.arm(loop.refresh() + time);
   turn_until(loop, [&] { return passed; });
 }
-
-// Name servers that say what the test says, when it says so.
-class ScriptedLookups final : public Lookups {
- public:
-  using Started = std::vector<std::pair<std::uint64_t, std::string>>;
-  explicit ScriptedLookups(Started& started) : started_(started) {}
-  void start(std::uint64_t number, const std::string& host) override {
-    started_.emplace_back(number, host);
-  }
-
- private:
-  Started& started_;
-};
 
 struct Names {
   Loop loop;
