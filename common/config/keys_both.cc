@@ -129,7 +129,7 @@ SectionKeys<LimitsConfig> make_limits() {
       {.name = "connections",
        .value = value::count(&LimitsConfig::connections, kConnectionsRange),
        .reload = restart,
-       .text = "How many connections at once.",
+       .text = "How many connections at once; one link has at most 131072.",
        .absent =
            "Default: 10000, or what fits in two thirds of *memory* at 16 KiB each, if fewer."},
   };
