@@ -48,12 +48,13 @@ void Connection::dial(Socket& socket) {
 void Connection::try_syn() {
   Time now = kernel_.now();
   syns_ += 1;
-  if (now < path_.hang_until) {
+  bool middlebox = now < path_.answer_until;  // it stands before whatever is broken
+  if (!middlebox && now < path_.hang_until) {
     if (syns_ >= kMostSyns) return refused(ETIMEDOUT);
     return kernel_.schedule(now + seconds(1) * (1 << (syns_ - 1)), Kernel::Kind::handshake, kSyn,
                             number_);
   }
-  bool refuse = now < path_.refuse_until;
+  bool refuse = !middlebox && now < path_.refuse_until;
   Duration trip = 2 * path_.shape().delay;
   if (!refuse) trip += Duration(static_cast<std::int64_t>(kernel_.random().below(2000)));
   kernel_.schedule(now + trip, Kernel::Kind::handshake, refuse ? kRefusal : kAnswer, number_);
@@ -61,9 +62,9 @@ void Connection::try_syn() {
 
 void Connection::answered() {
   Time now = kernel_.now();
-  if (now < path_.hang_until) return try_syn();
-  Socket* listener = kernel_.listener(to_);
   bool nowhere = now < path_.answer_until;
+  if (!nowhere && now < path_.hang_until) return try_syn();
+  Socket* listener = kernel_.listener(to_);
   if (!nowhere && (listener == nullptr || now < path_.refuse_until)) return refused(ECONNREFUSED);
   standing_ = true;
   Socket& socket = *std::exchange(dialling_, nullptr);

@@ -88,7 +88,7 @@ Time Flow::retransmitted(std::size_t bytes, Time now) {
   for (int tries = 0; tries < kMostTries; ++tries) {
     again += after;
     retransmissions_ += 1;
-    Time at = path_.carry_again(bytes + kHeader, again);
+    Time at = path_.carry_again(direction_, bytes + kHeader, again);
     if (at != kNever) return at;
     after = std::max(2 * after, timeout());
   }

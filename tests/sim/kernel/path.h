@@ -26,10 +26,11 @@ class Path {
   struct Shape {
     Duration delay{};
     Duration jitter{};
-    std::uint64_t rate = 0;              // bytes a second each way; 0: without end
-    std::uint64_t queue = UINT64_MAX;    // bytes that may wait for the line
-    bool queue_by_flow = false;          // each flow has a queue of its own
-    std::uint32_t loss = 0;              // of 1,000 segments
+    std::uint64_t rate = 0;            // bytes a second each way; 0: without end
+    std::uint64_t queue = UINT64_MAX;  // bytes that may wait for the line
+    bool queue_by_flow = false;        // each flow has a queue of its own
+    std::uint32_t loss = 0;            // of 1,000 segments
+    Duration burst{};                  // with one that is lost goes all that is sent so soon after
     std::uint32_t largest = UINT32_MAX;  // bytes of payload that pass in one segment
     // What the hosts' kernels hold for one direction of a connection, in bytes.
     std::size_t send_buffer = 65536;
@@ -52,7 +53,7 @@ class Path {
   // When a segment sent now arrives; kNever: it is lost. `own`: the flow's line.
   Time carry(Direction direction, Line& own, std::size_t bytes, Time now);
   // The same for one that is sent again, some time ahead.
-  Time carry_again(std::size_t bytes, Time at);
+  Time carry_again(Direction direction, std::size_t bytes, Time at);
   bool passes(std::size_t payload) const { return payload <= shape_.largest; }
   // Segments matter one by one.
   bool counts_segments() const {
@@ -67,13 +68,14 @@ class Path {
   Time answer_until{};  // a middlebox answers SYNs, and leads nowhere
 
  private:
-  bool lost() { return shape_.loss != 0 && random_.below(1000) < shape_.loss; }
+  bool lost(Direction direction, Time at);
   Duration delay();
   std::int64_t busy_flows(Direction direction, const Line& but, Time now) const;
 
   Shape shape_;
   Random& random_;
   Line lines_[2];
+  Time burst_until_[2] = {};
   std::vector<const Line*> flows_[2];
 };
 

@@ -3,6 +3,8 @@
 #include <linux/tcp.h>
 #include <sys/ioctl.h>
 
+#include <tuple>
+
 #include "tests/sim/kernel/test_support.h"
 
 namespace holdfast::sim {
@@ -103,6 +105,133 @@ TEST_CASE("A queue of few bytes costs a sender some of them, a deep one its dela
   deep.accept();
   transfer_time(deep, 400000, seconds(60));
   CHECK(info_of(deep).tcpi_total_retrans == 0);
+}
+
+TEST_CASE("Behind bulk of another connection a word waits in a shared queue, and not in its own") {
+  for (bool by_flow : {false, true}) {
+    Path::Shape shape;
+    shape.rate = 100000;
+    shape.queue_by_flow = by_flow;
+    shape.send_buffer = shape.receive_buffer = 1 << 20;
+    Pair pair(shape);
+    pair.accept();
+    Pair::Ends other = pair.another();
+    CHECK(pair.send(0, std::string(400000, 'x')) == 400000);
+    pair.net.run(seconds(1));  // the window has grown: most of it waits
+    pair.receive(1);
+    pair.net.run(milliseconds(100));
+    std::tie(pair.near, pair.far) = other;
+    Time asked = pair.net.kernel.now();
+    CHECK(pair.send(0, "word") == 4);
+    std::string got;
+    while (got != "word" && pair.net.kernel.now() < asked + seconds(10)) {
+      pair.net.run(milliseconds(1));
+      got = pair.receive(1);
+    }
+    Duration took = pair.net.kernel.now() - asked;
+    CAPTURE(by_flow, took.count());
+    if (by_flow) {
+      CHECK(took < milliseconds(5));
+    } else {
+      CHECK(took > milliseconds(200));
+    }
+  }
+}
+
+TEST_CASE("A flow that has its own queue loses its own segments, and its share is half") {
+  Path::Shape shape;
+  shape.delay = milliseconds(5);
+  shape.rate = 100000;
+  shape.queue_by_flow = true;
+  shape.queue = 8000;
+  shape.send_buffer = shape.receive_buffer = 1 << 20;
+  Pair pair(shape);
+  pair.accept();
+  Pair::Ends bulk{pair.near, pair.far};
+  Pair::Ends other = pair.another();
+  CHECK(pair.send(0, std::string(1000000, 'x')) == 1000000);
+  std::tie(pair.near, pair.far) = other;
+  // Two segments at a time stay below the queue's limit, whatever the other one does.
+  Time began = pair.net.kernel.now();
+  for (int i = 0; i < 50; ++i) {
+    pair.send(0, std::string(2000, 'y'));
+    std::size_t came = 0;
+    while (came < 2000 && pair.net.kernel.now() < began + seconds(60)) {
+      pair.net.run(milliseconds(1));
+      std::string got = pair.receive(1);
+      if (got.rfind("errno", 0) != 0) came += got.size();
+    }
+  }
+  CHECK(info_of(pair).tcpi_total_retrans == 0);
+  // 2,132 bytes with their headers at half the rate, and the delay.
+  Duration each = (pair.net.kernel.now() - began) / 50;
+  CHECK(each > milliseconds(35));
+  CHECK(each < milliseconds(60));
+  std::tie(pair.near, pair.far) = bulk;
+  CHECK(info_of(pair).tcpi_total_retrans > 0);
+}
+
+TEST_CASE("Lost segments come in bursts where the path has bursts") {
+  Path::Shape shape;
+  shape.delay = milliseconds(20);
+  shape.rate = 1000000;
+  shape.loss = 5;
+  shape.burst = milliseconds(30);
+  Pair pair(shape);
+  pair.accept();
+  Duration took = transfer_time(pair, 500000, seconds(60));
+  CHECK(took < seconds(60));
+  // Some three losses of 350 segments by themselves; what is in the burst is lost with each.
+  CHECK(info_of(pair).tcpi_total_retrans > 5);
+}
+
+TEST_CASE("A middlebox that answers SYNs makes connections that lead nowhere, for good") {
+  OnePath net;
+  TestProcess server(net.kernel, kServer.host);
+  TestProcess client(net.kernel, 0x0a000101);
+  int listener = server.in([] {
+    int made = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in own = kServer.to_sockaddr();
+    bind(made, reinterpret_cast<sockaddr*>(&own), sizeof own);
+    listen(made, 10);
+    return made;
+  });
+  auto dial = [&] {
+    return client.in([] {
+      int made = socket(AF_INET, SOCK_STREAM, 0);
+      sockaddr_in to = kServer.to_sockaddr();
+      ::connect(made, reinterpret_cast<sockaddr*>(&to), sizeof to);
+      return made;
+    });
+  };
+  auto stands = [&](int socket) {
+    return client.in([&] {
+      sockaddr_in to = kServer.to_sockaddr();
+      return ::connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+    });
+  };
+  auto accepted = [&] {
+    return server.in([&] { return accept4(listener, nullptr, nullptr, 0) >= 0; });
+  };
+  net.path.hang_until = net.path.answer_until = Time(seconds(5));
+  int nowhere = dial();
+  net.run(seconds(1));
+  CHECK(stands(nowhere));
+  CHECK_FALSE(accepted());
+  client.in([&] {
+    iovec one{const_cast<char*>("hello"), 5};
+    return send_vector(nowhere, {&one, 1});
+  });
+  net.run(seconds(9));  // the outage is over
+  CHECK_FALSE(accepted());
+  CHECK(client.in([&] {
+    char byte = 0;
+    return recv(nowhere, &byte, 1, 0) < 0 && errno == EAGAIN;
+  }));
+  int somewhere = dial();
+  net.run(seconds(1));
+  CHECK(stands(somewhere));
+  CHECK(accepted());
 }
 
 TEST_CASE(

@@ -121,6 +121,40 @@ TEST_CASE("Descriptors run out, and come back") {
   CHECK(make() == first);  // the lowest free number
 }
 
+TEST_CASE("Who waits in a listener's queue is accepted once descriptors come back") {
+  Pair pair;
+  pair.server.set_limit(pair.server.open());
+  pair.net.run(seconds(1));
+  auto accept = [&] {
+    return pair.server.in([&] { return accept4(pair.listener, nullptr, nullptr, 0); });
+  };
+  CHECK(accept() == -1);
+  CHECK(errno == EMFILE);
+  CHECK(pair.send(0, "early") == 5);  // the kernels have it, whatever the program can
+  pair.net.run(seconds(1));
+  // Whoever polls the listener is told of it, now as before.
+  int set = pair.server.in([] { return epoll_create1(0); });
+  CHECK(set == -1);
+  pair.server.set_limit(pair.server.open() + 2);
+  set = pair.server.in([&] {
+    int made = epoll_create1(0);
+    epoll_event event{EPOLLIN, {}};
+    epoll_ctl(made, EPOLL_CTL_ADD, pair.listener, &event);
+    return made;
+  });
+  auto ready = [&] {
+    return pair.server.in([&] {
+      epoll_event event{};
+      return epoll_wait(set, &event, 1, 0);
+    });
+  };
+  CHECK(ready() == 1);
+  pair.far = accept();
+  CHECK(pair.far >= 0);
+  CHECK(pair.receive(1) == "early");
+  CHECK(ready() == 0);
+}
+
 TEST_CASE("A send takes what the buffers hold, and room is told once a third is free") {
   Path::Shape shape;
   shape.send_buffer = shape.receive_buffer = 900;

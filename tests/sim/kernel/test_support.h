@@ -8,6 +8,8 @@
 
 #include <catch2/catch.hpp>
 #include <functional>
+#include <tuple>
+#include <utility>
 
 #include "common/net/socket.h"
 #include "tests/sim/kernel/connection.h"
@@ -74,12 +76,25 @@ struct Pair {
       listen(made, 10);
       return made;
     });
-    near = client.in([] {
+    near = dial();
+  }
+  int dial() {
+    return client.in([] {
       int made = socket(AF_INET, SOCK_STREAM, 0);
       sockaddr_in to = kServer.to_sockaddr();
       ::connect(made, reinterpret_cast<sockaddr*>(&to), sizeof to);
       return made;
     });
+  }
+  // A second connection's; near and far stay the first one's.
+  using Ends = std::pair<int, int>;
+  Ends another() {
+    Ends first{near, far};
+    near = dial();
+    accept();
+    Ends second{near, far};
+    std::tie(near, far) = first;
+    return second;
   }
   template <typename Code>
   auto in(int side, Code code) {
