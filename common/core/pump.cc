@@ -56,8 +56,8 @@ bool Pump::turn(Time now) {
     link_.timeout(now);
   }
   drain(now, budget_.effects);
-  connect_some();
-  verify(now);
+  if (!connects_.empty()) connect_some();
+  if (verify_ != CarrierId{}) verify(now);
   touched_ = false;  // what was said so far leaves now, what is said from here on in the next turn
   if (settled_) {
     transmit(now);
@@ -112,7 +112,7 @@ void Pump::look(Time now) {
 
 // Not from within drain(): what is read makes effects of its own.
 void Pump::verify(Time now) {
-  if (verify_ == CarrierId{} || !settled_) return;
+  if (!settled_) return;
   CarrierId asked = std::exchange(verify_, CarrierId{});
   if (asked != link_.carrier()) return;
   if (!port_.read_once(asked)) link_.carrier_silent(now, asked);

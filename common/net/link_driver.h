@@ -31,7 +31,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
  public:
   class Host {
    public:
-    // pump() it at the end of this turn. May be called many times.
+    // pump() it at the end of this turn. Called once for each pump() that did not ask for the next.
     virtual void wants_pump(LinkDriver& driver) = 0;
     // Server: connect, then call connected().
     virtual TargetStart connect_target(LinkDriver& driver, StreamHandle stream) = 0;

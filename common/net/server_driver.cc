@@ -265,7 +265,7 @@ bool ServerDriver::kill(std::string_view connection) {
 
 void ServerDriver::wants_pump(LinkDriver& driver) {
   wake_ = true;
-  if (dirty_drivers_.insert(&driver).second) dirty_.push_back(driver.link().id());
+  dirty_.push_back(driver.link().id());
 }
 
 bool ServerDriver::end_of_turn() {
@@ -275,7 +275,7 @@ bool ServerDriver::end_of_turn() {
   if (std::exchange(watched_, false)) {
     for (auto& [id, driver] : drivers_) {
       tell_down(driver->link());
-      wants_pump(*driver);
+      driver->touch();
     }
   }
   bool more = pump_links();
@@ -300,24 +300,24 @@ void ServerDriver::poll_registry() {
   }
   for (Link* link : registry_.take_touched()) {
     auto driver = drivers_.find(link->id());
-    if (driver != drivers_.end()) wants_pump(*driver->second);
+    if (driver != drivers_.end()) driver->second->touch();
   }
   registry_timer_.arm(registry_.next_timeout());
 }
 
 bool ServerDriver::pump_links() {
-  std::vector<LinkId> links = std::exchange(dirty_, {});
-  dirty_drivers_.clear();
+  pumped_.swap(dirty_);
   bool more = false;
-  for (const LinkId& id : links) {
+  for (const LinkId& id : pumped_) {
     auto driver = drivers_.find(id);
     if (driver == drivers_.end()) continue;
     bool again = driver->second->pump();
     note_state(*driver->second);
     if (!again) continue;
-    wants_pump(*driver->second);
+    dirty_.push_back(id);
     more = true;
   }
+  pumped_.clear();
   return more;
 }
 
@@ -327,7 +327,8 @@ void ServerDriver::note_state(LinkDriver& driver) {
   if (link.ended()) ending_.insert(link.id());
   bool waits = !link.ended() && link.detached();
   if (waits && awaited_.insert(link.id()).second) commons_.awaited() += 1;
-  if (!waits && awaited_.erase(link.id()) != 0) commons_.awaited() -= 1;
+  if (waits || awaited_.empty()) return;
+  if (awaited_.erase(link.id()) != 0) commons_.awaited() -= 1;
 }
 
 void ServerDriver::remove_ended() {
@@ -340,7 +341,6 @@ void ServerDriver::remove_ended() {
     LinkId id = *it;
     it = ending_.erase(it);
     if (driver == drivers_.end()) continue;
-    dirty_drivers_.erase(driver->second.get());
     drivers_.erase(driver);
     commons_.forget(id);
     places_.erase(id);

@@ -11,7 +11,6 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "common/core/link_registry.h"
@@ -179,10 +178,10 @@ class ServerDriver final : public Loop::Task,
   // Of carriers that greeted and are not decided about, and of links.
   std::map<CarrierId, ServerCommons::Place> deciding_;
   std::map<LinkId, ServerCommons::Place> places_;
-  std::vector<LinkId> dirty_;  // to pump, and the same
-  std::unordered_set<const LinkDriver*> dirty_drivers_;
-  std::set<LinkId> ending_;   // ended, and not settled yet
-  std::set<LinkId> awaited_;  // without a carrier: counted in commons_
+  std::vector<LinkId> dirty_;   // to pump in this turn's end
+  std::vector<LinkId> pumped_;  // of them, those it has come to; it keeps its memory
+  std::set<LinkId> ending_;     // ended, and not settled yet
+  std::set<LinkId> awaited_;    // without a carrier: counted in commons_
   std::map<std::string, std::unique_ptr<TargetWatch>> watches_;  // by service
   bool watched_ = false;                                         // what a watch says has changed
   Newcomers newcomers_;
