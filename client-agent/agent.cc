@@ -201,6 +201,7 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
         if (!driver_.kill(command.id)) return {Outcome::failed, "no connection " + command.id};
         return {Outcome::done, "killed " + command.id};
       case Command::Kind::drain:
+        if (!driver_.draining()) around_.ledger.draining(brief().connections);
         driver_.drain();
         return {Outcome::done, "draining: no new connections are accepted"};
       case Command::Kind::reconnect:
@@ -229,6 +230,18 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
       count += count_streams(link.link(), section, whole, around_.loop.now());
     });
     return count;
+  }
+
+  Revocation revoked_by(const ClientConfig& config, const ClientCredentials&) const override {
+    Revocation revoked;
+    for_each_link([&](const ClientLink& link) {
+      auto gone = [&](const LinkService& each, const StreamSummary&) {
+        auto service = config.services.find(each.name);
+        return service == config.services.end() || service->second.link != link.group();
+      };
+      revoked.connections += count_streams(link.link(), around_.loop.now(), gone);
+    });
+    return revoked;
   }
 
   Status apply(ClientConfig config, ClientCredentials credentials,
@@ -304,14 +317,19 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
       return !link.leaving() && (all || link.name() == command.id || link.group() == command.id);
     };
     bool any = false;
+    bool all_held = true;
     for_each_link([&](ClientLink& link) {
       if (!meant(link)) return;
       any = true;
+      all_held = all_held && link.held();
       if (command.kind == Command::Kind::reconnect) link.reconnect();
       if (command.kind == Command::Kind::link_down) link.hold(true);
       if (command.kind == Command::Kind::link_up) link.hold(false);
     });
     if (!any) return {Outcome::failed, "no link " + command.id};
+    if (command.kind == Command::Kind::reconnect && all_held) {
+      return {Outcome::failed, "held down by an operator: `link up` lets it dial again"};
+    }
     switch (command.kind) {
       case Command::Kind::link_down:
         return {Outcome::done, "held down: connections wait in their grace until `link up`"};

@@ -61,6 +61,12 @@ std::optional<ProxyVersion> proxy_version(SendProxy configured) {
   return std::nullopt;
 }
 
+// Of its pre-shared key; empty without one.
+std::string key_of(const ServerCredentials& credentials, const std::string& client) {
+  auto key = credentials.key_ids.find(client);
+  return key == credentials.key_ids.end() ? "" : key->second;
+}
+
 Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentials& credentials,
                                      std::size_t descriptors) {
   auto activation = check_activation(config, "");
@@ -73,12 +79,11 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
   }
   options.freebind = config.link.freebind;
   for (const auto& [name, peer] : config.clients) {
-    auto key = credentials.key_ids.find(name);
     ServerClient client;
     client.policy = policy_of(name, peer, config);
     client.grants = {peer.allow, peer.sources};
     client.from_source = peer.source == SourceAddress::client;
-    if (key != credentials.key_ids.end()) client.key_id = key->second;
+    client.key_id = key_of(credentials, name);
     options.clients.emplace(name, std::move(client));
   }
   for (const auto& [name, service] : config.services) {
@@ -179,6 +184,7 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
       case Command::Kind::link_up:
         return {Outcome::failed, "a server does not dial; ask the client's agent"};
       case Command::Kind::drain:
+        if (!driver_.draining()) around_.ledger.draining(brief().connections);
         driver_.drain();
         return {Outcome::done, "draining: no new connections are accepted"};
       case Command::Kind::log_level:
@@ -202,6 +208,30 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
       count += count_streams(link.link(), section, whole, around_.loop.now());
     });
     return count;
+  }
+
+  Revocation revoked_by(const ServerConfig& config,
+                        const ServerCredentials& credentials) const override {
+    Revocation revoked;
+    for_each_link([&](const LinkDriver& driver) {
+      std::string name(driver.peer());
+      auto client = config.clients.find(name);
+      if (client == config.clients.end()) {
+        revoked.connections += driver.link().stream_count();
+        return;
+      }
+      StreamGrants grants{client->second.allow, client->second.sources};
+      const std::vector<std::string>& granted = client->second.services;
+      auto gone = [&](const LinkService& service, const StreamSummary& stream) {
+        if (service.name != kByDestination) {
+          return std::find(granted.begin(), granted.end(), service.name) == granted.end();
+        }
+        return check_destination(grants, normalized(stream.destination)) != Cause::none;
+      };
+      revoked.connections += count_streams(driver.link(), around_.loop.now(), gone);
+      if (driver_.key_of(name) != std::optional(key_of(credentials, name))) revoked.links += 1;
+    });
+    return revoked;
   }
 
   Status apply(ServerConfig config, ServerCredentials credentials,

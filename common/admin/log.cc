@@ -319,6 +319,10 @@ Status Logger::reopen() {
   return Ok{};
 }
 
+bool Logger::has_file() const {
+  return !impl_->path.empty();
+}
+
 bool Logger::flush(Duration most) {
   std::uint64_t target = impl_->queued.load();
   return impl_->end->wait(most, [this, target](std::uint64_t handled) {

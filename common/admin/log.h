@@ -100,6 +100,8 @@ class Logger {
   void set_connection_lines(std::uint64_t most);
   // After the file was moved away: opens it anew. Lines that are already queued may go to either.
   Status reopen();
+  // It writes to a file; else to stderr or the journal.
+  bool has_file() const;
   // Waits until everything logged before is written, or not: false after `most`.
   bool flush(Duration most);
   // Lines that were never written: the queue was full, or the reader was gone or too slow at exit.

@@ -48,6 +48,7 @@ Json link_json(const LinkSnapshot& link) {
           {"carrier", cut(link.carrier)},
           {"rtt_s", optional_seconds(link.rtt)},
           {"connections", link.connections},
+          {"opening", link.opening},
           {"grace_remaining_s", optional_seconds(link.grace_remaining)},
           {"resumes", link.resumes},
           {"reconnects", by_cause(link.reconnects)},

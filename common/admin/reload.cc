@@ -21,15 +21,29 @@ std::string line_of(const ConfigChange& change) {
   return line;
 }
 
+std::string counted(std::uint64_t count, const char* noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+// "; --revoke ends 2 connections and drops 1 link that must prove itself anew"
+std::string revocation_of(const ReloadReport& report) {
+  if (!report.revoked) return "";
+  bool dry = report.outcome == ReloadReport::Outcome::dry_run;
+  std::string said = dry ? "; --revoke would end " : "; --revoke ends ";
+  said += counted(report.revoked->connections, "connection");
+  if (report.revoked->links == 0) return said;
+  return said + ", and " + counted(report.revoked->links, "link") + " must prove " +
+         (report.revoked->links == 1 ? "itself" : "themselves") + " anew at once";
+}
+
 std::string sum_of(const ReloadReport& report) {
   std::size_t count = report.changes.size();
-  std::string changes =
-      count == 0 ? "no changes" : std::to_string(count) + (count == 1 ? " change" : " changes");
+  std::string changes = count == 0 ? "no changes" : counted(count, "change");
   switch (report.outcome) {
     case ReloadReport::Outcome::applied:
-      return "reloaded: " + changes;
+      return "reloaded: " + changes + revocation_of(report);
     case ReloadReport::Outcome::dry_run:
-      return changes + "; nothing was applied (dry run)";
+      return changes + revocation_of(report) + "; nothing was applied (dry run)";
     case ReloadReport::Outcome::refused:
     case ReloadReport::Outcome::unavailable:
       break;
@@ -52,6 +66,13 @@ std::string_view to_string(ReloadReport::Outcome outcome) {
       return "unavailable";
   }
   return "invalid";
+}
+
+std::string fault_of(const ReloadReport& report) {
+  for (const Problem& problem : report.problems) {
+    if (problem.severity == Severity::error) return format_problem(problem);
+  }
+  return report.reason;
 }
 
 std::string render_reload(const ReloadReport& report) {

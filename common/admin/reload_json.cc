@@ -97,9 +97,14 @@ std::string reload_json(const ReloadReport& report) {
   Json json = {{"outcome", to_string(report.outcome)},
                {"changes", Json::array()},
                {"problems", Json::parse(problems_to_json(report.problems))},
-               {"reason", nullptr}};
+               {"reason", nullptr},
+               {"revoked", nullptr}};
   for (const ConfigChange& change : report.changes) json["changes"].push_back(change_json(change));
   if (!report.reason.empty()) json["reason"] = report.reason;
+  if (report.revoked) {
+    json["revoked"] = {{"connections", report.revoked->connections},
+                       {"links", report.revoked->links}};
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -112,6 +117,10 @@ Result<ReloadReport> parse_reload(std::string_view text) {
   }
   read_list(json, "changes", change_from, report.changes);
   read_list(json, "problems", problem_from, report.problems);
+  if (auto revoked = json.find("revoked"); revoked != json.end() && revoked->is_object()) {
+    report.revoked = {revoked->value("connections", std::uint64_t{0}),
+                      revoked->value("links", std::uint64_t{0})};
+  }
   report.reason = text_at(json, "reason");
   if (report.reason.empty()) report.reason = text_at(json, "error");
   return report;

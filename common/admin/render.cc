@@ -96,9 +96,16 @@ std::string link_line(const LinkSnapshot& link, const RenderStyle& style) {
   }
   if (!link.carrier.empty()) line += ", carrier " + escaped(link.carrier);
   line += ", " + counted(link.connections, "connection");
-  if (link.state != LinkState::live && link.connections > 0 && link.grace_remaining) {
-    line += std::string(link.connections == 1 ? ", safe for " : ", all safe for ") +
-            show_duration(*link.grace_remaining) + " more";
+  std::uint64_t opened = link.connections - std::min(link.opening, link.connections);
+  if (link.state != LinkState::live && link.opening > 0) {
+    line += " (" + std::to_string(link.opening) + " only opening)";
+  }
+  if (link.state != LinkState::live && opened > 0 && link.grace_remaining) {
+    bool all = link.opening == 0;
+    line += (all && opened > 1 ? ", all"
+             : all             ? ","
+                               : ", " + std::to_string(opened)) +
+            " safe for " + show_duration(*link.grace_remaining) + " more";
   }
   if (link.held_down) {
     line += ", held down by an operator";
@@ -159,6 +166,10 @@ std::string render_status(const AgentSnapshot& snapshot, const RenderStyle& styl
   out += readiness_line(snapshot, style);
   for (const NotListening& each : snapshot.not_listening) {
     out += coloured("trying again", kYellow, style) + ": " + escaped(each.reason) + "\n";
+  }
+  if (!snapshot.totals.reload_error.empty()) {
+    out += coloured("last reload refused", kYellow, style) +
+           ", the old config is in use: " + escaped(snapshot.totals.reload_error) + "\n";
   }
   for (const LinkSnapshot& link : snapshot.links) out += link_line(link, style);
   if (snapshot.links.empty()) out += "no link\n";

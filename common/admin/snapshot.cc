@@ -93,8 +93,9 @@ std::uint64_t connection_count(const AgentSnapshot& snapshot) {
 SafeConnections safe_connections(const AgentSnapshot& snapshot) {
   SafeConnections safe;
   for (const LinkSnapshot& link : snapshot.links) {
-    if (link.state == LinkState::live || link.connections == 0 || !link.grace_remaining) continue;
-    safe.count += link.connections;
+    bool any = link.connections > link.opening;
+    if (link.state == LinkState::live || !any || !link.grace_remaining) continue;
+    safe.count += link.connections - link.opening;
     Duration left = *link.grace_remaining;
     safe.remaining = safe.remaining ? std::min(*safe.remaining, left) : left;
   }

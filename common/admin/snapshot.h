@@ -59,8 +59,9 @@ struct LinkSnapshot {
   std::string carrier;  // remote address of the carrier in use
   std::optional<Duration> rtt;
   std::uint64_t connections = 0;
-  std::optional<Duration> detached_for;       // while there is no carrier
-  std::optional<Duration> grace_remaining;    // while the grace runs
+  std::uint64_t opening = 0;                // of them: not open yet, and so not what a grace keeps
+  std::optional<Duration> detached_for;     // while there is no carrier
+  std::optional<Duration> grace_remaining;  // while the grace runs
   std::map<Cause, std::uint64_t> reconnects;  // carriers lost, by reason
   std::uint64_t resumes = 0;
   Duration outage_total{};  // ended outages
@@ -127,6 +128,7 @@ struct AgentTotals {
   std::map<Cause, std::uint64_t> carriers_refused;  // server: strangers, wrong keys, junk
   std::uint64_t log_lines_dropped = 0;
   bool reload_success = true;  // the last load of the config, the first one included
+  std::string reload_error;    // why it was refused; empty after a good one
   std::uint64_t reloads = 0;
   std::uint64_t reloads_failed = 0;
 };

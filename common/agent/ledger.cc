@@ -28,6 +28,11 @@ bool failed_to_open(Cause cause) {
   }
 }
 
+// Somebody meant it, and said so.
+bool in_order(Cause cause) {
+  return cause == Cause::goodbye || cause == Cause::shutdown;
+}
+
 }  // namespace
 
 const Ledger::LinkTally* Ledger::tally(const LinkId& link) const {
@@ -41,8 +46,10 @@ Ledger::LinkTally& Ledger::note_change(const LinkId& link) {
   return tally;
 }
 
-void Ledger::reloaded(bool good) {
+void Ledger::reloaded(const std::string& fault) {
+  bool good = fault.empty();
   totals_.reload_success = good;
+  totals_.reload_error = fault;
   (good ? totals_.reloads : totals_.reloads_failed) += 1;
 }
 
@@ -69,6 +76,7 @@ void Ledger::link_up(const LinkEvent& event) {
                    event.name == kDefaultLinkName ? "" : event.name);
   logger_.event(LogLevel::info, "link_up",
                 {{"link", event.link.short_name()},
+                 {"name", event.name},
                  {"peer", event.peer},
                  {"address", event.address},
                  {"grace_s", event.grace}});
@@ -82,8 +90,9 @@ void Ledger::link_down(const LinkEvent& event) {
   history_.link_down(tally.changed_at, event.link, event.peer, event.cause, event.connections,
                      event.replayed_bytes);
   totals_.reconnects[event.cause] += 1;
-  logger_.event(LogLevel::warn, "link_down",
+  logger_.event(in_order(event.cause) ? LogLevel::info : LogLevel::warn, "link_down",
                 {{"link", event.link.short_name()},
+                 {"name", event.name},
                  {"peer", event.peer},
                  {"cause", to_string(event.cause)},
                  {"connections", event.connections},
@@ -98,6 +107,7 @@ void Ledger::link_resumed(const LinkEvent& event) {
   totals_.connections_resumed += event.connections;
   logger_.event(LogLevel::info, "link_resumed",
                 {{"link", event.link.short_name()},
+                 {"name", event.name},
                  {"peer", event.peer},
                  {"address", event.address},
                  {"outage_s", event.outage},
@@ -112,9 +122,9 @@ void Ledger::link_ended(const LinkEvent& event) {
   history_.link_ended(idle_since_, event.link, event.cause, event.bytes_up, event.bytes_down);
   totals_.paused_credit += event.pauses_credit;
   totals_.paused_memory += event.pauses_memory;
-  bool planned = event.cause == Cause::goodbye || event.cause == Cause::shutdown;
-  logger_.event(planned ? LogLevel::info : LogLevel::warn, "link_ended",
+  logger_.event(in_order(event.cause) ? LogLevel::info : LogLevel::warn, "link_ended",
                 {{"link", event.link.short_name()},
+                 {"name", event.name},
                  {"peer", event.peer},
                  {"cause", to_string(event.cause)},
                  {"detail", event.detail}});
@@ -123,13 +133,14 @@ void Ledger::link_ended(const LinkEvent& event) {
 void Ledger::link_refused(const LinkEvent& event, Duration retry_after) {
   logger_.stranger(LogLevel::warn, "link_refused",
                    {{"link", event.link.short_name()},
+                    {"name", event.name},
                     {"cause", to_string(event.cause)},
                     {"retry_after_s", retry_after}});
 }
 
 void Ledger::link_draining(const LinkEvent& event) {
   logger_.event(LogLevel::info, "link_draining",
-                {{"link", event.link.short_name()}, {"peer", event.peer}});
+                {{"link", event.link.short_name()}, {"name", event.name}, {"peer", event.peer}});
 }
 
 // --- Connections ----------------------------------------------------------------------------
@@ -231,6 +242,10 @@ void Ledger::carrier_rejected(const std::string& address, Cause cause, const std
 
 void Ledger::dial_failed(const std::string& address, const std::string& reason) {
   logger_.stranger(LogLevel::info, "dial_failed", {{"address", address}, {"reason", reason}});
+}
+
+void Ledger::draining(std::size_t connections) {
+  logger_.event(LogLevel::info, "draining", {{"connections", connections}});
 }
 
 void Ledger::listener_paused(const std::string& address, const std::string& reason) {

@@ -41,7 +41,7 @@ class Ledger final : public Observer {
   // Since when there is no link at all, or the start.
   Time idle_since() const { return idle_since_; }
   // How the last reload went.
-  void reloaded(bool good);
+  void reloaded(const std::string& fault);
 
   void link_up(const LinkEvent& event) override;
   void link_down(const LinkEvent& event) override;
@@ -64,6 +64,8 @@ class Ledger final : public Observer {
   void listen_failed(const std::string& address, const std::string& reason) override;
   void listening(const std::string& address) override;
   void warning(const std::string& text) override;
+  // An operator's drain: so many connections are left.
+  void draining(std::size_t connections);
   void trace(const LinkId& link, const std::vector<TraceEvent>& events) override;
 
  private:

@@ -3,7 +3,7 @@
 namespace holdfast {
 
 void LogFiles::reopen() {
-  tell(logger_.reopen(), "log");
+  if (logger_.has_file()) tell(logger_.reopen(), "log");
   if (trace_ != nullptr) tell(trace_->reopen(), "trace");
 }
 

@@ -17,7 +17,7 @@ void add_changed_files(const CredentialMarks& before, const CredentialMarks& aft
 }
 
 void tell_reload(const ReloadReport& report, bool revoke, Logger& logger, Ledger& ledger) {
-  ledger.reloaded(report.good());
+  ledger.reloaded(report.good() ? "" : fault_of(report));
   if (report.good()) {
     for (const ConfigChange& change : report.changes) {
       logger.event(LogLevel::info, "config_change",

@@ -27,6 +27,8 @@ class Reloadable {
   virtual const CredentialMarks& marks() const = 0;
   // Live connections of a section: "services.NAME", "clients.NAME", "links.NAME".
   virtual std::uint64_t live(std::string_view section) const = 0;
+  // What of it is not allowed by a new config: ended where the reload revokes.
+  virtual Revocation revoked_by(const Config& config, const Credentials& credentials) const = 0;
   // All or nothing. `names`: of the addresses to listen on.
   virtual Status apply(Config config, Credentials credentials,
                        std::map<std::string, FoundAddresses> names, bool revoke) = 0;
@@ -78,6 +80,7 @@ class Reload final : public PreparedReload {
 
   ReloadReport finish(const ReloadRequest& request) override {
     if (config_) prepare_changes();
+    if (config_ && request.revoke) report_.revoked = agent_.revoked_by(*config_, *credentials_);
     if (config_ && request.dry_run) {
       report_.outcome = ReloadReport::Outcome::dry_run;
     } else if (config_) {

@@ -169,7 +169,8 @@ void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const Ledger& l
   for (std::size_t service = 0; service < tallies.size(); ++service) {
     const ServiceTally& tally = tallies[service];
     add_tally(snapshot, link, service, tally);
-    bool any = tally.waiting + tally.asked + tally.open + tally.closing != 0;
+    shown_link.opening += tally.waiting + tally.asked;
+    bool any = tally.open + tally.closing != 0;
     std::optional<Duration> left = grace_left(link, service, now);
     // The first connections to go decide what can be promised of all.
     if (any && left) {
@@ -220,9 +221,17 @@ std::optional<ConnectionSnapshot> find_connection(const std::vector<const LinkDr
 
 std::uint64_t count_streams(const Link& link, std::string_view section, bool whole, Time now) {
   if (whole) return link.stream_count();
+  return count_streams(link, now, [section](const LinkService& service, const StreamSummary&) {
+    return section == "services." + service.name;
+  });
+}
+
+std::uint64_t count_streams(
+    const Link& link, Time now,
+    const std::function<bool(const LinkService&, const StreamSummary&)>& counts) {
   std::uint64_t count = 0;
   link.for_each_stream(now, [&](StreamHandle, const StreamSummary& summary) {
-    if (section == "services." + link.options().services[summary.service].name) count += 1;
+    if (counts(link.options().services[summary.service], summary)) count += 1;
   });
   return count;
 }

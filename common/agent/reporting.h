@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -45,5 +46,9 @@ std::optional<ConnectionSnapshot> find_connection(const std::vector<const LinkDr
 // The link's live connections that a section of the config concerns: all of them with `whole`, else
 // those of "services.NAME".
 std::uint64_t count_streams(const Link& link, std::string_view section, bool whole, Time now);
+// Those that `counts` is true for.
+std::uint64_t count_streams(
+    const Link& link, Time now,
+    const std::function<bool(const LinkService&, const StreamSummary&)>& counts);
 
 }  // namespace holdfast

@@ -8,13 +8,6 @@ namespace {
 // How often the status may change.
 constexpr Duration kStatusInterval = seconds(1);
 
-std::string fault_of(const ReloadReport& report) {
-  for (const Problem& problem : report.problems) {
-    if (problem.severity == Severity::error) return format_problem(problem);
-  }
-  return report.reason;
-}
-
 class AnnouncedReload final : public PreparedReload {
  public:
   AnnouncedReload(std::unique_ptr<PreparedReload> reload, ServiceManager& service)

@@ -35,7 +35,14 @@ std::string links(const AgentBrief& brief) {
 
 std::string connections(const AgentBrief& brief) {
   if (brief.connections == 0) return "";
-  if (brief.live == 0) return "; " + counted(brief.connections, "connection") + safety(brief);
+  if (brief.live == 0 && brief.safe == brief.connections) {
+    return "; " + counted(brief.connections, "connection") + safety(brief);
+  }
+  if (brief.live == 0) {
+    std::string text = "; " + counted(brief.connections, "connection");
+    if (brief.safe == 0) return text + " only opening";
+    return text + ", " + std::to_string(brief.safe) + " of them" + safety(brief);
+  }
   std::string text = ", " + counted(brief.connections, "connection");
   if (brief.safe == 0) return text;
   return text + ", " + std::to_string(brief.safe) + " of them on links that are down" +
@@ -54,9 +61,11 @@ void AgentBrief::add(const LinkDriver& driver, Time now, const std::string& newe
     return;
   }
   down += 1;
-  safe += link.stream_count();
+  std::uint64_t opened = 0;
+  for (const ServiceTally& tally : link.tally()) opened += tally.open + tally.closing;
+  safe += opened;
   if (trouble.empty()) trouble = newer_trouble.empty() ? driver.last_error() : newer_trouble;
-  if (link.grace_deadline() == kNever) return;
+  if (link.grace_deadline() == kNever || opened == 0) return;
   Duration left = link.grace_deadline() - now;
   safe_for = safe_for ? std::min(*safe_for, left) : left;
 }

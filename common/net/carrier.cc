@@ -234,7 +234,9 @@ void Carrier::shut() {
 void Carrier::lost(Transport::Status status) {
   switch (status) {
     case Transport::Status::end:
-      return lost(Cause::carrier_eof, "closed by the peer");
+      // Within the handshake nobody's fault that is known: a scan, a dial that another one won.
+      return lost(Cause::carrier_eof,
+                  state_ == State::handshaking ? transport_->error() : "closed by the peer");
     case Transport::Status::failed:
       return lost(Cause::tls, transport_->error());
     default:

@@ -93,6 +93,12 @@ class ServerDriver final : public Loop::Task,
     for (const auto& [id, driver] : drivers_) visit(*driver, pool_);
     for (const ServerDriver* worker : worker_drivers()) worker->for_each_link(visit);
   }
+  // Of the client's pre-shared key; empty without one, nothing where the client is not known.
+  std::optional<std::string> key_of(const std::string& client) const {
+    auto known = options_.clients.find(client);
+    if (known == options_.clients.end()) return std::nullopt;
+    return known->second.key_id;
+  }
   std::uint64_t memory() const;  // bytes, of all loops
   std::uint32_t max_streams() const;
   // Of the workers' loops.

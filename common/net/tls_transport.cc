@@ -38,15 +38,11 @@ Transport::Status TlsTransport::fail(int result) {
     return Status::failed;
   }
   if (input_error_ != 0) return socket_failed(input_error_);
-  if (reason == SSL_ERROR_ZERO_RETURN) return Status::end;
-  if (standing_ && input_ended_) {
-    ERR_clear_error();
-    return Status::end;
-  }
-  error_ = input_ended_ ? "the peer closed the connection during the TLS handshake"
-                        : describe_(ssl_.get(), proof_);
+  bool closed = reason == SSL_ERROR_ZERO_RETURN || input_ended_;
+  error_ = closed ? "the peer closed the connection during the TLS handshake"
+                  : describe_(ssl_.get(), proof_);
   ERR_clear_error();
-  return Status::failed;
+  return closed ? Status::end : Status::failed;
 }
 
 // Whom the key, the ticket or the certificate stands for. A key that was offered proves something

@@ -65,7 +65,8 @@ class Transport {
   // Bytes that write() took and the socket has not.
   virtual std::size_t unsent() const { return 0; }
   virtual KeyUpdates key_updates() const { return {}; }
-  // After reset or failed, or a handshake that proved nobody whom we know: why, for people.
+  // After reset or failed, an end within the handshake, or a handshake that proved nobody whom we
+  // know: why, for people.
   virtual std::string error() const = 0;
 };
 

@@ -465,6 +465,22 @@ def test_a_connection_that_is_paused_says_why_and_how_long_it_is_safe(pair):
     assert http_json(pair.client, "/readyz") == (200, http_json(pair.client, "/readyz")[1])
 
 
+def test_a_connection_that_is_only_opening_is_not_called_safe(pair):
+    app, back = pair.connect()
+    ping(app, back)
+    outages.begin(pair, "refusal")
+    outages.wait_link_down(pair)
+    waiting = pair.dial()
+    wait_until(lambda: http_json(pair.client, "/readyz")[1]["connections"] == 2, 10, "the second is seen")
+    assert http_json(pair.client, "/readyz")[1]["connections_safe"] == 1
+    assert pair.client.json("links")[0]["opening"] == 1
+    assert "2 connections (1 only opening), 1 safe for " in pair.client.run("status").stdout
+    outages.end(pair)
+    pair.wait_ready()
+    ping(waiting, pair.backends["raw"].accept())
+    ping(app, back)
+
+
 def http_json(agent, path):
     client = http.client.HTTPConnection("127.0.0.1", agent.metrics_port, timeout=30)
     client.request("GET", path)

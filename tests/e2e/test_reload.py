@@ -122,6 +122,9 @@ def test_a_bad_file_keeps_the_old_config_and_says_so(tmp_path):
         told = reload(pair.server, code=78)
         assert "grcae" in told and "grace" in told and "the old config stays" in told
         assert pair.server.metric("holdfast_config_reload_success") == 0
+        assert "grcae" in pair.server.status()["totals"]["reload_error"]
+        shown = pair.server.run("status").stdout
+        assert "last reload refused, the old config is in use: " in shown and "grcae" in shown
         assert pair.server.metric("holdfast_config_reloads_total", result="refused") == 1
         pair.server.wait_event("config_reload_failed")
         assert "(did you mean" in pair.server.events("config_problem")[-1]
@@ -130,6 +133,8 @@ def test_a_bad_file_keeps_the_old_config_and_says_so(tmp_path):
         change(pair.server, "link", "grcae", value=None)
         reload(pair.server)
         assert pair.server.metric("holdfast_config_reload_success") == 1
+        assert pair.server.status()["totals"]["reload_error"] == ""
+        assert "last reload" not in pair.server.run("status").stdout
 
 
 def test_sighup_reloads_and_a_broken_file_is_logged_with_its_line(tmp_path):
@@ -138,6 +143,7 @@ def test_sighup_reloads_and_a_broken_file_is_logged_with_its_line(tmp_path):
         change(pair.client, "log", "level", value="info")
         pair.client.signal(signal.SIGHUP)
         pair.client.wait_event("config_reloaded", changes=1)
+        assert not pair.client.events("log_reopened"), "it writes to no file"
         with open(pair.client.config, "a") as file:
             file.write("[link\n")
         pair.client.signal(signal.SIGHUP)
@@ -232,6 +238,26 @@ def test_a_cut_between_the_reloads_of_a_new_key_waits_in_the_grace(tmp_path):
         assert back.recv(100) == b"held back"
 
 
+def test_a_dry_run_of_a_revocation_tells_what_it_would_end(tmp_path):
+    with Pair(tmp_path, services={"raw": {}, "other": {}}) as pair:
+        app, back = pair.connect()
+        other, other_back = pair.connect("other")
+        change(pair.server, "clients", "edge-1", "services", value=["other"])
+        assert "--revoke" not in reload(pair.server, "--dry-run")
+        told = reload(pair.server, "--dry-run", "--revoke")
+        assert "--revoke would end 1 connection; nothing was applied" in told
+        report = json.loads(reload(pair.server, "--dry-run", "--revoke", "--json"))
+        assert report["revoked"] == {"connections": 1, "links": 0}
+        ping(app, back)
+        ping(other, other_back)
+        change(pair.client, "services", "other", value=None)
+        assert "--revoke would end 1 connection;" in reload(pair.client, "--dry-run", "--revoke")
+        ping(other, other_back)
+        assert "--revoke ends 1 connection" in reload(pair.server, "--revoke")
+        assert read_end(app)[0] == RST
+        ping(other, other_back)
+
+
 def test_a_key_that_is_revoked_must_be_proved_anew(tmp_path):
     with Pair(tmp_path, link=PSK) as pair:
         app, back = pair.connect()
@@ -253,6 +279,8 @@ def test_a_link_held_down_keeps_its_connections_for_the_grace(tmp_path):
         app.sendall(b"held back")
         pair.server.wait_event("link_down")
         assert pair.client.json("links")[0]["held_down"]
+        again = pair.client.run("reconnect")
+        assert again.returncode == 1 and "held down by an operator: `link up`" in again.stderr
         assert pair.client.run("link", "up").returncode == 0
         assert back.recv(100) == b"held back"
         ping(app, back)

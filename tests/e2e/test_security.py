@@ -100,6 +100,16 @@ def test_a_wrong_key_and_an_unknown_one_differ_only_in_the_servers_log(make_pair
         assert all(secret not in agent.log() for agent in (pair.server, pair.client, stranger.client))
 
 
+def test_who_leaves_within_the_tls_handshake_is_worth_no_warning(make_pair):
+    """A scan; a dial of an agent that another one of it has won."""
+    pair = make_pair(link="psk", server={"log": {"level": "debug"}})
+    with socket.create_connection((HOST, pair.link_port), timeout=10) as sock:
+        sock.sendall(b"\x16\x03\x01\x00\xc8\x01")       # the beginning of a hello
+    pair.server.wait_event("carrier_rejected", cause="carrier_eof")
+    (line,) = pair.server.events("carrier_rejected")
+    assert " debug " in line and "closed the connection during the TLS handshake" in line
+
+
 def test_a_plaintext_client_gets_nowhere_with_an_encrypted_server(make_pair):
     from rawlink import Ended, RawLink
     pair = make_pair(link="psk")

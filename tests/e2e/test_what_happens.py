@@ -84,6 +84,19 @@ def test_a_client_that_drains_refuses_the_next_and_ends_with_its_last_connection
     pair.client.start()
 
 
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_a_drain_of_an_agent_without_connections_is_answered_before_it_ends(pair, role):
+    agent = getattr(pair, role)
+    for _ in range(3):
+        wait_until(lambda: agent.run("status").returncode == 0, 30, "the agent answers")
+        drained = agent.run("drain")
+        assert drained.returncode == 0, drained.stderr
+        assert "draining" in drained.stdout
+        assert agent.process.wait(60) == 0
+        agent.wait_event("draining", connections=0)
+        agent.start()
+
+
 def test_a_server_that_drains_keeps_the_old_and_ends_with_the_last_connection(pair):
     app, back = pinged(pair)
     assert pair.server.run("drain").returncode == 0

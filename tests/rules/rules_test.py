@@ -42,6 +42,7 @@ HEAVY = {
     r"httplib\.h": {"common/admin/http_router.cc", "common/admin/http_client.cc"},
     r"prometheus/": {"common/admin/metrics.cc"},
     r"nlohmann/": {"common/admin/page_json.cc", "common/admin/snapshot_json.cc",
+                   "common/admin/snapshot_parse.cc",
                    "common/admin/reload_json.cc", "common/config/problem_json.cc"},
 }
 

@@ -24,6 +24,11 @@ TEST_CASE("While the link is down the line says how many connections are safe fo
   brief.connections = brief.safe = 3;
   brief.safe_for = seconds(4 * 60 + 48) - milliseconds(700);
   CHECK(status_line(brief) == "link down, retrying; 3 connections safe for 4m48s");
+  brief.connections = 5;
+  CHECK(status_line(brief) == "link down, retrying; 5 connections, 3 of them safe for 4m48s");
+  brief.safe = 0;
+  brief.safe_for.reset();
+  CHECK(status_line(brief) == "link down, retrying; 5 connections only opening");
 }
 
 TEST_CASE("A link that is up names its peer, its connections and how often it was resumed") {
