@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "common/admin/escape.h"
 #include "common/admin/subcommands.h"
 #include "common/config/nearest.h"
 #include "common/config/units.h"
@@ -31,6 +32,11 @@ bool shows(const std::string& name) {
   return name == "status" || name == "connections" || name == "links";
 }
 
+// Asks a running agent.
+bool talks(const std::string& name) {
+  return !name.empty() && name != "check" && name != "genpsk" && name != "nft";
+}
+
 bool prints_state(const std::string& name) {
   return shows(name) || name == "check" || name == "connection" || name == "ready" ||
          name == "reload";
@@ -42,18 +48,23 @@ std::string examples(const Program& program) {
   std::string out = "Examples:\n";
   auto example = [&out, &name](const std::string& words, const std::string& what) {
     std::string line = "  " + name + " " + words;
-    line.resize(std::max<std::size_t>(line.size() + 2, 62), ' ');
+    line.resize(std::max<std::size_t>(line.size() + 2, 64), ' ');
     out += line + "# " + what + "\n";
   };
   example("-c " + config, "run in the foreground");
-  example("check -c " + config, "every mistake, with file and line");
-  example("status -c " + config, "is the link up?");
-  example("connections --sort bytes --limit 10 --watch -c " + config, "as top does");
-  example("connections --json -c " + config, "for scripts");
-  example("reload --dry-run -c " + config, "what would a changed config change?");
-  example("kill 3fa9c1d2-17 -c " + config, "end one connection");
+  example("check", "every mistake, with file and line");
+  example("status", "is the link up?");
+  example("connections --sort bytes --limit 10 --watch", "as top does");
+  example("connections --json", "for scripts");
+  example("reload --dry-run", "what would a changed config change?");
+  example("kill 3fa9c1d2-17", "end one connection");
   example("genpsk > edge-1.psk", "a new key, for both sides");
   out +=
+      "\nWithout -c a subcommand takes $HOLDFAST_CONFIG, else the agent that runs here (its "
+      "socket\n"
+      "in /run/holdfast), else " +
+      config +
+      ".\n"
       "\nExit codes: 0 ok, 1 failed, 64 usage, 69 agent not reachable, 75 not ready,\n"
       "77 permission, 78 config.\n";
   return out;
@@ -126,7 +137,7 @@ void set_up(CLI::App& app, const Program& program, Words& words) {
   app.name(name);
   app.description("Holdfast's " + std::string(to_string(program.kind)) +
                   " agent: TCP connections that outlive the network between them.\n"
-                  "Without a subcommand it runs in the foreground.");
+                  "With -c and without a subcommand it runs in the foreground.");
   app.add_option("-c,--config", words.config, "Config file (TOML)")->type_name("FILE");
   app.add_option("--socket", words.socket, "The running agent's admin socket, instead of -c")
       ->type_name("PATH");
@@ -155,11 +166,26 @@ std::string misuse(const std::string& command, const Words& words) {
   if (words.json && !prints_state(command)) {
     return "--json is for check, status, connections, connection, links, ready and reload";
   }
-  bool talks = !command.empty() && command != "check" && command != "genpsk" && command != "nft";
-  if (!words.socket.empty() && !talks) return "--socket is for asking a running agent";
-  bool told = !words.config.empty() || (talks && !words.socket.empty());
-  if (!told && command != "genpsk") return "which config? add -c FILE";
+  if (!words.socket.empty() && !talks(command)) return "--socket is for asking a running agent";
+  if (command.empty() && words.config.empty()) return "which config? add -c FILE";
   return "";
+}
+
+// Where there is none to be found, says so: the exit code.
+std::optional<int> find(Invocation& call, const std::string& command, const Program& program) {
+  if (command.empty() || command == "genpsk") return std::nullopt;
+  SaidPlace said{call.config_path, call.socket};
+  auto found = find_place(program.kind, said, talks(command) ? Wanted::agent : Wanted::config,
+                          program.places);
+  if (auto* none = std::get_if<NotFound>(&found)) {
+    call.err << program_name(program.kind) << ": " << escaped(none->reason);
+    if (none->code == kExitUsage) call.err << "; see " << program_name(program.kind) << " --help";
+    call.err << "\n";
+    return none->code;
+  }
+  call.config_path = std::get<FoundPlace>(found).config;
+  call.socket = std::get<FoundPlace>(found).socket;
+  return std::nullopt;
 }
 
 int show(const Invocation& call, const std::string& command, const Words& words) {
@@ -239,9 +265,15 @@ int run_command_line(int argc, const char* const* argv, const Program& program, 
   auto chosen = app.get_subcommands();
   std::string command = chosen.empty() ? "" : chosen.front()->get_name();
   words.watch = shows(command) && chosen.front()->count("--watch") != 0;
+  if (argc <= 1) {
+    out << app.help() << std::flush;
+    err << program_name(program.kind) << ": nothing to do: -c FILE runs the agent\n";
+    return kExitUsage;
+  }
   if (std::string wrong = misuse(command, words); !wrong.empty()) return usage(program, wrong, err);
   Invocation call{program.kind, words.config, words.socket, words.json, display, out, err};
   try {
+    if (std::optional<int> code = find(call, command, program)) return *code;
     return dispatch(command, call, words, program);
   } catch (const std::exception& error) {
     err << program_name(program.kind) << ": internal error: " << error.what() << "\n";

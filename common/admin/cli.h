@@ -1,5 +1,6 @@
 // The command line of both programs: `PROG -c FILE` runs the agent, everything else is a
-// subcommand. `PROG --help` lists them.
+// subcommand, which finds its agent or config by itself (find_agent.h). `PROG --help` lists them;
+// `PROG` alone prints the same, and exits with 64, because nothing runs then.
 #pragma once
 
 #include <functional>
@@ -8,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/admin/find_agent.h"
 #include "common/admin/snapshot.h"
 #include "common/config/config.h"
 #include "common/config/problem.h"
@@ -42,6 +44,7 @@ struct Program {
   // What this process may not do and the config needs; likewise.
   std::function<std::vector<Problem>(const AgentConfig& config, const std::string& file)>
       check_capabilities = nullptr;
+  AgentPlaces places{};
 };
 
 struct Display {

@@ -1,19 +1,17 @@
 # bash completion for holdfast-client(8) and holdfast-server(8).
 #
-# Ids, links and services come from the running agent, where -c or --socket (anywhere in the line) or
-# the config of the custom place tells its socket. tests/package checks every word against --help.
+# Ids, links and services come from the running agent: the one that -c or --socket (anywhere in the
+# line) names, else the one that the program finds by itself. tests/package checks every word against --help.
 
 # What the running agent has: _holdfast_ask PROGRAM KIND KEY, the values of KEY in KIND's JSON.
 _holdfast_ask() {
-  local where=() i config=/etc/holdfast/${1##*-}.toml
+  local where=() i
   for ((i = 1; i + 1 < ${#COMP_WORDS[@]}; i++)); do
     case ${COMP_WORDS[i]} in
       -c | --config) where=(-c "${COMP_WORDS[i + 1]/#\~/$HOME}") ;;
       --socket) where=(--socket "${COMP_WORDS[i + 1]/#\~/$HOME}") ;;
     esac
   done
-  [[ ${#where[@]} -eq 0 && -r $config ]] && where=(-c "$config")
-  [[ ${#where[@]} -eq 0 ]] && return
   timeout 2 "$1" "$2" --json "${where[@]}" 2>/dev/null | grep -oE "\"$3\": *\"[^\"]*\"" | cut -d '"' -f 4 |
     sort -u
 }

@@ -1,7 +1,7 @@
 # fish completion for holdfast-client(8) and holdfast-server(8).
 #
-# Ids, links and services come from the running agent, where -c or --socket (anywhere in the line) or
-# the config of the custom place tells its socket. tests/package checks every word against --help.
+# Ids, links and services come from the running agent: the one that -c or --socket (anywhere in the
+# line) names, else the one that the program finds by itself. tests/package checks every word against --help.
 
 # The words of the line after the program that are neither options nor their values.
 function __holdfast_places
@@ -36,7 +36,6 @@ end
 function __holdfast_ask
     set -l line (commandline -op)
     set -l where
-    set -l config /etc/holdfast/(string replace -r '.*-' '' -- $line[1]).toml
     for i in (seq 2 (count $line))
         switch $line[$i]
             case -c --config
@@ -45,8 +44,6 @@ function __holdfast_ask
                 set where --socket (string replace -r '^~' $HOME -- $line[(math $i + 1)])
         end
     end
-    test (count $where) -eq 0; and test -r $config; and set where -c $config
-    test (count $where) -eq 0; and return
     timeout 2 $line[1] $argv[1] --json $where 2>/dev/null | grep -oE "\"$argv[2]\": *\"[^\"]*\"" |
         cut -d '"' -f 4 | sort -u
 end

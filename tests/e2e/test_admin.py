@@ -172,6 +172,23 @@ def test_wrong_usage_is_64(role, words):
 
 
 @both_roles
+def test_a_bare_program_prints_its_help(role):
+    assert program(role).stdout == program(role, "--help").stdout
+
+
+@both_roles
+def test_subcommands_take_the_config_that_the_environment_names(tmp_path, role, monkeypatch):
+    path = tmp_path / "config.toml"
+    path.write_text(toml(settings(tmp_path, role)))
+    monkeypatch.setenv("HOLDFAST_CONFIG", str(path))
+    assert f"{path}: ok\n" in program(role, "check").stdout
+    assert program(role, "nft").returncode == OK
+    unreached = program(role, "status")
+    assert unreached.returncode == UNREACHABLE and f"{role}.sock" in unreached.stderr
+    assert program(role).returncode == USAGE          # it is for subcommands alone
+
+
+@both_roles
 def test_version_and_help_are_0(role):
     version = program(role, "--version")
     assert version.returncode == OK

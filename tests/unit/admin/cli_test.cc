@@ -12,8 +12,10 @@
 namespace holdfast {
 namespace {
 
-const Program kClient{AgentKind::client, nullptr};
-const Program kServer{AgentKind::server, nullptr};
+// Where nothing is: what runs on the machine of the test is not its business.
+const AgentPlaces kNowhere{"/nonexistent/run", "/nonexistent/etc"};
+const Program kClient{AgentKind::client, nullptr, nullptr, nullptr, kNowhere};
+const Program kServer{AgentKind::server, nullptr, nullptr, nullptr, kNowhere};
 
 bool has(const std::string& text, const std::string& word) {
   return text.find(word) != std::string::npos;
@@ -47,7 +49,7 @@ struct Site {
 TEST_CASE("wrong usage is 64 with one line that says where help is") {
   using Words = std::vector<std::string>;
   for (const Words& words :
-       {Words{}, Words{"explode"}, Words{"--no-such-option"}, Words{"status"}, Words{"kill"},
+       {Words{"explode"}, Words{"--no-such-option"}, Words{"status"}, Words{"kill"},
         Words{"kill", "-c", "x"}, Words{"-c"}, Words{"status", "links", "-c", "x"},
         Words{"genpsk", "--json"}, Words{"--json", "-c", "x"}, Words{"--socket", "x"},
         Words{"check", "--socket", "x"}, Words{"ready", "extra", "-c", "x"}}) {
@@ -58,6 +60,15 @@ TEST_CASE("wrong usage is 64 with one line that says where help is") {
       CHECK(has(ran.err, "--help"));
       CHECK(std::count(ran.err.begin(), ran.err.end(), '\n') == 1);
     }
+  }
+}
+
+TEST_CASE("a bare program prints its help, and says by its exit code that nothing runs") {
+  for (const Program& program : {kClient, kServer}) {
+    Ran bare = run_words({}, program);
+    CHECK(bare.code == kExitUsage);
+    CHECK(bare.out == run_words({"--help"}, program).out);
+    CHECK(has(bare.err, "-c FILE runs the agent"));
   }
 }
 
