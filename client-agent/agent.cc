@@ -18,28 +18,23 @@
 namespace holdfast {
 namespace {
 
-// The first of a config's parallel links is called as the config calls it. No name has a #.
-std::string link_name(const std::string& name, std::size_t index) {
-  return index == 0 ? name : name + "#" + std::to_string(index + 1);
-}
-
 // Which of the client's links a server is talking to: the same after a restart, so that the new
 // process's link takes the place of the old one's. 0 for the simple form; else the name's FNV-1a
-// hash (32 bits; http://www.isthe.com/chongo/tech/comp/fnv).
+// hash (32 bits; http://www.isthe.com/chongo/tech/comp/fnv), with room for the lanes.
 std::uint32_t slot_of(const std::string& link) {
   if (link == kDefaultLinkName) return 0;
   std::uint32_t hash = 2166136261U;
   for (char letter : link) hash = (hash ^ static_cast<unsigned char>(letter)) * 16777619U;
-  return hash;
+  return hash / kLanesOfALink * kLanesOfALink;
 }
 
-LinkOptions link_options(const ClientConfig& config, const std::string& name, std::size_t index,
+LinkOptions link_options(const ClientConfig& config, const std::string& name,
                          std::uint64_t start_id) {
   const ClientLinkConfig& set = config.links.at(name);
   LinkOptions link;
   link.role = LinkOptions::Role::client;
   link.name = config.name;
-  link.slot = slot_of(link_name(name, index));
+  link.slot = slot_of(name);
   for (const auto& [service, settings] : config.services) {
     if (settings.link != name) continue;
     link.services.push_back({service, {}});
@@ -98,17 +93,14 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
   if (!activation) return activation.error();
   ClientOptions options;
   for (const auto& [name, link] : config.links) {
-    for (std::size_t index = 0; index < link.parallel; ++index) {
-      ClientLinkOptions one;
-      one.name = link_name(name, index);
-      one.group = name;
-      one.link = link_options(config, name, index, start_id);
-      for (const TcpAddress& server : link.server) one.servers.push_back(host_port(server));
-      one.mark = own_mark(config.nft);
-      one.congestion_control = link.congestion_control.value_or("");
-      one.tls = std::move(credentials.tls.at(name)[index]);
-      options.links.push_back(std::move(one));
-    }
+    ClientLinkOptions& one = options.links.emplace_back();
+    one.name = one.group = name;
+    one.lanes = {static_cast<unsigned>(link.parallel), static_cast<unsigned>(link.parallel)};
+    one.link = link_options(config, name, start_id);
+    for (const TcpAddress& server : link.server) one.servers.push_back(host_port(server));
+    one.mark = own_mark(config.nft);
+    one.congestion_control = link.congestion_control.value_or("");
+    one.tls = std::move(credentials.tls.at(name));
   }
   for (const auto& [name, service] : config.services) {
     options.services.push_back(client_service(name, service));

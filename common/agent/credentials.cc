@@ -152,17 +152,15 @@ Status load_keys(const ServerConfig& config, std::vector<TlsKey>& keys,
 
 bool ClientCredentials::any() const {
   return std::any_of(tls.begin(), tls.end(),
-                     [](const auto& link) { return link.second.front() != nullptr; });
+                     [](const auto& link) { return link.second != nullptr; });
 }
 
 Result<ClientCredentials> load_credentials(const ClientConfig& config) {
   ClientCredentials credentials;
   for (const auto& [name, link] : config.links) {
-    for (std::uint64_t i = 0; i < link.parallel; ++i) {
-      auto tls = client_tls(config.name, link_prefix(name), link, credentials);
-      if (!tls) return tls.error();
-      credentials.tls[name].push_back(std::move(*tls));
-    }
+    auto tls = client_tls(config.name, link_prefix(name), link, credentials);
+    if (!tls) return tls.error();
+    credentials.tls[name] = std::move(*tls);
   }
   return credentials;
 }

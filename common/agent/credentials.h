@@ -17,8 +17,7 @@ namespace holdfast {
 using CredentialMarks = std::map<std::string, std::string>;  // by the config's key
 
 struct ClientCredentials {
-  // By [links.NAME], one for each of its parallel links; null: plaintext.
-  std::map<std::string, std::vector<std::unique_ptr<TlsContext>>> tls;
+  std::map<std::string, std::unique_ptr<TlsContext>> tls;  // by [links.NAME]; null: plaintext
   CredentialMarks marks;
   CertificateEnds ends;
   bool any() const;

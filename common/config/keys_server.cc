@@ -163,7 +163,7 @@ SectionKeys<PeerConfig> make_client() {
       {.name = "links",
        .value = value::count(&PeerConfig::links, {1, 256}),
        .reload = at_once,
-       .text = "How many links this client may have; each of *parallel* ones counts."},
+       .text = "How many links this client may have; the lanes of one (*parallel*) count as one."},
       {.name = "connections",
        .value = value::count(&PeerConfig::connections, kConnectionsRange),
        .reload = next_carrier,

@@ -421,6 +421,7 @@ void Link::renew(Time now, LinkId id) {
   id_ = id;
   instance_ = 0;
   attempt_ = 0;
+  forgotten_ = false;
   ordinal_ += 1;
   server_name_.clear();
   draining_ = false;

@@ -170,6 +170,9 @@ class Link {
   bool draining() const { return draining_; }
   // Server: still to be connected to its target, of which ConnectTarget told.
   bool wants_target(StreamHandle stream) const;
+  // Client: the server has nothing of this link: it was told of its end, or said so itself, or was
+  // never asked. Else it may keep it for its grace.
+  bool forgotten() const { return forgotten_ || attempt_ == 0; }
   std::string_view state_name() const;
   // Why it ended, for people: what the peer did wrong, or "".
   const std::string& detail() const { return detail_; }
@@ -193,6 +196,17 @@ class Link {
       visit(StreamHandle{slot, streams_[slot].stream()}, summary(now, streams_[slot]));
     }
     return end == slots ? kNoSlot : end;
+  }
+  // Calls `visit(StreamHandle, bytes)` with what each stream has moved for its application, both
+  // ways. One pass in the order of memory.
+  template <typename Visit>
+  void for_each_moved(Visit visit) const {
+    auto slots = static_cast<SlotIndex>(streams_.slots());
+    for (SlotIndex slot = 0; slot < slots; ++slot) {
+      const StreamRecord& record = streams_[slot];
+      if (record.id == 0) continue;
+      visit(StreamHandle{slot, record.stream()}, record.committed + record.delivered);
+    }
   }
   // Sums by service, as LinkOptions::services has them. One pass in the order of memory.
   std::vector<ServiceTally> tally() const;
@@ -388,6 +402,7 @@ class Link {
   State state_ = Detached{};
   std::optional<Standby> standby_;
   bool draining_ = false;
+  bool forgotten_ = false;
   std::string detail_;
 
   StreamTable streams_;

@@ -154,6 +154,7 @@ void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
 
 // Rule 6.
 void Link::on_goodbye(Time now, Cause reason) {
+  forgotten_ = true;
   become_ended(now, reason == Cause::none ? Cause::goodbye : reason);
 }
 

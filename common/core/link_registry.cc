@@ -1,6 +1,7 @@
 #include "common/core/link_registry.h"
 
 #include <algorithm>
+#include <set>
 
 namespace holdfast {
 namespace {
@@ -86,7 +87,7 @@ LinkRegistry::Decision LinkRegistry::make(Time now, CarrierId carrier, const Cli
                                           const HelloRequest& request) {
   auto ended = links_.find(request.hello.link);
   if (ended != links_.end()) return Refused{Cause::stale, kDuplicateRetry};
-  if (!take_quota(client)) return Refused{Cause::limit, kLimitRetry};
+  if (!take_quota(client, request.hello.slot)) return Refused{Cause::limit, kLimitRetry};
   std::uint64_t instance = 0;
   while (instance == 0) instance = random_.next();
   Entry entry;
@@ -255,19 +256,20 @@ std::uint32_t LinkRegistry::slot_of(const LinkId& id) const {
   return found->second.slot;
 }
 
-bool LinkRegistry::take_quota(const ClientPolicy& client) {
+bool LinkRegistry::take_quota(const ClientPolicy& client, std::uint32_t slot) {
   // What has ended counts no more, though its last bytes may be on their way to a socket.
-  std::size_t living = 0;
+  std::set<std::uint32_t> others;
   for (Entry* entry : entries_of(client.name)) {
-    living += entry->link->ended() ? 0 : 1;
+    if (!entry->link->ended()) others.insert(entry->slot / kLanesOfALink);
     if (entry->link->ended()) give_back(*entry);
   }
-  if (quota_ == nullptr) return living < client.max_links;
-  return quota_->take(client.name, client.max_links);
+  others.erase(slot / kLanesOfALink);
+  if (quota_ == nullptr) return others.size() < client.max_links;
+  return quota_->take(client.name, slot, client.max_links);
 }
 
 void LinkRegistry::give_back(Entry& entry) {
-  if (std::exchange(entry.counted, false)) quota_->give_back(entry.client);
+  if (std::exchange(entry.counted, false)) quota_->give_back(entry.client, entry.slot);
 }
 
 void LinkRegistry::remove(const LinkId& id) {

@@ -24,7 +24,7 @@ namespace holdfast {
 struct ClientPolicy {
   std::string name;
   std::vector<LinkService> services;  // what it may ask for, with their graces
-  std::uint32_t max_links = 16;
+  std::uint32_t max_links = 16;       // the lanes of one are one
   std::uint32_t max_streams = 10000;  // per link
   std::uint64_t memory_cap = UINT64_MAX;
 };
@@ -34,12 +34,13 @@ struct RegistryOptions {
   LinkOptions link;  // role, heartbeat, grace ...; services and limits come from the policy
 };
 
-// Counts links by client where several registries share one limit.
+// Counts links by client where several registries share one limit. The lanes of one, whose slots
+// differ in their last bits only (kLanesOfALink), count as one together.
 class LinkQuota {
  public:
-  // False: the client has `most` already, in all registries together.
-  virtual bool take(const std::string& client, std::uint32_t most) = 0;
-  virtual void give_back(const std::string& client) = 0;
+  // False: the client has `most` others already, in all registries together.
+  virtual bool take(const std::string& client, std::uint32_t slot, std::uint32_t most) = 0;
+  virtual void give_back(const std::string& client, std::uint32_t slot) = 0;
 
  protected:
   ~LinkQuota() = default;
@@ -144,7 +145,7 @@ class LinkRegistry {
   void settle_doubts(Time now);
   // The client's, in order.
   std::vector<Entry*> entries_of(const std::string& client);
-  bool take_quota(const ClientPolicy& client);
+  bool take_quota(const ClientPolicy& client, std::uint32_t slot);
   void give_back(Entry& entry);
   void touch(Link& link);
 

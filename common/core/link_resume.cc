@@ -63,6 +63,7 @@ void Link::on_welcome(Time now, Welcome welcome) {
       return refuse(welcome.code, welcome.retry_after);
     case Verdict::unknown:
       if (instance_ == 0) return refuse(Cause::protocol, {});
+      forgotten_ = true;
       return become_ended(now, Cause::server_restarted);
     case Verdict::created:
     case Verdict::resumed:

@@ -91,6 +91,7 @@ void Link::written(Time now, std::size_t size) {
   reader_ = FrameReader{};
   incoming_ = {};
   Cause reason = std::get<Leaving>(state_).reason;
+  forgotten_ = true;
   state_ = Ended{reason};
   reset_all_streams(now, reason, client() && reason == Cause::protocol);
   push(effect::LinkEnded{reason});

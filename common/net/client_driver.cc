@@ -12,19 +12,24 @@ constexpr Duration kLeavePatience = milliseconds(1800);
 
 // cppcheck-suppress passedByValue  ; its parts are moved from
 ClientDriver::ClientDriver(Loop& loop, ClientOptions options, Observer& observer)
-    : ClientDriver(loop, options,
-                   spread_links(std::move(options.links), options.threads,
-                                [](const std::string&) { return std::nullopt; }),
-                   observer) {}
+    : ClientDriver(loop, options, ClientLanes(options.threads), observer) {}
 
-ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, LinkSpread spread,
+ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes lanes,
                            Observer& observer)
+    : ClientDriver(
+          loop, options, lanes,
+          lanes.spread(std::move(options.links), [](const std::string&) { return std::nullopt; }),
+          observer) {}
+
+ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes& lanes,
+                           LinkSpread spread, Observer& observer)
     : loop_(loop),
       observer_(observer),
       shutdown_timeout_(options.shutdown_timeout),
       budget_(options.descriptors),
       news_(loop, [this] { room_ = mirror_ = wake_ = true; }),
       streams_(options.connections, [this] { tell_room(); }),
+      lanes_(std::move(lanes)),
       links_(loop, std::move(spread[0]), options.memory / spread.size(),
              part_of(options.connections, spread.size(), 0), streams_, observer, *this),
       services_(std::move(options.services)),
@@ -172,8 +177,8 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
     if (Status bound = listen_on(options.services, true); !bound) return bound;
   }
   shutdown_timeout_ = options.shutdown_timeout;
-  LinkSpread spread = spread_links(std::move(options.links), workers_.size() + 1,
-                                   [this](const std::string& link) { return loop_of(link); });
+  LinkSpread spread = lanes_.spread(std::move(options.links),
+                                    [this](const std::string& link) { return loop_of(link); });
   links_.reconfigure(std::move(spread[0]), revoke);
   for (std::size_t each = 0; each < workers_.size(); ++each) {
     workers_[each]->reconfigure(std::move(spread[each + 1]), revoke);
@@ -185,11 +190,41 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
   return Ok{};
 }
 
+// --- Lanes ----------------------------------------------------------------------------------
+
+bool ClientDriver::open_lane(const std::string& group) {
+  if (state_ != State::running) return false;
+  std::optional<ClientLanes::Opened> opened = lanes_.open(group, loop_.now());
+  if (!opened) return false;
+  if (opened->loop == 0) {
+    links_.add(std::move(opened->options));
+  } else {
+    workers_[opened->loop - 1]->order({std::move(opened->options), {}});
+  }
+  wake_ = true;
+  return true;
+}
+
+void ClientDriver::retire_lane(const std::string& name) {
+  lanes_.retire(name);
+  if (links_.retire(name)) return;
+  for (auto& worker : workers_) worker->order({{}, name});
+}
+
+void ClientDriver::note_lanes_over() {
+  for (auto& worker : workers_) {
+    for (const LaneOver& each : worker->take_lanes_over()) {
+      lanes_.over(each.group, each.lane, each.free_at);
+    }
+  }
+}
+
 // --- A turn's end ---------------------------------------------------------------------------
 
 bool ClientDriver::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
+  note_lanes_over();
   settle_receptions();
   if (std::exchange(mirror_, false) && state_ == State::running) follow_targets();
   bool more = links_.pump();

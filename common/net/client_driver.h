@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "common/net/client_lanes.h"
 #include "common/net/client_links.h"
 #include "common/net/client_worker.h"
 #include "common/net/interception.h"
-#include "common/net/link_spread.h"
 #include "common/net/listener_set.h"
 #include "common/net/proxy_reception.h"
 #include "common/net/shared_streams.h"
@@ -39,7 +39,7 @@ struct ClientService {
 
 struct ClientOptions {
   std::map<std::string, FoundAddresses> names;  // of listen addresses (look_up_names)
-  std::vector<ClientLinkOptions> links;         // each with the services that name it
+  std::vector<ClientLinkOptions> links;  // each as its lane 0, with the services that name it
   std::vector<ClientService> services;
   std::uint64_t memory = 0;  // bytes
   std::uint32_t connections = 0;
@@ -64,6 +64,12 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   // Memory, connections, threads and descriptors stay as they were. With an error, of an address
   // that is new and cannot be had, nothing was changed.
   Status reconfigure(ClientOptions options, bool revoke);
+
+  // One more lane of a link of the config, up to LaneRange::most; new connections go to it once it
+  // is up. False: there may be none now.
+  bool open_lane(const std::string& group);
+  // The lane of this name takes no new connections, and is gone with its last one.
+  void retire_lane(const std::string& name);
 
   // Goodbye, then stops the loop; within 2 s.
   void shut_down();
@@ -95,6 +101,9 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   void wake() override { wake_ = true; }
   void room() override { room_ = true; }
   void services_changed() override { mirror_ = wake_ = true; }
+  void lane_over(const std::string& group, unsigned lane, Time free_at) override {
+    lanes_.over(group, lane, free_at);
+  }
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;
 
   // client_intake.cc
@@ -118,7 +127,9 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   void settle_receptions();
   bool settle(Reception& reception);
 
-  ClientDriver(Loop& loop, ClientOptions& options, LinkSpread spread, Observer& observer);
+  ClientDriver(Loop& loop, ClientOptions& options, ClientLanes lanes, Observer& observer);
+  ClientDriver(Loop& loop, ClientOptions& options, ClientLanes& lanes, LinkSpread spread,
+               Observer& observer);
   // The first loop is 0, the workers' follow; nothing: no loop has a link of this name.
   std::optional<std::size_t> loop_of(const std::string& link) const;
   // The worker that a new connection of the group goes to; null: it is for a link here, or for
@@ -131,6 +142,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   bool is_down(const ClientService& service);
   std::size_t stream_count() const;
   void follow_targets();
+  void note_lanes_over();
   void advance_shutdown();
 
   Loop& loop_;
@@ -143,6 +155,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   bool mirror_ = false;  // a target went down or came back
   Wakeup news_;          // of the workers
   SharedStreams streams_;
+  ClientLanes lanes_;
   ClientLinks links_;
   std::vector<std::unique_ptr<ClientWorker>> workers_;
   std::vector<ClientService> services_;  // by their listeners' tags

@@ -2,11 +2,23 @@
 
 namespace holdfast {
 
+// No name in a config has a #.
+ClientLinkOptions ClientLinkOptions::beside(unsigned another) const {
+  ClientLinkOptions options;
+  static_cast<ClientLinkSettings&>(options) = *this;
+  options.lane = another;
+  if (another != 0) options.name += "#" + std::to_string(another + 1);
+  options.link.slot += another;
+  if (tls != nullptr) options.tls = tls->share();
+  return options;
+}
+
 ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions options, Host& host)
     : loop_(around.loop),
       host_(host),
       name_(options.name),
       group_(options.group),
+      lane_(options.lane),
       tls_(std::move(options.tls)),
       link_(options.link, around.pool, random_link_id(), 0) {
   driver_ =

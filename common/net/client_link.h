@@ -18,14 +18,28 @@
 
 namespace holdfast {
 
-struct ClientLinkOptions {
+// How many lanes a link of the config has: `first` at once, and up to `most` as they are needed.
+struct LaneRange {
+  unsigned first = 1;
+  unsigned most = 1;
+};
+
+struct ClientLinkSettings {
   std::string name;   // each has one of its own
-  std::string group;  // in the config: alike for parallel links
+  std::string group;  // in the config: alike for the lanes of one
+  unsigned lane = 0;
+  LaneRange lanes;  // of the group
   LinkOptions link;
   std::vector<HostPort> servers;
-  std::uint32_t mark = 0;           // as in DialOptions
-  std::string congestion_control;   // likewise
+  std::uint32_t mark = 0;          // as in DialOptions
+  std::string congestion_control;  // likewise
+};
+
+struct ClientLinkOptions : ClientLinkSettings {
   std::unique_ptr<TlsContext> tls;  // null: plain
+
+  // Another lane beside lane 0, which these are: "hub#2" beside "hub", in the slot after it.
+  ClientLinkOptions beside(unsigned another) const;
 };
 
 // What a client agent's links share. All of it outlives them.
@@ -48,6 +62,8 @@ class ClientLink final : public LinkDriver::Host {
     virtual void services_changed() = 0;
     // There may be room for more connections.
     virtual void room() = 0;
+    // A lane is gone; until then the server may have something of it.
+    virtual void lane_over(const std::string& group, unsigned lane, Time free_at) = 0;
 
    protected:
     ~Host() = default;
@@ -81,6 +97,7 @@ class ClientLink final : public LinkDriver::Host {
 
   const std::string& name() const { return name_; }
   const std::string& group() const { return group_; }
+  unsigned lane() const { return lane_; }
   const Link& link() const { return link_; }
   const LinkDriver& driver() const { return *driver_; }
   const Dials& dials() const { return *dials_; }
@@ -91,6 +108,10 @@ class ClientLink final : public LinkDriver::Host {
   bool retiring() const { return state_ == State::retiring; }
   bool leaving() const { return state_ == State::leaving; }
   bool over() const { return state_ == State::leaving && link_.ended() && driver_->settled(); }
+  // When it is over: until when the server may have something of it.
+  Time slot_free_at() const {
+    return link_.forgotten() ? loop_.now() : loop_.now() + link_.grace();
+  }
 
  private:
   enum class State : std::uint8_t { running, retiring, leaving };
@@ -110,6 +131,7 @@ class ClientLink final : public LinkDriver::Host {
   Host& host_;
   std::string name_;
   std::string group_;
+  unsigned lane_;
   std::unique_ptr<TlsContext> tls_;
   State state_ = State::running;
   bool held_ = false;

@@ -82,7 +82,11 @@ bool ClientLinks::pump() {
   bool more = false;
   for (auto& link : links_) more = link->pump() || more;
   if (!leaving_) {
-    std::erase_if(links_, [](const auto& link) { return link->over(); });
+    std::erase_if(links_, [this](const auto& link) {
+      if (!link->over()) return false;
+      host_.lane_over(link->group(), link->lane(), link->slot_free_at());
+      return true;
+    });
   }
   closing_.sweep();
   return more;
@@ -102,6 +106,13 @@ void ClientLinks::reconfigure(std::vector<ClientLinkOptions> links, bool revoke)
       add(std::move(wanted));
     }
   }
+}
+
+bool ClientLinks::retire(std::string_view name) {
+  ClientLink* link = find(name);
+  if (link == nullptr) return false;
+  link->retire(false);
+  return true;
 }
 
 bool ClientLinks::kill(const ConnectionName& connection) {

@@ -33,6 +33,10 @@ class ClientLinks {
   bool pump();
   // A reload: links come, change and go.
   void reconfigure(std::vector<ClientLinkOptions> links, bool revoke);
+  // One more.
+  void add(ClientLinkOptions options);
+  // It takes no new connections, and says goodbye after its last one. False: it is not here.
+  bool retire(std::string_view name);
 
   // The link of a group that a new connection goes to: one that is up, with the fewest; null: there
   // is none, or all are leaving.
@@ -54,7 +58,6 @@ class ClientLinks {
   const MemoryPool& pool() const { return pool_; }
 
  private:
-  void add(ClientLinkOptions options);
   // By its own name; null: there is none, or it is leaving.
   ClientLink* find(std::string_view name);
 

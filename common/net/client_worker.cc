@@ -12,6 +12,7 @@ ClientWorker::ClientWorker(std::vector<ClientLinkOptions> links, std::uint64_t m
       streams_(streams),
       links_(thread_.loop(), std::move(links), memory, connections, streams, observer, *this),
       mailbox_(thread_.loop(), [this](ClientHandover handover) { take(std::move(handover)); }),
+      orders_(thread_.loop(), [this](LaneOrder order) { obey(std::move(order)); }),
       deadline_(thread_.loop().timers(), [this] { wake_ = true; }),
       room_elsewhere_(thread_.loop(), [this] { room(); }) {
   note_groups();
@@ -32,6 +33,15 @@ void ClientWorker::start() {
 void ClientWorker::give(ClientHandover handover) {
   ++given_;
   mailbox_.put(std::move(handover));
+}
+
+void ClientWorker::order(LaneOrder order) {
+  orders_.put(std::move(order));
+}
+
+std::vector<LaneOver> ClientWorker::take_lanes_over() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(lanes_over_, {});
 }
 
 std::optional<LinkLoad> ClientWorker::load(const std::string& group) const {
@@ -91,6 +101,24 @@ void ClientWorker::take(ClientHandover handover) {
   if (!leaving_ && (any_waits(handover.group) || !open(handover))) {
     waiting_.push_back(std::move(handover));
   }
+}
+
+void ClientWorker::obey(LaneOrder order) {
+  if (leaving_) return;
+  if (!order.retire.empty()) links_.retire(order.retire);
+  if (order.open) {
+    now_.groups[order.open->group];
+    links_.add(std::move(*order.open));
+  }
+  wake_ = true;
+}
+
+void ClientWorker::lane_over(const std::string& group, unsigned lane, Time free_at) {
+  {
+    std::lock_guard lock(mutex_);
+    lanes_over_.push_back({group, lane, free_at});
+  }
+  news_();
 }
 
 bool ClientWorker::any_waits(std::string_view group) const {

@@ -25,10 +25,23 @@ struct ClientHandover {
   Endpoint destination;
 };
 
+// A lane that the first loop wants here, or wants no more.
+struct LaneOrder {
+  std::optional<ClientLinkOptions> open;
+  std::string retire;  // a lane's name
+};
+
+// A lane that is gone. See ClientLink::Host.
+struct LaneOver {
+  std::string group;
+  unsigned lane = 0;
+  Time free_at{};
+};
+
 class ClientWorker final : private Loop::Task, private ClientLink::Host {
  public:
-  // `news`: what load(), is_down(), full(), stream_count() or over() say has changed; called on the
-  // worker's thread.
+  // `news`: what load(), is_down(), full(), stream_count() or over() say has changed, or a lane is
+  // over; called on the worker's thread.
   ClientWorker(std::vector<ClientLinkOptions> links, std::uint64_t memory,
                std::uint32_t connections, SharedStreams& streams, Observer& observer,
                std::function<void()> news);
@@ -39,6 +52,9 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
 
   // The first loop's thread, at any time. What they say may be a turn old.
   void give(ClientHandover handover);
+  void order(LaneOrder order);
+  // Since the last call; each was told by `news`.
+  std::vector<LaneOver> take_lanes_over();
   // Nothing: there is no link of the group here.
   std::optional<LinkLoad> load(const std::string& group) const;
   bool is_down(const std::string& group, const std::string& service) const;
@@ -77,7 +93,9 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   void wake() override { wake_ = true; }
   void room() override { room_ = wake_ = true; }
   void services_changed() override { wake_ = true; }
+  void lane_over(const std::string& group, unsigned lane, Time free_at) override;
   void take(ClientHandover handover);
+  void obey(LaneOrder order);
   bool open(ClientHandover& handover);
   bool any_waits(std::string_view group) const;
   void open_waiting();
@@ -96,12 +114,14 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   ClientLinks links_;
   std::vector<ClientHandover> waiting_;  // for room
   Mailbox<ClientHandover> mailbox_;
+  Mailbox<LaneOrder> orders_;
   Timer deadline_;
   Wakeup room_elsewhere_;
   Known now_;                // as published
   std::uint64_t given_ = 0;  // the first loop's thread's
   mutable std::mutex mutex_;
-  Known known_;  // guarded by mutex_
+  Known known_;                       // guarded by mutex_
+  std::vector<LaneOver> lanes_over_;  // likewise
 };
 
 }  // namespace holdfast

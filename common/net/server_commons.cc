@@ -36,19 +36,26 @@ void ServerCommons::leave(const Key& key) {
   entries_.erase(found);
 }
 
-bool ServerCommons::take(const std::string& client, std::uint32_t most) {
+bool ServerCommons::take(const std::string& client, std::uint32_t slot, std::uint32_t most) {
   std::lock_guard lock(mutex_);
-  std::uint32_t& links = quota_[client];
-  if (links >= most) return false;
-  links += 1;
+  auto& links = quota_[client];
+  auto [link, first] = links.try_emplace(slot / kLanesOfALink);
+  if (first && links.size() > most) {
+    links.erase(link);
+    if (links.empty()) quota_.erase(client);
+    return false;
+  }
+  link->second += 1;
   return true;
 }
 
-void ServerCommons::give_back(const std::string& client) {
+void ServerCommons::give_back(const std::string& client, std::uint32_t slot) {
   std::lock_guard lock(mutex_);
   auto found = quota_.find(client);
-  found->second -= 1;
-  if (found->second == 0) quota_.erase(found);
+  auto link = found->second.find(slot / kLanesOfALink);
+  link->second -= 1;
+  if (link->second == 0) found->second.erase(link);
+  if (found->second.empty()) quota_.erase(found);
 }
 
 void ServerCommons::note_source(const LinkId& link, std::string source) {

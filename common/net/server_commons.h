@@ -63,8 +63,8 @@ class ServerCommons final : public LinkQuota {
   // of the key lives.
   Place place(const std::string& client, std::uint32_t slot);
 
-  bool take(const std::string& client, std::uint32_t most) override;
-  void give_back(const std::string& client) override;
+  bool take(const std::string& client, std::uint32_t slot, std::uint32_t most) override;
+  void give_back(const std::string& client, std::uint32_t slot) override;
 
   // Where a link's newest carrier came from (source_of()).
   void note_source(const LinkId& link, std::string source);
@@ -88,7 +88,8 @@ class ServerCommons final : public LinkQuota {
   mutable std::mutex mutex_;
   std::map<Key, Entry> entries_;
   std::vector<std::size_t> links_on_;  // keys, by loop
-  std::map<std::string, std::uint32_t> quota_;
+  // Links by client and what its lanes' slots have in common.
+  std::map<std::string, std::map<std::uint32_t, std::uint32_t>> quota_;
   std::map<LinkId, std::string> sources_;
   std::map<std::string, std::size_t, std::less<>> links_at_;  // by source
   std::vector<ToldGone> told_gone_;                           // set before the threads run

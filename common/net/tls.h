@@ -78,6 +78,8 @@ class TlsContext {
   // The descriptor is connected and non-blocking; it must outlive the transport. The transport
   // keeps what it needs of the context, which may go before it.
   virtual std::unique_ptr<Transport> make(int descriptor) = 0;
+  // Another one with the same secrets and tickets, for a link of its own; any loop's.
+  virtual std::unique_ptr<TlsContext> share() const = 0;
 };
 
 // Carriers of this context, which must outlive the factory; plain ones without a context.

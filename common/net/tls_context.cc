@@ -80,21 +80,29 @@ Result<ContextPtr> make_context(const SSL_METHOD* method) {
   return context;
 }
 
+// The same one, counted once more.
+ContextPtr another(const ContextPtr& context) {
+  SSL_CTX_up_ref(context.get());
+  return ContextPtr(context.get());
+}
+
 // --- Client ---------------------------------------------------------------------------------
 
 class ClientContext final : public TlsContext {
  public:
-  ClientContext(ContextPtr context, const TlsClientOptions& options)
+  // The context has its secrets.
+  ClientContext(ContextPtr context, bool with_key, std::string server_name,
+                std::uint64_t key_update_after)
       : context_(std::move(context)),
-        with_key_(options.key.has_value()),
-        server_name_(options.server_name),
-        key_update_after_(options.key_update_after) {
-    auto secrets = std::make_unique<Secrets>();
-    if (options.key) secrets->keys.emplace(options.key->id, *options.key);
-    give_secrets(context_.get(), std::move(secrets));
-  }
+        with_key_(with_key),
+        server_name_(std::move(server_name)),
+        key_update_after_(key_update_after) {}
 
   std::unique_ptr<Transport> make(int descriptor) override;
+  std::unique_ptr<TlsContext> share() const override {
+    return std::make_unique<ClientContext>(another(context_), with_key_, server_name_,
+                                           key_update_after_);
+  }
 
   static int use_session(SSL* ssl, const EVP_MD*, const unsigned char** id, std::size_t* id_size,
                          SSL_SESSION** session) {
@@ -155,17 +163,16 @@ std::unique_ptr<Transport> ClientContext::make(int descriptor) {
 
 class ServerContext final : public TlsContext {
  public:
-  ServerContext(ContextPtr context, const TlsServerOptions& options)
-      : context_(std::move(context)),
-        client_of_(options.client_of),
-        renewal_{options.key_update_after, options.ticket_after} {
-    auto secrets = std::make_unique<Secrets>();
-    secrets->tickets = options.files.has_value();
-    for (const TlsKey& key : options.keys) secrets->keys.emplace(key.id, key);
-    give_secrets(context_.get(), std::move(secrets));
-  }
+  using ClientOf = decltype(TlsServerOptions::client_of);
+
+  // The context has its secrets.
+  ServerContext(ContextPtr context, ClientOf client_of, const Renewal& renewal)
+      : context_(std::move(context)), client_of_(std::move(client_of)), renewal_(renewal) {}
 
   std::unique_ptr<Transport> make(int descriptor) override;
+  std::unique_ptr<TlsContext> share() const override {
+    return std::make_unique<ServerContext>(another(context_), client_of_, renewal_);
+  }
 
   // An unknown id gets a random key, so that it fails exactly as a wrong key does. What is far
   // longer than an id is a ticket, which OpenSSL looks at itself.
@@ -195,7 +202,7 @@ class ServerContext final : public TlsContext {
 
  private:
   ContextPtr context_;
-  std::function<std::optional<std::string>(const std::vector<std::string>&)> client_of_;
+  ClientOf client_of_;
   Renewal renewal_;
 };
 
@@ -211,10 +218,8 @@ std::string describe_server_failure(SSL*, const Proof& proof) {
 }
 
 std::unique_ptr<Transport> ServerContext::make(int descriptor) {
-  SSL_CTX_up_ref(context_.get());
-  ContextPtr context(context_.get());
   auto client_of = client_of_;
-  return make_transport(std::move(context), descriptor, renewal_, describe_server_failure,
+  return make_transport(another(context_), descriptor, renewal_, describe_server_failure,
                         [client_of](SSL* session) -> Identified {
                           std::vector<std::string> names = dns_names(session);
                           auto client = client_of ? client_of(names) : std::nullopt;
@@ -263,8 +268,11 @@ Result<std::unique_ptr<TlsContext>> make_tls_client(const TlsClientOptions& opti
     tls::verify_peer(context->get());
     tls::keep_tickets(context->get());
   }
-  return std::unique_ptr<TlsContext>(
-      std::make_unique<tls::ClientContext>(std::move(*context), options));
+  auto secrets = std::make_unique<tls::Secrets>();
+  if (options.key) secrets->keys.emplace(options.key->id, *options.key);
+  tls::give_secrets(context->get(), std::move(secrets));
+  return std::unique_ptr<TlsContext>(std::make_unique<tls::ClientContext>(
+      std::move(*context), options.key.has_value(), options.server_name, options.key_update_after));
 }
 
 Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& options) {
@@ -282,8 +290,13 @@ Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& opti
     SSL_CTX_set_session_id_context(context->get(), kSessionContext, sizeof kSessionContext - 1);
     tls::give_tickets(context->get());
   }
-  return std::unique_ptr<TlsContext>(
-      std::make_unique<tls::ServerContext>(std::move(*context), options));
+  auto secrets = std::make_unique<tls::Secrets>();
+  secrets->tickets = options.files.has_value();
+  for (const TlsKey& key : options.keys) secrets->keys.emplace(key.id, key);
+  tls::give_secrets(context->get(), std::move(secrets));
+  return std::unique_ptr<TlsContext>(std::make_unique<tls::ServerContext>(
+      std::move(*context), options.client_of,
+      tls::Renewal{options.key_update_after, options.ticket_after}));
 }
 
 TransportFactory transport_factory(TlsContext* context) {

@@ -7,6 +7,8 @@
 // for.
 #include <openssl/x509.h>
 
+#include <mutex>
+
 #include "common/net/tls_internal.h"
 
 namespace holdfast::tls {
@@ -20,8 +22,9 @@ struct FreeTicket {
 };
 using TicketPtr = std::unique_ptr<SSL_SESSION, FreeTicket>;
 
-// A client context's newest ticket; belongs to the SSL_CTX.
+// A client context's newest ticket; belongs to the SSL_CTX, which links of several loops may share.
 struct Kept {
+  std::mutex mutex;
   TicketPtr ticket;
 };
 
@@ -54,7 +57,9 @@ SSL_TICKET_RETURN judge(SSL*, SSL_SESSION* session, const unsigned char*, std::s
 // just that case.
 int keep(SSL* ssl, SSL_SESSION* ticket) {
   Kept* kept = kept_by(SSL_get_SSL_CTX(ssl));
-  if (kept != nullptr) kept->ticket.reset(SSL_SESSION_dup(ticket));
+  if (kept == nullptr) return 0;
+  std::lock_guard lock(kept->mutex);
+  kept->ticket.reset(SSL_SESSION_dup(ticket));
   return 0;  // the original stays theirs
 }
 
@@ -79,16 +84,22 @@ void keep_tickets(SSL_CTX* context) {
 void show_ticket(SSL* ssl) {
   SSL_CTX* context = SSL_get_SSL_CTX(ssl);
   Kept* kept = kept_by(context);
-  if (kept == nullptr || kept->ticket == nullptr) return;
+  if (kept == nullptr) return;
+  std::lock_guard lock(kept->mutex);
+  if (kept->ticket == nullptr) return;
   bool good = valid_now(SSL_SESSION_get0_peer(kept->ticket.get())) &&
               valid_now(SSL_CTX_get0_certificate(context));
-  if (good && SSL_set_session(ssl, kept->ticket.get()) == 1) return;
+  // A copy here, too: another handshake may show the same one meanwhile.
+  TicketPtr shown(good ? SSL_SESSION_dup(kept->ticket.get()) : nullptr);
+  if (shown != nullptr && SSL_set_session(ssl, shown.get()) == 1) return;
   kept->ticket.reset();
 }
 
 void forget_ticket(SSL* ssl) {
   Kept* kept = kept_by(SSL_get_SSL_CTX(ssl));
-  if (kept != nullptr) kept->ticket.reset();
+  if (kept == nullptr) return;
+  std::lock_guard lock(kept->mutex);
+  kept->ticket.reset();
 }
 
 }  // namespace holdfast::tls

@@ -59,6 +59,9 @@ inline constexpr std::size_t kFinPayloadSize = 16;     // id, offset
 inline constexpr std::size_t kAckEntrySize = 24;       // id, ack, limit
 inline constexpr std::size_t kMaxAckEntries = kMaxControlPayload / kAckEntrySize;
 
+// The last four bits of a HELLO's slot tell which of a link's lanes it is; the others, which link.
+inline constexpr unsigned kLanesOfALink = 16;
+
 // Names of agents and services: [A-Za-z0-9_.-]{1,64}.
 inline constexpr std::size_t kMaxNameSize = 64;
 

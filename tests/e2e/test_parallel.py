@@ -67,11 +67,25 @@ def test_a_reload_changes_their_number_beside_live_connections(tmp_path):
         ping(app, back)
 
 
-def test_more_than_the_client_may_have_are_refused_and_the_others_carry(tmp_path):
+def test_the_lanes_of_a_link_are_one_of_those_the_client_may_have(tmp_path):
     with Pair(tmp_path, client={"link": {"parallel": 3}},
-              server={"clients": {"edge-1": {"links": 2}}}, wait_ready=False) as pair:
+              server={"clients": {"edge-1": {"links": 1}}}) as pair:
+        wait_links(pair, 3)
+
+
+def test_more_than_the_client_may_have_are_refused_and_the_others_carry(tmp_path):
+    pair = Pair(tmp_path, services={"raw": {}, "other": {}, "third": {}},
+                server={"clients": {"edge-1": {"links": 2}}}, wait_ready=False)
+    settings = pair.client.settings
+    one = settings.pop("link")
+    settings["links"] = {name: one for name in settings["services"]}
+    for name, service in settings["services"].items():
+        service["link"] = name
+    pair.client.write_config(settings)
+    with pair:
         pair.client.wait_event("link_refused", cause="limit")
         wait_until(lambda: len(pair.server.json("links")) == 2, 10, "two links at the server")
-        talks = [pair.connect() for _ in range(4)]
-        for app, back in talks:
-            ping(app, back)
+        live = [link["name"] for link in pair.client.json("links") if link["state"] == "live"]
+        assert len(live) == 2
+        for name in live:
+            ping(*pair.connect(name))

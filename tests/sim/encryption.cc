@@ -9,15 +9,6 @@ namespace {
 // Small, so that keys change in the middle of what a world moves.
 constexpr std::uint64_t kKeyUpdateAfter = 5000;
 
-class View final : public TlsContext {
- public:
-  explicit View(TlsContext& shared) : shared_(shared) {}
-  std::unique_ptr<Transport> make(int descriptor) override { return shared_.make(descriptor); }
-
- private:
-  TlsContext& shared_;
-};
-
 }  // namespace
 
 Encryption::Encryption() {
@@ -45,13 +36,13 @@ Encryption::Encryption() {
 Encryption::~Encryption() = default;
 
 std::unique_ptr<TlsContext> Encryption::server() {
-  return std::make_unique<View>(*server_);
+  return server_->share();
 }
 
 std::unique_ptr<TlsContext> Encryption::client(const std::string& name) {
   auto found = clients_.find(name);
   require(found != clients_.end(), "more clients than there are keys");
-  return std::make_unique<View>(*found->second);
+  return found->second->share();
 }
 
 }  // namespace holdfast::sim

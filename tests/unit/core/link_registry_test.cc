@@ -308,22 +308,41 @@ TEST_CASE("the old link's carrier falls while the newcomer waits") {
 TEST_CASE("a client has only so many links") {
   Bench bench;
   for (std::uint8_t i = 1; i <= 3; ++i) {
-    CHECK(name_of(bench.hello(at_ms(0), {i, 0, 1, 7, 1, i})) == "created");
+    CHECK(name_of(bench.hello(at_ms(0), {i, 0, 1, 7, 1, i * 16U})) == "created");
   }
-  CHECK(name_of(bench.hello(at_ms(0), {4, 0, 1, 7, 1, 4})) == "refused limit");
+  CHECK(name_of(bench.hello(at_ms(0), {4, 0, 1, 7, 1, 64})) == "refused limit");
   // Another client has its own.
   CHECK(name_of(bench.hello(at_ms(0), {5, 0, 1, 7, 1, 0, "other"})) == "created");
+}
+
+TEST_CASE("the lanes of a link are one of a client's links") {
+  Bench bench;
+  for (std::uint8_t lane = 0; lane < 16; ++lane) {
+    CHECK(name_of(bench.hello(at_ms(0), {std::uint8_t(lane + 1), 0, 1, 7, 1, lane})) == "created");
+  }
+  for (std::uint8_t i = 1; i <= 2; ++i) {
+    CHECK(name_of(bench.hello(at_ms(0), {std::uint8_t(i + 20), 0, 1, 7, 1, i * 16U + 3})) ==
+          "created");
+  }
+  CHECK(name_of(bench.hello(at_ms(0), {30, 0, 1, 7, 1, 48})) == "refused limit");
+  // A lane of one that is there.
+  CHECK(name_of(bench.hello(at_ms(0), {31, 0, 1, 7, 1, 16})) == "created");
+  // The last lane of a link makes room for another link.
+  for (int link : {21, 31}) {
+    bench.registry.find(link_id(static_cast<std::uint8_t>(link)))->end(at_ms(1), Cause::goodbye);
+  }
+  CHECK(name_of(bench.hello(at_ms(2), {30, 0, 1, 7, 1, 48})) == "created");
 }
 
 TEST_CASE("a quota that registries share counts the links of all, until each is over") {
   struct Quota final : public LinkQuota {
     std::uint32_t links = 0;
-    bool take(const std::string&, std::uint32_t most) override {
+    bool take(const std::string&, std::uint32_t, std::uint32_t most) override {
       if (links >= most) return false;
       links += 1;
       return true;
     }
-    void give_back(const std::string&) override { links -= 1; }
+    void give_back(const std::string&, std::uint32_t) override { links -= 1; }
   };
   Quota quota;
   MemoryPool pool{16 * kMiB, 100};

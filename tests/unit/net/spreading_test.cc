@@ -89,12 +89,25 @@ TEST_CASE("A slot that nobody holds is placed anew") {
 
 TEST_CASE("A client's links are counted over all loops") {
   ServerCommons commons(2, 100);
-  CHECK(commons.take("edge", 2));
-  CHECK(commons.take("edge", 2));
-  CHECK_FALSE(commons.take("edge", 2));
-  CHECK(commons.take("far", 1));
-  commons.give_back("edge");
-  CHECK(commons.take("edge", 2));
+  CHECK(commons.take("edge", 0, 2));
+  CHECK(commons.take("edge", 16, 2));
+  CHECK_FALSE(commons.take("edge", 32, 2));
+  CHECK(commons.take("far", 0, 1));
+  commons.give_back("edge", 0);
+  CHECK(commons.take("edge", 32, 2));
+}
+
+TEST_CASE("The lanes of a link are counted as one, until the last is gone") {
+  ServerCommons commons(2, 100);
+  CHECK(commons.take("edge", 16, 1));
+  CHECK(commons.take("edge", 17, 1));
+  CHECK(commons.take("edge", 31, 1));
+  CHECK_FALSE(commons.take("edge", 32, 1));
+  commons.give_back("edge", 16);
+  commons.give_back("edge", 31);
+  CHECK_FALSE(commons.take("edge", 0, 1));
+  commons.give_back("edge", 17);
+  CHECK(commons.take("edge", 0, 1));
 }
 
 TEST_CASE("A source is known while a link of it is") {
