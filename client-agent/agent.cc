@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "common/admin/cli.h"
+#include "common/admin/connect.h"
 #include "common/agent/activation.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
@@ -162,6 +163,9 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
   Result<AgentSnapshot> snapshot(const SnapshotQuery&) override {
     AgentSnapshot snapshot =
         begin_snapshot(facts_, around_.ledger, around_.logger, around_.loop.now());
+    for (const auto& [name, service] : config_.services) {
+      snapshot.services[name].listen = join_address(service);
+    }
     snapshot.connections_limit = driver_.max_streams();
     snapshot.send_log_limit_bytes = driver_.memory() / 2;
     snapshot.turns = driver_.turns();

@@ -58,6 +58,9 @@ std::string examples(const Program& program) {
   example("connections --json", "for scripts");
   example("reload --dry-run", "what would a changed config change?");
   example("kill 3fa9c1d2-17", "end one connection");
+  if (program.kind == AgentKind::client) {
+    example("connect ssh", "standard input and output to the service ssh");
+  }
   example("genpsk > edge-1.psk", "a new key, for both sides");
   out +=
       "\nWithout -c a subcommand takes $HOLDFAST_CONFIG, else the agent that runs here (its "
@@ -106,6 +109,10 @@ void add_commands(CLI::App& app, const Program& program, Words& words) {
       ->add_option("ID", words.id, "as `connections` shows it")
       ->required();
   if (program.kind == AgentKind::client) {
+    app.add_subcommand("connect",
+                       "Join standard input and output to a service, as ssh's ProxyCommand")
+        ->add_option("SERVICE", words.id, "as the config calls it")
+        ->required();
     app.add_subcommand("reconnect", "Replace the carrier; connections stay")
         ->add_option("LINK", words.id, "the link's name; all of them without");
     CLI::App* link = app.add_subcommand("link", "Hold a link down for maintenance, or let it go");
@@ -207,6 +214,7 @@ int dispatch(const std::string& command, const Invocation& call, const Words& wo
   if (command.empty()) return do_run(call, program);
   if (command == "check") return do_check(call, program);
   if (command == "genpsk") return do_genpsk(call);
+  if (command == "connect") return do_connect(call, words.id);
   if (command == "nft") {
     return do_nft(call, words.nft_apply    ? NftAction::apply
                         : words.nft_remove ? NftAction::remove

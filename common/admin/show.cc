@@ -16,11 +16,6 @@ namespace {
 // What a look showed, or the exit code after saying why there is nothing.
 using Look = std::variant<std::string, int>;
 
-int complain(const Invocation& call, const std::string& reason, int code) {
-  call.err << program_name(call.kind) << ": " << escaped(reason) << "\n";
-  return code;
-}
-
 // The body of the answer to a GET.
 Look fetch(const Invocation& call, const std::string& target) {
   auto answer = ask(call, "GET", target);

@@ -114,6 +114,9 @@ struct ServiceCounters {
   std::map<Cause, std::uint64_t> closed;
   std::uint64_t bytes_up = 0;  // live: connections that are still open are counted
   std::uint64_t bytes_down = 0;
+  // client: where an application of its host connects, as the config writes it; empty where it
+  // cannot simply do so (join_address() in connect.h).
+  std::string listen{};
 };
 
 // Sums over everything since the start of the process.

@@ -88,10 +88,12 @@ Json json_of(const ConnectionSnapshot& connection) {
 }
 
 Json service_json(const ServiceCounters& service) {
-  return {{"opened", service.opened},
-          {"closed", by_cause(service.closed)},
-          {"bytes_up", service.bytes_up},
-          {"bytes_down", service.bytes_down}};
+  Json out = {{"opened", service.opened},
+              {"closed", by_cause(service.closed)},
+              {"bytes_up", service.bytes_up},
+              {"bytes_down", service.bytes_down}};
+  if (!service.listen.empty()) out["listen"] = service.listen;
+  return out;
 }
 
 Json totals_json(const AgentTotals& totals) {

@@ -133,7 +133,7 @@ ConnectionSnapshot read_connection(const Json& json) {
 
 ServiceCounters read_service(const Json& json) {
   return {read_count(json, "opened"), read_causes(json, "closed"), read_count(json, "bytes_up"),
-          read_count(json, "bytes_down")};
+          read_count(json, "bytes_down"), read_text(json, "listen")};
 }
 
 AgentTotals read_totals(const Json& json) {

@@ -83,6 +83,11 @@ std::variant<HttpAnswer, int> ask(const Invocation& call, const std::string& met
   return std::get<HttpAnswer>(std::move(answer));
 }
 
+int complain(const Invocation& call, const std::string& reason, int code) {
+  call.err << program_name(call.kind) << ": " << escaped(reason) << "\n";
+  return code;
+}
+
 int fail(const Invocation& call, const HttpAnswer& answer) {
   std::string reason = parse_message(answer.body);
   if (reason.empty())

@@ -35,6 +35,7 @@ int do_connection(const Invocation& call, const std::string& id);
 int do_log_level(const Invocation& call, const std::string& level);  // empty: prints it
 int do_ready(const Invocation& call);
 int do_command(const Invocation& call, const std::string& name, const std::string& id);
+int do_connect(const Invocation& call, const std::string& service);
 int do_genpsk(const Invocation& call);
 int do_reload(const Invocation& call, const ReloadRequest& request);
 enum class NftAction { print, apply, remove };
@@ -49,6 +50,8 @@ std::variant<AgentConfig, int> load_for(const Invocation& call);
 // The agent's answer, or the exit code after saying why there is none.
 std::variant<HttpAnswer, int> ask(const Invocation& call, const std::string& method,
                                   const std::string& target);
+// Prints the reason after the program's name, and returns the code.
+int complain(const Invocation& call, const std::string& reason, int code);
 // Says what the agent objects to, and returns the exit code.
 int fail(const Invocation& call, const HttpAnswer& answer);
 

@@ -20,7 +20,7 @@ _holdfast() {
   local program=$1 current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   local commands='check status connections connection links kill drain log-level ready reload nft genpsk'
   local options='-c --config --socket -h --help' choices='' command='' place=0 i
-  [[ ${program##*/} == holdfast-client ]] && commands+=' reconnect link'
+  [[ ${program##*/} == holdfast-client ]] && commands+=' connect reconnect link'
 
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
@@ -59,6 +59,7 @@ _holdfast() {
   else
     case $command.$place in
       connection.0 | kill.0) choices=$(_holdfast_ask "$program" connections id) ;;
+      connect.0) choices=$(_holdfast_ask "$program" connections service) ;;
       reconnect.0 | link.1) choices=$(_holdfast_ask "$program" links name) ;;
       link.0) choices='down up' ;;
       log-level.0) choices='error warn info debug trace' ;;

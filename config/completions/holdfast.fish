@@ -86,6 +86,8 @@ for program in holdfast-client holdfast-server
     complete -c $program -n '__holdfast_at 1 log-level' -a 'error warn info debug trace'
 end
 
+complete -c holdfast-client -n __holdfast_none -a connect -d 'Join standard input and output to a service'
+complete -c holdfast-client -n '__holdfast_at 1 connect' -a '(__holdfast_ask connections service)'
 complete -c holdfast-client -n __holdfast_none -a reconnect -d 'Replace the carrier; connections stay'
 complete -c holdfast-client -n __holdfast_none -a link -d 'Hold a link down, or let it go'
 complete -c holdfast-client -n '__holdfast_at 1 link' -a 'down up'

@@ -30,6 +30,20 @@ def session(programs, start, make_pair):
     return begin
 
 
+def test_a_proxy_command_is_all_that_ssh_needs(programs, start, make_pair):
+    sshd = start(Sshd)
+    pair = make_pair(sshd.target)
+    proxy = f"{pair.client.program} connect raw -c {pair.client.config}"
+    talk = Talk(programs, ["ssh", *sshd.options(1, ProxyCommand=proxy), f"{getpass.getuser()}@hub", "sh"])
+    talk.type("echo logged-$((1 + 1))")
+    talk.expect("logged-2", 30)
+    outage(pair, 3)
+    talk.type("echo typed-$((2 + 2)); exit 7")
+    talk.expect("typed-4", 5)
+    talk.expect_end(10)
+    assert talk.process.returncode == 7
+
+
 @pytest.mark.parametrize("seconds", [5, 30])
 def test_a_session_with_the_defaults_goes_through_an_outage(session, seconds):
     _, pair, talk = session(TCPKeepAlive="yes")
