@@ -142,6 +142,10 @@ std::vector<HttpRoute> admin_routes(Backend& backend) {
   return routes;
 }
 
+SocketAccess access_of(const AdminConfig& config) {
+  return socket_access(config.mode, config.user, config.group);
+}
+
 class AdminServerImpl final : public AdminServer {
  public:
   AdminServerImpl(UnixListener admin, UniqueFd metrics, const std::string& metrics_host,
@@ -158,6 +162,9 @@ class AdminServerImpl final : public AdminServer {
 
   ~AdminServerImpl() override { backend_.stopping(); }
 
+  Status set_access(const AdminConfig& config) override {
+    return admin_.set_access(access_of(config));
+  }
   std::uint16_t metrics_port() const override { return metrics_ ? bound_port(metrics_.get()) : 0; }
 
  private:
@@ -190,7 +197,7 @@ std::string_view to_string(Command::Kind kind) {
 
 Result<std::unique_ptr<AdminServer>> AdminServer::start(const AdminConfig& config,
                                                         Backend& backend) {
-  Result<UnixListener> admin = UnixListener::bind(config.socket, config.group);
+  Result<UnixListener> admin = UnixListener::bind(config.socket, access_of(config));
   if (!admin) return admin.error();
   UniqueFd metrics;
   if (config.metrics) {

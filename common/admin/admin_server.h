@@ -1,6 +1,6 @@
 // AdminServer: what operators and monitoring ask a running agent, over HTTP.
 //
-//   Unix socket (mode 0660)          GET  /v1/status /v1/links /v1/ready /v1/connection?id=ID
+//   Unix socket                      GET  /v1/status /v1/links /v1/ready /v1/connection?id=ID
 //                                    GET  /v1/connections?service=&state=&client=&sort=&limit=
 //                                    POST /v1/kill?id=ID /v1/drain /v1/reload?dry_run&revoke
 //                                    POST /v1/reconnect /v1/link_down /v1/link_up ?id=LINK
@@ -76,6 +76,9 @@ class AdminServer {
 
   // Stops within some 100 ms, removes the Unix socket.
   virtual ~AdminServer() = default;
+
+  // Who may use the Unix socket from now on. Nothing has changed after an error.
+  virtual Status set_access(const AdminConfig& config) = 0;
 
   // What was bound, for port 0; 0 without a metrics address.
   virtual std::uint16_t metrics_port() const = 0;

@@ -1,6 +1,5 @@
 #include "common/admin/listeners.h"
 
-#include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -10,14 +9,12 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <vector>
 
 #include "common/base/remedy.h"
 
 namespace holdfast {
 namespace {
 
-constexpr mode_t kMode = 0660;
 // A full one fails who asks at once (unix(7), EAGAIN); silent users are closed once accepted.
 constexpr int kBacklog = SOMAXCONN;
 
@@ -53,24 +50,6 @@ Status make_room(const std::string& path) {
   return Error{"the admin socket " + path + " cannot be tried: " + why(error)};
 }
 
-Result<gid_t> group_id(const std::string& name) {
-  std::vector<char> buffer(16384);
-  group entry{};
-  group* found = nullptr;
-  int error = ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  if (error == 0 && found != nullptr) return entry.gr_gid;
-  return Error{"the group " + name + " of [admin] group is not there" +
-               (error != 0 ? ": " + why(error) : std::string())};
-}
-
-Status give_to_group(const std::string& path, const std::string& name) {
-  Result<gid_t> id = group_id(name);
-  if (!id) return id.error();
-  if (::chown(path.c_str(), static_cast<uid_t>(-1), *id) == 0) return Ok{};
-  return Error{"the admin socket " + path + " cannot be given to the group " + name + ": " +
-               why(errno)};
-}
-
 }  // namespace
 
 int probe_unix(const std::string& path) {
@@ -82,8 +61,8 @@ int probe_unix(const std::string& path) {
   return result == 0 ? 0 : errno;
 }
 
-UnixListener::UnixListener(UniqueFd fd, std::string path)
-    : fd_(std::move(fd)), path_(std::move(path)) {
+UnixListener::UnixListener(UniqueFd fd, std::string path, const SocketAccess& access)
+    : fd_(std::move(fd)), path_(std::move(path)), access_(access) {
   struct stat info {};
   if (::lstat(path_.c_str(), &info) == 0) {
     device_ = info.st_dev;
@@ -99,14 +78,13 @@ UnixListener::~UnixListener() {
   }
 }
 
-Result<UnixListener> UnixListener::bind(const std::string& path,
-                                        const std::optional<std::string>& group) {
+Result<UnixListener> UnixListener::bind(const std::string& path, const SocketAccess& access) {
   if (path.size() > kMaxUnixPathBytes) return Error{"the admin socket's path is too long: " + path};
   if (Status room = make_room(path); !room) return room.error();
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return Error{"the admin socket " + path + " cannot be made: " + why(errno)};
-  // The file takes this mode less the umask: at no moment may others open it (unix(7)).
-  ::fchmod(fd.get(), kMode);
+  // The file gets this mode: at no moment may others open it (unix(7)).
+  ::fchmod(fd.get(), 0600);
   sockaddr_un address = unix_address(path);
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     int error = errno;
@@ -114,14 +92,18 @@ Result<UnixListener> UnixListener::bind(const std::string& path,
     if (!remedy.empty()) remedy += ", or set another [admin] socket";
     return Error{"the admin socket " + path + " cannot be made: " + why(error) + remedy};
   }
-  UnixListener listener(std::move(fd), path);
-  if (group) {
-    if (Status given = give_to_group(path, *group); !given) return given.error();
-  }
-  if (::chmod(path.c_str(), kMode) != 0 || ::listen(listener.fd(), kBacklog) != 0) {
-    return Error{"the admin socket " + path + " cannot be used: " + why(errno)};
-  }
-  return listener;
+  UnixListener listener(std::move(fd), path, {});
+  if (Status given = listener.set_access(access); !given) return given.error();
+  if (::listen(listener.fd(), kBacklog) == 0) return listener;
+  return Error{"the admin socket " + path + " cannot be used: " + why(errno)};
+}
+
+Status UnixListener::set_access(const SocketAccess& access) {
+  if (access == access_) return Ok{};
+  Status given = set_socket_access(path_, access, access_);
+  if (!given) return Error{"the admin socket " + path_ + ": " + given.error().message};
+  access_ = access;
+  return Ok{};
 }
 
 Result<UniqueFd> listen_tcp(const TcpAddress& address) {

@@ -119,7 +119,7 @@ class Front final : public PagedBackend {
 };
 
 int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledger, LogFiles& files,
-          Agent& agent) {
+          AdminDoor& door, Agent& agent) {
   if (auto started = agent.start(); !started) return fail(logger, started.error());
   LoopBackend* asked = nullptr;
   HistoryKeeper keeper(
@@ -141,6 +141,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
   ReloadWorker reloads(backend);
   auto admin = AdminServer::start(options.admin, backend);
   if (!admin) return fail(logger, admin.error());
+  door.lead_to(admin->get());
   SignalWatcher signals(loop, {SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [&](int number) {
     if (number == SIGUSR1) return files.reopen();
     if (number == SIGHUP) return reloads.wanted();
@@ -156,6 +157,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
   service.ready();
   loop.run(agent.task());
   service.stopping();
+  door.lead_to(nullptr);
   return kExitOk;
 }
 
@@ -184,12 +186,13 @@ int run_shell(const ShellOptions& options,
   std::size_t descriptors = raise_descriptor_limit();
   Ledger ledger(**logger, trace.get());
   LogFiles files(**logger, trace.get());
+  AdminDoor door;
   Loop loop;
   int code = kExitOk;
   {
     std::unique_ptr<Agent> agent =
-        make(Around{loop, **logger, ledger, files, descriptors, options.config_path});
-    code = serve(options, loop, **logger, ledger, files, *agent);
+        make(Around{loop, **logger, ledger, files, door, descriptors, options.config_path});
+    code = serve(options, loop, **logger, ledger, files, door, *agent);
   }
   (*logger)->event(LogLevel::info, "stopped");
   if (ThreadLookups::any_running()) {

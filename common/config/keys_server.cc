@@ -20,7 +20,9 @@ SectionKeys<ServerLinkConfig> make_link() {
                             "_address_ or array of _address_",
                             {.may_be_empty = false, .may_repeat = true}),
        .reload = listener,
-       .text = "Where client agents connect. May be \"systemd:NAME\".",
+       .text = "Where client agents connect: \"host:port\", \"\\*:port\" for every address of both "
+               "families, \"systemd:NAME\", or several of them. A name is looked up again every "
+               "minute, and the listener follows it.",
        .required = "where client agents connect, as in listen = [\"0.0.0.0:7443\"]",
        .example = "[\"0.0.0.0:7443\"]",
        .in_use = true},

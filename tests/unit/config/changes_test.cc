@@ -92,7 +92,12 @@ TEST_CASE("Every key of a client's config has its change") {
   link.max_window = 1;
   link.parallel = 3;
   link.congestion_control = "reno";
-  after.services["postgres"].listen = UnixAddress{"/tmp/s"};
+  after.admin.user = Account{"root"};
+  after.admin.mode = FileMode{0666};
+  after.services["postgres"].listen = {UnixAddress{"/tmp/s"}};
+  after.services["postgres"].socket_mode = FileMode{0666};
+  after.services["postgres"].socket_user = Account{"a"};
+  after.services["postgres"].socket_group = Account{"b"};
   after.services["postgres"].link = "other";
   auto found = changes(sample_client(), after);
   for (const char* key : {"name",
@@ -101,6 +106,8 @@ TEST_CASE("Every key of a client's config has its change") {
                           "admin.socket",
                           "admin.metrics",
                           "admin.group",
+                          "admin.user",
+                          "admin.mode",
                           "limits.memory",
                           "limits.connections",
                           "log.level",
@@ -123,11 +130,14 @@ TEST_CASE("Every key of a client's config has its change") {
                           "link.congestion_control",
                           "link.max_window",
                           "services.postgres.listen",
+                          "services.postgres.socket_mode",
+                          "services.postgres.socket_user",
+                          "services.postgres.socket_group",
                           "services.postgres.link"}) {
     INFO(key);
     CHECK(find(found, key) != nullptr);
   }
-  CHECK(found.size() == 29);
+  CHECK(found.size() == 34);
 }
 
 TEST_CASE("Every key of a server's config has its change") {
