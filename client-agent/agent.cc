@@ -100,6 +100,10 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
     one.name = one.group = name;
     one.lanes = {static_cast<unsigned>(link.parallel), static_cast<unsigned>(link.parallel)};
     one.link = link_options(config, name, start_id);
+    for (const auto& [service, set] : config.services) {
+      if (set.link != name) continue;
+      one.patience[service] = {set.keepalive, set.idle_timeout, set.half_close_timeout};
+    }
     for (const TcpAddress& server : link.server) one.servers.push_back(host_port(server));
     one.mark = own_mark(config.nft);
     one.congestion_control = link.congestion_control.value_or("");

@@ -147,6 +147,10 @@ struct ClientServiceConfig {
   std::optional<FileMode> socket_mode{};
   std::optional<Account> socket_user{};
   std::optional<Account> socket_group{};
+  // See net/patience.h.
+  std::optional<Duration> keepalive{};
+  std::optional<Duration> idle_timeout{};
+  std::optional<Duration> half_close_timeout{};
   bool operator==(const ClientServiceConfig&) const = default;
 };
 
@@ -210,6 +214,10 @@ struct ServerServiceConfig {
   SourceAddress source = SourceAddress::agent;
   bool mirror = false;  // the target is watched, and clients are told when it is down
   Duration check_interval = kDefaultCheckInterval;
+  // See net/patience.h.
+  std::optional<Duration> keepalive{};
+  std::optional<Duration> idle_timeout{};
+  std::optional<Duration> half_close_timeout{};
   bool operator==(const ServerServiceConfig&) const = default;
 };
 

@@ -234,6 +234,28 @@ SectionKeys<ClientServiceConfig> make_service() {
        .text = "Its file's group; one that the agent's user is in, unless that is root.",
        .absent = "Default: the agent's own group.",
        .example = "\"postgres\""},
+      {.name = "keepalive",
+       .value = value::duration(&ClientServiceConfig::keepalive, kKeepaliveRange),
+       .reload = at_once,
+       .text = "A host of applications that gives no sign for so long is gone, and its "
+               "connections end (client_vanished): it is asked when it is silent, and what was sent "
+               "to it must be acknowledged. An application that does not read is no such case.",
+       .absent = "Default: 15m, or the service's grace where that is longer.",
+       .example = "\"15m\""},
+      {.name = "idle_timeout",
+       .value = value::duration(&ClientServiceConfig::idle_timeout, kPatienceRange),
+       .reload = at_once,
+       .text = "A connection of which no byte has passed here for so long, either way, is reset at "
+               "both ends (idle_timeout). Outages do not count.",
+       .absent = "Default: none.",
+       .example = "\"2h\""},
+      {.name = "half_close_timeout",
+       .value = value::duration(&ClientServiceConfig::half_close_timeout, kPatienceRange),
+       .reload = at_once,
+       .text = "The same where one end has closed and the other has not (half_close_timeout): an "
+               "application that went away while its service neither writes nor closes.",
+       .absent = "Default: none.",
+       .example = "\"5m\""},
       {.name = "accept_proxy",
        .value = value::boolean(&ClientServiceConfig::accept_proxy),
        .reload = new_connections,

@@ -208,6 +208,28 @@ SectionKeys<ServerServiceConfig> make_service() {
        .value = value::duration(&ServerServiceConfig::connect_timeout, kTimeoutRange),
        .reload = new_connections,
        .text = "How long connecting to the target may take."},
+      {.name = "keepalive",
+       .value = value::duration(&ServerServiceConfig::keepalive, kKeepaliveRange),
+       .reload = at_once,
+       .text = "A host of the target that gives no sign for so long is gone, and its "
+               "connections end (target_vanished): it is asked when it is silent, and what was sent "
+               "to it must be acknowledged. An application that does not read is no such case.",
+       .absent = "Default: 15m, or the service's grace where that is longer.",
+       .example = "\"15m\""},
+      {.name = "idle_timeout",
+       .value = value::duration(&ServerServiceConfig::idle_timeout, kPatienceRange),
+       .reload = at_once,
+       .text = "A connection of which no byte has passed here for so long, either way, is reset at "
+               "both ends (idle_timeout). Outages do not count.",
+       .absent = "Default: none.",
+       .example = "\"2h\""},
+      {.name = "half_close_timeout",
+       .value = value::duration(&ServerServiceConfig::half_close_timeout, kPatienceRange),
+       .reload = at_once,
+       .text = "The same where one end has closed and the other has not (half_close_timeout): an "
+               "application that went away while its service neither writes nor closes.",
+       .absent = "Default: none.",
+       .example = "\"5m\""},
       {.name = "send_proxy",
        .value = value::word(&ServerServiceConfig::send_proxy, kSendProxyWords),
        .reload = new_connections,

@@ -95,6 +95,8 @@ class Link {
   void finish(Time now, StreamHandle stream);
   // The application reset its connection; the socket is gone. In order after the bytes.
   void abort(Time now, StreamHandle stream);
+  // The same, but that its host has vanished; the other agent is told so.
+  void vanish(Time now, StreamHandle stream);
   // We reset it: killed, refused, over a limit. At once; a ResetSocket follows.
   void reset(Time now, StreamHandle stream, Cause cause);
   // Views of what waits for the application, from the first undelivered byte on.
@@ -302,6 +304,7 @@ class Link {
   void free_stream(Time now, SlotIndex slot);
   bool maybe_free(Time now, SlotIndex slot);
   void reset_stream(Time now, SlotIndex slot, Cause cause);
+  void abort_stream(Time now, StreamHandle stream, Cause cause);
   void give_up_socket(StreamRecord& record);
   void drop_log(StreamRecord& record);
   void drop_queue(StreamRecord& record);

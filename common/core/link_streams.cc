@@ -155,11 +155,18 @@ void Link::finish(Time, StreamHandle stream) {
   schedule(stream.slot);
 }
 
-// Rule 9.
 void Link::abort(Time now, StreamHandle stream) {
+  abort_stream(now, stream, client() ? Cause::client_rst : Cause::target_rst);
+}
+
+void Link::vanish(Time now, StreamHandle stream) {
+  abort_stream(now, stream, client() ? Cause::client_vanished : Cause::target_vanished);
+}
+
+// Rule 9.
+void Link::abort_stream(Time now, StreamHandle stream, Cause cause) {
   StreamRecord* record = find(stream);
   if (record == nullptr || record->socket == SocketState::closed) return;
-  Cause cause = client() ? Cause::client_rst : Cause::target_rst;
   record->socket = SocketState::closed;
   // It left before anybody was told of it, and left nothing: there is nobody to tell.
   bool unheard = client() && !record->ever_sent && record->committed == 0;

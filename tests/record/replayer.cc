@@ -302,6 +302,9 @@ void Replayer::call_stream(Object& object) {
     case Call::abort:
       link.abort(now_, stream);
       break;
+    case Call::vanish:
+      link.vanish(now_, stream);
+      break;
     case Call::reset:
       link.reset(now_, stream, read<Cause>());
       break;
