@@ -211,9 +211,10 @@ SectionKeys<ServerServiceConfig> make_service() {
       {.name = "keepalive",
        .value = value::duration(&ServerServiceConfig::keepalive, kKeepaliveRange),
        .reload = at_once,
-       .text = "A host of the target that gives no sign for so long is gone, and its "
-               "connections end (target_vanished): it is asked when it is silent, and what was sent "
-               "to it must be acknowledged. An application that does not read is no such case.",
+       .text =
+           "A host of the target that gives no sign for so long is gone, and its "
+           "connections end (target_vanished): it is asked when it is silent, and what was sent "
+           "to it must be acknowledged. An application that does not read is no such case.",
        .absent = "Default: 15m, or the service's grace where that is longer.",
        .example = "\"15m\""},
       {.name = "idle_timeout",

@@ -123,6 +123,7 @@ void ClientLink::reconfigure(ClientLinkOptions options, bool revoke) {
   state_ = State::running;
   link_.reconfigure(options.link);
   patience_ = std::move(options.patience);
+  driver_->look_now();
   if (revoke) link_.reset_unoffered(loop_.now(), Cause::revoked);
   std::unique_ptr<TlsContext> old = std::exchange(tls_, std::move(options.tls));
   dials_->reconfigure(dial_options(options));

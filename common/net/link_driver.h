@@ -76,6 +76,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   bool pump();
   // All effects were polled.
   bool settled() const { return pump_.settled(); }
+  // What Host::patience() says has changed: it counts from now on.
+  void look_now();
   // Something was said to the link: pump() is to follow.
   void touch() { pump_.touch(); }
 
@@ -175,7 +177,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   SlotIndex last_delivered_ = kNoSlot;
   std::size_t last_reads_ = 0;
 
-  Time live_since_{};     // while the link is live
+  Time live_since_{};      // while the link is live
   SlotIndex look_at_ = 0;  // where the next look at sockets begins
   Timer look_timer_;
   Timer timer_;

@@ -54,6 +54,12 @@ void LinkDriver::look_at_some() {
   if (link_.stream_count() != 0) look_later(all);
 }
 
+void LinkDriver::look_now() {
+  if (link_.stream_count() == 0) return;
+  look_at_ = 0;
+  look_timer_.arm(loop_.now());
+}
+
 void LinkDriver::look_later(const std::vector<Patience>& patiences) {
   auto looks = static_cast<std::int64_t>(slots_.size() / kLook + 1);
   look_timer_.arm(loop_.now() + round_of(patiences) / looks);

@@ -27,8 +27,8 @@ KeepaliveTimes keepalive_times(Duration within) {
   std::int64_t whole = (within + seconds(1) - Duration(1)) / seconds(1);
   std::int64_t idle = std::clamp<std::int64_t>(whole / 2, 1, kMostSeconds);
   std::int64_t interval = std::clamp<std::int64_t>(whole / 10, 1, kMostSeconds);
-  std::int64_t count = std::clamp<std::int64_t>((whole - idle + interval - 1) / interval, 1,
-                                                kMostQuestions);
+  std::int64_t count =
+      std::clamp<std::int64_t>((whole - idle + interval - 1) / interval, 1, kMostQuestions);
   return {static_cast<int>(idle), static_cast<int>(interval), static_cast<int>(count)};
 }
 

@@ -96,6 +96,9 @@ TEST_CASE("Every key of a client's config has its change") {
   after.admin.mode = FileMode{0666};
   after.services["postgres"].listen = {UnixAddress{"/tmp/s"}};
   after.services["postgres"].socket_mode = FileMode{0666};
+  after.services["postgres"].keepalive = seconds(7);
+  after.services["postgres"].idle_timeout = seconds(7);
+  after.services["postgres"].half_close_timeout = seconds(7);
   after.services["postgres"].socket_user = Account{"a"};
   after.services["postgres"].socket_group = Account{"b"};
   after.services["postgres"].link = "other";
@@ -130,6 +133,9 @@ TEST_CASE("Every key of a client's config has its change") {
                           "link.congestion_control",
                           "link.max_window",
                           "services.postgres.listen",
+                          "services.postgres.keepalive",
+                          "services.postgres.idle_timeout",
+                          "services.postgres.half_close_timeout",
                           "services.postgres.socket_mode",
                           "services.postgres.socket_user",
                           "services.postgres.socket_group",
@@ -137,7 +143,7 @@ TEST_CASE("Every key of a client's config has its change") {
     INFO(key);
     CHECK(find(found, key) != nullptr);
   }
-  CHECK(found.size() == 34);
+  CHECK(found.size() == 37);
 }
 
 TEST_CASE("Every key of a server's config has its change") {
