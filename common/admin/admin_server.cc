@@ -148,29 +148,36 @@ SocketAccess access_of(const AdminConfig& config) {
 
 class AdminServerImpl final : public AdminServer {
  public:
-  AdminServerImpl(UnixListener admin, UniqueFd metrics, const std::string& metrics_host,
-                  Backend& backend)
-      : backend_(backend), admin_(std::move(admin)), metrics_(std::move(metrics)) {
-    admin_server_ = HttpServer::start(admin_.fd(), admin_routes(backend));
-    if (!metrics_) return;
+  AdminServerImpl(UnixListener admin, std::string metrics_host, Backend& backend)
+      : backend_(backend), admin_(std::move(admin)), metrics_host_(std::move(metrics_host)) {}
+
+  ~AdminServerImpl() override { backend_.stopping(); }
+
+  Status serve_admin() { return begin(admin_server_, {admin_.fd()}, admin_routes(backend_), {}); }
+  Status serve_metrics(std::vector<int> listeners) override {
     HttpLimits limits;
     limits.threads = 2;
     limits.answer_bytes = 16U << 20;  // nothing here lists connections
-    metrics_server_ =
-        HttpServer::start(metrics_.get(), metrics_routes(backend, metrics_host), limits);
+    return begin(metrics_server_, std::move(listeners), metrics_routes(backend_, metrics_host_),
+                 limits);
   }
-
-  ~AdminServerImpl() override { backend_.stopping(); }
 
   Status set_access(const AdminConfig& config) override {
     return admin_.set_access(access_of(config));
   }
-  std::uint16_t metrics_port() const override { return metrics_ ? bound_port(metrics_.get()) : 0; }
 
  private:
+  static Status begin(std::unique_ptr<HttpServer>& server, std::vector<int> listeners,
+                      std::vector<HttpRoute> routes, const HttpLimits& limits) {
+    auto started = HttpServer::start(std::move(listeners), std::move(routes), limits);
+    if (!started) return started.error();
+    server = std::move(*started);
+    return Ok{};
+  }
+
   Backend& backend_;
   UnixListener admin_;
-  UniqueFd metrics_;
+  std::string metrics_host_;
   std::unique_ptr<HttpServer> admin_server_;
   std::unique_ptr<HttpServer> metrics_server_;
 };
@@ -199,14 +206,10 @@ Result<std::unique_ptr<AdminServer>> AdminServer::start(const AdminConfig& confi
                                                         Backend& backend) {
   Result<UnixListener> admin = UnixListener::bind(config.socket, access_of(config));
   if (!admin) return admin.error();
-  UniqueFd metrics;
-  if (config.metrics) {
-    Result<UniqueFd> listening = listen_tcp(*config.metrics);
-    if (!listening) return listening.error();
-    metrics = std::move(*listening);
-  }
-  return std::unique_ptr<AdminServer>(std::make_unique<AdminServerImpl>(
-      std::move(*admin), std::move(metrics), config.metrics ? config.metrics->host : "", backend));
+  auto server = std::make_unique<AdminServerImpl>(
+      std::move(*admin), config.metrics ? config.metrics->host : "", backend);
+  if (Status begun = server->serve_admin(); !begun) return begun.error();
+  return std::unique_ptr<AdminServer>(std::move(server));
 }
 
 }  // namespace holdfast

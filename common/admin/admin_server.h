@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/admin/reload.h"
 #include "common/admin/snapshot.h"
@@ -70,8 +71,8 @@ class Backend {
 
 class AdminServer {
  public:
-  // Binds and serves. `backend` must outlive the server. A Unix socket left by a dead agent is
-  // replaced, a live one's is an error that names it, as is a metrics address that is taken.
+  // Binds the Unix socket and serves there. `backend` must outlive the server. A Unix socket left
+  // by a dead agent is replaced, a live one's is an error that names it.
   static Result<std::unique_ptr<AdminServer>> start(const AdminConfig& config, Backend& backend);
 
   // Stops within some 100 ms, removes the Unix socket.
@@ -80,8 +81,9 @@ class AdminServer {
   // Who may use the Unix socket from now on. Nothing has changed after an error.
   virtual Status set_access(const AdminConfig& config) = 0;
 
-  // What was bound, for port 0; 0 without a metrics address.
-  virtual std::uint16_t metrics_port() const = 0;
+  // Serves the metrics address, too: these sockets of it listen and do not block, and outlive the
+  // server. Once; nothing has changed after an error.
+  virtual Status serve_metrics(std::vector<int> listeners) = 0;
 };
 
 }  // namespace holdfast

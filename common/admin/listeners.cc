@@ -1,7 +1,5 @@
 #include "common/admin/listeners.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -104,36 +102,6 @@ Status UnixListener::set_access(const SocketAccess& access) {
   if (!given) return Error{"the admin socket " + path_ + ": " + given.error().message};
   access_ = access;
   return Ok{};
-}
-
-Result<UniqueFd> listen_tcp(const TcpAddress& address) {
-  std::string name = "the metrics address " + to_string(address);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* list = nullptr;
-  int error =
-      ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &list);
-  if (error != 0) return Error{name + " cannot be found: " + ::gai_strerror(error)};
-  std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
-  UniqueFd fd(::socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  int on = 1;
-  if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      ::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0 || ::listen(fd.get(), kBacklog) != 0) {
-    int reason = errno;
-    return Error{name + " cannot be listened on: " + why(reason) + tcp_listen_remedy(reason)};
-  }
-  return fd;
-}
-
-std::uint16_t bound_port(int fd) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return 0;
-  if (storage.ss_family == AF_INET) {
-    return ntohs(reinterpret_cast<sockaddr_in*>(&storage)->sin_port);
-  }
-  return ntohs(reinterpret_cast<sockaddr_in6*>(&storage)->sin6_port);
 }
 
 }  // namespace holdfast

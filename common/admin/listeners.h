@@ -36,10 +36,6 @@ class UnixListener {
   std::uint64_t inode_ = 0;
 };
 
-// A listening TCP socket that does not block; port 0 lets the kernel choose.
-Result<UniqueFd> listen_tcp(const TcpAddress& address);
-std::uint16_t bound_port(int fd);
-
 // 0 when something listens at the path, else connect(2)'s errno.
 int probe_unix(const std::string& path);
 

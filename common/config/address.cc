@@ -119,12 +119,6 @@ Result<To> widen(Result<From> from) {
   return To(std::move(from).value());
 }
 
-// Also "*:port".
-Result<TcpAddress> parse_tcp_listener(std::string_view text) {
-  if (!text.starts_with("*:")) return parse_tcp_address(text);
-  return with_port(text, kEveryHost, text.substr(2));
-}
-
 // What a bind would use, so that two spellings of one address compare equal.
 std::string bound_host(const TcpAddress& address) {
   std::string host = address.host;
@@ -164,6 +158,11 @@ Result<TcpAddress> parse_tcp_address(std::string_view text) {
   }
   if (const std::string fault = host_fault(host); !fault.empty()) return malformed(text, fault);
   return with_port(text, host, text.substr(colon + 1));
+}
+
+Result<TcpAddress> parse_tcp_listener(std::string_view text) {
+  if (!text.starts_with("*:")) return parse_tcp_address(text);
+  return with_port(text, kEveryHost, text.substr(2));
 }
 
 Result<Address> parse_address(std::string_view text) {

@@ -40,6 +40,8 @@ inline constexpr std::size_t kMaxUnixPathBytes = 107;
 
 // The error says what is wrong with the text and how to write it.
 Result<TcpAddress> parse_tcp_address(std::string_view text);
+// Also "*:port".
+Result<TcpAddress> parse_tcp_listener(std::string_view text);
 Result<Address> parse_address(std::string_view text);
 Result<ListenAddress> parse_listen_address(std::string_view text);
 

@@ -52,6 +52,7 @@ struct AdminConfig {
   std::optional<Account> group;   // may use the socket, besides its owner
   std::optional<Account> user{};  // the socket's owner; nothing: the agent's own
   FileMode mode{0660};            // the socket's
+  bool freebind = false;          // metrics: also where the host does not have the address yet
   bool operator==(const AdminConfig&) const = default;
 };
 

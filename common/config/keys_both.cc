@@ -85,7 +85,7 @@ SectionKeys<AdminConfig> make_admin(Side side) {
        .absent = "Default: the agent's own group.",
        .example = "\"adm\""},
       {.name = "metrics",
-       .value = value::parsed(&AdminConfig::metrics, parse_tcp_address, "_address_",
+       .value = value::parsed(&AdminConfig::metrics, parse_tcp_listener, "_address_",
                               "\"127.0.0.1:9465\""),
        .reload = restart,
        .text =
@@ -93,6 +93,12 @@ SectionKeys<AdminConfig> make_admin(Side side) {
            "it on localhost.",
        .example = client ? "\"127.0.0.1:9465\"" : "\"127.0.0.1:9466\"",
        .check = rules::metrics_are_local},
+      {.name = "freebind",
+       .value = value::boolean(&AdminConfig::freebind),
+       .reload = restart,
+       .text =
+           "*metrics* is bound also where the host does not have the address yet (IP_FREEBIND). "
+           "Without it such an address is tried again until the host has it."},
   };
   return admin;
 }

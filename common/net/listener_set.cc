@@ -26,6 +26,10 @@ std::optional<HostPort> name_of(const NetListenAddress& address) {
 
 }  // namespace
 
+Duration next_listen_pause(Duration last) {
+  return last == Duration{} ? kFirstPause : std::min(last * 2, kLongestPause);
+}
+
 ListenerSet::ListenerSet(Loop& loop, Resolver& resolver, const DescriptorBudget& budget,
                          Listener::Handler& handler, Observer& observer,
                          void (*tune)(int descriptor, int family), std::function<void()> changed)
@@ -207,7 +211,7 @@ void ListenerSet::clear() {
 // --- What cannot be had -----------------------------------------------------------------------
 
 void ListenerSet::failed(Place& place, const std::string& reason) {
-  place.pause = place.pause == Duration{} ? kFirstPause : std::min(place.pause * 2, kLongestPause);
+  place.pause = next_listen_pause(place.pause);
   place.again = loop_.now() + place.pause;
   if (place.failure == reason) return;
   place.failure = reason;

@@ -19,6 +19,9 @@ struct ListenFailure {
   std::string reason;
 };
 
+// Between two tries of an address that cannot be had: 1 s, 2 s, ... at most 15 s.
+Duration next_listen_pause(Duration last);
+
 class ListenerSet {
  public:
   struct Wanted {

@@ -22,14 +22,33 @@
 namespace holdfast {
 namespace {
 
+// What a metrics address would be listened on by: some free port.
+struct MetricsSocket {
+  UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  std::uint16_t port = 0;
+  bool listen() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    bool done = ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                ::listen(fd.get(), SOMAXCONN) == 0 &&
+                ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0;
+    port = ntohs(address.sin_port);
+    return done;
+  }
+};
+
 struct Served {
   Served() : Served(agent) {}
   explicit Served(Backend& backend) {
     config.socket = folder / "agent.sock";
     config.metrics = TcpAddress{"127.0.0.1", 0};
+    REQUIRE(metrics.listen());
     auto started = AdminServer::start(config, backend);
     REQUIRE(started.ok());
     server = std::move(*started);
+    REQUIRE(server->serve_metrics({metrics.fd.get()}).ok());
   }
   HttpAnswer ask(const std::string& method, const std::string& target) const {
     auto answer = ask_agent(config.socket, method, target);
@@ -40,6 +59,7 @@ struct Served {
   Folder folder;
   FakeAgent agent;
   AdminConfig config;
+  MetricsSocket metrics;
   std::unique_ptr<AdminServer> server;
 };
 
@@ -83,7 +103,7 @@ bool has(const std::string& text, const std::string& word) {
 TEST_CASE("metrics, livez and readyz answer on TCP and on the Unix socket") {
   Served served;
   for (const char* path : {"/metrics", "/livez", "/readyz"}) {
-    UniqueFd fd = connect_tcp(served.server->metrics_port());
+    UniqueFd fd = connect_tcp(served.metrics.port);
     say(fd, std::string("GET ") + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
     CHECK(has(hear(fd), "HTTP/1.1 200 OK"));
     CHECK(served.ask("GET", path).status == 200);
@@ -94,7 +114,7 @@ TEST_CASE("metrics, livez and readyz answer on TCP and on the Unix socket") {
 TEST_CASE("commands and connections are not for the metrics address") {
   Served served;
   for (const char* request : {"POST /v1/drain", "GET /v1/connections", "GET /v1/status"}) {
-    UniqueFd fd = connect_tcp(served.server->metrics_port());
+    UniqueFd fd = connect_tcp(served.metrics.port);
     say(fd, std::string(request) + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
     CHECK(has(hear(fd), "HTTP/1.1 404"));
   }
@@ -264,19 +284,25 @@ TEST_CASE("what is not a socket is never removed") {
   Folder folder;
   write_file(folder / "agent.sock", "precious");
   FakeAgent agent;
-  auto server = AdminServer::start({folder / "agent.sock", std::nullopt, std::nullopt}, agent);
+  auto server = AdminServer::start({folder / "agent.sock", std::nullopt, {}}, agent);
   REQUIRE_FALSE(server.ok());
   CHECK(read_text(folder / "agent.sock") == "precious");
 }
 
-TEST_CASE("a metrics address that is taken is an error that names it") {
-  Served served;
-  FakeAgent rival;
-  TcpAddress taken{"127.0.0.1", served.server->metrics_port()};
-  auto second = AdminServer::start({served.folder / "other.sock", taken, std::nullopt}, rival);
-  REQUIRE_FALSE(second.ok());
-  CHECK(has(second.error().message, to_string(taken)));
-  CHECK_FALSE(std::filesystem::exists(served.folder / "other.sock"));
+TEST_CASE("the metrics address may have several sockets") {
+  Folder folder;
+  FakeAgent agent;
+  MetricsSocket first, second;
+  REQUIRE(first.listen());
+  REQUIRE(second.listen());
+  auto server = AdminServer::start({folder / "agent.sock", std::nullopt, {}}, agent);
+  REQUIRE(server.ok());
+  REQUIRE((*server)->serve_metrics({first.fd.get(), second.fd.get()}).ok());
+  for (const MetricsSocket* each : {&second, &first}) {
+    UniqueFd fd = connect_tcp(each->port);
+    say(fd, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    CHECK(has(hear(fd), " 200 "));
+  }
 }
 
 TEST_CASE("stopping removes the socket unless another has taken its place") {
@@ -357,12 +383,12 @@ TEST_CASE("users who begin to speak by the hundred do not keep health from answe
   Served served;
   std::vector<UniqueFd> slow;
   for (int i = 0; i < 300; ++i) {
-    slow.push_back(connect_tcp(served.server->metrics_port()));
+    slow.push_back(connect_tcp(served.metrics.port));
     say(slow.back(), "G");
   }
   const test::Stopwatch start;
   for (std::string path : {"/livez", "/readyz", "/metrics"}) {
-    UniqueFd fd = connect_tcp(served.server->metrics_port());
+    UniqueFd fd = connect_tcp(served.metrics.port);
     say(fd, "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     CHECK(has(hear(fd), " 200 "));
   }
@@ -399,7 +425,7 @@ struct Big {
     routes.push_back({HttpRoute::Method::get, "/big", [size](const HttpParameters&) {
                         return HttpResponse{200, "text/plain", std::string(size, 'x'), {}};
                       }});
-    server = HttpServer::start(listener.get(), std::move(routes), limits);
+    server = std::move(*HttpServer::start({listener.get()}, std::move(routes), limits));
   }
   UniqueFd listen_unix() const {
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
