@@ -22,7 +22,7 @@
 #include "common/admin/http_router.h"
 #include "common/admin/line_writer.h"
 #include "common/admin/unique_fd.h"
-#include "common/base/remedy.h"
+#include "common/base/new_thread.h"
 
 namespace holdfast {
 namespace {
@@ -131,7 +131,7 @@ class HttpServerImpl final : public HttpServer {
       start_threads(health_, kHealthThreads);
       start_threads(others_, limits_.threads);
     } catch (const std::system_error& refused) {
-      return Error{"the host refuses a thread: " + refused.code().message() + kThreadRemedy};
+      return Error{"the host refuses " + std::string(kThread) + ": " + refused.code().message()};
     }
     return Ok{};
   }

@@ -1,8 +1,11 @@
 #include "common/agent/reload_worker.h"
 
+#include "common/base/new_thread.h"
+
 namespace holdfast {
 
-ReloadWorker::ReloadWorker(Backend& backend) : backend_(backend), thread_([this] { run(); }) {}
+ReloadWorker::ReloadWorker(Backend& backend)
+    : backend_(backend), thread_(new_thread([this] { run(); })) {}
 
 ReloadWorker::~ReloadWorker() {
   {

@@ -10,10 +10,6 @@ namespace holdfast {
 std::string tcp_listen_remedy(int error);
 std::string unix_listen_remedy(int error);
 
-// A thread could not be begun.
-inline constexpr const char* kThreadRemedy =
-    "; raise how many the agent may have (`ulimit -u`, LimitNPROC=, TasksMax=)";
-
 // A file could not be opened for writing.
 std::string write_remedy(int error);
 

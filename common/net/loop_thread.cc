@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "common/base/new_thread.h"
+
 namespace holdfast {
 namespace {
 
@@ -38,7 +40,7 @@ LoopThread::~LoopThread() {
 void LoopThread::run(Loop::Task& task, std::function<void()> ended) {
   running_ = true;
   SignalsBlocked blocked;
-  thread_ = std::thread([this, &task, ended = std::move(ended)] {
+  thread_ = new_thread([this, &task, ended = std::move(ended)] {
     pthread_setname_np(pthread_self(), "loop");
     loop_->run(task);
     {
