@@ -291,10 +291,12 @@ SectionKeys<NftConfig> make_nft() {
                         .hint = "write uid:holdfast, "
                                 "cgroup:system.slice/holdfast-client.service or mark:18503"}),
        .reload = ReloadEffect::nft,
-       .text = "Whose own connections are left alone, so that the agent's link is not caught by "
-               "its own rules: \"uid:NAME\", \"cgroup:system.slice/holdfast-client.service\", or "
-               "\"mark:NUMBER\". With a mark the agent gives it to its link's sockets, which needs "
-               "CAP_NET_ADMIN or, from Linux 5.17 on, CAP_NET_RAW.",
+       .text =
+           "Whose own connections are left alone, so that the agent's link is not caught by "
+           "its own rules: \"uid:NAME\", \"cgroup:system.slice/holdfast-client.service\", or "
+           "\"mark:NUMBER\". With a mark the agent gives it to its link's sockets, which needs "
+           "CAP_NET_ADMIN or, from Linux 5.17 on, CAP_NET_RAW. A changed mark is theirs from the "
+           "next carrier after a reload on: run *nft --apply* before it.",
        .absent = "Default: the user holdfast, or who runs *nft* where there is no such user "
                  "(*nft* warns of it).",
        .example = "[]"},

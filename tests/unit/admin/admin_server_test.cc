@@ -425,7 +425,7 @@ struct Big {
     routes.push_back({HttpRoute::Method::get, "/big", [size](const HttpParameters&) {
                         return HttpResponse{200, "text/plain", std::string(size, 'x'), {}};
                       }});
-    server = std::move(*HttpServer::start({listener.get()}, std::move(routes), limits));
+    server = HttpServer::start({listener.get()}, std::move(routes), limits).value();
   }
   UniqueFd listen_unix() const {
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

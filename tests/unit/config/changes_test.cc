@@ -11,7 +11,7 @@ ClientConfig sample_client() {
   config.name = "edge-1";
   config.links[kDefaultLinkName].server = {{"198.51.100.10", 7443}};
   config.links[kDefaultLinkName].psk_file = "/etc/holdfast/edge-1.psk";
-  config.services["postgres"] = {TcpAddress{"127.0.0.1", 5432}, kDefaultLinkName};
+  config.services["postgres"] = {{TcpAddress{"127.0.0.1", 5432}}, kDefaultLinkName};
   config.admin.socket = "/run/holdfast/client.sock";
   return config;
 }
@@ -81,7 +81,8 @@ TEST_CASE("Every key of a client's config has its change") {
   after.name = "edge-2";
   after.threads = 2;
   after.shutdown_timeout = seconds(1);
-  after.admin = {"/tmp/x", TcpAddress{"127.0.0.1", 1}, "wheel"};
+  after.admin = {"/tmp/x", TcpAddress{"127.0.0.1", 1}, Account{"wheel"}};
+  after.admin.freebind = true;
   after.limits = {kMinMemory, 3};
   after.log = {LogLevel::debug, LogFormat::json, "/tmp/log", "/tmp/trace", 7};
   link.server.push_back({"192.0.2.1", 7443});
@@ -111,6 +112,7 @@ TEST_CASE("Every key of a client's config has its change") {
                           "admin.group",
                           "admin.user",
                           "admin.mode",
+                          "admin.freebind",
                           "limits.memory",
                           "limits.connections",
                           "log.level",
@@ -143,7 +145,7 @@ TEST_CASE("Every key of a client's config has its change") {
     INFO(key);
     CHECK(find(found, key) != nullptr);
   }
-  CHECK(found.size() == 37);
+  CHECK(found.size() == 38);
 }
 
 TEST_CASE("Every key of a server's config has its change") {
