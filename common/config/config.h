@@ -195,8 +195,8 @@ struct PeerConfig {  // one [clients.NAME]
   std::optional<std::string> psk_file;
   std::vector<std::string> services;  // what it may ask for; each stands in ServerConfig::services
   std::uint64_t links = kDefaultClientLinks;
-  std::optional<std::uint64_t> connections;  // on each of its links
-  std::optional<std::uint64_t> memory;       // bytes, of each of its links
+  std::optional<std::uint64_t> connections;  // on all its links together
+  std::optional<std::uint64_t> memory;       // bytes, of all its links together
   // Where intercepted connections that name no service may go; nothing is the default.
   std::vector<AddressPattern> allow{};
   SourceAddress source = SourceAddress::agent;  // of those connections

@@ -169,14 +169,14 @@ SectionKeys<PeerConfig> make_client() {
       {.name = "connections",
        .value = value::count(&PeerConfig::connections, kConnectionsRange),
        .reload = next_carrier,
-       .text = "How many connections each of its links may have, below *[limits]*.",
+       .text = "How many connections it may have, on all its links together, below *[limits]*.",
        .absent = "Default: none of its own.",
        .example = "1000"},
       // A client's share may be smaller than an agent's whole memory.
       {.name = "memory",
        .value = value::size(&PeerConfig::memory, {kMiB, kMemoryRange.most}),
        .reload = at_once,
-       .text = "How much memory each of its links may take, below *[limits]*.",
+       .text = "How much memory it may take, on all its links together, below *[limits]*.",
        .absent = "Default: none of its own.",
        .example = "\"64MiB\""},
   };

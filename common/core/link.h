@@ -305,6 +305,8 @@ class Link {
   bool maybe_free(Time now, SlotIndex slot);
   void reset_stream(Time now, SlotIndex slot, Cause cause);
   void abort_stream(Time now, StreamHandle stream, Cause cause);
+  bool admit_stream();
+  void leave_pool();
   void give_up_socket(StreamRecord& record);
   void drop_log(StreamRecord& record);
   void drop_queue(StreamRecord& record);
@@ -362,6 +364,7 @@ class Link {
   // link_reconfigure.cc
   void agree_anew();
   Duration agreed_grace(const LinkService& service) const;
+  void allow_memory(std::uint64_t cap);
 
   // link_transmit.cc: sending
   struct Gather;

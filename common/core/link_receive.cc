@@ -231,7 +231,7 @@ void Link::on_open(Time now, const Open& open) {
     refusal = Cause::draining;
   } else if (!service) {
     refusal = Cause::unknown_service;
-  } else if (streams_.size() >= options_.max_streams || !pool_.admit()) {
+  } else if (streams_.size() >= options_.max_streams || !admit_stream()) {
     refusal = Cause::limit;
   }
   if (refusal != Cause::none) {

@@ -25,7 +25,8 @@ struct ClientPolicy {
   std::string name;
   std::vector<LinkService> services;  // what it may ask for, with their graces
   std::uint32_t max_links = 16;       // the lanes of one are one
-  std::uint32_t max_streams = 10000;  // per link
+  // Of all its links together.
+  std::uint32_t max_streams = 10000;
   std::uint64_t memory_cap = UINT64_MAX;
 };
 
@@ -41,6 +42,8 @@ class LinkQuota {
   // False: the client has `most` others already, in all registries together.
   virtual bool take(const std::string& client, std::uint32_t slot, std::uint32_t most) = 0;
   virtual void give_back(const std::string& client, std::uint32_t slot) = 0;
+  // What the client's links have together; stays where it is.
+  virtual ClientShare& share(const std::string& client) = 0;
 
  protected:
   ~LinkQuota() = default;
@@ -139,7 +142,7 @@ class LinkRegistry {
                 const HelloRequest& request);
   // Nothing: it waits on.
   std::optional<Decision> decide(Time now, Waiter& waiter);
-  LinkOptions options_for(const ClientPolicy& client) const;
+  LinkOptions options_for(const ClientPolicy& client);
   void end_link(Time now, Entry& entry, Cause cause);
   void succeed(Time now, Entry& entry);
   void settle_doubts(Time now);
@@ -154,6 +157,7 @@ class LinkRegistry {
   LinkQuota* quota_;
   Random random_;
   bool draining_ = false;
+  std::map<std::string, ClientShare> shares_;  // without a quota, which has them else
   std::map<LinkId, Entry> links_;
   std::map<std::string, std::vector<LinkId>, std::less<>> by_client_;
   std::vector<Waiter> waiters_;
