@@ -22,7 +22,7 @@
 #include "common/admin/http_router.h"
 #include "common/admin/line_writer.h"
 #include "common/admin/unique_fd.h"
-#include "common/base/new_thread.h"
+#include "common/base/host_refused.h"
 
 namespace holdfast {
 namespace {

@@ -13,6 +13,7 @@
 namespace holdfast {
 namespace {
 
+constexpr mode_t kMode = 0660;
 // A full one fails who asks at once (unix(7), EAGAIN); silent users are closed once accepted.
 constexpr int kBacklog = SOMAXCONN;
 
@@ -46,6 +47,13 @@ Status make_room(const std::string& path) {
                  "socket"};
   }
   return Error{"the admin socket " + path + " cannot be tried: " + why(error)};
+}
+
+// What chown(2) leaves alone, unless it was given away before.
+template <typename Id>
+Id wanted(const std::optional<Id>& now, const std::optional<Id>& before, Id own) {
+  if (now) return *now;
+  return before ? own : static_cast<Id>(-1);
 }
 
 }  // namespace
@@ -98,8 +106,16 @@ Result<UnixListener> UnixListener::bind(const std::string& path, const SocketAcc
 
 Status UnixListener::set_access(const SocketAccess& access) {
   if (access == access_) return Ok{};
-  Status given = set_socket_access(path_, access, access_);
-  if (!given) return Error{"the admin socket " + path_ + ": " + given.error().message};
+  // Owner and group first, so that nobody gets in who would not stay there.
+  uid_t user = wanted(access.user, access_.user, ::geteuid());
+  gid_t group = wanted(access.group, access_.group, ::getegid());
+  if (::lchown(path_.c_str(), user, group) != 0) {
+    return Error{"the admin socket " + path_ +
+                 " cannot be given to its user and group: " + why(errno)};
+  }
+  if (::chmod(path_.c_str(), access.mode.value_or(kMode)) != 0) {
+    return Error{"the admin socket " + path_ + " cannot have its mode: " + why(errno)};
+  }
   access_ = access;
   return Ok{};
 }

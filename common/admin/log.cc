@@ -17,7 +17,7 @@
 #include "common/admin/line_writer.h"
 #include "common/admin/log_format.h"
 #include "common/admin/rate_limiter.h"
-#include "common/base/new_thread.h"
+#include "common/base/host_refused.h"
 #include "common/config/nearest.h"
 
 namespace holdfast {
@@ -158,11 +158,9 @@ void block_signals() {
 
 // With its thread, which writes the lines.
 std::shared_ptr<spdlog::details::thread_pool> make_pool() {
-  try {
+  return unless_refused(kThread, [] {
     return std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1, block_signals);
-  } catch (const std::system_error& refused) {
-    host_refused(kThread, refused.code().value());
-  }
+  });
 }
 
 // A name holds no line end.

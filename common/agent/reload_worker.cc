@@ -1,11 +1,12 @@
 #include "common/agent/reload_worker.h"
 
-#include "common/base/new_thread.h"
+#include "common/base/host_refused.h"
 
 namespace holdfast {
 
 ReloadWorker::ReloadWorker(Backend& backend)
-    : backend_(backend), thread_(new_thread([this] { run(); })) {}
+    : backend_(backend),
+      thread_(unless_refused(kThread, [this] { return std::thread([this] { run(); }); })) {}
 
 ReloadWorker::~ReloadWorker() {
   {

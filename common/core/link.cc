@@ -14,8 +14,8 @@ Link::Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t insta
       ordinal_(options_.first_ordinal) {
   if (ClientShare* share = options_.share; share != nullptr) {
     share->allow_streams(options_.max_streams);
-    send_share_.together = &share->send;
-    receive_share_.together = &share->receive;
+    send_share_.together = &share->send();
+    receive_share_.together = &share->receive();
   }
   allow_memory(options_.memory_cap);
 }

@@ -41,7 +41,7 @@ struct LinkOptions {
   std::uint32_t max_streams = 10000;
   std::uint64_t memory_cap = UINT64_MAX;  // of the shared memory, each way
   // Server: for which both hold, too: all of the client's links together. Outlives them.
-  ClientShare* share = nullptr;
+  ClientShare* share = nullptr;  // null: there is but one
   // Client only.
   std::uint32_t slot = 0;
   std::uint64_t start_id = 0;

@@ -105,14 +105,14 @@ LinkRegistry::Decision LinkRegistry::make(Time now, CarrierId carrier, const Cli
   return Accepted{link, true};
 }
 
-LinkOptions LinkRegistry::options_for(const ClientPolicy& client) {
+LinkOptions LinkRegistry::options_for(const ClientPolicy& client) const {
   LinkOptions options = options_.link;
   options.role = LinkOptions::Role::server;
   options.name = options_.server_name;
   options.services = client.services;
   options.max_streams = std::min(options.max_streams, client.max_streams);
   options.memory_cap = client.memory_cap;
-  options.share = quota_ != nullptr ? &quota_->share(client.name) : &shares_[client.name];
+  options.share = quota_ != nullptr ? quota_->share(client.name) : nullptr;
   return options;
 }
 

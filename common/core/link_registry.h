@@ -42,8 +42,8 @@ class LinkQuota {
   // False: the client has `most` others already, in all registries together.
   virtual bool take(const std::string& client, std::uint32_t slot, std::uint32_t most) = 0;
   virtual void give_back(const std::string& client, std::uint32_t slot) = 0;
-  // What the client's links have together; stays where it is.
-  virtual ClientShare& share(const std::string& client) = 0;
+  // What the client's links have together; outlives them.
+  virtual ClientShare* share(const std::string&) { return nullptr; }
 
  protected:
   ~LinkQuota() = default;
@@ -142,7 +142,7 @@ class LinkRegistry {
                 const HelloRequest& request);
   // Nothing: it waits on.
   std::optional<Decision> decide(Time now, Waiter& waiter);
-  LinkOptions options_for(const ClientPolicy& client);
+  LinkOptions options_for(const ClientPolicy& client) const;
   void end_link(Time now, Entry& entry, Cause cause);
   void succeed(Time now, Entry& entry);
   void settle_doubts(Time now);
@@ -157,7 +157,6 @@ class LinkRegistry {
   LinkQuota* quota_;
   Random random_;
   bool draining_ = false;
-  std::map<std::string, ClientShare> shares_;  // without a quota, which has them else
   std::map<LinkId, Entry> links_;
   std::map<std::string, std::vector<LinkId>, std::less<>> by_client_;
   std::vector<Waiter> waiters_;

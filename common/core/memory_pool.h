@@ -20,7 +20,7 @@ namespace holdfast {
 struct LinkShare {
   std::uint64_t used = 0;
   std::uint64_t cap = UINT64_MAX;
-  ClientShare::Half* together = nullptr;
+  MemoryBound* together = nullptr;
 };
 
 // One direction's half.

@@ -7,6 +7,7 @@
 
 #include "common/base/remedy.h"
 #include "common/net/passed_sockets.h"
+#include "common/net/socket_file.h"
 
 namespace holdfast {
 namespace {

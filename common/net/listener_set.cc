@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/net/socket_file.h"
+
 namespace holdfast {
 namespace {
 

@@ -58,9 +58,9 @@ void ServerCommons::give_back(const std::string& client, std::uint32_t slot) {
   if (found->second.empty()) quota_.erase(found);
 }
 
-ClientShare& ServerCommons::share(const std::string& client) {
+ClientShare* ServerCommons::share(const std::string& client) {
   std::lock_guard lock(mutex_);
-  return shares_[client];
+  return &shares_[client];
 }
 
 void ServerCommons::note_source(const LinkId& link, std::string source) {

@@ -48,7 +48,7 @@ class Recorder {
     void give_back(const std::string& client, std::uint32_t slot) override {
       real_.give_back(client, slot);
     }
-    ClientShare& share(const std::string& client) override { return real_.share(client); }
+    ClientShare* share(const std::string& client) override { return real_.share(client); }
 
    private:
     Recorder& recorder_;

@@ -29,11 +29,9 @@ class Replayer::Quota final : public LinkQuota {
     return taken;
   }
   void give_back(const std::string&, std::uint32_t) override {}
-  ClientShare& share(const std::string& client) override { return shares_[client]; }
 
  private:
   Tape& tape_;
-  std::map<std::string, ClientShare> shares_;
 };
 
 Replayer::Replayer(SeedRecord& record, std::FILE* print) : tape_(Tape::Mode::read, record) {

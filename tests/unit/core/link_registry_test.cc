@@ -343,8 +343,6 @@ TEST_CASE("a quota that registries share counts the links of all, until each is 
       return true;
     }
     void give_back(const std::string&, std::uint32_t) override { links -= 1; }
-    ClientShare& share(const std::string&) override { return all; }
-    ClientShare all;
   };
   Quota quota;
   MemoryPool pool{16 * kMiB, 100};

@@ -1,5 +1,5 @@
 // Who may connect to a Unix socket's file.
-#include "common/base/socket_access.h"
+#include "common/net/socket_file.h"
 
 #include <sys/socket.h>
 #include <sys/stat.h>

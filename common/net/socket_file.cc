@@ -1,4 +1,4 @@
-#include "common/base/socket_access.h"
+#include "common/net/socket_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
