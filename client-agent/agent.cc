@@ -75,15 +75,17 @@ ListenMode listen_mode(ServiceMode configured) {
   return ListenMode::explicit_address;
 }
 
-ClientService client_service(const std::string& name, const ClientServiceConfig& set) {
+ClientService client_service(const std::string& name, const ClientServiceConfig& set,
+                             const ListenAddress& listen) {
   ClientService service;
   service.name = name;
   service.link = set.link;
-  service.listen = net_address(set.listen);
+  service.listen = net_address(listen);
   service.mode = listen_mode(set.mode);
   service.match = set.match;
   service.mirror = set.mirror;
   service.freebind = set.freebind;
+  service.access = socket_access(set.socket_mode, set.socket_user, set.socket_group);
   if (set.accept_proxy) service.proxy_from = set.accept_proxy_from;
   return service;
 }
@@ -98,13 +100,19 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
     one.name = one.group = name;
     one.lanes = {static_cast<unsigned>(link.parallel), static_cast<unsigned>(link.parallel)};
     one.link = link_options(config, name, start_id);
+    for (const auto& [service, set] : config.services) {
+      if (set.link != name) continue;
+      one.patience[service] = {set.keepalive, set.idle_timeout, set.half_close_timeout};
+    }
     for (const TcpAddress& server : link.server) one.servers.push_back(host_port(server));
     one.mark = own_mark(config.nft);
     one.congestion_control = link.congestion_control.value_or("");
     one.tls = std::move(credentials.tls.at(name));
   }
   for (const auto& [name, service] : config.services) {
-    options.services.push_back(client_service(name, service));
+    for (const ListenAddress& listen : service.listen) {
+      options.services.push_back(client_service(name, service, listen));
+    }
   }
   options.memory = config.limits.memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
@@ -246,7 +254,11 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     auto options = client_options(config, credentials, start_id_, around_.descriptors);
     if (!options) return options.error();
     options->names = std::move(names);
-    if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) return done;
+    if (Status done = around_.admin.set_access(config.admin); !done) return done;
+    if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) {
+      (void)around_.admin.set_access(config_.admin);
+      return done;
+    }
     // A level set at run time stays, unless the file's own changed.
     if (config.log.level != config_.log.level) around_.logger.set_level(config.log.level);
     around_.logger.set_connection_lines(config.log.connection_lines);

@@ -92,6 +92,7 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
     target.name = to_string(service.target);
     target.send_proxy = proxy_version(service.send_proxy);
     target.from_source = service.source == SourceAddress::client;
+    target.patience = {service.keepalive, service.idle_timeout, service.half_close_timeout};
     if (service.mirror) target.check_interval = service.check_interval;
     options.services.emplace(name, std::move(target));
   }
@@ -240,7 +241,11 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
     auto options = server_options(config, credentials, around_.descriptors);
     if (!options) return options.error();
     options->names = std::move(names);
-    if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) return done;
+    if (Status done = around_.admin.set_access(config.admin); !done) return done;
+    if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) {
+      (void)around_.admin.set_access(config_.admin);
+      return done;
+    }
     // A level set at run time stays, unless the file's own changed.
     if (config.log.level != config_.log.level) around_.logger.set_level(config.log.level);
     around_.logger.set_connection_lines(config.log.connection_lines);

@@ -142,28 +142,42 @@ std::vector<HttpRoute> admin_routes(Backend& backend) {
   return routes;
 }
 
+SocketAccess access_of(const AdminConfig& config) {
+  return socket_access(config.mode, config.user, config.group);
+}
+
 class AdminServerImpl final : public AdminServer {
  public:
-  AdminServerImpl(UnixListener admin, UniqueFd metrics, const std::string& metrics_host,
-                  Backend& backend)
-      : backend_(backend), admin_(std::move(admin)), metrics_(std::move(metrics)) {
-    admin_server_ = HttpServer::start(admin_.fd(), admin_routes(backend));
-    if (!metrics_) return;
-    HttpLimits limits;
-    limits.threads = 2;
-    limits.answer_bytes = 16U << 20;  // nothing here lists connections
-    metrics_server_ =
-        HttpServer::start(metrics_.get(), metrics_routes(backend, metrics_host), limits);
-  }
+  AdminServerImpl(UnixListener admin, std::string metrics_host, Backend& backend)
+      : backend_(backend), admin_(std::move(admin)), metrics_host_(std::move(metrics_host)) {}
 
   ~AdminServerImpl() override { backend_.stopping(); }
 
-  std::uint16_t metrics_port() const override { return metrics_ ? bound_port(metrics_.get()) : 0; }
+  Status serve_admin() { return begin(admin_server_, {admin_.fd()}, admin_routes(backend_), {}); }
+  Status serve_metrics(std::vector<int> listeners) override {
+    HttpLimits limits;
+    limits.threads = 2;
+    limits.answer_bytes = 16U << 20;  // nothing here lists connections
+    return begin(metrics_server_, std::move(listeners), metrics_routes(backend_, metrics_host_),
+                 limits);
+  }
+
+  Status set_access(const AdminConfig& config) override {
+    return admin_.set_access(access_of(config));
+  }
 
  private:
+  static Status begin(std::unique_ptr<HttpServer>& server, std::vector<int> listeners,
+                      std::vector<HttpRoute> routes, const HttpLimits& limits) {
+    auto started = HttpServer::start(std::move(listeners), std::move(routes), limits);
+    if (!started) return started.error();
+    server = std::move(*started);
+    return Ok{};
+  }
+
   Backend& backend_;
   UnixListener admin_;
-  UniqueFd metrics_;
+  std::string metrics_host_;
   std::unique_ptr<HttpServer> admin_server_;
   std::unique_ptr<HttpServer> metrics_server_;
 };
@@ -190,16 +204,12 @@ std::string_view to_string(Command::Kind kind) {
 
 Result<std::unique_ptr<AdminServer>> AdminServer::start(const AdminConfig& config,
                                                         Backend& backend) {
-  Result<UnixListener> admin = UnixListener::bind(config.socket, config.group);
+  Result<UnixListener> admin = UnixListener::bind(config.socket, access_of(config));
   if (!admin) return admin.error();
-  UniqueFd metrics;
-  if (config.metrics) {
-    Result<UniqueFd> listening = listen_tcp(*config.metrics);
-    if (!listening) return listening.error();
-    metrics = std::move(*listening);
-  }
-  return std::unique_ptr<AdminServer>(std::make_unique<AdminServerImpl>(
-      std::move(*admin), std::move(metrics), config.metrics ? config.metrics->host : "", backend));
+  auto server = std::make_unique<AdminServerImpl>(
+      std::move(*admin), config.metrics ? config.metrics->host : "", backend);
+  if (Status begun = server->serve_admin(); !begun) return begun.error();
+  return std::unique_ptr<AdminServer>(std::move(server));
 }
 
 }  // namespace holdfast

@@ -1,6 +1,6 @@
 // AdminServer: what operators and monitoring ask a running agent, over HTTP.
 //
-//   Unix socket (mode 0660)          GET  /v1/status /v1/links /v1/ready /v1/connection?id=ID
+//   Unix socket                      GET  /v1/status /v1/links /v1/ready /v1/connection?id=ID
 //                                    GET  /v1/connections?service=&state=&client=&sort=&limit=
 //                                    POST /v1/kill?id=ID /v1/drain /v1/reload?dry_run&revoke
 //                                    POST /v1/reconnect /v1/link_down /v1/link_up ?id=LINK
@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/admin/reload.h"
 #include "common/admin/snapshot.h"
@@ -70,15 +71,19 @@ class Backend {
 
 class AdminServer {
  public:
-  // Binds and serves. `backend` must outlive the server. A Unix socket left by a dead agent is
-  // replaced, a live one's is an error that names it, as is a metrics address that is taken.
+  // Binds the Unix socket and serves there. `backend` must outlive the server. A Unix socket left
+  // by a dead agent is replaced, a live one's is an error that names it.
   static Result<std::unique_ptr<AdminServer>> start(const AdminConfig& config, Backend& backend);
 
   // Stops within some 100 ms, removes the Unix socket.
   virtual ~AdminServer() = default;
 
-  // What was bound, for port 0; 0 without a metrics address.
-  virtual std::uint16_t metrics_port() const = 0;
+  // Who may use the Unix socket from now on. Nothing has changed after an error.
+  virtual Status set_access(const AdminConfig& config) = 0;
+
+  // Serves the metrics address, too: these sockets of it listen and do not block, and outlive the
+  // server. Once; nothing has changed after an error.
+  virtual Status serve_metrics(std::vector<int> listeners) = 0;
 };
 
 }  // namespace holdfast

@@ -189,9 +189,14 @@ std::variant<std::string, int> address_of(const Invocation& call, const std::str
 }  // namespace
 
 std::string join_address(const ClientServiceConfig& service) {
-  bool plain = service.mode == ServiceMode::explicit_address && !service.accept_proxy;
-  bool passed = std::holds_alternative<SystemdSocket>(service.listen);
-  return plain && !passed ? to_string(service.listen) : "";
+  if (service.mode != ServiceMode::explicit_address || service.accept_proxy) return "";
+  for (const ListenAddress& each : service.listen) {
+    if (std::holds_alternative<SystemdSocket>(each)) continue;
+    const auto* tcp = std::get_if<TcpAddress>(&each);
+    bool every = tcp != nullptr && tcp->host == kEveryHost;
+    return every ? to_string(TcpAddress{"127.0.0.1", tcp->port}) : to_string(each);
+  }
+  return "";
 }
 
 Result<UniqueFd> connect_to(const Address& address) {

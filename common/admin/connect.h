@@ -10,7 +10,8 @@
 
 namespace holdfast {
 
-// Where an application of the agent's host connects for this service, as the config writes it.
+// Where an application of the agent's host connects for this service, as the config writes it: the
+// first of its addresses that will do.
 // Empty where a plain connect is not what the service is for: its socket comes from systemd, it
 // takes intercepted connections, or asks for a PROXY header.
 std::string join_address(const ClientServiceConfig& service);

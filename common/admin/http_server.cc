@@ -10,16 +10,19 @@
 #include <cerrno>
 #include <climits>
 #include <condition_variable>
+#include <cstring>
 #include <deque>
 #include <iterator>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "common/admin/http_request.h"
 #include "common/admin/http_router.h"
 #include "common/admin/line_writer.h"
 #include "common/admin/unique_fd.h"
+#include "common/base/host_refused.h"
 
 namespace holdfast {
 namespace {
@@ -89,19 +92,23 @@ struct Lane {
 
 class HttpServerImpl final : public HttpServer {
  public:
-  HttpServerImpl(int listener, std::vector<HttpRoute> routes, const HttpLimits& limits)
-      : listener_(listener),
+  HttpServerImpl(std::vector<int> listeners, std::vector<HttpRoute> routes,
+                 const HttpLimits& limits)
+      : listeners_(std::move(listeners)),
         limits_(limits),
         router_(HttpRouter::make(std::move(routes), limits)),
-        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+  // Once. After an error it can only be destroyed.
+  Status begin() {
+    if (!wake_) return Error{"the host refuses an eventfd: " + std::string(std::strerror(errno))};
     // Signals are the loop's: threads inherit a mask with all of them blocked.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    talker_ = std::thread([this] { talk(); });
-    start_threads(health_, kHealthThreads);
-    start_threads(others_, limits_.threads);
+    Status begun = start_all();
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return begun;
   }
 
   ~HttpServerImpl() override {
@@ -110,7 +117,7 @@ class HttpServerImpl final : public HttpServer {
       stopping_ = true;
     }
     ::eventfd_write(wake_.get(), 1);
-    talker_.join();
+    if (talker_.joinable()) talker_.join();
     for (Lane* lane : {&health_, &others_}) {
       lane->spoken.notify_all();
       for (std::thread& thread : lane->threads) thread.join();
@@ -118,6 +125,17 @@ class HttpServerImpl final : public HttpServer {
   }
 
  private:
+  Status start_all() {
+    try {
+      talker_ = std::thread([this] { talk(); });
+      start_threads(health_, kHealthThreads);
+      start_threads(others_, limits_.threads);
+    } catch (const std::system_error& refused) {
+      return Error{"the host refuses " + std::string(kThread) + ": " + refused.code().message()};
+    }
+    return Ok{};
+  }
+
   void start_threads(Lane& lane, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
       lane.threads.emplace_back([this, &lane] { answer_users(lane); });
@@ -131,7 +149,8 @@ class HttpServerImpl final : public HttpServer {
     std::vector<pollfd> entries;
     while (take_answers()) {
       bool resting = monotonic_ms() < rest_until_ms;
-      entries = {{wake_.get(), POLLIN, 0}, {resting ? -1 : listener_, POLLIN, 0}};
+      entries = {{wake_.get(), POLLIN, 0}};
+      for (int listener : listeners_) entries.push_back({resting ? -1 : listener, POLLIN, 0});
       for (const User& user : readers_) entries.push_back({user.fd.get(), POLLIN, 0});
       for (const User& user : writers_) entries.push_back({user.fd.get(), POLLOUT, 0});
       if (::poll(entries.data(), entries.size(), to_wait(resting ? rest_until_ms : -1)) < 0) {
@@ -139,10 +158,11 @@ class HttpServerImpl final : public HttpServer {
       }
       eventfd_t times = 0;
       if (entries[0].revents != 0) ::eventfd_read(wake_.get(), &times);
-      const pollfd* entry = &entries[2];
+      const pollfd* entry = entries.data() + 1 + listeners_.size();
       entry = sort_out(readers_, entry, [this](User& user) { return read(user); });
       sort_out(writers_, entry, [](User& user) { return user.write() == Progress::waits; });
-      if (entries[1].revents != 0 && !accept_some()) {
+      for (std::size_t each = 0; each < listeners_.size(); ++each) {
+        if (entries[1 + each].revents == 0 || accept_some(listeners_[each])) continue;
         rest_until_ms = monotonic_ms() + kAcceptRest_ms;
       }
     }
@@ -193,9 +213,9 @@ class HttpServerImpl final : public HttpServer {
   bool scarce(const User& user) const { return user.fd.get() >= scarce_from_; }
 
   // False: the process is out of descriptors.
-  bool accept_some() {
+  bool accept_some(int listener) {
     for (int i = 0; i < kAcceptsPerTurn; ++i) {
-      UniqueFd fd(::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      UniqueFd fd(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!fd) return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
       User user{std::move(fd), from_now(limits_.silence)};
       if (!read(user)) continue;  // mostly: its request came with it
@@ -251,7 +271,7 @@ class HttpServerImpl final : public HttpServer {
     ::eventfd_write(wake_.get(), 1);
   }
 
-  const int listener_;
+  const std::vector<int> listeners_;
   const HttpLimits limits_;
   const int scarce_from_ = scarce_from();
   std::unique_ptr<HttpRouter> router_;
@@ -266,9 +286,12 @@ class HttpServerImpl final : public HttpServer {
 
 }  // namespace
 
-std::unique_ptr<HttpServer> HttpServer::start(int listener, std::vector<HttpRoute> routes,
-                                              const HttpLimits& limits) {
-  return std::make_unique<HttpServerImpl>(listener, std::move(routes), limits);
+Result<std::unique_ptr<HttpServer>> HttpServer::start(std::vector<int> listeners,
+                                                      std::vector<HttpRoute> routes,
+                                                      const HttpLimits& limits) {
+  auto server = std::make_unique<HttpServerImpl>(std::move(listeners), std::move(routes), limits);
+  if (Status begun = server->begin(); !begun) return begun.error();
+  return std::unique_ptr<HttpServer>(std::move(server));
 }
 
 }  // namespace holdfast

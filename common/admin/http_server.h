@@ -1,4 +1,4 @@
-// HttpServer: a small HTTP/1.1 server on one listening socket, for local users and scrapers.
+// HttpServer: a small HTTP/1.1 server on listening sockets, for local users and scrapers.
 //
 // One thread does all reading and writing, so a user who says nothing, or half of a request, or
 // does not read its answer, costs a descriptor and some bytes and holds up nobody. A few others
@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/result.h"
 #include "common/base/time.h"
 
 namespace holdfast {
@@ -53,9 +54,11 @@ struct HttpLimits {
 
 class HttpServer {
  public:
-  // `listener` does not block, and stays the caller's: it must outlive the server.
-  static std::unique_ptr<HttpServer> start(int listener, std::vector<HttpRoute> routes,
-                                           const HttpLimits& limits = {});
+  // `listeners` do not block, and stay the caller's: they must outlive the server. The error is the
+  // host's, which gives no threads.
+  static Result<std::unique_ptr<HttpServer>> start(std::vector<int> listeners,
+                                                   std::vector<HttpRoute> routes,
+                                                   const HttpLimits& limits = {});
   // Cuts off whoever is connected. Waits for answers that are being made.
   virtual ~HttpServer() = default;
 };

@@ -1,8 +1,5 @@
 #include "common/admin/listeners.h"
 
-#include <grp.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,7 +7,6 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <vector>
 
 #include "common/base/remedy.h"
 
@@ -53,22 +49,11 @@ Status make_room(const std::string& path) {
   return Error{"the admin socket " + path + " cannot be tried: " + why(error)};
 }
 
-Result<gid_t> group_id(const std::string& name) {
-  std::vector<char> buffer(16384);
-  group entry{};
-  group* found = nullptr;
-  int error = ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  if (error == 0 && found != nullptr) return entry.gr_gid;
-  return Error{"the group " + name + " of [admin] group is not there" +
-               (error != 0 ? ": " + why(error) : std::string())};
-}
-
-Status give_to_group(const std::string& path, const std::string& name) {
-  Result<gid_t> id = group_id(name);
-  if (!id) return id.error();
-  if (::chown(path.c_str(), static_cast<uid_t>(-1), *id) == 0) return Ok{};
-  return Error{"the admin socket " + path + " cannot be given to the group " + name + ": " +
-               why(errno)};
+// What chown(2) leaves alone, unless it was given away before.
+template <typename Id>
+Id wanted(const std::optional<Id>& now, const std::optional<Id>& before, Id own) {
+  if (now) return *now;
+  return before ? own : static_cast<Id>(-1);
 }
 
 }  // namespace
@@ -82,8 +67,8 @@ int probe_unix(const std::string& path) {
   return result == 0 ? 0 : errno;
 }
 
-UnixListener::UnixListener(UniqueFd fd, std::string path)
-    : fd_(std::move(fd)), path_(std::move(path)) {
+UnixListener::UnixListener(UniqueFd fd, std::string path, const SocketAccess& access)
+    : fd_(std::move(fd)), path_(std::move(path)), access_(access) {
   struct stat info {};
   if (::lstat(path_.c_str(), &info) == 0) {
     device_ = info.st_dev;
@@ -99,14 +84,13 @@ UnixListener::~UnixListener() {
   }
 }
 
-Result<UnixListener> UnixListener::bind(const std::string& path,
-                                        const std::optional<std::string>& group) {
+Result<UnixListener> UnixListener::bind(const std::string& path, const SocketAccess& access) {
   if (path.size() > kMaxUnixPathBytes) return Error{"the admin socket's path is too long: " + path};
   if (Status room = make_room(path); !room) return room.error();
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return Error{"the admin socket " + path + " cannot be made: " + why(errno)};
-  // The file takes this mode less the umask: at no moment may others open it (unix(7)).
-  ::fchmod(fd.get(), kMode);
+  // The file gets this mode: at no moment may others open it (unix(7)).
+  ::fchmod(fd.get(), 0600);
   sockaddr_un address = unix_address(path);
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     int error = errno;
@@ -114,44 +98,26 @@ Result<UnixListener> UnixListener::bind(const std::string& path,
     if (!remedy.empty()) remedy += ", or set another [admin] socket";
     return Error{"the admin socket " + path + " cannot be made: " + why(error) + remedy};
   }
-  UnixListener listener(std::move(fd), path);
-  if (group) {
-    if (Status given = give_to_group(path, *group); !given) return given.error();
-  }
-  if (::chmod(path.c_str(), kMode) != 0 || ::listen(listener.fd(), kBacklog) != 0) {
-    return Error{"the admin socket " + path + " cannot be used: " + why(errno)};
-  }
-  return listener;
+  UnixListener listener(std::move(fd), path, {});
+  if (Status given = listener.set_access(access); !given) return given.error();
+  if (::listen(listener.fd(), kBacklog) == 0) return listener;
+  return Error{"the admin socket " + path + " cannot be used: " + why(errno)};
 }
 
-Result<UniqueFd> listen_tcp(const TcpAddress& address) {
-  std::string name = "the metrics address " + to_string(address);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* list = nullptr;
-  int error =
-      ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &list);
-  if (error != 0) return Error{name + " cannot be found: " + ::gai_strerror(error)};
-  std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
-  UniqueFd fd(::socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  int on = 1;
-  if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      ::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0 || ::listen(fd.get(), kBacklog) != 0) {
-    int reason = errno;
-    return Error{name + " cannot be listened on: " + why(reason) + tcp_listen_remedy(reason)};
+Status UnixListener::set_access(const SocketAccess& access) {
+  if (access == access_) return Ok{};
+  // Owner and group first, so that nobody gets in who would not stay there.
+  uid_t user = wanted(access.user, access_.user, ::geteuid());
+  gid_t group = wanted(access.group, access_.group, ::getegid());
+  if (::lchown(path_.c_str(), user, group) != 0) {
+    return Error{"the admin socket " + path_ +
+                 " cannot be given to its user and group: " + why(errno)};
   }
-  return fd;
-}
-
-std::uint16_t bound_port(int fd) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return 0;
-  if (storage.ss_family == AF_INET) {
-    return ntohs(reinterpret_cast<sockaddr_in*>(&storage)->sin_port);
+  if (::chmod(path_.c_str(), access.mode.value_or(kMode)) != 0) {
+    return Error{"the admin socket " + path_ + " cannot have its mode: " + why(errno)};
   }
-  return ntohs(reinterpret_cast<sockaddr_in6*>(&storage)->sin6_port);
+  access_ = access;
+  return Ok{};
 }
 
 }  // namespace holdfast

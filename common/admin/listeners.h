@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "common/admin/unique_fd.h"
 #include "common/base/result.h"
+#include "common/base/socket_access.h"
 #include "common/config/address.h"
 
 namespace holdfast {
@@ -14,29 +14,27 @@ namespace holdfast {
 // A listening Unix socket that removes its file, unless somebody else's has taken the place.
 class UnixListener {
  public:
-  // Mode 0660, and the group where given. What a dead process left at the path is replaced; a
-  // socket that answers and anything that is not a socket are errors.
-  static Result<UnixListener> bind(const std::string& path,
-                                   const std::optional<std::string>& group);
+  // What a dead process left at the path is replaced; a socket that answers and anything that is
+  // not a socket are errors.
+  static Result<UnixListener> bind(const std::string& path, const SocketAccess& access);
 
   UnixListener(UnixListener&&) noexcept = default;
   UnixListener& operator=(UnixListener&&) = delete;
   ~UnixListener();
 
   int fd() const { return fd_.get(); }
+  // Nothing has changed after an error.
+  Status set_access(const SocketAccess& access);
 
  private:
-  UnixListener(UniqueFd fd, std::string path);
+  UnixListener(UniqueFd fd, std::string path, const SocketAccess& access);
 
   UniqueFd fd_;
   std::string path_;
+  SocketAccess access_;
   std::uint64_t device_ = 0;
   std::uint64_t inode_ = 0;
 };
-
-// A listening TCP socket that does not block; port 0 lets the kernel choose.
-Result<UniqueFd> listen_tcp(const TcpAddress& address);
-std::uint16_t bound_port(int fd);
 
 // 0 when something listens at the path, else connect(2)'s errno.
 int probe_unix(const std::string& path);

@@ -17,6 +17,7 @@
 #include "common/admin/line_writer.h"
 #include "common/admin/log_format.h"
 #include "common/admin/rate_limiter.h"
+#include "common/base/host_refused.h"
 #include "common/config/nearest.h"
 
 namespace holdfast {
@@ -155,6 +156,13 @@ void block_signals() {
   pthread_sigmask(SIG_BLOCK, &all, nullptr);  // they are the loop's; and no SIGPIPE here
 }
 
+// With its thread, which writes the lines.
+std::shared_ptr<spdlog::details::thread_pool> make_pool() {
+  return unless_refused(kThread, [] {
+    return std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1, block_signals);
+  });
+}
+
 // A name holds no line end.
 std::string failure_key(std::string_view peer, std::string_view service, std::string_view cause) {
   std::string key(peer);
@@ -171,7 +179,7 @@ struct Logger::Impl {
         program(std::move(name)),
         path(std::move(file_path)),
         end(std::make_shared<QueueEnd>(std::move(file), format, program)),
-        pool(std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1, block_signals)),
+        pool(make_pool()),
         queue(std::make_shared<spdlog::async_logger>(
             "", end, pool, spdlog::async_overflow_policy::overrun_oldest)) {
     end->watch(*pool);

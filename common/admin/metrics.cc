@@ -227,6 +227,8 @@ std::string metrics_text(const AgentSnapshot& snapshot) {
   metrics.gauge("holdfast_listening",
                 "1 while an address is listened on, 0 while it cannot be had.");
   std::set<std::string> listening(snapshot.listening.begin(), snapshot.listening.end());
+  // A name that has moved where it cannot be listened on is still served where it was.
+  for (const NotListening& each : snapshot.not_listening) listening.erase(each.address);
   for (const std::string& each : listening) {
     metrics.value(1.0, {{"address", each}});
   }

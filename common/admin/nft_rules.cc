@@ -34,13 +34,26 @@ bool narrower(const Catch& one, const Catch& other) {
          other.pattern.last_port - other.pattern.first_port;
 }
 
+// The first that may have connections of the family; else the first.
+const TcpAddress* listener_for(const ClientServiceConfig& service, bool v4) {
+  const TcpAddress* first = nullptr;
+  for (const ListenAddress& each : service.listen) {
+    const auto* tcp = std::get_if<TcpAddress>(&each);
+    if (tcp == nullptr) continue;
+    auto address = parse_ip_address(tcp->host);
+    if (!address || (address->version == IpVersion::v4) == v4) return tcp;
+    if (first == nullptr) first = tcp;
+  }
+  return first;
+}
+
 std::vector<Catch> catches(const ClientConfig& config) {
   std::vector<Catch> all;
   for (const auto& [name, service] : config.services) {
-    const auto* listen = std::get_if<TcpAddress>(&service.listen);
-    if (service.mode == ServiceMode::explicit_address || listen == nullptr) continue;
+    if (service.mode == ServiceMode::explicit_address) continue;
     for (const AddressPattern& pattern : service.match) {
-      all.push_back({pattern, service.mode, listen->port, name});
+      const TcpAddress* listen = listener_for(service, is_v4(pattern));
+      if (listen != nullptr) all.push_back({pattern, service.mode, listen->port, name});
     }
   }
   std::stable_sort(all.begin(), all.end(), narrower);

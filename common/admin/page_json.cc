@@ -244,6 +244,15 @@ Json peers_json(const AgentSnapshot& snapshot) {
   return out;
 }
 
+Json not_listening_json(const AgentSnapshot& snapshot) {
+  Json out = Json::array();
+  for (const NotListening& each : snapshot.not_listening) {
+    if (out.size() == kMostLinks) break;
+    out.push_back({{"address", cut(each.address)}, {"reason", cut(each.reason)}});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::optional<Order> order_from(std::string_view text) {
@@ -263,6 +272,7 @@ std::string page_json(const AgentSnapshot& snapshot, const TopConnections& top) 
               {"ready", snapshot.ready},
               {"reason", cut(not_ready_reason(snapshot))},
               {"draining", snapshot.draining},
+              {"not_listening", not_listening_json(snapshot)},
               {"links_total", snapshot.links.size()},
               {"links", links_json(snapshot)},
               {"peers", peers_json(snapshot)},

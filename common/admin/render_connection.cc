@@ -46,6 +46,10 @@ std::string outages(const ConnectionSnapshot& connection) {
          " replayed from here";
 }
 
+std::string ends_after(const std::optional<Duration>& timeout) {
+  return timeout ? "ends after " + show_duration(*timeout) + " without a byte" : "for ever";
+}
+
 }  // namespace
 
 std::string render_connection(const ConnectionSnapshot& connection, const LinkSnapshot* link,
@@ -72,6 +76,10 @@ std::string render_connection(const ConnectionSnapshot& connection, const LinkSn
                            ", arrived and not yet taken by the near application") +
          row("window", show_bytes(connection.window_bytes) + ", granted to the far end") +
          row("reading", reading(connection.pause)) + row("ends", ends) +
+         row("keepalive", show_duration(connection.keepalive) +
+                              ": without a sign for so long its near host is gone") +
+         row("idle", ends_after(connection.idle_timeout)) +
+         row("half-close", ends_after(connection.half_close_timeout)) +
          row("outages", outages(connection)) + row("grace", grace(connection));
 }
 

@@ -104,9 +104,12 @@ struct ConnectionSnapshot {
   Duration detached{};  // summed
   std::uint64_t resumes = 0;
   std::uint64_t replayed_bytes = 0;
-  std::int64_t opened_at_ms = 0;            // since the epoch (CLOCK_REALTIME)
-  Duration grace{};                         // how long it outlives its link's carrier
-  std::optional<Duration> grace_remaining;  // while that runs
+  std::int64_t opened_at_ms = 0;               // since the epoch (CLOCK_REALTIME)
+  Duration keepalive{};                        // without a sign for so long the near host is gone
+  std::optional<Duration> idle_timeout;        // ends it
+  std::optional<Duration> half_close_timeout;  // likewise
+  Duration grace{};                            // how long it outlives its link's carrier
+  std::optional<Duration> grace_remaining;     // while that runs
 };
 
 struct ServiceCounters {

@@ -83,6 +83,9 @@ Json json_of(const ConnectionSnapshot& connection) {
           {"resumes", connection.resumes},
           {"replayed_bytes", connection.replayed_bytes},
           {"opened_at", instant(connection.opened_at_ms)},
+          {"keepalive_s", in_seconds(connection.keepalive)},
+          {"idle_timeout_s", optional_seconds(connection.idle_timeout)},
+          {"half_close_timeout_s", optional_seconds(connection.half_close_timeout)},
           {"grace_s", in_seconds(connection.grace)},
           {"grace_remaining_s", optional_seconds(connection.grace_remaining)}};
 }

@@ -126,6 +126,9 @@ ConnectionSnapshot read_connection(const Json& json) {
   connection.resumes = read_count(json, "resumes");
   connection.replayed_bytes = read_count(json, "replayed_bytes");
   connection.opened_at_ms = read_instant(json, "opened_at");
+  connection.keepalive = read_seconds(json, "keepalive_s");
+  connection.idle_timeout = read_optional(json, "idle_timeout_s");
+  connection.half_close_timeout = read_optional(json, "half_close_timeout_s");
   connection.grace = read_seconds(json, "grace_s");
   connection.grace_remaining = read_optional(json, "grace_remaining_s");
   return connection;

@@ -43,7 +43,9 @@ class Check {
 Result<std::vector<Problem>> check_activation(const ClientConfig& config, const std::string& path) {
   Check check;
   for (const auto& [name, service] : config.services) {
-    check.want("services." + name + ".listen", service.listen, PassedKinds::tcp_and_unix);
+    for (const ListenAddress& address : service.listen) {
+      check.want("services." + name + ".listen", address, PassedKinds::tcp_and_unix);
+    }
   }
   return check.result(path, "a service's listen");
 }

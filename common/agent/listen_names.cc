@@ -20,7 +20,9 @@ std::map<std::string, FoundAddresses> look_up(const std::vector<std::string>& na
 
 std::map<std::string, FoundAddresses> look_up_listen_names(const ClientConfig& config) {
   std::vector<std::string> names;
-  for (const auto& [name, service] : config.services) add(names, service.listen);
+  for (const auto& [name, service] : config.services) {
+    for (const ListenAddress& each : service.listen) add(names, each);
+  }
   return look_up(names);
 }
 

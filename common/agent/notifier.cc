@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "common/admin/escape.h"
+#include "common/base/host_refused.h"
 
 namespace holdfast {
 namespace {
@@ -120,8 +121,10 @@ std::unique_ptr<Notifier> Notifier::start(NotifierHooks hooks) {
   const char* socket = std::getenv("NOTIFY_SOCKET");
   if (socket == nullptr || *socket == '\0') return nullptr;
   auto state = std::make_unique<State>(std::move(hooks));
-  state->thread = std::thread([raw = state.get()] {
-    if (raw->run()) delete raw;
+  state->thread = unless_refused(kThread, [raw = state.get()] {
+    return std::thread([raw] {
+      if (raw->run()) delete raw;
+    });
   });
   return std::unique_ptr<Notifier>(new Notifier(std::move(state)));
 }

@@ -1,8 +1,12 @@
 #include "common/agent/reload_worker.h"
 
+#include "common/base/host_refused.h"
+
 namespace holdfast {
 
-ReloadWorker::ReloadWorker(Backend& backend) : backend_(backend), thread_([this] { run(); }) {}
+ReloadWorker::ReloadWorker(Backend& backend)
+    : backend_(backend),
+      thread_(unless_refused(kThread, [this] { return std::thread([this] { run(); }); })) {}
 
 ReloadWorker::~ReloadWorker() {
   {

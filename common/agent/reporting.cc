@@ -77,6 +77,10 @@ ConnectionSnapshot shown(const LinkDriver& driver, StreamHandle stream,
   shown.resumes = summary.resumes;
   shown.replayed_bytes = summary.replayed_bytes;
   shown.opened_at_ms = wall_clock_ms() - duration_cast<milliseconds>(summary.age).count();
+  Patience patience = driver.patience(summary.service);
+  shown.keepalive = *patience.keepalive;
+  shown.idle_timeout = patience.idle;
+  shown.half_close_timeout = patience.half_close;
   shown.grace = link.options().services[summary.service].grace;
   shown.grace_remaining = grace_left(link, summary.service, now);
   return shown;

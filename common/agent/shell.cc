@@ -10,6 +10,7 @@
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
 #include "common/agent/log_files.h"
+#include "common/agent/metrics_listener.h"
 #include "common/agent/reload_worker.h"
 #include "common/agent/service_manager.h"
 #include "common/base/overloaded.h"
@@ -81,17 +82,21 @@ class CertificateWatch {
   Timer timer_;
 };
 
-// What is the process's and not the agent's: the log's level, how busy the loop is.
+// What is the process's and not the agent's: the log's level, how busy the loop is, the metrics
+// address.
 class Front final : public PagedBackend {
  public:
-  Front(PagedBackend& agent, const Loop& loop, Logger& logger)
-      : agent_(agent), loop_(loop), logger_(logger) {}
+  Front(PagedBackend& agent, const Loop& loop, Logger& logger, const MetricsListener& metrics)
+      : agent_(agent), loop_(loop), logger_(logger), metrics_(metrics) {}
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
     Result<AgentSnapshot> snapshot = agent_.snapshot(query);
     if (!snapshot) return snapshot;
     snapshot->turns += loop_.turns();
     snapshot->log_level = to_string(logger_.level());
+    if (const auto& failure = metrics_.failure(); failure) {
+      snapshot->not_listening.push_back({failure->address, failure->reason});
+    }
     return snapshot;
   }
   ConnectionPage connections(const ConnectionCursor& from) override {
@@ -116,24 +121,28 @@ class Front final : public PagedBackend {
   PagedBackend& agent_;
   const Loop& loop_;
   Logger& logger_;
+  const MetricsListener& metrics_;
 };
 
 int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledger, LogFiles& files,
-          Agent& agent) {
+          AdminDoor& door, Agent& agent) {
   if (auto started = agent.start(); !started) return fail(logger, started.error());
   LoopBackend* asked = nullptr;
   HistoryKeeper keeper(
       loop, agent, ledger.history(), [&agent] { return agent.rest(); },
       [&agent] { return agent.reading(); }, options.admin.metrics.has_value());
-  Front front(keeper, loop, logger);
+  MetricsListener metrics(loop, options.admin, ledger);
+  Front front(keeper, loop, logger, metrics);
   Wakeup wakeup(loop, [&] {
     Rest resting = agent.rest();
     asked->serve(front);
   });
   // Asks all loops, every second: one that is stuck holds up the first, which the watchdog sees.
-  ServiceManager service(loop, logger, [&agent] {
+  ServiceManager service(loop, logger, [&agent, &metrics] {
     Rest resting = agent.rest();
-    return status_line(agent.brief());
+    AgentBrief brief = agent.brief();
+    if (metrics.failure()) brief.not_listening.push_back(metrics.failure()->address);
+    return status_line(brief);
   });
   LoopBackend backend([&wakeup] { wakeup.wake(); },
                       [&] { return announced(agent.prepare_reload(), service); });
@@ -141,6 +150,8 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
   ReloadWorker reloads(backend);
   auto admin = AdminServer::start(options.admin, backend);
   if (!admin) return fail(logger, admin.error());
+  door.lead_to(admin->get());
+  metrics.serve(**admin);
   SignalWatcher signals(loop, {SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [&](int number) {
     if (number == SIGUSR1) return files.reopen();
     if (number == SIGHUP) return reloads.wanted();
@@ -156,6 +167,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
   service.ready();
   loop.run(agent.task());
   service.stopping();
+  door.lead_to(nullptr);
   return kExitOk;
 }
 
@@ -184,12 +196,13 @@ int run_shell(const ShellOptions& options,
   std::size_t descriptors = raise_descriptor_limit();
   Ledger ledger(**logger, trace.get());
   LogFiles files(**logger, trace.get());
+  AdminDoor door;
   Loop loop;
   int code = kExitOk;
   {
     std::unique_ptr<Agent> agent =
-        make(Around{loop, **logger, ledger, files, descriptors, options.config_path});
-    code = serve(options, loop, **logger, ledger, files, *agent);
+        make(Around{loop, **logger, ledger, files, door, descriptors, options.config_path});
+    code = serve(options, loop, **logger, ledger, files, door, *agent);
   }
   (*logger)->event(LogLevel::info, "stopped");
   if (ThreadLookups::any_running()) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/admin/admin_server.h"
 #include "common/admin/log.h"
 #include "common/admin/loop_backend.h"
 #include "common/agent/ledger.h"
@@ -46,11 +47,26 @@ class Agent : public PagedBackend {
   }
 };
 
+// The admin interface as an agent's reload sees it.
+class AdminDoor {
+ public:
+  // Nothing has changed after an error.
+  Status set_access(const AdminConfig& config) {
+    return server_ != nullptr ? server_->set_access(config) : Status(Ok{});
+  }
+  // Null: there is none now.
+  void lead_to(AdminServer* server) { server_ = server; }
+
+ private:
+  AdminServer* server_ = nullptr;
+};
+
 struct Around {
   Loop& loop;
   Logger& logger;
   Ledger& ledger;
   LogFiles& files;
+  AdminDoor& admin;
   std::size_t descriptors;  // RLIMIT_NOFILE, raised to what is allowed
   std::string config_path;
 };

@@ -61,8 +61,8 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 
 // Why `host` is neither an IPv4 literal nor a host name; empty when it is one.
 std::string host_fault(std::string_view host) {
-  if (host.empty()) return "the host is missing; to listen on all addresses write 0.0.0.0 or [::]";
-  if (host == "*") return "to listen on all addresses write 0.0.0.0 or [::]";
+  if (host.empty()) return "the host is missing; to listen on all addresses write *:port";
+  if (host == "*") return "* is for listeners: it is every address";
   if (host.size() > kMaxHostBytes) return "the host name is longer than 253 characters";
   if (!std::all_of(host.begin(), host.end(), is_name_char) || host.front() == '.' ||
       host.front() == '-') {
@@ -160,6 +160,11 @@ Result<TcpAddress> parse_tcp_address(std::string_view text) {
   return with_port(text, host, text.substr(colon + 1));
 }
 
+Result<TcpAddress> parse_tcp_listener(std::string_view text) {
+  if (!text.starts_with("*:")) return parse_tcp_address(text);
+  return with_port(text, kEveryHost, text.substr(2));
+}
+
 Result<Address> parse_address(std::string_view text) {
   if (text.starts_with(kUnixPrefix)) return widen<Address>(parse_unix(text));
   if (text.starts_with(kSystemdPrefix)) {
@@ -171,18 +176,15 @@ Result<Address> parse_address(std::string_view text) {
 Result<ListenAddress> parse_listen_address(std::string_view text) {
   if (text.starts_with(kUnixPrefix)) return widen<ListenAddress>(parse_unix(text));
   if (text.starts_with(kSystemdPrefix)) return widen<ListenAddress>(parse_systemd(text));
-  return widen<ListenAddress>(parse_tcp_address(text));
+  return widen<ListenAddress>(parse_tcp_listener(text));
 }
 
 Result<ListenAddress> parse_intercept_address(std::string_view text) {
   if (text.starts_with(kUnixPrefix) || text.starts_with(kSystemdPrefix)) {
     return malformed(text, "intercepted connections come to a TCP port: write *:port");
   }
-  const bool every = text.starts_with(std::string(kEveryHost) + ":");
-  Result<TcpAddress> address =
-      parse_tcp_address(every ? "0.0.0.0" + std::string(text.substr(1)) : std::string(text));
+  Result<TcpAddress> address = parse_tcp_listener(text);
   if (!address) return malformed(text, "write *:port, as in *:15001");
-  if (every) address->host = kEveryHost;
   return widen<ListenAddress>(std::move(address));
 }
 

@@ -3,6 +3,7 @@
 //   host:port        a name, an IPv4 literal; "localhost:5432", "198.51.100.10:7443"
 //   [v6]:port        an IPv6 literal, with %scope where needed; "[fe80::1%eth0]:7443"
 //   unix:/path       a Unix stream socket; the path is absolute and fits sockaddr_un (107 bytes)
+//   *:port           every address, of both families; only to listen on
 //   systemd:NAME     a socket that systemd passed in (FileDescriptorName=NAME); only to listen on
 //
 // Ports are 1..65535. A name is not looked up here.
@@ -39,11 +40,14 @@ inline constexpr std::size_t kMaxUnixPathBytes = 107;
 
 // The error says what is wrong with the text and how to write it.
 Result<TcpAddress> parse_tcp_address(std::string_view text);
+// Also "*:port".
+Result<TcpAddress> parse_tcp_listener(std::string_view text);
 Result<Address> parse_address(std::string_view text);
 Result<ListenAddress> parse_listen_address(std::string_view text);
 
-// For intercepted connections: TCP alone, and "*:port" is every address of both families.
+// For intercepted connections: TCP alone.
 Result<ListenAddress> parse_intercept_address(std::string_view text);
+// "*:port" as an address.
 inline constexpr const char* kEveryHost = "*";
 
 // The text form that the parsers above read.

@@ -14,6 +14,7 @@
 #include "common/base/bytes.h"
 #include "common/base/network.h"
 #include "common/base/time.h"
+#include "common/config/accounts.h"
 #include "common/config/address.h"
 
 namespace holdfast {
@@ -48,7 +49,10 @@ inline constexpr std::size_t kMaxNameBytes = 64;
 struct AdminConfig {
   std::string socket;  // path of the Unix socket that the subcommands talk to
   std::optional<TcpAddress> metrics;
-  std::optional<std::string> group;  // may use the socket, besides the agent's own user
+  std::optional<Account> group;   // may use the socket, besides its owner
+  std::optional<Account> user{};  // the socket's owner; nothing: the agent's own
+  FileMode mode{0660};            // the socket's
+  bool freebind = false;          // metrics: also where the host does not have the address yet
   bool operator==(const AdminConfig&) const = default;
 };
 
@@ -131,8 +135,8 @@ inline constexpr std::array<const char*, 3> kServiceModes = {"explicit", "redire
 const char* to_string(ServiceMode mode);
 
 struct ClientServiceConfig {
-  ListenAddress listen;
-  std::string link;  // whose server has it; stands in ClientConfig::links
+  std::vector<ListenAddress> listen;  // at least one
+  std::string link;                   // whose server has it; stands in ClientConfig::links
   ServiceMode mode = ServiceMode::explicit_address;
   std::vector<AddressPattern> match{};  // which destinations are turned to it; none without a mode
   bool travel = false;                  // the destination goes to the server, which connects there
@@ -140,6 +144,14 @@ struct ClientServiceConfig {
   bool accept_proxy = false;
   std::vector<Network> accept_proxy_from{};
   bool freebind = false;  // listens also where the host does not have the address yet
+  // The files of Unix sockets to listen on; nothing: as the umask and the agent's user have it.
+  std::optional<FileMode> socket_mode{};
+  std::optional<Account> socket_user{};
+  std::optional<Account> socket_group{};
+  // See net/patience.h.
+  std::optional<Duration> keepalive{};
+  std::optional<Duration> idle_timeout{};
+  std::optional<Duration> half_close_timeout{};
   bool operator==(const ClientServiceConfig&) const = default;
 };
 
@@ -183,8 +195,8 @@ struct PeerConfig {  // one [clients.NAME]
   std::optional<std::string> psk_file;
   std::vector<std::string> services;  // what it may ask for; each stands in ServerConfig::services
   std::uint64_t links = kDefaultClientLinks;
-  std::optional<std::uint64_t> connections;  // on each of its links
-  std::optional<std::uint64_t> memory;       // bytes, of each of its links
+  std::optional<std::uint64_t> connections;  // on all its links together
+  std::optional<std::uint64_t> memory;       // bytes, of all its links together
   // Where intercepted connections that name no service may go; nothing is the default.
   std::vector<AddressPattern> allow{};
   SourceAddress source = SourceAddress::agent;  // of those connections
@@ -203,6 +215,10 @@ struct ServerServiceConfig {
   SourceAddress source = SourceAddress::agent;
   bool mirror = false;  // the target is watched, and clients are told when it is down
   Duration check_interval = kDefaultCheckInterval;
+  // See net/patience.h.
+  std::optional<Duration> keepalive{};
+  std::optional<Duration> idle_timeout{};
+  std::optional<Duration> half_close_timeout{};
   bool operator==(const ServerServiceConfig&) const = default;
 };
 

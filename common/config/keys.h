@@ -12,6 +12,9 @@ inline constexpr DurationRange kHeartbeatRange = {milliseconds(10), seconds(3600
 inline constexpr DurationRange kDeadAfterRange = {milliseconds(20), seconds(24 * 3600)};
 inline constexpr DurationRange kTimeoutRange = {milliseconds(10), seconds(3600)};
 inline constexpr DurationRange kGraceRange = {seconds(1), seconds(7 * 24 * 3600)};
+// TCP counts keepalive by seconds, and needs two.
+inline constexpr DurationRange kKeepaliveRange = {seconds(2), seconds(7 * 24 * 3600)};
+inline constexpr DurationRange kPatienceRange = {seconds(1), seconds(7 * 24 * 3600)};
 inline constexpr SizeRange kWindowRange = {16 * kKiB, 1024 * kMiB};
 inline constexpr SizeRange kMemoryRange = {kMinMemory, std::uint64_t{1} << 40};
 inline constexpr CountRange kConnectionsRange = {1, 10'000'000};

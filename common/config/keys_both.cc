@@ -67,14 +67,25 @@ SectionKeys<AdminConfig> make_admin(Side side) {
        .value = value::checked_text(&AdminConfig::socket, "_path_", value::read_socket_path),
        .reload = restart,
        .text = "The Unix socket that the subcommands talk to; at most 107 bytes."},
+      {.name = "mode",
+       .value = value::parsed(&AdminConfig::mode, parse_file_mode, "_mode_", "\"0660\""),
+       .reload = at_once,
+       .text = "The mode of the socket's file: whoever may write to it may use it."},
+      {.name = "user",
+       .value = value::account(&AdminConfig::user, find_user),
+       .reload = at_once,
+       .text = "Its owner, a name or a number. Only root may give a file away.",
+       .absent = "Default: the agent's own user.",
+       .example = "\"root\""},
       {.name = "group",
-       .value = value::text(&AdminConfig::group),
-       .reload = restart,
-       .text = "Members of this group may use the socket, besides the agent's own user.",
-       .example = "\"adm\"",
-       .check = rules::group_exists},
+       .value = value::account(&AdminConfig::group, find_group),
+       .reload = at_once,
+       .text = "Members of this group may use the socket, besides its owner. One that the agent's "
+               "user is in, unless that is root.",
+       .absent = "Default: the agent's own group.",
+       .example = "\"adm\""},
       {.name = "metrics",
-       .value = value::parsed(&AdminConfig::metrics, parse_tcp_address, "_address_",
+       .value = value::parsed(&AdminConfig::metrics, parse_tcp_listener, "_address_",
                               "\"127.0.0.1:9465\""),
        .reload = restart,
        .text =
@@ -82,6 +93,12 @@ SectionKeys<AdminConfig> make_admin(Side side) {
            "it on localhost.",
        .example = client ? "\"127.0.0.1:9465\"" : "\"127.0.0.1:9466\"",
        .check = rules::metrics_are_local},
+      {.name = "freebind",
+       .value = value::boolean(&AdminConfig::freebind),
+       .reload = restart,
+       .text =
+           "*metrics* is bound also where the host does not have the address yet (IP_FREEBIND). "
+           "Without it such an address is tried again until the host has it."},
   };
   return admin;
 }

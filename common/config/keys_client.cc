@@ -138,11 +138,11 @@ SectionKeys<TlsConfig> make_tls() {
 
 // Where applications connect, or what they are turned to: `mode` says how it is read.
 Value<ClientServiceConfig> service_listen() {
-  const std::string hint = "\"127.0.0.1:5432\"";
-  const auto direct =
-      value::parsed(&ClientServiceConfig::listen, parse_listen_address, "_address_", hint);
-  const auto turned = value::parsed(&ClientServiceConfig::listen, parse_intercept_address,
-                                    "_address_", "\"*:15001\"");
+  const std::string type = "_address_ or array of _address_";
+  const value::ListForm form{.may_be_empty = false};
+  const auto direct = value::list(&ClientServiceConfig::listen, parse_listen_address, type, form);
+  const auto turned =
+      value::list(&ClientServiceConfig::listen, parse_intercept_address, type, form);
   auto either = direct;
   either.read = [direct, turned](TableReader& table, const std::string& key, const Loading& loading,
                                  ClientServiceConfig& service) {
@@ -164,7 +164,9 @@ SectionKeys<ClientServiceConfig> make_service() {
       {.name = "listen",
        .value = service_listen(),
        .reload = listener,
-       .text = "Where applications connect. May be \"unix:/path\" or \"systemd:NAME\".",
+       .text = "Where applications connect: \"host:port\", \"\\*:port\" for every address of both "
+               "families, \"unix:/path\", \"systemd:NAME\", or several of them. A name is looked "
+               "up again every minute, and the listener follows it.",
        .required = "where applications connect, as in listen = \"127.0.0.1:5432\"",
        .example = "\"127.0.0.1:5432\"",
        .in_use = true},
@@ -181,8 +183,8 @@ SectionKeys<ClientServiceConfig> make_service() {
            "How connections come to *listen*: explicit (applications connect to it), redirect "
            "or tproxy (nftables turns connections to other addresses to it: *holdfast-client "
            "nft* prints the rules). With redirect the rules change the destination, with tproxy "
-           "they leave it alone, which needs CAP_NET_RAW. *listen* is then a TCP address, or "
-           "\"\\*:port\" for both families; services with the same *mode* may share one. "
+           "they leave it alone, which needs CAP_NET_RAW. *listen* has TCP addresses alone then, "
+           "mostly \"\\*:port\"; services with the same *mode* may share one. "
            "Whoever connects to it without being turned to it is reset."},
       {.name = "match",
        .value = value::list(&ClientServiceConfig::match, parse_address_pattern,
@@ -214,6 +216,48 @@ SectionKeys<ClientServiceConfig> make_service() {
            "*listen* is bound also where the host does not have the address yet (IP_FREEBIND), as "
            "one that a failover moves. Without it such an address is tried again until the host "
            "has it."},
+      {.name = "socket_mode",
+       .value =
+           value::parsed(&ClientServiceConfig::socket_mode, parse_file_mode, "_mode_", "\"0660\""),
+       .reload = at_once,
+       .text = "Who may connect to a Unix socket of *listen*: its file's mode, as in \"0660\".",
+       .absent = "Default: what the agent's umask leaves of 0777.",
+       .example = "\"0660\""},
+      {.name = "socket_user",
+       .value = value::account(&ClientServiceConfig::socket_user, find_user),
+       .reload = at_once,
+       .text = "Its file's owner, a name or a number. Only root may give a file away.",
+       .absent = "Default: the agent's own user.",
+       .example = "\"postgres\""},
+      {.name = "socket_group",
+       .value = value::account(&ClientServiceConfig::socket_group, find_group),
+       .reload = at_once,
+       .text = "Its file's group; one that the agent's user is in, unless that is root.",
+       .absent = "Default: the agent's own group.",
+       .example = "\"postgres\""},
+      {.name = "keepalive",
+       .value = value::duration(&ClientServiceConfig::keepalive, kKeepaliveRange),
+       .reload = at_once,
+       .text =
+           "A host of applications that gives no sign for so long is gone, and its "
+           "connections end (client_vanished): it is asked when it is silent, and what was sent "
+           "to it must be acknowledged. An application that does not read is no such case.",
+       .absent = "Default: 15m, or the service's grace where that is longer.",
+       .example = "\"15m\""},
+      {.name = "idle_timeout",
+       .value = value::duration(&ClientServiceConfig::idle_timeout, kPatienceRange),
+       .reload = at_once,
+       .text = "A connection of which no byte has passed here for so long, either way, is reset at "
+               "both ends (idle_timeout). Outages do not count.",
+       .absent = "Default: none.",
+       .example = "\"2h\""},
+      {.name = "half_close_timeout",
+       .value = value::duration(&ClientServiceConfig::half_close_timeout, kPatienceRange),
+       .reload = at_once,
+       .text = "The same where one end has closed and the other has not (half_close_timeout): an "
+               "application that went away while its service neither writes nor closes.",
+       .absent = "Default: none.",
+       .example = "\"5m\""},
       {.name = "accept_proxy",
        .value = value::boolean(&ClientServiceConfig::accept_proxy),
        .reload = new_connections,
@@ -248,10 +292,12 @@ SectionKeys<NftConfig> make_nft() {
                         .hint = "write uid:holdfast, "
                                 "cgroup:system.slice/holdfast-client.service or mark:18503"}),
        .reload = ReloadEffect::nft,
-       .text = "Whose own connections are left alone, so that the agent's link is not caught by "
-               "its own rules: \"uid:NAME\", \"cgroup:system.slice/holdfast-client.service\", or "
-               "\"mark:NUMBER\". With a mark the agent gives it to its link's sockets, which needs "
-               "CAP_NET_ADMIN or, from Linux 5.17 on, CAP_NET_RAW.",
+       .text =
+           "Whose own connections are left alone, so that the agent's link is not caught by "
+           "its own rules: \"uid:NAME\", \"cgroup:system.slice/holdfast-client.service\", or "
+           "\"mark:NUMBER\". With a mark the agent gives it to its link's sockets, which needs "
+           "CAP_NET_ADMIN or, from Linux 5.17 on, CAP_NET_RAW. A changed mark is theirs from the "
+           "next carrier after a reload on: run *nft --apply* before it.",
        .absent = "Default: the user holdfast, or who runs *nft* where there is no such user "
                  "(*nft* warns of it).",
        .example = "[]"},

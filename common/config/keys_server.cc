@@ -20,7 +20,9 @@ SectionKeys<ServerLinkConfig> make_link() {
                             "_address_ or array of _address_",
                             {.may_be_empty = false, .may_repeat = true}),
        .reload = listener,
-       .text = "Where client agents connect. May be \"systemd:NAME\".",
+       .text = "Where client agents connect: \"host:port\", \"\\*:port\" for every address of both "
+               "families, \"systemd:NAME\", or several of them. A name is looked up again every "
+               "minute, and the listener follows it.",
        .required = "where client agents connect, as in listen = [\"0.0.0.0:7443\"]",
        .example = "[\"0.0.0.0:7443\"]",
        .in_use = true},
@@ -166,15 +168,15 @@ SectionKeys<PeerConfig> make_client() {
       {.name = "connections",
        .value = value::count(&PeerConfig::connections, kConnectionsRange),
        .reload = next_carrier,
-       .text = "How many connections each of its links may have, below *[limits]*.",
+       .text = "How many connections it may have, on all its links together, below *[limits]*.",
        .absent = "Default: none of its own.",
        .example = "1000"},
       // A client's share may be smaller than an agent's whole memory.
       {.name = "memory",
        .value = value::size(&PeerConfig::memory, {kMiB, kMemoryRange.most}),
        .reload = at_once,
-       .text = "How much memory each of its links may take above the 16KiB that each connection "
-               "owns in any case, below *[limits]*.",
+        .text = "How much memory it may take, on all its links together, above the 16KiB that each "
+                "connection owns in any case, below *[limits]*.",
        .absent = "Default: none of its own.",
        .example = "\"64MiB\""},
   };
@@ -206,6 +208,29 @@ SectionKeys<ServerServiceConfig> make_service() {
        .value = value::duration(&ServerServiceConfig::connect_timeout, kTimeoutRange),
        .reload = new_connections,
        .text = "How long connecting to the target may take."},
+      {.name = "keepalive",
+       .value = value::duration(&ServerServiceConfig::keepalive, kKeepaliveRange),
+       .reload = at_once,
+       .text =
+           "A host of the target that gives no sign for so long is gone, and its "
+           "connections end (target_vanished): it is asked when it is silent, and what was sent "
+           "to it must be acknowledged. An application that does not read is no such case.",
+       .absent = "Default: 15m, or the service's grace where that is longer.",
+       .example = "\"15m\""},
+      {.name = "idle_timeout",
+       .value = value::duration(&ServerServiceConfig::idle_timeout, kPatienceRange),
+       .reload = at_once,
+       .text = "A connection of which no byte has passed here for so long, either way, is reset at "
+               "both ends (idle_timeout). Outages do not count.",
+       .absent = "Default: none.",
+       .example = "\"2h\""},
+      {.name = "half_close_timeout",
+       .value = value::duration(&ServerServiceConfig::half_close_timeout, kPatienceRange),
+       .reload = at_once,
+       .text = "The same where one end has closed and the other has not (half_close_timeout): an "
+               "application that went away while its service neither writes nor closes.",
+       .absent = "Default: none.",
+       .example = "\"5m\""},
       {.name = "send_proxy",
        .value = value::word(&ServerServiceConfig::send_proxy, kSendProxyWords),
        .reload = new_connections,

@@ -38,7 +38,6 @@ namespace rules {
 
 // ---- One value alone
 
-void group_exists(const AdminConfig& admin, const Place& place, const Loading& loading);
 void metrics_are_local(const AdminConfig& admin, const Place& place, const Loading& loading);
 void target_can_carry_resets(const ServerServiceConfig& service, const Place& place,
                              const Loading& loading);
@@ -98,6 +97,7 @@ class ClientServices {
 
  private:
   void listens_alone(const TableReader& table, const ClientServiceConfig& service);
+  void socket_keys_have_a_socket(const TableReader& table, const ClientServiceConfig& service);
   void link_exists(TableReader& table, ClientServiceConfig& service);
   void match_goes_with_mode(TableReader& table, const ClientServiceConfig& service);
   void proxy_header_has_senders(TableReader& table, const ClientServiceConfig& service);

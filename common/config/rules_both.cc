@@ -1,5 +1,3 @@
-#include <grp.h>
-
 #include <algorithm>
 
 #include "common/config/files.h"
@@ -64,18 +62,6 @@ void check_room_for_windows(const LimitsConfig& limits, const Place& place, bool
 }
 
 }  // namespace
-
-void group_exists(const AdminConfig& admin, const Place& place, const Loading& loading) {
-  if (loading.surroundings == Surroundings::ignored) return;
-  const std::string& group = *admin.group;
-  std::string buffer(16 * kKiB, '\0');
-  struct group entry {};
-  struct group* found = nullptr;
-  const int failure = getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  if (failure == ERANGE || found != nullptr) return;  // ERANGE: there, with very many members
-  loading.report.error(place, "there is no group \"" + group + "\" on this machine",
-                       "groupadd --system " + group);
-}
 
 void metrics_are_local(const AdminConfig& admin, const Place& place, const Loading& loading) {
   if (is_local(*admin.metrics)) return;

@@ -12,6 +12,19 @@ std::string listed(const std::vector<std::string>& names) {
   return text;
 }
 
+template <typename Kind>
+bool listens_at(const ClientServiceConfig& service) {
+  return std::any_of(service.listen.begin(), service.listen.end(),
+                     [](const ListenAddress& each) { return std::holds_alternative<Kind>(each); });
+}
+
+bool have_one_alike(const std::vector<ListenAddress>& some,
+                    const std::vector<ListenAddress>& others) {
+  return std::any_of(some.begin(), some.end(), [&](const ListenAddress& each) {
+    return std::find(others.begin(), others.end(), each) != others.end();
+  });
+}
+
 }  // namespace
 
 void link_has_one_proof(TableReader& link, const ClientLinkConfig& set, const Loading& loading) {
@@ -66,6 +79,7 @@ bool is_turned_to(const TableReader& service) {
 void ClientServices::check(const std::string& name, TableReader& table,
                            ClientServiceConfig& service) {
   listens_alone(table, service);
+  socket_keys_have_a_socket(table, service);
   link_exists(table, service);
   match_goes_with_mode(table, service);
   proxy_header_has_senders(table, service);
@@ -88,18 +102,32 @@ void ClientServices::links_are_used(const TableReader& links) const {
 void ClientServices::listens_alone(const TableReader& table, const ClientServiceConfig& service) {
   const auto place = table.filled("listen");
   if (!place) return;
-  if (service.mode != ServiceMode::explicit_address) {
-    // Whoever connects without being turned to it is reset: it may be open to all.
-    return listeners_.add(service.listen, *place, loading_.report, to_string(service.mode));
+  const bool turned = service.mode != ServiceMode::explicit_address;
+  for (const ListenAddress& address : service.listen) {
+    listeners_.add(address, *place, loading_.report, turned ? to_string(service.mode) : "");
   }
-  listeners_.add(service.listen, *place, loading_.report);
-  if (std::holds_alternative<UnixAddress>(service.listen)) {
-    no_reset_on_unix_socket(*place, loading_);
+  // Whoever connects without being turned to it is reset: it may be open to all.
+  if (turned) return;
+  if (listens_at<UnixAddress>(service)) no_reset_on_unix_socket(*place, loading_);
+  for (const ListenAddress& address : service.listen) {
+    if (is_local(address)) continue;
+    loading_.report.warning(*place,
+                            "whoever reaches " + to_string(address) + " can use this service",
+                            "use 127.0.0.1 or [::1] unless other hosts are meant to");
   }
-  if (is_local(service.listen)) return;
-  loading_.report.warning(
-      *place, "whoever reaches " + table.peek("listen").front().text + " can use this service",
-      "use 127.0.0.1 or [::1] unless other hosts are meant to");
+}
+
+// The file of a socket that a service manager passed in is that one's.
+void ClientServices::socket_keys_have_a_socket(const TableReader& table,
+                                               const ClientServiceConfig& service) {
+  if (listens_at<UnixAddress>(service) || !table.filled("listen")) return;
+  for (const char* key : {"socket_mode", "socket_user", "socket_group"}) {
+    if (!table.filled(key)) continue;
+    loading_.report.warning(table.place_of(key), "it means nothing without a Unix socket in listen",
+                            listens_at<SystemdSocket>(service)
+                                ? "the socket unit has SocketMode=, SocketUser= and SocketGroup="
+                                : "write listen = \"unix:/path\"");
+  }
 }
 
 void ClientServices::link_exists(TableReader& table, ClientServiceConfig& service) {
@@ -158,7 +186,7 @@ void ClientServices::proxy_header_has_senders(TableReader& table,
                             "nobody may send a PROXY header, so nobody can connect",
                             "name the balancers, as in accept_proxy_from = [\"10.0.0.5\"]");
   }
-  if (std::holds_alternative<UnixAddress>(service.listen)) {
+  if (listens_at<UnixAddress>(service)) {
     loading_.report.error(place, "who connects to a Unix socket has no address to be allowed by",
                           "listen on host:port");
   }
@@ -168,7 +196,7 @@ void ClientServices::proxy_header_has_senders(TableReader& table,
 void ClientServices::mirror_can_close(const TableReader& table,
                                       const ClientServiceConfig& service) {
   const auto place = table.filled("mirror");
-  if (service.mirror && !std::holds_alternative<TcpAddress>(service.listen)) {
+  if (service.mirror && (listens_at<UnixAddress>(service) || listens_at<SystemdSocket>(service))) {
     loading_.report.error(*place, "only a TCP listener of the agent's own can refuse",
                           "listen on host:port");
   }
@@ -177,7 +205,8 @@ void ClientServices::mirror_can_close(const TableReader& table,
                           "mirror is for services with a target at the server");
   }
   const bool shared = std::any_of(seen_.begin(), seen_.end(), [&](const auto& each) {
-    return each.second.listen == service.listen && (service.mirror || each.second.mirror);
+    return have_one_alike(each.second.listen, service.listen) &&
+           (service.mirror || each.second.mirror);
   });
   if (!shared) return;
   loading_.report.error(place.value_or(table.place_of("listen")),

@@ -204,8 +204,10 @@ std::optional<Place> TableReader::texts(const std::string& key, Single single,
   }
   const auto* array = std::get_if<TomlArray>(&node->value);
   if (array == nullptr) {
-    wrong_type(*node, key, "an array of strings",
-               one != nullptr ? "write [\"" + *one + "\"]" : std::string());
+    wrong_type(
+        *node, key,
+        single == Single::accepted ? "a string or an array of strings" : "an array of strings",
+        one != nullptr ? "write [\"" + *one + "\"]" : std::string());
     return std::nullopt;
   }
   for (std::size_t i = 0; i < array->size(); ++i) {

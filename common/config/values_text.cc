@@ -55,6 +55,26 @@ bool is_exclusion(std::string_view text) {
 
 }  // namespace
 
+std::optional<Place> read_account(TableReader& table, const std::string& key,
+                                  const Loading& loading,
+                                  Result<std::uint32_t> (*find)(const std::string& name),
+                                  std::optional<Account>& out) {
+  Account account;
+  auto place = table.text(key, account.name);
+  if (!place) return std::nullopt;
+  if (loading.surroundings != Surroundings::ignored) {
+    auto id = find(account.name);
+    if (!id) {
+      loading.report.error(*place, id.error().message,
+                           "make it (useradd --system, groupadd --system), or name another");
+      return std::nullopt;
+    }
+    account.id = *id;
+  }
+  out = std::move(account);
+  return place;
+}
+
 std::optional<std::string> read_name(const std::string& text, const Place& place,
                                      const Loading& loading) {
   if (is_valid_name(text)) return text;

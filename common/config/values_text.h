@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/config/accounts.h"
 #include "common/config/values.h"
 
 namespace holdfast::value {
@@ -94,6 +95,22 @@ Value<Section> parsed(Member Section::*member, Result<T> (*parse)(std::string_vi
     }
     section.*member = *good;
     return place;
+  };
+  return value;
+}
+
+// A user or a group, which `find` looks up unless the surroundings are ignored.
+std::optional<Place> read_account(TableReader& table, const std::string& key,
+                                  const Loading& loading,
+                                  Result<std::uint32_t> (*find)(const std::string& name),
+                                  std::optional<Account>& out);
+template <typename Section>
+Value<Section> account(std::optional<Account> Section::*member,
+                       Result<std::uint32_t> (*find)(const std::string& name)) {
+  Value<Section> value = bound(member, "_string_");
+  value.read = [member, find](TableReader& table, const std::string& key, const Loading& loading,
+                              Section& section) {
+    return read_account(table, key, loading, find, section.*member);
   };
   return value;
 }

@@ -12,8 +12,12 @@ Link::Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t insta
       id_(id),
       instance_(instance),
       ordinal_(options_.first_ordinal) {
-  send_share_.cap = options_.memory_cap;
-  receive_share_.cap = options_.memory_cap;
+  if (ClientShare* share = options_.share; share != nullptr) {
+    share->allow_streams(options_.max_streams);
+    send_share_.together = &share->send();
+    receive_share_.together = &share->receive();
+  }
+  allow_memory(options_.memory_cap);
 }
 
 Link::~Link() {
@@ -22,7 +26,7 @@ Link::~Link() {
     drop_log(streams_[slot]);
     drop_queue(streams_[slot]);
     pool_.receive.change(streams_[slot].receive_shared, 0, receive_share_);
-    pool_.leave();
+    leave_pool();
   }
   release_pins();
 }

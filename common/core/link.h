@@ -95,6 +95,8 @@ class Link {
   void finish(Time now, StreamHandle stream);
   // The application reset its connection; the socket is gone. In order after the bytes.
   void abort(Time now, StreamHandle stream);
+  // The same, but that its host has vanished; the other agent is told so.
+  void vanish(Time now, StreamHandle stream);
   // We reset it: killed, refused, over a limit. At once; a ResetSocket follows.
   void reset(Time now, StreamHandle stream, Cause cause);
   // Views of what waits for the application, from the first undelivered byte on.
@@ -302,6 +304,9 @@ class Link {
   void free_stream(Time now, SlotIndex slot);
   bool maybe_free(Time now, SlotIndex slot);
   void reset_stream(Time now, SlotIndex slot, Cause cause);
+  void abort_stream(Time now, StreamHandle stream, Cause cause);
+  bool admit_stream();
+  void leave_pool();
   void give_up_socket(StreamRecord& record);
   void drop_log(StreamRecord& record);
   void drop_queue(StreamRecord& record);
@@ -359,6 +364,7 @@ class Link {
   // link_reconfigure.cc
   void agree_anew();
   Duration agreed_grace(const LinkService& service) const;
+  void allow_memory(std::uint64_t cap);
 
   // link_transmit.cc: sending
   struct Gather;

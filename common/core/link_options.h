@@ -7,6 +7,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/time.h"
+#include "common/core/client_share.h"
 
 namespace holdfast {
 
@@ -39,6 +40,8 @@ struct LinkOptions {
   std::uint64_t max_window = 16 * kMiB;
   std::uint32_t max_streams = 10000;
   std::uint64_t memory_cap = UINT64_MAX;  // of the shared memory, each way
+  // Server: for which both hold, too: all of the client's links together. Outlives them.
+  ClientShare* share = nullptr;  // null: there is but one
   // Client only.
   std::uint32_t slot = 0;
   std::uint64_t start_id = 0;

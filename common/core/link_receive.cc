@@ -231,7 +231,7 @@ void Link::on_open(Time now, const Open& open) {
     refusal = Cause::draining;
   } else if (!service) {
     refusal = Cause::unknown_service;
-  } else if (streams_.size() >= options_.max_streams || !pool_.admit()) {
+  } else if (streams_.size() >= options_.max_streams || !admit_stream()) {
     refusal = Cause::limit;
   }
   if (refusal != Cause::none) {
@@ -293,7 +293,9 @@ void Link::on_abort(Time now, const Abort& abort) {
   record.peer_end = with_abort(record.peer_end);
   record.received += 1;
   record.peer_abort_code = abort.code;
-  record.cause = client() ? Cause::target_rst : Cause::client_rst;
+  Cause vanished = client() ? Cause::target_vanished : Cause::client_vanished;
+  bool told = abort.code == vanished;
+  record.cause = told ? vanished : client() ? Cause::target_rst : Cause::client_rst;
   account_receive(record);
   drop_log(record);
   unschedule(slot);

@@ -23,8 +23,7 @@ void Link::reconfigure(const LinkOptions& wanted) {
   options_.open_timeout = wanted.open_timeout;
   options_.max_window = wanted.max_window;
   options_.memory_cap = wanted.memory_cap;
-  send_share_.cap = wanted.memory_cap;
-  receive_share_.cap = wanted.memory_cap;
+  allow_memory(wanted.memory_cap);
   // Windows that have grown shrink to the largest one allowed now: what was promised to the peer
   // stays, the credit shrinks as it is used up. Who is paused for memory may have some now.
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
@@ -48,6 +47,13 @@ void Link::reconfigure(const LinkOptions& wanted) {
   if (client() && down_) report_down();
 }
 
+void Link::allow_memory(std::uint64_t cap) {
+  for (LinkShare* share : {&send_share_, &receive_share_}) {
+    share->cap = cap;
+    if (share->together != nullptr) share->together->allow(cap);
+  }
+}
+
 Duration Link::agreed_grace(const LinkService& service) const {
   auto own = std::find_if(graces_.begin(), graces_.end(),
                           [&](const ServiceGrace& each) { return each.service == service.name; });
@@ -63,6 +69,7 @@ void Link::agree_anew() {
   options_.grace = wanted_.grace;
   options_.announce_liveness = wanted_.announce_liveness;
   options_.max_streams = wanted_.max_streams;
+  if (options_.share != nullptr) options_.share->allow_streams(options_.max_streams);
   for (LinkService& service : options_.services) {
     auto own = find_by_name(wanted_.services, service.name);
     if (own != wanted_.services.end()) service.grace = own->grace;

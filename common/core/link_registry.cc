@@ -112,6 +112,7 @@ LinkOptions LinkRegistry::options_for(const ClientPolicy& client) const {
   options.services = client.services;
   options.max_streams = std::min(options.max_streams, client.max_streams);
   options.memory_cap = client.memory_cap;
+  options.share = quota_ != nullptr ? quota_->share(client.name) : nullptr;
   return options;
 }
 

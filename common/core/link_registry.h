@@ -25,7 +25,8 @@ struct ClientPolicy {
   std::string name;
   std::vector<LinkService> services;  // what it may ask for, with their graces
   std::uint32_t max_links = 16;       // the lanes of one are one
-  std::uint32_t max_streams = 10000;  // per link
+  // Of all its links together.
+  std::uint32_t max_streams = 10000;
   std::uint64_t memory_cap = UINT64_MAX;
 };
 
@@ -41,6 +42,8 @@ class LinkQuota {
   // False: the client has `most` others already, in all registries together.
   virtual bool take(const std::string& client, std::uint32_t slot, std::uint32_t most) = 0;
   virtual void give_back(const std::string& client, std::uint32_t slot) = 0;
+  // What the client's links have together; outlives them.
+  virtual ClientShare* share(const std::string&) { return nullptr; }
 
  protected:
   ~LinkQuota() = default;

@@ -155,11 +155,18 @@ void Link::finish(Time, StreamHandle stream) {
   schedule(stream.slot);
 }
 
-// Rule 9.
 void Link::abort(Time now, StreamHandle stream) {
+  abort_stream(now, stream, client() ? Cause::client_rst : Cause::target_rst);
+}
+
+void Link::vanish(Time now, StreamHandle stream) {
+  abort_stream(now, stream, client() ? Cause::client_vanished : Cause::target_vanished);
+}
+
+// Rule 9.
+void Link::abort_stream(Time now, StreamHandle stream, Cause cause) {
   StreamRecord* record = find(stream);
   if (record == nullptr || record->socket == SocketState::closed) return;
-  Cause cause = client() ? Cause::client_rst : Cause::target_rst;
   record->socket = SocketState::closed;
   // It left before anybody was told of it, and left nothing: there is nobody to tell.
   bool unheard = client() && !record->ever_sent && record->committed == 0;
@@ -290,6 +297,18 @@ void Link::abort_delivered(Time, StreamHandle stream) {
 
 // --- Ends -----------------------------------------------------------------------------------
 
+bool Link::admit_stream() {
+  if (options_.share != nullptr && !options_.share->take_stream()) return false;
+  if (pool_.admit()) return true;
+  if (options_.share != nullptr) options_.share->give_back_stream();
+  return false;
+}
+
+void Link::leave_pool() {
+  pool_.leave();
+  if (options_.share != nullptr) options_.share->give_back_stream();
+}
+
 // The first end names the cause; a reset overrides it.
 void Link::note_end(StreamRecord& record, Cause cause) {
   if (record.cause == Cause::none) record.cause = cause;
@@ -337,7 +356,7 @@ void Link::free_stream(Time now, SlotIndex slot) {
   drop_log(record);
   drop_queue(record);
   pool_.receive.change(record.receive_shared, 0, receive_share_);
-  pool_.leave();
+  leave_pool();
   StreamHandle ended_stream = handle(slot);
   if (incoming_.stream == ended_stream) incoming_ = {};
   TraceEvent event;

@@ -11,13 +11,16 @@
 #include <cstdint>
 
 #include "common/core/block_arena.h"
+#include "common/core/client_share.h"
 
 namespace holdfast {
 
-// One link's part of the shared memory; the cap is what a configuration allows it at most.
+// One link's part of the shared memory; the cap is what a configuration allows it at most, alone
+// and with its client's other links.
 struct LinkShare {
   std::uint64_t used = 0;
   std::uint64_t cap = UINT64_MAX;
+  MemoryBound* together = nullptr;
 };
 
 // One direction's half.
@@ -33,6 +36,7 @@ class MemoryHalf {
     std::uint64_t more = free() / tuning::kStreamShare;
     std::uint64_t link_most = std::min(free() * tuning::kLinkShare, link.cap);
     std::uint64_t link_more = link_most - std::min(link_most, link.used);
+    if (link.together != nullptr) link_more = std::min(link_more, link.together->room());
     return std::max(held, std::min(more, held + std::min(link_more, free())));
   }
 
@@ -40,6 +44,7 @@ class MemoryHalf {
   void change(std::uint64_t from, std::uint64_t to, LinkShare& link) {
     used_ = used_ - from + to;
     link.used = link.used - from + to;
+    if (link.together != nullptr) link.together->change(from, to);
   }
 
  private:

@@ -6,6 +6,8 @@
 #include <array>
 #include <cerrno>
 
+#include "common/net/patience.h"
+
 namespace holdfast {
 namespace {
 
@@ -47,6 +49,12 @@ ssize_t read_vector(int descriptor, std::span<iovec> buffers) {
 
 bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK;
+}
+
+// What the kernel says of a connection whose other host does not answer (keepalive, or what was
+// sent), or of which a router said that it is not there.
+bool is_host_gone(int error) {
+  return error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN;
 }
 
 }  // namespace
@@ -181,7 +189,11 @@ void Bridge::tell_error() {
   bool after_fin = error_ == EPIPE && reading_ != Reading::ended;
   reading_ = Reading::told;
   if (after_fin) link_.finish(loop_.now(), stream_);
-  link_.abort(loop_.now(), stream_);
+  if (is_host_gone(error_)) {
+    link_.vanish(loop_.now(), stream_);
+  } else {
+    link_.abort(loop_.now(), stream_);
+  }
   reset();
 }
 
@@ -261,6 +273,19 @@ void Bridge::reset() {
     close_with_reset(socket_);
   }
   flush_.reset();
+}
+
+void Bridge::set_keepalive(Duration within) {
+  if (!closed() && !is_unix_) holdfast::set_keepalive(socket_.get(), within);
+}
+
+bool Bridge::has_vanished(Duration within) const {
+  bool asked = !closed() && !is_unix_ && error_ == 0 && !flush_;
+  return asked && holdfast::has_vanished(socket_.get(), within);
+}
+
+void Bridge::vanish() {
+  latch(ETIMEDOUT);
 }
 
 void Bridge::deliver_abort() {

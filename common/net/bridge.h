@@ -53,6 +53,11 @@ class Bridge final : public Poller::Watcher {
   void read_last();
   // At once, whatever is queued.
   void reset();
+  // Unless it is a Unix one: its host is asked so often that it is found gone within the time.
+  void set_keepalive(Duration within);
+  // Its host gives no sign: ends it, as the kernel does where it finds out.
+  bool has_vanished(Duration within) const;
+  void vanish();
 
   StreamHandle stream() const { return stream_; }
   bool closed() const { return !socket_.valid(); }

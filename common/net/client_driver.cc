@@ -141,7 +141,8 @@ Status ClientDriver::listen_on(const std::vector<ClientService>& services, bool 
     bool required = std::holds_alternative<PassedSocket>(service.listen) ||
                     (new_ones_required && !was_wanted(service));
     bool transparent = service.mode == ListenMode::tproxy;
-    wanted.push_back({service.listen, tag, transparent, required, service.freebind});
+    wanted.push_back(
+        {service.listen, tag, transparent, required, service.freebind, service.access});
   }
   return listeners_.set(wanted);
 }

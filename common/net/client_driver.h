@@ -23,6 +23,7 @@
 
 namespace holdfast {
 
+// One address of a service; one that listens at several is there once for each.
 struct ClientService {
   std::string name;
   std::string link;  // ClientLinkOptions::group
@@ -34,6 +35,7 @@ struct ClientService {
   // Applications come through a balancer, which must be there and say whose each connection is.
   std::optional<std::vector<Network>> proxy_from;
   bool freebind = false;  // as for bind_sockets()
+  SocketAccess access;    // likewise
   bool mirror = false;    // listens only while the server does not say that the target is down
 };
 

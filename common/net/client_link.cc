@@ -20,6 +20,7 @@ ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions optio
       group_(options.group),
       lane_(options.lane),
       tls_(std::move(options.tls)),
+      patience_(std::move(options.patience)),
       link_(options.link, around.pool, random_link_id(), 0) {
   driver_ =
       std::make_unique<LinkDriver>(loop_, link_, *this, around.observer, around.closing, "", name_);
@@ -85,6 +86,11 @@ void ClientLink::services_down(const std::vector<std::uint16_t>& services) {
   host_.services_changed();
 }
 
+Patience ClientLink::patience(std::string_view service) const {
+  auto known = patience_.find(service);
+  return known == patience_.end() ? Patience{} : known->second;
+}
+
 void ClientLink::link_refused(Duration retry_after) {
   if (retry_after > Duration{}) dials_->hold_off(loop_.now() + retry_after);
 }
@@ -116,6 +122,8 @@ void ClientLink::reconfigure(ClientLinkOptions options, bool revoke) {
   HOLDFAST_CHECK(state_ != State::leaving);
   state_ = State::running;
   link_.reconfigure(options.link);
+  patience_ = std::move(options.patience);
+  driver_->look_now();
   if (revoke) link_.reset_unoffered(loop_.now(), Cause::revoked);
   std::unique_ptr<TlsContext> old = std::exchange(tls_, std::move(options.tls));
   dials_->reconfigure(dial_options(options));

@@ -6,6 +6,7 @@
 //      +----------------leave()--------------> leaving --> over
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -30,6 +31,7 @@ struct ClientLinkSettings {
   unsigned lane = 0;
   LaneRange lanes;  // of the group
   LinkOptions link;
+  std::map<std::string, Patience, std::less<>> patience;  // of its services
   std::vector<HostPort> servers;
   std::uint32_t mark = 0;          // as in DialOptions
   std::string congestion_control;  // likewise
@@ -121,6 +123,7 @@ class ClientLink final : public LinkDriver::Host {
   void link_refused(Duration retry_after) override;
   void room_for_streams() override { host_.room(); }
   void services_down(const std::vector<std::uint16_t>& services) override;
+  Patience patience(std::string_view service) const override;
 
   Dialer::Need need() const;
   void renew();
@@ -137,6 +140,7 @@ class ClientLink final : public LinkDriver::Host {
   bool held_ = false;
   bool wake_ = true;
   std::set<std::string, std::less<>> down_;  // services
+  std::map<std::string, Patience, std::less<>> patience_;
   Link link_;
   std::unique_ptr<LinkDriver> driver_;
   std::unique_ptr<Dials> dials_;

@@ -26,6 +26,7 @@ LinkDriver::LinkDriver(Loop& loop, Link& link, Host& host, Observer& observer,
       closing_(closing),
       peer_(std::move(peer)),
       name_(std::move(name)),
+      look_timer_(loop.timers(), [this] { look_at_some(); }),
       timer_(loop.timers(), [this] { touch(); }) {}
 
 std::string_view LinkDriver::peer() const {
@@ -190,6 +191,7 @@ void LinkDriver::attach(StreamHandle stream, Descriptor socket, bool is_unix) {
   slot.target.reset();
   slot.bridge = std::make_unique<Bridge>(loop_, link_, *this, stream, std::move(socket), is_unix);
   slot.bridge->start();
+  if (!look_timer_.armed()) look_later(patiences());
   touch();
 }
 

@@ -15,6 +15,7 @@
 #include "common/net/closing_carriers.h"
 #include "common/net/loop.h"
 #include "common/net/observer.h"
+#include "common/net/patience.h"
 #include "common/net/target.h"
 
 namespace holdfast {
@@ -41,6 +42,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
     virtual void services_down(const std::vector<std::uint16_t>& services) = 0;
     // Streams ended, or more are allowed: there may be room for others.
     virtual void room_for_streams() = 0;
+    // With the sockets of this service's streams; asked again and again.
+    virtual Patience patience(std::string_view) const { return {}; }
 
    protected:
     ~Host() = default;
@@ -73,9 +76,13 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   bool pump();
   // All effects were polled.
   bool settled() const { return pump_.settled(); }
+  // What Host::patience() says has changed: it counts from now on.
+  void look_now();
   // Something was said to the link: pump() is to follow.
   void touch() { pump_.touch(); }
 
+  // With sockets of the service, an index into Link::options(); its `keepalive` is there.
+  Patience patience(std::size_t service) const;
   ConnectionInfo info(StreamHandle stream, const StreamSummary& summary) const;
   template <typename Visit>
   void for_each_connection(Time now, Visit visit) const {
@@ -90,6 +97,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
     std::unique_ptr<Bridge> bridge;
     std::unique_ptr<TargetConnect> target;  // while it is being connected
     const std::string* target_name = nullptr;
+    Duration keepalive{};       // what the kernel was told; zero: nothing yet
+    Time half_closed = kNever;  // when it was first seen so
   };
 
   // Carrier::Owner
@@ -123,6 +132,13 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   Bridge* bridge_of(StreamHandle stream);
   Slot& make_slot(StreamHandle stream);
   LinkEvent event() const;
+
+  // link_patience.cc
+  std::vector<Patience> patiences() const;
+  void look_at_some();
+  void look_later(const std::vector<Patience>& patiences);
+  void look_at(Slot& slot, const std::vector<Patience>& patiences);
+  Cause overdue(Slot& slot, const StreamSummary& summary, const Patience& patience) const;
 
   void on(const effect::Deliver& effect);
   void on(const effect::DeliverFin& effect);
@@ -161,6 +177,9 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   SlotIndex last_delivered_ = kNoSlot;
   std::size_t last_reads_ = 0;
 
+  Time live_since_{};      // while the link is live
+  SlotIndex look_at_ = 0;  // where the next look at sockets begins
+  Timer look_timer_;
   Timer timer_;
 };
 

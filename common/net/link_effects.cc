@@ -67,6 +67,7 @@ void LinkDriver::on(const effect::CloseCarrier& effect) {
 }
 
 void LinkDriver::on(const effect::LinkUp& effect) {
+  live_since_ = loop_.now();
   LinkEvent up = event();
   up.outage = effect.outage;
   up.connections = effect.streams;

@@ -7,6 +7,7 @@
 
 #include "common/base/remedy.h"
 #include "common/net/passed_sockets.h"
+#include "common/net/socket_file.h"
 
 namespace holdfast {
 namespace {
@@ -53,6 +54,8 @@ Descriptor bind_one(const SocketAddress& address, const std::string& path, void 
     // For IPv6 as well (ip(7)).
     (void)setsockopt(descriptor.get(), SOL_IP, IP_FREEBIND, &on, sizeof on);
   }
+  // The file gets the socket's mode: nobody may open it before its owner and group are right.
+  if (address.is_unix() && options.access != SocketAccess{}) fchmod(descriptor.get(), 0600);
   if (error == 0) error = bind_socket(descriptor.get(), address, path);
   if (error == 0 && listen(descriptor.get(), kBacklog) != 0) error = errno;
   if (error != 0) return {};
@@ -142,6 +145,11 @@ Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_add
     }
     return Error{"cannot listen on " + to_string(address) + ": " + error_text(first_error) +
                  remedy};
+  }
+  if (unix_socket != nullptr && options.access != SocketAccess{}) {
+    if (Status given = set_socket_access(path, options.access); !given) {
+      return Error{"cannot listen on " + to_string(address) + ": " + given.error().message};
+    }
   }
   return sockets;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/base/socket_access.h"
 #include "common/net/loop.h"
 #include "common/net/observer.h"
 #include "common/net/socket.h"
@@ -48,6 +49,7 @@ struct BindOptions {
   bool transparent = false;  // takes connections to addresses that are not this host's (tproxy)
   bool freebind = false;     // also where the host does not have the address yet (IP_FREEBIND)
   std::vector<SocketAddress> of_name{};  // what the address's name was resolved to
+  SocketAccess access{};                 // a Unix socket's file
 };
 
 // Binds and listens on the address; on every one of `of_name`, where it is a name; or takes every

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 
+#include "common/net/socket_file.h"
+
 namespace holdfast {
 namespace {
 
 // Between two tries of an address that cannot be had.
 constexpr Duration kFirstPause = seconds(1);
 constexpr Duration kLongestPause = seconds(15);
+// A name that is listened on is looked up again after this: its address may move.
+constexpr Duration kNameInterval = seconds(60);
 
 bool same_address(const ListenerSet::Wanted& one, const ListenerSet::Wanted& other) {
   return one.address == other.address && one.transparent == other.transparent;
@@ -24,6 +28,10 @@ std::optional<HostPort> name_of(const NetListenAddress& address) {
 
 }  // namespace
 
+Duration next_listen_pause(Duration last) {
+  return last == Duration{} ? kFirstPause : std::min(last * 2, kLongestPause);
+}
+
 ListenerSet::ListenerSet(Loop& loop, Resolver& resolver, const DescriptorBudget& budget,
                          Listener::Handler& handler, Observer& observer,
                          void (*tune)(int descriptor, int family), std::function<void()> changed)
@@ -36,16 +44,27 @@ ListenerSet::ListenerSet(Loop& loop, Resolver& resolver, const DescriptorBudget&
       changed_(std::move(changed)),
       timer_(loop.timers(), [this] { retry(); }) {}
 
+std::vector<SocketAddress> ListenerSet::Place::addresses() const {
+  std::vector<SocketAddress> all;
+  for (const auto& listener : listeners) all.push_back(listener->address());
+  return all;
+}
+
+bool ListenerSet::Place::stands_at(const SocketAddress& address) const {
+  return std::any_of(listeners.begin(), listeners.end(),
+                     [&](const auto& listener) { return listener->address() == address; });
+}
+
 ListenerSet::Place* ListenerSet::find(const Wanted& wanted) {
   auto found = std::find_if(places_.begin(), places_.end(),
                             [&](const auto& place) { return same_address(place->wanted, wanted); });
   return found == places_.end() ? nullptr : found->get();
 }
 
-// With the addresses that the name had last.
+// With the addresses that the name had last, beside those that stand already.
 Status ListenerSet::bind(Place& place) {
   const Wanted& wanted = place.wanted;
-  BindOptions options{wanted.transparent, wanted.freebind, {}};
+  BindOptions options{wanted.transparent, wanted.freebind, {}, wanted.access};
   if (auto name = name_of(wanted.address)) {
     auto known = resolver_.known(*name);
     if (!known) {
@@ -54,6 +73,7 @@ Status ListenerSet::bind(Place& place) {
                    (why.empty() ? "its name is not resolved yet" : why)};
     }
     options.of_name = std::move(known->addresses);
+    std::erase_if(options.of_name, [&](const auto& each) { return place.stands_at(each); });
   }
   auto sockets = bind_sockets(wanted.address, tune_, options);
   if (!sockets) return sockets.error();
@@ -77,7 +97,53 @@ Status ListenerSet::bind_over(Place& place, Places& leaving, std::vector<Wanted>
   return bind(place);
 }
 
+// Listens where the name leads now. What it led to before stays until something of that stands.
+Status ListenerSet::follow_name(Place& place) {
+  auto known = resolver_.known(*name_of(place.wanted.address));
+  if (!known) return Ok{};
+  const std::vector<SocketAddress>& now = known->addresses;
+  bool all = std::all_of(now.begin(), now.end(),
+                         [&](const SocketAddress& each) { return place.stands_at(each); });
+  Status bound = all ? Status(Ok{}) : bind(place);
+  auto is_of_name = [&](const auto& listener) {
+    return std::find(now.begin(), now.end(), listener->address()) != now.end();
+  };
+  auto gone = std::stable_partition(place.listeners.begin(), place.listeners.end(), is_of_name);
+  if (gone == place.listeners.begin()) return bound;
+  std::for_each(gone, place.listeners.end(), [](auto& listener) { listener->accept_rest(); });
+  place.listeners.erase(gone, place.listeners.end());
+  return Ok{};
+}
+
+// All of them or none.
+Status ListenerSet::give_files(const std::vector<Wanted>& wanted, std::vector<Given>& given) {
+  for (const Wanted& one : wanted) {
+    Place* place = find(one);
+    const auto* unix_socket = std::get_if<UnixPath>(&one.address);
+    if (place == nullptr || unix_socket == nullptr || place->wanted.access == one.access) continue;
+    Status done = place->listeners.empty()
+                      ? Status(Ok{})
+                      : set_socket_access(unix_socket->path, one.access, place->wanted.access);
+    if (!done) {
+      take_back(given);
+      return Error{to_string(one.address) + ": " + done.error().message};
+    }
+    given.push_back({place, std::exchange(place->wanted.access, one.access)});
+  }
+  return Ok{};
+}
+
+void ListenerSet::take_back(const std::vector<Given>& given) {
+  for (const Given& each : given) {
+    const SocketAccess now = std::exchange(each.place->wanted.access, each.before);
+    if (each.place->listeners.empty()) continue;
+    (void)set_socket_access(std::get<UnixPath>(each.place->wanted.address).path, each.before, now);
+  }
+}
+
 Status ListenerSet::set(const std::vector<Wanted>& wanted) {
+  std::vector<Given> given;
+  if (Status done = give_files(wanted, given); !done) return done;
   auto stays = [&](const auto& place) {
     return std::any_of(wanted.begin(), wanted.end(),
                        [&](const Wanted& one) { return same_address(one, place->wanted); });
@@ -96,6 +162,7 @@ Status ListenerSet::set(const std::vector<Wanted>& wanted) {
     Status bound = bind_over(*place, leaving, gone);
     if (!bound && one.required) {
       fresh.clear();
+      take_back(given);
       std::move(leaving.begin(), leaving.end(), std::back_inserter(places_));
       put_back(gone);
       return bound;
@@ -112,11 +179,13 @@ Status ListenerSet::set(const std::vector<Wanted>& wanted) {
     if (kept.listeners.empty()) failed(kept, std::exchange(kept.failure, ""));
     auto name = name_of(kept.wanted.address);
     if (name && !resolver_.known(*name)) try_again(kept);
+    if (name && !kept.listeners.empty()) kept.again = loop_.now() + kNameInterval;
   }
   for (const Wanted& one : wanted) {
     Place& place = *find(one);
     place.wanted = one;
     for (auto& listener : place.listeners) listener->set_tag(one.tag);
+    if (name_of(one.address) && !place.listeners.empty() && !place.question) complete(place);
   }
   arm();
   changed_();
@@ -144,7 +213,7 @@ void ListenerSet::clear() {
 // --- What cannot be had -----------------------------------------------------------------------
 
 void ListenerSet::failed(Place& place, const std::string& reason) {
-  place.pause = place.pause == Duration{} ? kFirstPause : std::min(place.pause * 2, kLongestPause);
+  place.pause = next_listen_pause(place.pause);
   place.again = loop_.now() + place.pause;
   if (place.failure == reason) return;
   place.failure = reason;
@@ -153,10 +222,7 @@ void ListenerSet::failed(Place& place, const std::string& reason) {
 
 void ListenerSet::try_again(Place& place) {
   auto name = name_of(place.wanted.address);
-  if (!name) {
-    Status bound = bind(place);
-    return bound ? stands(place) : failed(place, bound.error().message);
-  }
+  if (!name) return complete(place);
   place.again = kNever;
   place.question = std::make_unique<Resolver::Question>(
       resolver_, *name,
@@ -166,19 +232,20 @@ void ListenerSet::try_again(Place& place) {
 // Also when it failed: the addresses that the name had last may be there to listen on by now.
 void ListenerSet::answered(Place& place, const Resolver::Answer&) {
   place.question.reset();
-  Status bound = bind(place);
-  if (bound) {
-    stands(place);
-  } else {
-    failed(place, bound.error().message);
-  }
+  complete(place);
   arm();
 }
 
-void ListenerSet::stands(Place& place) {
+// Binds what is missing of it.
+void ListenerSet::complete(Place& place) {
+  std::vector<SocketAddress> before = place.addresses();
+  Status bound = before.empty() ? bind(place) : follow_name(place);
+  if (!bound) return failed(place, bound.error().message);
+  bool news = !place.failure.empty() || place.addresses() != before;
   place.pause = {};
-  place.again = kNever;
+  place.again = name_of(place.wanted.address) ? loop_.now() + kNameInterval : kNever;
   place.failure.clear();
+  if (!news) return;
   observer_.listening(to_string(place.wanted.address));
   changed_();
 }
@@ -211,7 +278,7 @@ void ListenerSet::resume() {
 std::vector<SocketAddress> ListenerSet::addresses() const {
   std::vector<SocketAddress> addresses;
   for (const auto& place : places_) {
-    for (const auto& listener : place->listeners) addresses.push_back(listener->address());
+    for (const SocketAddress& each : place->addresses()) addresses.push_back(each);
   }
   return addresses;
 }

@@ -19,6 +19,9 @@ struct ListenFailure {
   std::string reason;
 };
 
+// Between two tries of an address that cannot be had: 1 s, 2 s, ... at most 15 s.
+Duration next_listen_pause(Duration last);
+
 class ListenerSet {
  public:
   struct Wanted {
@@ -27,6 +30,7 @@ class ListenerSet {
     bool transparent = false;  // as for bind_sockets()
     bool required = false;     // set() fails where it cannot be had now
     bool freebind = false;     // as for bind_sockets()
+    SocketAccess access{};     // likewise
   };
 
   // `tune` as for bind_sockets(). `changed`: what addresses() says has. Everything given outlives
@@ -38,8 +42,9 @@ class ListenerSet {
   // Listens on exactly these: binds what is new, leaves alone what stands (it gets its new tag) and
   // closes the others once they have handed over who waited at them. An address may take the place
   // of one that overlaps it (0.0.0.0:80 and 127.0.0.1:80). What cannot be had, or is a name that
-  // nobody has resolved yet, is tried again; but if it is required and was not wanted before, then
-  // nothing is changed, and the error names it.
+  // nobody has resolved yet, is tried again; but if it is required and was not wanted before, or if
+  // a Unix socket's file cannot be given to whom it now should be, then nothing is changed, and the
+  // error names it. What a name came to is looked at anew, now and every minute.
   Status set(const std::vector<Wanted>& wanted);
   void clear();
   // There may be room again.
@@ -57,22 +62,33 @@ class ListenerSet {
   struct Place {
     Wanted wanted;
     std::vector<std::unique_ptr<Listener>> listeners;  // a name may have several addresses
-    // Without any:
+    // Without any, or without any that its name has now:
     std::string failure;
     Duration pause{};  // before the next try
     Time again = kNever;
     std::unique_ptr<Resolver::Question> question;
+
+    std::vector<SocketAddress> addresses() const;
+    bool stands_at(const SocketAddress& address) const;
   };
   using Places = std::vector<std::unique_ptr<Place>>;
 
   Place* find(const Wanted& wanted);
   Status bind(Place& place);
+  Status follow_name(Place& place);
+  // One Unix socket's file, and whose it was.
+  struct Given {
+    Place* place;
+    SocketAccess before;
+  };
+  Status give_files(const std::vector<Wanted>& wanted, std::vector<Given>& given);
+  static void take_back(const std::vector<Given>& given);
   Status bind_over(Place& place, Places& leaving, std::vector<Wanted>& gone);
   void put_back(const std::vector<Wanted>& gone);
   void failed(Place& place, const std::string& reason);
   void try_again(Place& place);
   void answered(Place& place, const Resolver::Answer& answer);
-  void stands(Place& place);
+  void complete(Place& place);
   void retry();
   void arm();
 

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "common/base/host_refused.h"
+
 namespace holdfast {
 namespace {
 
@@ -38,7 +40,7 @@ LoopThread::~LoopThread() {
 void LoopThread::run(Loop::Task& task, std::function<void()> ended) {
   running_ = true;
   SignalsBlocked blocked;
-  thread_ = std::thread([this, &task, ended = std::move(ended)] {
+  auto turn = [this, &task, ended = std::move(ended)] {
     pthread_setname_np(pthread_self(), "loop");
     loop_->run(task);
     {
@@ -47,7 +49,8 @@ void LoopThread::run(Loop::Task& task, std::function<void()> ended) {
       changed_.notify_all();
     }
     ended();
-  });
+  };
+  thread_ = unless_refused(kThread, [&] { return std::thread(std::move(turn)); });
 }
 
 void LoopThread::stop() {

@@ -11,10 +11,9 @@ int no_password(char*, int, int, void*) {
   return -1;
 }
 
+// Null: there is no memory.
 BioPtr reader_of(const TlsPem& pem) {
-  BioPtr bio(BIO_new_mem_buf(pem.text.data(), static_cast<int>(pem.text.size())));
-  HOLDFAST_CHECK(bio != nullptr);
-  return bio;
+  return BioPtr(BIO_new_mem_buf(pem.text.data(), static_cast<int>(pem.text.size())));
 }
 
 // Whether the reader stopped at the end, and not at something it could not read.
@@ -28,6 +27,10 @@ bool at_the_end() {
 PemCertificates read_certificates(const TlsPem& pem) {
   PemCertificates read;
   BioPtr bio = reader_of(pem);
+  if (!bio) {
+    read.fault = "cannot be read: OpenSSL has no memory";
+    return read;
+  }
   ERR_clear_error();
   while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, no_password, nullptr)) {
     read.found.emplace_back(next);
@@ -42,7 +45,9 @@ PemCertificates read_certificates(const TlsPem& pem) {
 }
 
 KeyPtr read_key(const TlsPem& pem) {
-  KeyPtr key(PEM_read_bio_PrivateKey(reader_of(pem).get(), nullptr, no_password, nullptr));
+  BioPtr bio = reader_of(pem);
+  if (!bio) return nullptr;
+  KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr));
   ERR_clear_error();
   return key;
 }

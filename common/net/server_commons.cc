@@ -58,6 +58,11 @@ void ServerCommons::give_back(const std::string& client, std::uint32_t slot) {
   if (found->second.empty()) quota_.erase(found);
 }
 
+ClientShare* ServerCommons::share(const std::string& client) {
+  std::lock_guard lock(mutex_);
+  return &shares_[client];
+}
+
 void ServerCommons::note_source(const LinkId& link, std::string source) {
   std::lock_guard lock(mutex_);
   links_at_[source] += 1;

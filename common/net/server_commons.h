@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/core/link_registry.h"
+#include "common/net/shared_client.h"
 #include "common/net/shared_streams.h"
 #include "common/net/socket.h"
 
@@ -65,6 +66,7 @@ class ServerCommons final : public LinkQuota {
 
   bool take(const std::string& client, std::uint32_t slot, std::uint32_t most) override;
   void give_back(const std::string& client, std::uint32_t slot) override;
+  ClientShare* share(const std::string& client) override;
 
   // Where a link's newest carrier came from (source_of()).
   void note_source(const LinkId& link, std::string source);
@@ -90,6 +92,7 @@ class ServerCommons final : public LinkQuota {
   std::vector<std::size_t> links_on_;  // keys, by loop
   // Links by client and what its lanes' slots have in common.
   std::map<std::string, std::map<std::uint32_t, std::uint32_t>> quota_;
+  std::map<std::string, SharedClient> shares_;  // none goes: those of a config are few
   std::map<LinkId, std::string> sources_;
   std::map<std::string, std::size_t, std::less<>> links_at_;  // by source
   std::vector<ToldGone> told_gone_;                           // set before the threads run

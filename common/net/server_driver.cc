@@ -119,6 +119,7 @@ Status ServerDriver::reconfigure(ServerOptions options, bool revoke_gone) {
   });
   watch_targets();
   watched_ = true;
+  for (auto& [id, driver] : drivers_) driver->look_now();
   if (revoke_gone) revoke(before.clients);
   wake_ = true;
   room_ = true;

@@ -34,6 +34,7 @@ struct ServerTarget {
   std::optional<ProxyVersion> send_proxy;
   bool from_source = false;                // connected to from the application's address
   std::optional<Duration> check_interval;  // its target is watched, and clients are told
+  Patience patience{};                     // with connections to it
 };
 
 struct ServerClient {
@@ -145,6 +146,7 @@ class ServerDriver final : public Loop::Task,
   void link_refused(Duration) override {}
   void services_down(const std::vector<std::uint16_t>&) override {}
   void room_for_streams() override { room_ = true; }
+  Patience patience(std::string_view service) const override;
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;
   void hello(const Carrier& carrier, HelloRequest request) override;
   bool link_known_at(std::string_view source) const override;

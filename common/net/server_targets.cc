@@ -78,6 +78,11 @@ std::unique_ptr<TargetConnect> ServerDriver::begin_connect(LinkDriver& driver, S
       });
 }
 
+Patience ServerDriver::patience(std::string_view service) const {
+  auto known = options_.services.find(std::string(service));
+  return known == options_.services.end() ? Patience{} : known->second.patience;
+}
+
 // --- Watched targets --------------------------------------------------------------------------
 
 // A failure from an application's own address may be that address's own, and says nothing of

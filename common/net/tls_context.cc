@@ -36,9 +36,16 @@ const Secrets& secrets_of(SSL* ssl) {
   return *static_cast<const Secrets*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), secrets_index()));
 }
 
-void give_secrets(SSL_CTX* context, std::unique_ptr<Secrets> secrets) {
-  HOLDFAST_CHECK(SSL_CTX_set_ex_data(context, secrets_index(), secrets.get()) == 1);
+// Makes room for them; false: there is no memory.
+bool hold_secrets(SSL_CTX* context) {
+  auto secrets = std::make_unique<Secrets>();
+  if (SSL_CTX_set_ex_data(context, secrets_index(), secrets.get()) != 1) return false;
   static_cast<void>(secrets.release());
+  return true;
+}
+
+void give_secrets(SSL_CTX* context, Secrets secrets) {
+  *static_cast<Secrets*>(SSL_CTX_get_ex_data(context, secrets_index())) = std::move(secrets);
 }
 
 // The suites whose hash is SHA-256, which an external key is bound to (RFC 8446, 4.2.11).
@@ -70,7 +77,8 @@ Result<ContextPtr> make_context(const SSL_METHOD* method) {
   bool good = SSL_CTX_set_min_proto_version(raw, TLS1_3_VERSION) == 1 &&
               SSL_CTX_set_max_proto_version(raw, TLS1_3_VERSION) == 1 &&
               SSL_CTX_set_ciphersuites(raw, kSuites) == 1 &&
-              SSL_CTX_set1_groups_list(raw, kGroups) == 1 && SSL_CTX_set_num_tickets(raw, 0) == 1;
+              SSL_CTX_set1_groups_list(raw, kGroups) == 1 && SSL_CTX_set_num_tickets(raw, 0) == 1 &&
+              hold_secrets(raw);
   if (!good) return Error{"OpenSSL: " + last_error()};
   SSL_CTX_set_options(raw, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_clear_options(raw, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
@@ -136,9 +144,8 @@ std::string describe_client_failure(bool with_key, SSL*, const Proof& proof) {
 
 std::unique_ptr<Transport> ClientContext::make(int descriptor) {
   SslPtr ssl(SSL_new(context_.get()));
-  HOLDFAST_CHECK(ssl != nullptr);
-  SSL_set_connect_state(ssl.get());
-  if (!with_key_) {
+  if (ssl != nullptr) SSL_set_connect_state(ssl.get());
+  if (ssl != nullptr && !with_key_) {
     std::array<unsigned char, 16> address{};
     bool literal = inet_pton(AF_INET, server_name_.c_str(), address.data()) == 1 ||
                    inet_pton(AF_INET6, server_name_.c_str(), address.data()) == 1;
@@ -149,7 +156,7 @@ std::unique_ptr<Transport> ClientContext::make(int descriptor) {
       SSL_set1_host(ssl.get(), server_name_.c_str());
     }
   }
-  if (!with_key_) show_ticket(ssl.get());
+  if (ssl != nullptr && !with_key_) show_ticket(ssl.get());
   return make_transport(
       std::move(ssl), descriptor, {key_update_after_},
       [with_key = with_key_](SSL* session, const Proof& proof) {
@@ -266,10 +273,10 @@ Result<std::unique_ptr<TlsContext>> make_tls_client(const TlsClientOptions& opti
     auto used = tls::use_certificates(context->get(), *options.files);
     if (!used) return used.error();
     tls::verify_peer(context->get());
-    tls::keep_tickets(context->get());
+    if (!tls::keep_tickets(context->get())) return Error{"OpenSSL: " + tls::last_error()};
   }
-  auto secrets = std::make_unique<tls::Secrets>();
-  if (options.key) secrets->keys.emplace(options.key->id, *options.key);
+  tls::Secrets secrets;
+  if (options.key) secrets.keys.emplace(options.key->id, *options.key);
   tls::give_secrets(context->get(), std::move(secrets));
   return std::unique_ptr<TlsContext>(std::make_unique<tls::ClientContext>(
       std::move(*context), options.key.has_value(), options.server_name, options.key_update_after));
@@ -290,9 +297,9 @@ Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& opti
     SSL_CTX_set_session_id_context(context->get(), kSessionContext, sizeof kSessionContext - 1);
     tls::give_tickets(context->get());
   }
-  auto secrets = std::make_unique<tls::Secrets>();
-  secrets->tickets = options.files.has_value();
-  for (const TlsKey& key : options.keys) secrets->keys.emplace(key.id, key);
+  tls::Secrets secrets;
+  secrets.tickets = options.files.has_value();
+  for (const TlsKey& key : options.keys) secrets.keys.emplace(key.id, key);
   tls::give_secrets(context->get(), std::move(secrets));
   return std::unique_ptr<TlsContext>(std::make_unique<tls::ServerContext>(
       std::move(*context), options.client_of,

@@ -40,7 +40,7 @@ Status use_certificates(SSL_CTX* context, const TlsFiles& files);
 void verify_peer(SSL_CTX* context);
 // Tickets, at a server with certificates and at its clients; see tls_tickets.cc.
 void give_tickets(SSL_CTX* server);
-void keep_tickets(SSL_CTX* client);
+bool keep_tickets(SSL_CTX* client);  // false: there is no memory
 // The client's next handshake shows the ticket that is kept, if one is.
 void show_ticket(SSL* ssl);
 void forget_ticket(SSL* ssl);

@@ -25,23 +25,24 @@ constexpr std::uint64_t kMessagesPerRead = 16;
 
 }  // namespace
 
-void TlsTransport::begin() {
+bool TlsTransport::begin() {
   set_proof(ssl_.get(), proof_);
-  BIO* bio = BIO_new(method());
-  HOLDFAST_CHECK(bio != nullptr);
+  BIO* bio = method() != nullptr ? BIO_new(method()) : nullptr;
+  if (bio == nullptr) return false;
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_.get(), bio, bio);
   SSL_set_msg_callback(ssl_.get(), note_message);
   SSL_set_msg_callback_arg(ssl_.get(), this);
   input_.resize(kHandshakeReadAhead);
+  return true;
 }
 
 BIO_METHOD* TlsTransport::method() {
   // One a process, never freed: OpenSSL's own are the same.
   static BIO_METHOD* const made = [] {
     BIO_METHOD* fresh = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "holdfast");
-    HOLDFAST_CHECK(fresh != nullptr);
+    if (fresh == nullptr) return fresh;
     BIO_meth_set_write(fresh, bio_write);
     BIO_meth_set_read(fresh, bio_read);
     BIO_meth_set_ctrl(fresh, bio_control);

@@ -72,13 +72,14 @@ void give_tickets(SSL_CTX* context) {
   SSL_CTX_set_session_ticket_cb(context, nullptr, judge, nullptr);
 }
 
-void keep_tickets(SSL_CTX* context) {
+bool keep_tickets(SSL_CTX* context) {
   auto kept = std::make_unique<Kept>();
-  HOLDFAST_CHECK(SSL_CTX_set_ex_data(context, kept_index(), kept.get()) == 1);
+  if (SSL_CTX_set_ex_data(context, kept_index(), kept.get()) != 1) return false;
   static_cast<void>(kept.release());
   SSL_CTX_clear_options(context, SSL_OP_NO_TICKET);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, keep);
+  return true;
 }
 
 void show_ticket(SSL* ssl) {

@@ -53,12 +53,16 @@ Identified TlsTransport::identified() {
 }
 
 Transport::Status TlsTransport::handshake() {
-  if (!begun()) {
+  if (!begun() && context_ != nullptr) {
     ssl_.reset(SSL_new(context_.get()));
-    HOLDFAST_CHECK(begun());
     context_.reset();
-    SSL_set_accept_state(ssl_.get());
-    begin();
+    if (begun()) SSL_set_accept_state(ssl_.get());
+    if (begun() && !begin()) ssl_.reset();
+  }
+  if (!begun()) {
+    error_ = "OpenSSL has no memory for a session";
+    ERR_clear_error();
+    return Status::failed;
   }
   ERR_clear_error();
   drained_ = false;

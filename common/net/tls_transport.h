@@ -31,7 +31,7 @@ class TlsTransport final : public Transport {
         renewal_(renewal),
         describe_(std::move(describe)),
         identify_(std::move(identify)) {
-    if (begun()) begin();
+    if (begun() && !begin()) ssl_.reset();
   }
 
   Status handshake() override;
@@ -59,7 +59,7 @@ class TlsTransport final : public Transport {
                            std::size_t size, SSL* ssl, void* self);
 
   bool begun() const { return ssl_ != nullptr; }
-  void begin();
+  bool begin();  // false: there is no memory for it
   std::size_t pending() const { return output_.size() - output_sent_; }
   bool flush();
   Identified identified();

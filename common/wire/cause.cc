@@ -82,6 +82,14 @@ std::string_view to_string(Cause cause) {
       return "loop";
     case Cause::source_failed:
       return "source_failed";
+    case Cause::client_vanished:
+      return "client_vanished";
+    case Cause::target_vanished:
+      return "target_vanished";
+    case Cause::idle_timeout:
+      return "idle_timeout";
+    case Cause::half_close_timeout:
+      return "half_close_timeout";
     case Cause::other:
       return "other";
   }
@@ -89,7 +97,7 @@ std::string_view to_string(Cause cause) {
 }
 
 Cause cause_from_code(std::uint16_t code) {
-  constexpr auto kLast = static_cast<std::uint16_t>(Cause::source_failed);
+  constexpr auto kLast = static_cast<std::uint16_t>(Cause::half_close_timeout);
   return code <= kLast ? static_cast<Cause>(code) : Cause::other;
 }
 

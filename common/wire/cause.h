@@ -55,6 +55,11 @@ enum class Cause : std::uint16_t {
   not_allowed = 36,    // to that destination, or from that source
   loop = 37,           // it would come back to the agents themselves
   source_failed = 38,  // the application's address could not be taken as the source
+  // An end's host gave no sign any more, or a limit of time that its service has was over.
+  client_vanished = 39,
+  target_vanished = 40,
+  idle_timeout = 41,
+  half_close_timeout = 42,
   other = 0xffff,
 };
 

@@ -1,4 +1,5 @@
 """Subcommands, exit codes, metrics: what operators and their scripts rely on."""
+import contextlib
 import copy
 import fcntl
 import http.client
@@ -679,14 +680,47 @@ def test_a_missing_folder_for_the_admin_socket_is_one_line_that_says_so(tmp_path
     assert str(tmp_path / "nowhere") in line and "create" in line, line
 
 
+def agent_answer(agent, path):
+    """The body of an answer on the admin socket."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as sock:
+        sock.connect(agent.settings["admin"]["socket"])
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        return b"".join(iter(lambda: sock.recv(65536), b"")).decode().partition("\r\n\r\n")[2]
+
+
 @both_roles
-def test_a_metrics_port_in_use_is_one_line_that_names_it(tmp_path, role):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        result = start_alone(tmp_path, role, lambda config: config["admin"].update(metrics=address))
-    assert result.returncode == FAILED
-    (line,) = [l for l in result.stderr.splitlines() if "start_failed" in l]
-    assert address in line, line
+def test_a_metrics_port_that_is_taken_is_told_and_had_once_it_is_free(make_pair, role):
+    pair = make_pair()
+    agent = getattr(pair, role)
+    address = agent.settings["admin"]["metrics"]
+    agent.terminate()
+    with contextlib.closing(socket.create_server(("127.0.0.1", agent.metrics_port))):
+        agent.start()
+        pair.wait_ready()
+        ping(*pair.connect())                                 # all else is served
+        agent.wait_event("listen_failed", address=address)
+        (failure,) = agent.status()["not_listening"]
+        assert failure["address"] == address and "Address already in use" in failure["reason"]
+        assert f"cannot listen on {address}" in agent.run("status").stdout
+        shown = agent_answer(agent, "/metrics")
+        assert f'holdfast_listening{{address="{address}"}} 0' in shown
+    agent.wait_event("listening", address=address, seconds=20 * TIMESCALE)
+    assert agent.status()["not_listening"] == []
+    assert agent.metric("holdfast_ready") == 1
+
+
+@both_roles
+def test_a_metrics_address_that_the_host_lacks_is_waited_for_or_bound_anyway(make_pair, role):
+    pair = make_pair()
+    agent = getattr(pair, role)
+    for freebind in (False, True):
+        agent.terminate()
+        change = {**agent.settings["admin"], "metrics": f"192.0.2.77:{free_port()}", "freebind": freebind}
+        agent.write_config({**agent.settings, "admin": change})
+        agent.start()
+        pair.wait_ready()
+        missing = [each["address"] for each in agent.status()["not_listening"]]
+        assert missing == ([] if freebind else [change["metrics"]])
 
 
 @both_roles

@@ -1,6 +1,10 @@
 """Parallel links: connections are shared out, each link lives and waits for itself."""
-from pair import Pair
-from streams import ping, wait_until
+import contextlib
+
+import pytest
+
+from pair import EchoBackend, Pair
+from streams import ping, read_exactly, wait_until
 from test_reload import change, reload
 
 NAMES = ["default", "default#2", "default#3"]
@@ -89,3 +93,28 @@ def test_more_than_the_client_may_have_are_refused_and_the_others_carry(tmp_path
         assert len(live) == 2
         for name in live:
             ping(*pair.connect(name))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_clients_limit_of_connections_is_one_for_all_its_lanes(tmp_path, threads):
+    echo = EchoBackend()
+    with Pair(tmp_path, services={"raw": {"target": echo}}, client={"link": {"parallel": 3}},
+              server={"threads": threads, "clients": {"edge-1": {"connections": 5}}}) as pair:
+        wait_links(pair, 3)
+
+        def served(apps):
+            """Those that are not reset."""
+            found = []
+            for app in apps:
+                with contextlib.suppress(ConnectionError):
+                    app.sendall(b"x")
+                    if read_exactly(app, 1) == b"x":
+                        found.append(app)
+            return found
+        live = served([pair.dial() for _ in range(9)])
+        assert len(live) == 5
+        pair.client.wait_event("connection_closed", cause="limit")
+        live.pop().close()
+        wait_until(lambda: len(pair.server.connections()) == 4, 10, "one has ended")
+        live += served([pair.dial()])
+        assert len(live) == 5 and not served([pair.dial()])

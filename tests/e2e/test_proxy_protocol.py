@@ -77,6 +77,60 @@ def test_the_header_is_sent_once_and_is_no_part_of_the_stream(make_pair, version
     assert pair.server.connections()[0]["bytes_up"] == 4 << 20
 
 
+@pytest.mark.parametrize("lost", ["the question", "the answer"])
+def test_an_opening_that_is_lost_with_its_carrier_reaches_the_service_once_and_by_one_id(make_pair, lost):
+    """OPEN is written again on the next carrier where the server has not seen it, and only there."""
+    pair = make_pair(services={"raw": {"send_proxy": "v2"}})
+    first, back = pair.connect()
+    told_by("v2", back)
+    pair.relay.blackhole("up" if lost == "the question" else "down")
+    app = pair.dial()
+    app.sendall(b"x")
+    back = pair.backends["raw"].accept() if lost == "the answer" else None
+    assert pair.backends["raw"].quiet(0.5)
+    known = {each["id"] for each in pair.client.connections()}
+    pair.relay.cut()
+    pair.relay.thaw()
+    back = back or pair.backends["raw"].accept(20 * TIMESCALE)
+    source, _, connection = told_by("v2", back)
+    assert source == app.getsockname() and connection in known
+    assert read_exactly(back, 1) == b"x"
+    ping(app, back)
+    assert pair.backends["raw"].quiet(0.5)
+    for agent in (pair.client, pair.server):
+        assert {each["id"] for each in agent.connections()} == known
+    first.close()
+
+
+def test_one_that_waited_while_the_server_restarted_is_told_once_by_the_id_that_both_agents_have(make_pair):
+    pair = make_pair(services={"raw": {"send_proxy": "v2"}})
+    pair.wait_ready()
+    pair.server.kill()
+    app = pair.dial()
+    app.sendall(b"x")
+    pair.server.start()
+    back = pair.backends["raw"].accept(30 * TIMESCALE)
+    _, _, connection = told_by("v2", back)
+    assert read_exactly(back, 1) == b"x"
+    for agent in (pair.client, pair.server):
+        assert [each["id"] for each in agent.connections()] == [connection]
+    assert pair.backends["raw"].quiet(0.5)
+
+
+def test_who_tries_again_has_another_connection_and_another_id(make_pair):
+    """The server connects, the application gives up, and comes again: two headers, two ids."""
+    pair = make_pair(services={"raw": {"send_proxy": "v2"}})
+    told = []
+    for _ in range(2):
+        app, back = pair.connect()
+        told.append(told_by("v2", back))
+        app.close()
+        back.close()
+    assert told[0][2] != told[1][2]
+    for _, _, connection in told:
+        assert pair.server.events("connection_open", id=connection)
+
+
 def test_real_nginx_takes_both_versions(make_pair, receiver):
     nginx = receiver("nginx", "proxy_protocol")
     target = "%s:%d" % nginx.addresses[0]

@@ -2,12 +2,16 @@
 use up what is kept for the link."""
 import contextlib
 import copy
+import os
+import shutil
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
 
-from pair import TIMESCALE, Backend, EchoBackend, Pair
+from pair import TIMESCALE, Backend, EchoBackend, Pair, toml
 from streams import ping, read_exactly, wait_until
 from test_reload import change, reload
 
@@ -201,3 +205,136 @@ def test_failures_of_a_tight_loop_are_summed_up_in_the_log(tmp_path):
             lines = [line for line in agent.log().splitlines() if "cause=target_refused" in line]
             assert 1 <= len(lines) <= 30
             assert agent.json("status")["services"]["raw"]["closed"]["target_refused"] == 200
+
+
+# -- what the host refuses ---------------------------------------------------------------------------
+
+class Around:
+    """Words before an agent's command."""
+
+    def __init__(self, *words):
+        self.prefix = list(words)
+
+    @staticmethod
+    def enter():
+        return contextlib.nullcontext()
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_health_is_answered_where_descriptors_are_few_and_its_users_take_none_of_the_links(tmp_path, role):
+    """Users of the metrics address and of the admin socket by the hundred, at the descriptor limit: /livez and
+    `status` are answered, and the link comes back."""
+    with Pair(tmp_path, services={"raw": {"target": EchoBackend()}}, descriptors={role: 200},
+              server={"link": {"grace": "60s"}}, link="psk") as pair:
+        agent = getattr(pair, role)
+        live = []
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while len(live) < 250 and echo_works(app := pair.dial(seconds=2)):
+                live.append(app)
+        assert 100 < len(live) < 250, "descriptors were not scarce"
+        users = []
+        for _ in range(150):
+            users.append(socket.create_connection(("127.0.0.1", agent.metrics_port)))
+            users[-1].sendall(b"GET /me")                     # and no more
+            users.append(socket.socket(socket.AF_UNIX))
+            users[-1].setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                users[-1].connect(agent.settings["admin"]["socket"])
+        for _ in range(3):
+            assert agent.metric("holdfast_ready") == 1
+            assert agent.status()["ready"]
+            pair.relay.cut()
+            pair.wait_ready()
+            assert all(echo_works(app) for app in live)
+        for sock in users:
+            sock.close()
+        pair.close_sockets()
+
+
+AS_NOBODY_WITH_FEW_THREADS = """
+import os, resource, sys
+program = os.open(sys.argv[1], os.O_RDONLY)
+os.setgroups([])
+os.setgid(65531)
+os.setuid(65531)
+most = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+os.execve(program, ["agent", *sys.argv[3:]], os.environ)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_an_agent_that_gets_no_thread_at_its_start_says_so_and_ends(tmp_path, role):
+    with Pair(tmp_path, link="plain") as pair:
+        agent = getattr(pair, role)
+        settings = copy.deepcopy(agent.settings)
+    folder = f"/tmp/holdfast-threads-{os.getpid()}-{role}"
+    os.makedirs(folder, mode=0o700)
+    try:
+        settings["admin"]["socket"] = f"{folder}/a.sock"
+        with open(f"{folder}/agent.toml", "w") as file:
+            file.write(toml(settings))
+        for path in (folder, f"{folder}/agent.toml"):
+            os.chown(path, 65531, 65531)
+        # The log's, the reload's, the answers': each in turn is the one that is refused.
+        for most in range(1, 8):
+            ran = subprocess.run(
+                [sys.executable, "-c", AS_NOBODY_WITH_FEW_THREADS, agent.program, str(most), "-c",
+                 f"{folder}/agent.toml"], capture_output=True, text=True, timeout=20)
+            assert ran.returncode == 1, (most, ran.returncode, ran.stderr)
+            assert "refuses a thread (see `ulimit -u`" in ran.stderr, (most, ran.stderr)
+            assert "Resource temporarily unavailable" in ran.stderr, (most, ran.stderr)
+    finally:
+        shutil.rmtree(folder)
+
+
+REFUSES_TO_WATCH = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+// Adds nothing to a set while the file is there: as where fs.epoll.max_user_watches is reached.
+int epoll_ctl(int set, int operation, int descriptor, struct epoll_event* event) {
+  static int (*real)(int, int, int, struct epoll_event*);
+  if (!real) real = (int (*)(int, int, int, struct epoll_event*))dlsym(RTLD_NEXT, "epoll_ctl");
+  if (operation == EPOLL_CTL_ADD && access(getenv("REFUSED_WHILE"), F_OK) == 0) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return real(set, operation, descriptor, event);
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_a_host_that_watches_no_more_descriptors_ends_nothing(tmp_path, role):
+    source, library, switch = (str(tmp_path / name) for name in ("watch.c", "watch.so", "refused"))
+    with open(source, "w") as file:
+        file.write(REFUSES_TO_WATCH)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    folder = tmp_path / "pair"
+    folder.mkdir()
+    with Pair(folder, services={"raw": {"target": EchoBackend()}}) as pair:
+        agent = getattr(pair, role)
+        agent.terminate()
+        agent.space = Around("env", f"LD_PRELOAD={library}", f"REFUSED_WHILE={switch}")
+        agent.start()
+        pair.wait_ready()
+        before = [pair.dial() for _ in range(5)]
+        assert all(echo_works(app) for app in before)
+        open(switch, "w").close()
+        during = [pair.dial() for _ in range(5)]
+        assert all(echo_works(app) for app in before + during)
+        wait_until(lambda: any("No space left on device" in line for line in agent.events("warning")),
+                   10 * TIMESCALE, "a warning in the system's words")
+        pair.relay.cut()                                      # its next carrier is not watched either
+        wait_until(lambda: all(echo_works(app) for app in before + during), 20 * TIMESCALE,
+                   "all are served over the next carrier")
+        os.remove(switch)
+        after = [pair.dial() for _ in range(5)]
+        assert all(echo_works(app) for app in before + during + after)

@@ -52,8 +52,9 @@ enum class Call : std::uint8_t {
   about_calls,  // no call: its columns say which call comes next, of what, when (tape.cc)
   path_report,
   process_gone,
+  vanish,
 };
-inline constexpr int kCalls = static_cast<int>(Call::process_gone) + 1;
+inline constexpr int kCalls = static_cast<int>(Call::vanish) + 1;
 const char* to_string(Call call);
 
 }  // namespace holdfast::record

@@ -59,7 +59,8 @@ const char* to_string(Call call) {
                                                              "timeout",
                                                              "(about calls)",
                                                              "path_report",
-                                                             "process_gone"};
+                                                             "process_gone",
+                                                             "vanish"};
   auto index = static_cast<std::size_t>(call);
   return index < kNames.size() ? kNames[index] : "?";
 }

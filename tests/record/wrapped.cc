@@ -182,6 +182,10 @@ WRAPPED(void, abort, LINK_ABORT, Link* self, Time now, StreamHandle stream) {
   stream_call(Call::abort, self, now, stream, real_abort);
 }
 
+WRAPPED(void, vanish, LINK_VANISH, Link* self, Time now, StreamHandle stream) {
+  stream_call(Call::vanish, self, now, stream, real_vanish);
+}
+
 WRAPPED(void, reset, LINK_RESET, Link* self, Time now, StreamHandle stream, Cause cause) {
   stream_call(Call::reset, self, now, stream, real_reset, cause);
 }

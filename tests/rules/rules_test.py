@@ -55,11 +55,9 @@ WALL_CLOCK = r"CLOCK_REALTIME|system_clock|gettimeofday|\btime\((nullptr|NULL|0|
 WALL_CLOCK_ALLOWED = {"common/admin/log.cc", "common/agent/reporting.cc", "common/agent/credentials.cc"}
 
 # Names are looked up on threads of their own, nowhere else: a loop stands still for as long as a name
-# server says nothing. What has AI_NUMERICHOST looks nothing up. The admin server's address is asked for
-# before the loop turns; connect.cc is a subcommand, no agent.
+# server says nothing. What has AI_NUMERICHOST looks nothing up; connect.cc is a subcommand, no agent.
 LOOK_UPS = r"\b(getaddrinfo|getnameinfo|gethostby\w+|res_n?(?:query|search|init)|uv_getaddrinfo|uv_getnameinfo)\s*\("
-LOOK_UPS_ALLOWED = {"common/net/lookups.cc": 1, "common/net/socket.cc": 1, "common/admin/listeners.cc": 1,
-                    "common/admin/connect.cc": 1}
+LOOK_UPS_ALLOWED = {"common/net/lookups.cc": 1, "common/net/socket.cc": 1, "common/admin/connect.cc": 1}
 # What waits: for a time, for another process, for names.
 WAITS = (r"\b(?:sleep|usleep|nanosleep|system|popen|waitpid)\s*\(|sleep_for|sleep_until|"
          r"\blook_up_(?:listen_)?names\s*\(")

@@ -22,15 +22,33 @@
 namespace holdfast {
 namespace {
 
+// What a metrics address would be listened on by: some free port.
+struct MetricsSocket {
+  UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  std::uint16_t port = 0;
+  bool listen() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    bool done = ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                ::listen(fd.get(), SOMAXCONN) == 0 &&
+                ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0;
+    port = ntohs(address.sin_port);
+    return done;
+  }
+};
+
 struct Served {
-  explicit Served(std::optional<std::string> group = std::nullopt) : Served(agent, group) {}
-  explicit Served(Backend& backend, std::optional<std::string> group = std::nullopt) {
+  Served() : Served(agent) {}
+  explicit Served(Backend& backend) {
     config.socket = folder / "agent.sock";
     config.metrics = TcpAddress{"127.0.0.1", 0};
-    config.group = group;
+    REQUIRE(metrics.listen());
     auto started = AdminServer::start(config, backend);
     REQUIRE(started.ok());
     server = std::move(*started);
+    REQUIRE(server->serve_metrics({metrics.fd.get()}).ok());
   }
   HttpAnswer ask(const std::string& method, const std::string& target) const {
     auto answer = ask_agent(config.socket, method, target);
@@ -41,6 +59,7 @@ struct Served {
   Folder folder;
   FakeAgent agent;
   AdminConfig config;
+  MetricsSocket metrics;
   std::unique_ptr<AdminServer> server;
 };
 
@@ -84,7 +103,7 @@ bool has(const std::string& text, const std::string& word) {
 TEST_CASE("metrics, livez and readyz answer on TCP and on the Unix socket") {
   Served served;
   for (const char* path : {"/metrics", "/livez", "/readyz"}) {
-    UniqueFd fd = connect_tcp(served.server->metrics_port());
+    UniqueFd fd = connect_tcp(served.metrics.port);
     say(fd, std::string("GET ") + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
     CHECK(has(hear(fd), "HTTP/1.1 200 OK"));
     CHECK(served.ask("GET", path).status == 200);
@@ -95,7 +114,7 @@ TEST_CASE("metrics, livez and readyz answer on TCP and on the Unix socket") {
 TEST_CASE("commands and connections are not for the metrics address") {
   Served served;
   for (const char* request : {"POST /v1/drain", "GET /v1/connections", "GET /v1/status"}) {
-    UniqueFd fd = connect_tcp(served.server->metrics_port());
+    UniqueFd fd = connect_tcp(served.metrics.port);
     say(fd, std::string(request) + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
     CHECK(has(hear(fd), "HTTP/1.1 404"));
   }
@@ -210,13 +229,26 @@ TEST_CASE("the admin socket is for its user and group only") {
   CHECK((info.st_mode & 0777) == 0660);
 }
 
-TEST_CASE("a group that is not there is an error and leaves no socket") {
+TEST_CASE("the admin socket's mode may change while it is listened on") {
+  Served served;
+  AdminConfig other = served.config;
+  other.mode = FileMode{0600};
+  REQUIRE(served.server->set_access(other).ok());
+  struct stat info {};
+  REQUIRE(::stat(served.config.socket.c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0600);
+  CHECK(served.ask("GET", "/livez").status == 200);
+}
+
+TEST_CASE("a group that a socket cannot be given to is an error and leaves no socket") {
   Folder folder;
   FakeAgent agent;
-  AdminConfig config{folder / "agent.sock", std::nullopt, "no-such-group-here"};
+  AdminConfig config{folder / "agent.sock", std::nullopt, {}};
+  config.group = Account{"nobody's", std::uint32_t{1} << 31};
+  if (::geteuid() == 0) return;  // whom the kernel lets give files to anybody
   auto server = AdminServer::start(config, agent);
   REQUIRE_FALSE(server.ok());
-  CHECK(has(server.error().message, "no-such-group-here"));
+  CHECK(has(server.error().message, "cannot be given to its user and group"));
   CHECK_FALSE(std::filesystem::exists(config.socket));
 }
 
@@ -233,7 +265,7 @@ TEST_CASE("a socket that a dead agent left is replaced") {
   }
   REQUIRE(std::filesystem::exists(path));
   FakeAgent agent;
-  auto server = AdminServer::start({path, std::nullopt, std::nullopt}, agent);
+  auto server = AdminServer::start({path, std::nullopt, {}}, agent);
   REQUIRE(server.ok());
   CHECK(std::holds_alternative<HttpAnswer>(ask_agent(path, "GET", "/livez")));
 }
@@ -241,7 +273,7 @@ TEST_CASE("a socket that a dead agent left is replaced") {
 TEST_CASE("a living agent's socket is refused and stays that agent's") {
   Served served;
   FakeAgent rival;
-  auto second = AdminServer::start({served.config.socket, std::nullopt, std::nullopt}, rival);
+  auto second = AdminServer::start({served.config.socket, std::nullopt, {}}, rival);
   REQUIRE_FALSE(second.ok());
   CHECK(has(second.error().message, served.config.socket));
   CHECK(has(second.error().message, "running agent"));
@@ -252,19 +284,25 @@ TEST_CASE("what is not a socket is never removed") {
   Folder folder;
   write_file(folder / "agent.sock", "precious");
   FakeAgent agent;
-  auto server = AdminServer::start({folder / "agent.sock", std::nullopt, std::nullopt}, agent);
+  auto server = AdminServer::start({folder / "agent.sock", std::nullopt, {}}, agent);
   REQUIRE_FALSE(server.ok());
   CHECK(read_text(folder / "agent.sock") == "precious");
 }
 
-TEST_CASE("a metrics address that is taken is an error that names it") {
-  Served served;
-  FakeAgent rival;
-  TcpAddress taken{"127.0.0.1", served.server->metrics_port()};
-  auto second = AdminServer::start({served.folder / "other.sock", taken, std::nullopt}, rival);
-  REQUIRE_FALSE(second.ok());
-  CHECK(has(second.error().message, to_string(taken)));
-  CHECK_FALSE(std::filesystem::exists(served.folder / "other.sock"));
+TEST_CASE("the metrics address may have several sockets") {
+  Folder folder;
+  FakeAgent agent;
+  MetricsSocket first, second;
+  REQUIRE(first.listen());
+  REQUIRE(second.listen());
+  auto server = AdminServer::start({folder / "agent.sock", std::nullopt, {}}, agent);
+  REQUIRE(server.ok());
+  REQUIRE((*server)->serve_metrics({first.fd.get(), second.fd.get()}).ok());
+  for (const MetricsSocket* each : {&second, &first}) {
+    UniqueFd fd = connect_tcp(each->port);
+    say(fd, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    CHECK(has(hear(fd), " 200 "));
+  }
 }
 
 TEST_CASE("stopping removes the socket unless another has taken its place") {
@@ -345,12 +383,12 @@ TEST_CASE("users who begin to speak by the hundred do not keep health from answe
   Served served;
   std::vector<UniqueFd> slow;
   for (int i = 0; i < 300; ++i) {
-    slow.push_back(connect_tcp(served.server->metrics_port()));
+    slow.push_back(connect_tcp(served.metrics.port));
     say(slow.back(), "G");
   }
   const test::Stopwatch start;
   for (std::string path : {"/livez", "/readyz", "/metrics"}) {
-    UniqueFd fd = connect_tcp(served.server->metrics_port());
+    UniqueFd fd = connect_tcp(served.metrics.port);
     say(fd, "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     CHECK(has(hear(fd), " 200 "));
   }
@@ -387,7 +425,7 @@ struct Big {
     routes.push_back({HttpRoute::Method::get, "/big", [size](const HttpParameters&) {
                         return HttpResponse{200, "text/plain", std::string(size, 'x'), {}};
                       }});
-    server = HttpServer::start(listener.get(), std::move(routes), limits);
+    server = HttpServer::start({listener.get()}, std::move(routes), limits).value();
   }
   UniqueFd listen_unix() const {
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -30,7 +30,7 @@ struct Site {
                            socket + "\"\n");
   }
   void serve() {
-    auto started = AdminServer::start({socket, std::nullopt, std::nullopt}, agent);
+    auto started = AdminServer::start({socket, std::nullopt, {}}, agent);
     REQUIRE(started.ok());
     server = std::move(*started);
   }

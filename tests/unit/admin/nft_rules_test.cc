@@ -8,7 +8,7 @@ namespace {
 ClientServiceConfig service(ServiceMode mode, std::uint16_t port,
                             std::initializer_list<const char*> match) {
   ClientServiceConfig config;
-  config.listen = TcpAddress{"*", port};
+  config.listen = {TcpAddress{"*", port}};
   config.mode = mode;
   for (const char* each : match) config.match.push_back(*parse_address_pattern(each));
   return config;

@@ -91,6 +91,8 @@ TEST_CASE("one connection's story names both ends, what waits where, and why it 
   one.target_end = EndState::finished;
   one.unacked_bytes = 2048;
   one.grace = seconds(300);
+  one.keepalive = seconds(900);
+  one.idle_timeout = seconds(7200);
   one.idle = milliseconds(850);
   one.opened_at_ms = 1767225600123;
   LinkSnapshot link = sample_snapshot().links.front();
@@ -108,6 +110,9 @@ TEST_CASE("one connection's story names both ends, what waits where, and why it 
         "  window     0 B, granted to the far end\n"
         "  reading    paused for credit: the far end has not yet taken what was sent\n"
         "  ends       client open, target finished\n"
+        "  keepalive  15m00s: without a sign for so long its near host is gone\n"
+        "  idle       ends after 2h00m without a byte\n"
+        "  half-close for ever\n"
         "  outages    2 survived, detached for 1.5s in all, 4.0 KiB replayed from here\n"
         "  grace      5m00s without a carrier\n");
   one.grace_remaining = seconds(288);

@@ -40,6 +40,7 @@ TEST_CASE("a connection's members are named as the log's fields") {
         "\"paused\":false,\"pause_reason\":\"none\",\"duration_s\":61.0,\"idle_s\":0.0,\"detached_"
         "s\":1.5,\"resumes\":2,"
         "\"replayed_bytes\":4096,\"opened_at\":\"2026-01-01T00:00:00.000000Z\","
+        "\"keepalive_s\":0.0,\"idle_timeout_s\":null,\"half_close_timeout_s\":null,"
         "\"grace_s\":0.0,\"grace_remaining_s\":null}\n]\n");
 }
 

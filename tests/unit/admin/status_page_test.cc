@@ -153,12 +153,22 @@ TEST_CASE("the connections asked for are the first by bytes, age or unacked") {
   CHECK(listed_ids(page_json(snapshot, {0, Order::age})).empty());
 }
 
+TEST_CASE("the JSON names the addresses that cannot be listened on") {
+  AgentSnapshot snapshot = sample_snapshot();
+  CHECK(page_json(snapshot, {}).find("\"not_listening\":[]") != std::string::npos);
+  snapshot.not_listening = {{"127.0.0.1:80", "cannot listen on 127.0.0.1:80: in use"}};
+  CHECK(page_json(snapshot, {})
+            .find("\"not_listening\":[{\"address\":\"127.0.0.1:80\",\"reason\":\"cannot listen on "
+                  "127.0.0.1:80: in use\"}]") != std::string::npos);
+}
+
 TEST_CASE("the JSON stays small whatever the agent has and whatever peers call themselves") {
   AgentSnapshot snapshot = sample_snapshot();
   LinkSnapshot link = snapshot.links.front();
   link.last_error = std::string(100'000, '"');
   snapshot.links.assign(5000, link);
   snapshot.peers.assign(5000, std::string(64, 'p'));
+  snapshot.not_listening.assign(5000, {std::string(300, 'a'), std::string(300, 'r')});
   for (int i = 0; i < 5000; ++i) snapshot.services["service-" + std::to_string(i)] = {};
   ConnectionSnapshot one = sample_connection();
   one.client = std::string(1000, '\xff');

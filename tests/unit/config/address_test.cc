@@ -19,7 +19,7 @@ TEST_CASE("addresses are read in each of their forms") {
 
 TEST_CASE("an address is written as it is read") {
   for (const char* text : {"localhost:5432", "198.51.100.10:1", "[::1]:65535",
-                           "[fe80::1%eth0]:7443", "unix:/run/a.sock", "systemd:web"}) {
+                           "[fe80::1%eth0]:7443", "*:80", "unix:/run/a.sock", "systemd:web"}) {
     CHECK(to_string(*parse_listen_address(text)) == text);
   }
 }
@@ -30,7 +30,7 @@ TEST_CASE("a wrong address says what is wrong") {
       {"", "it is empty"},
       {"localhost", "the port is missing"},
       {":80", "the host is missing"},
-      {"*:80", "write 0.0.0.0 or [::]"},
+      {":80", "write *:port"},
       {"localhost:", "a number from 1 to 65535"},
       {"localhost:0", "a number from 1 to 65535"},
       {"localhost:65536", "a number from 1 to 65535"},

@@ -11,7 +11,7 @@ ClientConfig sample_client() {
   config.name = "edge-1";
   config.links[kDefaultLinkName].server = {{"198.51.100.10", 7443}};
   config.links[kDefaultLinkName].psk_file = "/etc/holdfast/edge-1.psk";
-  config.services["postgres"] = {TcpAddress{"127.0.0.1", 5432}, kDefaultLinkName};
+  config.services["postgres"] = {{TcpAddress{"127.0.0.1", 5432}}, kDefaultLinkName};
   config.admin.socket = "/run/holdfast/client.sock";
   return config;
 }
@@ -81,7 +81,8 @@ TEST_CASE("Every key of a client's config has its change") {
   after.name = "edge-2";
   after.threads = 2;
   after.shutdown_timeout = seconds(1);
-  after.admin = {"/tmp/x", TcpAddress{"127.0.0.1", 1}, "wheel"};
+  after.admin = {"/tmp/x", TcpAddress{"127.0.0.1", 1}, Account{"wheel"}};
+  after.admin.freebind = true;
   after.limits = {kMinMemory, 3};
   after.log = {LogLevel::debug, LogFormat::json, "/tmp/log", "/tmp/trace", 7};
   link.server.push_back({"192.0.2.1", 7443});
@@ -92,7 +93,15 @@ TEST_CASE("Every key of a client's config has its change") {
   link.max_window = 1;
   link.parallel = 3;
   link.congestion_control = "reno";
-  after.services["postgres"].listen = UnixAddress{"/tmp/s"};
+  after.admin.user = Account{"root"};
+  after.admin.mode = FileMode{0666};
+  after.services["postgres"].listen = {UnixAddress{"/tmp/s"}};
+  after.services["postgres"].socket_mode = FileMode{0666};
+  after.services["postgres"].keepalive = seconds(7);
+  after.services["postgres"].idle_timeout = seconds(7);
+  after.services["postgres"].half_close_timeout = seconds(7);
+  after.services["postgres"].socket_user = Account{"a"};
+  after.services["postgres"].socket_group = Account{"b"};
   after.services["postgres"].link = "other";
   auto found = changes(sample_client(), after);
   for (const char* key : {"name",
@@ -101,6 +110,9 @@ TEST_CASE("Every key of a client's config has its change") {
                           "admin.socket",
                           "admin.metrics",
                           "admin.group",
+                          "admin.user",
+                          "admin.mode",
+                          "admin.freebind",
                           "limits.memory",
                           "limits.connections",
                           "log.level",
@@ -123,11 +135,17 @@ TEST_CASE("Every key of a client's config has its change") {
                           "link.congestion_control",
                           "link.max_window",
                           "services.postgres.listen",
+                          "services.postgres.keepalive",
+                          "services.postgres.idle_timeout",
+                          "services.postgres.half_close_timeout",
+                          "services.postgres.socket_mode",
+                          "services.postgres.socket_user",
+                          "services.postgres.socket_group",
                           "services.postgres.link"}) {
     INFO(key);
     CHECK(find(found, key) != nullptr);
   }
-  CHECK(found.size() == 29);
+  CHECK(found.size() == 38);
 }
 
 TEST_CASE("Every key of a server's config has its change") {

@@ -52,6 +52,24 @@ TEST_CASE("the example configs load without a problem") {
   }
 }
 
+template <typename Service>
+void forget_patience(Service& service) {
+  for (auto* patience : {&service.keepalive, &service.idle_timeout, &service.half_close_timeout}) {
+    CHECK(patience->has_value());
+    patience->reset();
+  }
+}
+
+void forget_what_has_no_default(ClientServiceConfig& service) {
+  forget_patience(service);
+  CHECK(service.socket_mode.has_value());
+  CHECK(service.socket_user.has_value());
+  CHECK(service.socket_group.has_value());
+  service.socket_mode.reset();
+  service.socket_user.reset();
+  service.socket_group.reset();
+}
+
 TEST_CASE("the client example shows true defaults") {
   const std::string text = example("client.toml");
   const std::string psk = "psk_file = \"/etc/holdfast/edge-1.psk\"\n";
@@ -65,6 +83,8 @@ TEST_CASE("the client example shows true defaults") {
   CHECK(link.tls.has_value());
   CHECK(config.admin.group.has_value());
   CHECK(config.admin.metrics.has_value());
+  CHECK(config.admin.user.has_value());
+  forget_what_has_no_default(config.services.at("postgres"));
   CHECK(config.log.file.has_value());
   CHECK(config.log.trace_file.has_value());
   CHECK(link.congestion_control.has_value());
@@ -92,6 +112,7 @@ TEST_CASE("the server example shows true defaults") {
   config.link.congestion_control.reset();
   CHECK(config.clients.at("edge-1").links == kDefaultClientLinks);
   CHECK(config.services.at("postgres").grace.has_value());
+  forget_patience(config.services.at("postgres"));
   CHECK(config.admin.metrics.has_value());
   config.name = expected.name;
   config.link.heartbeat.reset();

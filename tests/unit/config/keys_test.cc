@@ -143,6 +143,11 @@ const std::map<std::string, Sample> kSamples = {
     {"name", quoted("other-1")},
     {"socket", quoted("/run/x.sock")},
     {"group", quoted("adm")},
+    {"user", quoted("root")},
+    {"mode", quoted("0600")},
+    {"socket_mode", quoted("0600")},
+    {"socket_user", quoted("root")},
+    {"socket_group", quoted("adm")},
     {"metrics", quoted("127.0.0.1:9999")},
     {"table", quoted("mine")},
     {"file", quoted("/var/log/a.log")},
@@ -170,7 +175,7 @@ std::vector<Sample> samples_of(const KeyFact& fact) {
   auto written = [&](const std::string& text) {
     return fact.quoted ? quoted(text) : Sample{text, text};
   };
-  // Of the others each goes with a match, or without one.
+  // The others go with a match, or without one.
   if (fact.key == "services.NAME.mode") return {written("tproxy")};
   if (fact.type == "*true* or *false*") return {written("true"), written("false")};
   std::vector<Sample> samples;

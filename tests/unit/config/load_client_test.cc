@@ -42,7 +42,8 @@ TEST_CASE("a client config without mistakes has every default filled in") {
   CHECK(config.links.at("default").max_window == 16 * kMiB);
   CHECK(config.links.at("default").open_timeout == seconds(30));
   REQUIRE(config.services.size() == 1);
-  CHECK(config.services.at("db").listen == ListenAddress(TcpAddress{"127.0.0.1", 5432}));
+  CHECK(config.services.at("db").listen ==
+        std::vector<ListenAddress>{TcpAddress{"127.0.0.1", 5432}});
   CHECK(config.admin.socket == "/run/holdfast/c.sock");
   CHECK_FALSE(config.admin.metrics.has_value());
   CHECK_FALSE(config.admin.group.has_value());
@@ -75,13 +76,18 @@ TEST_CASE("every key of a client config arrives where it belongs") {
       "key_file = \"credential:key\"\n"
       "server_name = \"hub.example\"\n"
       "[services.a]\n"
-      "listen = \"unix:/run/a.sock\"\n"
+      "listen = [\"unix:/run/a.sock\", \"*:5433\"]\n"
+      "socket_mode = \"640\"\n"
+      "socket_user = \"postgres\"\n"
+      "socket_group = \"1000\"\n"
       "[services.b]\n"
       "listen = \"systemd:web\"\n"
       "[admin]\n"
       "socket = \"unix:/run/x.sock\"\n"
       "metrics = \"[::1]:9465\"\n"
       "group = \"adm\"\n"
+      "user = \"root\"\n"
+      "mode = \"0600\"\n"
       "[limits]\n"
       "memory = \"1GiB\"\n"
       "connections = 65536\n"
@@ -106,11 +112,17 @@ TEST_CASE("every key of a client config arrives where it belongs") {
   CHECK(config.links.at("default").congestion_control == "reno");
   CHECK(config.links.at("default").tls ==
         TlsConfig{"/a/ca", "/a/cert", "credential:key", "hub.example"});
-  CHECK(config.services.at("a").listen == ListenAddress(UnixAddress{"/run/a.sock"}));
-  CHECK(config.services.at("b").listen == ListenAddress(SystemdSocket{"web"}));
+  CHECK(config.services.at("a").listen ==
+        std::vector<ListenAddress>{UnixAddress{"/run/a.sock"}, TcpAddress{"*", 5433}});
+  CHECK(config.services.at("a").socket_mode == FileMode{0640});
+  CHECK(config.services.at("a").socket_user == Account{"postgres"});
+  CHECK(config.services.at("a").socket_group == Account{"1000"});
+  CHECK(config.services.at("b").listen == std::vector<ListenAddress>{SystemdSocket{"web"}});
   CHECK(config.admin.socket == "/run/x.sock");
   CHECK(config.admin.metrics == TcpAddress{"::1", 9465});
-  CHECK(config.admin.group == "adm");
+  CHECK(config.admin.group == Account{"adm"});
+  CHECK(config.admin.user == Account{"root"});
+  CHECK(config.admin.mode == FileMode{0600});
   CHECK(config.limits.memory == 1024 * kMiB);
   CHECK(config.limits.connections == 65536);
   CHECK(config.log.level == LogLevel::trace);
@@ -200,10 +212,7 @@ TEST_CASE("what newcomers write is told with how to write it") {
       {server, "\"https://h:7443\"", {3, "link.server", "it has a scheme; write host:port", ""}},
       {"/etc/holdfast/e.psk", "~/e.psk", {4, "link.psk_file", "~ is not expanded", "whole path"}},
       {"[admin]", "[log]\nfile = \"~/a\"\n[admin]", {8, "log.file", "~ is not expanded", ""}},
-      {"\"127.0.0.1:5432\"",
-       "5432",
-       {6, "services.db.listen", "found the integer 5432",
-        "in quotes, as in listen = \"127.0.0.1:5432\""}},
+      {"\"127.0.0.1:5432\"", "5432", {6, "services.db.listen", "found the integer 5432", ""}},
       {"[admin]", "[admin]\nmetrics = 9465", {8, "admin.metrics", "found the integer", "9465\""}},
       {"psk_file =", "psk = 1\npsk_file =", {4, "link.psk", "unknown key", "mean \"psk_file\""}},
       {"psk_file =", "threads = 1\npsk_file =", {4, "link.threads", "unknown key", "the top of"}},
@@ -234,8 +243,11 @@ TEST_CASE("a wrong type says what was expected and what was found") {
        {4, "link.unsafe_plaintext", "expected true or false, found the integer 1", ""}},
       {"\"/etc/holdfast/e.psk\"", "true", {4, "link.psk_file", "found the boolean true", ""}},
       {"\"127.0.0.1:5432\"",
-       "[\"127.0.0.1:5432\"]",
-       {6, "services.db.listen", "expected a string, found an array", ""}},
+       "[]",
+       {6, "services.db.listen", "no address stands in it", "write at least one"}},
+      {"\"127.0.0.1:5432\"",
+       "[\"127.0.0.1:5432\", 5]",
+       {6, "services.db.listen[1]", "expected a string, found the integer 5", ""}},
       {"[services.db]\nlisten = \"127.0.0.1:5432\"",
        "[services]\ndb = \"127.0.0.1:5432\"",
        {6, "services.db", "expected a table, found the string", "write [services.db]"}},
@@ -337,6 +349,12 @@ TEST_CASE("an address that is used twice names the first use") {
       {"127.0.0.1:5432",
        "unix:/run/holdfast/c.sock",
        {8, "admin.socket", "is taken by services.db.listen", ""}},
+      {"[admin]",
+       "[services.other]\nlisten = [\"127.0.0.1:1\", \"*:5432\"]\n[admin]",
+       {8, "services.other.listen", "*:5432 is taken by services.db.listen (line 6)", ""}},
+      {"\"127.0.0.1:5432\"",
+       "[\"0.0.0.0:5432\", \"127.0.0.1:5432\"]",
+       {6, "services.db.listen", "127.0.0.1:5432 is taken by services.db.listen (line 6)", ""}},
   });
 }
 

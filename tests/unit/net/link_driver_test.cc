@@ -176,6 +176,7 @@ class Pair final : private LinkDriver::Host, private Carrier::Owner {
   LinkDriver driver{loop, link, *this, told, closing, ""};
   Far far;
   int pumps = 0;
+  Patience allowed;  // with sockets of its service
 
   // A carrier stands between the two.
   void connect() {
@@ -221,6 +222,7 @@ class Pair final : private LinkDriver::Host, private Carrier::Owner {
   void link_refused(Duration) override {}
   void services_down(const std::vector<std::uint16_t>&) override {}
   void room_for_streams() override {}
+  Patience patience(std::string_view) const override { return allowed; }
   void carrier_standing(Carrier&) override {}
   bool carrier_readable(Carrier&) override { return false; }
   void carrier_bytes(Carrier&, Bytes) override {}
@@ -370,6 +372,68 @@ TEST_CASE("A stream that is reset here resets its application, and is told to th
   pair.until_said("closed:admin_kill");
   CHECK(read_end(application.get()) == "|reset");
   pair.until([&] { return pair.far.link.stream_count() == 0; });
+}
+
+TEST_CASE("A connection of which no byte passes for its time is reset at both ends") {
+  Pair pair;
+  pair.allowed.idle = milliseconds(600);
+  pair.connect();
+  pair.until_said("up ");
+  Descriptor application = pair.open();
+  Time began = pair.loop.refresh();
+  bool spoke = false;
+  pair.until([&] {
+    if (!spoke && pair.loop.now() - began > milliseconds(400)) {
+      write_all(application.get(), "a sign");
+      spoke = true;
+    }
+    return pair.told.said.find("closed:") != std::string::npos;
+  });
+  CHECK(pair.told.said == "up open closed:idle_timeout ");
+  CHECK(pair.loop.now() - began >= milliseconds(1000));
+  CHECK(read_end(application.get()) == "|reset");
+  pair.until([&] { return pair.far.link.stream_count() == 0; });
+}
+
+TEST_CASE("A half-closed connection has its own time, from its first end on") {
+  Pair pair;
+  pair.allowed.half_close = milliseconds(400);
+  pair.connect();
+  pair.until_said("up ");
+  Descriptor application = pair.open(), other = pair.open();
+  bool passed = false;
+  Timer timer(pair.loop.timers(), [&] { passed = true; });
+  timer.arm(pair.loop.refresh() + milliseconds(800));
+  pair.until([&] { return passed; });
+  CHECK(pair.told.said == "up open open ");  // silent, but whole
+  Time began = pair.loop.refresh();
+  shutdown(application.get(), SHUT_WR);
+  pair.until_said("closed:");
+  CHECK(pair.told.said == "up open open closed:half_close_timeout ");
+  CHECK(pair.loop.now() - began >= milliseconds(400));
+  CHECK(pair.link.stream_count() == 1);
+}
+
+TEST_CASE("An outage is nobody's silence, and a shorter time counts for who lives already") {
+  Pair pair;
+  pair.connect();
+  pair.until_said("up ");
+  Descriptor application = pair.open();
+  pair.until([&] { return pair.far.streams.size() == 1; });
+  pair.far.cut();
+  pair.until_said("down:");
+  pair.allowed.idle = milliseconds(300);
+  pair.driver.look_now();
+  bool passed = false;
+  Timer timer(pair.loop.timers(), [&] { passed = true; });
+  timer.arm(pair.loop.refresh() + milliseconds(800));
+  pair.until([&] { return passed; });
+  CHECK(pair.told.said.find("closed") == std::string::npos);
+  pair.connect();
+  pair.until_said("resumed ");
+  Time back = pair.loop.refresh();
+  pair.until_said("closed:idle_timeout");
+  CHECK(pair.loop.now() - back >= milliseconds(300));
 }
 
 TEST_CASE("Goodbye takes what applications wrote until then, and ends the carrier in order") {

@@ -1,6 +1,11 @@
 // Which addresses are listened on after a reload, and who is lost by it: nobody.
 #include "common/net/listener_set.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
 #include "tests/unit/net/scripted_lookups.h"
 #include "tests/unit/net/support.h"
 
@@ -195,6 +200,117 @@ TEST_CASE("An address takes the place of one that overlaps it") {
   Descriptor waiting = dial(*SocketAddress::literal({"127.0.0.1", port}));
   turn_until(bench.loop, [&] { return !bench.guests.tags.empty(); });
   CHECK(bench.guests.tags.front() == 2);
+}
+
+bool answers_at(const char* host, std::uint16_t port) {
+  auto address = SocketAddress::literal({host, port});
+  Descriptor dialled(socket(address->family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return connect(dialled.get(), address->get(), address->size()) == 0;
+}
+
+std::vector<SocketAddress> found(std::initializer_list<const char*> hosts) {
+  std::vector<SocketAddress> addresses;
+  for (const char* host : hosts) addresses.push_back(*SocketAddress::literal({host, 0}));
+  return addresses;
+}
+
+TEST_CASE("A listener follows its name") {
+  Bench bench;
+  std::uint16_t port = free_port();
+  bench.resolver.remember("gw.example", found({"127.0.0.1"}));
+  ListenerSet::Wanted wanted{bench.at(port, "gw.example"), 1};
+  REQUIRE(bench.set.set({wanted}).ok());
+  // It is asked for again before long.
+  Duration until = bench.set.next_try() - bench.loop.refresh();
+  CHECK(until > seconds(50));
+  CHECK(until <= seconds(60));
+  bench.observer.listeners.clear();
+  REQUIRE(bench.set.set({wanted}).ok());
+  CHECK(bench.observer.listeners.empty());
+  // It has moved: who waits at the old address is still taken.
+  Descriptor waiting = dial(*SocketAddress::literal({"127.0.0.1", port}));
+  bench.resolver.remember("gw.example", found({"127.0.0.2"}));
+  REQUIRE(bench.set.set({wanted}).ok());
+  CHECK(bench.guests.tags == std::vector<std::size_t>{1});
+  CHECK_FALSE(answers_at("127.0.0.1", port));
+  CHECK(answers_at("127.0.0.2", port));
+  // One address more, and one less.
+  bench.resolver.remember("gw.example", found({"127.0.0.3", "127.0.0.2"}));
+  REQUIRE(bench.set.set({wanted}).ok());
+  CHECK(answers_at("127.0.0.2", port));
+  CHECK(answers_at("127.0.0.3", port));
+  bench.resolver.remember("gw.example", found({"127.0.0.3"}));
+  REQUIRE(bench.set.set({wanted}).ok());
+  CHECK_FALSE(answers_at("127.0.0.2", port));
+  CHECK(bench.set.failures().empty());
+  CHECK(bench.observer.listeners.size() == 3);
+}
+
+TEST_CASE("A name that has moved where it cannot be listened on is served where it was") {
+  Bench bench;
+  std::uint16_t port = free_port();
+  bench.resolver.remember("gw.example", found({"127.0.0.1"}));
+  ListenerSet::Wanted wanted{bench.at(port, "gw.example"), 1};
+  REQUIRE(bench.set.set({wanted}).ok());
+  bench.resolver.remember("gw.example", found({"192.0.2.1"}));
+  REQUIRE(bench.set.set({wanted}).ok());
+  CHECK(answers(port));
+  REQUIRE(bench.set.failures().size() == 1);
+  CHECK(bench.set.failures()[0].reason.find("Cannot assign") != std::string::npos);
+  // It is tried again soon, not in a minute.
+  CHECK(bench.set.next_try() - bench.loop.refresh() <= seconds(1));
+  turn_until(bench.loop, [&] { return bench.looked_up.size() == 1; });
+  bench.resolver.answered(1, found({"127.0.0.2"}));
+  CHECK(bench.set.failures().empty());
+  CHECK_FALSE(answers(port));
+  CHECK(answers_at("127.0.0.2", port));
+}
+
+// A Unix socket's path that is nobody's.
+struct UnixPlace {
+  std::string folder = "/tmp/holdfast-listeners-XXXXXX";
+  std::string path;
+  UnixPlace() {
+    REQUIRE(mkdtemp(folder.data()) != nullptr);
+    path = folder + "/l.sock";
+  }
+  ~UnixPlace() { std::filesystem::remove_all(folder); }
+  unsigned mode() const {
+    struct stat info {};
+    REQUIRE(lstat(path.c_str(), &info) == 0);
+    return info.st_mode & 07777U;
+  }
+};
+
+TEST_CASE("A Unix listener has its mode and a reload changes it in place") {
+  Bench bench;
+  UnixPlace place;
+  ListenerSet::Wanted wanted{UnixPath{place.path}, 1};
+  wanted.access.mode = 0640;
+  REQUIRE(bench.set.set({wanted}).ok());
+  CHECK(place.mode() == 0640);
+  Descriptor waiting = dial(*SocketAddress::unix_path(place.path));
+  wanted.access.mode = 0666;
+  REQUIRE(bench.set.set({wanted}).ok());
+  CHECK(place.mode() == 0666);
+  CHECK(bench.guests.tags.empty());  // it was not bound anew
+  // Together with an address that cannot be had, nothing is changed.
+  BoundSocket foreign = free_listener();
+  wanted.access.mode = 0600;
+  REQUIRE_FALSE(bench.set.set({wanted, {bench.at(port_of(foreign)), 2, false, true}}).ok());
+  CHECK(place.mode() == 0666);
+}
+
+TEST_CASE("A Unix listener that cannot be given away is told and leaves no file") {
+  if (geteuid() == 0) return;  // root may give files to anybody
+  Bench bench;
+  UnixPlace place;
+  ListenerSet::Wanted wanted{UnixPath{place.path}, 1};
+  wanted.access.user = 0;
+  REQUIRE(bench.set.set({wanted}).ok());
+  REQUIRE(bench.set.failures().size() == 1);
+  CHECK(bench.set.failures()[0].reason.find("only root") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(place.path));
 }
 
 }  // namespace
