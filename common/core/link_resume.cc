@@ -216,6 +216,7 @@ void Link::requeue_all(Time now) {
       want_control(slot);
     } else if (!maybe_free(now, slot)) {
       schedule(slot);
+      if (record.own_end != EndMark::none) note_talker(slot);
       owe_ack(now, slot);
       if (record.delivered != record.ack_written || record.discarding()) ack_now(slot);
       maybe_resume_reading(slot);

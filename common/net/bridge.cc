@@ -123,6 +123,12 @@ void Bridge::read_last() {
   if (!closed() && reading_ == Reading::running) read_some(kLastRead, Until::nothing_left);
 }
 
+void Bridge::read_first() {
+  if (!closed() && reading_ == Reading::running) {
+    read_some(host_.read_budget(), Until::nothing_left);
+  }
+}
+
 void Bridge::read_ended() {
   reading_ = Reading::ended;
   link_.finish(loop_.now(), stream_);

@@ -49,8 +49,10 @@ class Bridge final : public Poller::Watcher {
   void deliver_fin();
   void deliver_abort();
   void resume_reading();
-  // Takes what the application wrote, and its end, if they are here already.
+  // Takes what the application wrote, and its end, if they are here already: before the link's
+  // goodbye, and at the beginning.
   void read_last();
+  void read_first();
   // At once, whatever is queued.
   void reset();
 

@@ -114,6 +114,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   std::size_t write(CarrierId carrier, std::span<const iovec> buffers) override;
   void finish(CarrierId carrier) override;
 
+  void read_fresh();
   void adapt_to_activity();
   std::size_t carrier_read_size();
   Carrier* find(CarrierId id) const;
@@ -160,6 +161,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   std::size_t deliveries_ = 0;
   SlotIndex last_delivered_ = kNoSlot;
   std::size_t last_reads_ = 0;
+  std::vector<StreamHandle> fresh_;  // client: accepted in this turn
 
   Timer timer_;
 };
