@@ -1,6 +1,9 @@
 // What a Link asks of its driver. Polled in order; every one is handled by one exhaustive visit.
 #pragma once
 
+#include <sys/uio.h>
+
+#include <span>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -114,5 +117,14 @@ using Effect =
                  effect::OpenRefused, effect::CloseCarrier, effect::VerifyCarrier, effect::LinkUp,
                  effect::LinkDown, effect::LinkEnded, effect::Refused, effect::Draining,
                  effect::ServicesDown>;
+
+// One gather write. The buffers stay valid until written() has covered them or the carrier is
+// not the link's any more (carrier() tells): then they must not be touched.
+struct Transmit {
+  CarrierId carrier;
+  std::span<const iovec> buffers;
+  std::size_t bytes = 0;
+  bool last = false;  // GOODBYE is in it: close the carrier in order once it is written
+};
 
 }  // namespace holdfast

@@ -261,6 +261,7 @@ void Link::become_detached(Time now, Cause cause) {
 
 void Link::become_live(Time now, CarrierId carrier, bool resumed) {
   Duration outage = resumed ? now - detached_since_ : Duration{};
+  live_since_ = now;
   grace_deadline_ = kNever;
   service_deadline_ = kNever;
   failed_greetings_ = 0;
@@ -323,6 +324,7 @@ void Link::clear_lists() {
     }
   }
   refusals_.clear();
+  order_.follower = {};
   later_acks_.clear();
   ack_deadline_ = kNever;
   pong_due_.reset();

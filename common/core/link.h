@@ -17,8 +17,6 @@
 //        +---- grace over (server: Ended; client: every sent stream reset, new link id)
 #pragma once
 
-#include <sys/uio.h>
-
 #include <deque>
 #include <optional>
 #include <span>
@@ -31,8 +29,10 @@
 #include "common/base/result.h"
 #include "common/core/effects.h"
 #include "common/core/link_options.h"
+#include "common/core/link_state.h"
 #include "common/core/liveness.h"
 #include "common/core/memory_pool.h"
+#include "common/core/open_order.h"
 #include "common/core/stream_table.h"
 #include "common/core/summary.h"
 #include "common/core/trace.h"
@@ -40,15 +40,6 @@
 #include "common/wire/frames.h"
 
 namespace holdfast {
-
-// One gather write. The buffers stay valid until written() has covered them or the carrier is
-// not the link's any more (carrier() tells): then they must not be touched.
-struct Transmit {
-  CarrierId carrier;
-  std::span<const iovec> buffers;
-  std::size_t bytes = 0;
-  bool last = false;  // GOODBYE is in it: close the carrier in order once it is written
-};
 
 struct OpenRequest {
   std::uint16_t service = 0;  // index into LinkOptions::services
@@ -132,6 +123,13 @@ class Link {
   // Client, after LinkEnded: a new link in place of the old; streams whose OPEN was never
   // written move to it.
   void renew(Time now, LinkId id);
+  // Client: streams that were written to its server, and are not reset, hold the link to it.
+  bool bound() const;
+  // Client: takes a stream whose OPEN was never written out of another link of the same pool, with
+  // what was read of it, as if it had been opened here. Nothing: it cannot be had, and stays.
+  std::optional<StreamHandle> take_over(Time now, Link& from, StreamHandle stream);
+  // Client: the streams whose OPEN was never written, in order of id.
+  std::vector<StreamHandle> unwritten() const;
 
   // --- Outputs ----------------------------------------------------------------------------
 
@@ -218,54 +216,16 @@ class Link {
   void check_invariants() const;
 
  private:
-  struct Detached {};
-  struct Greeting {
-    CarrierId carrier;
-    Time since;
-    Time moved_at;      // its last progress
-    Time impatient_at;  // when another carrier is wanted beside this one
-    bool impatient = false;
-    bool welcomed = false;  // WELCOME is read, its table is not complete
-    Welcome welcome;
-    StreamId highest;
-    std::vector<TableEntry> table;
-  };
-  struct Live {
-    CarrierId carrier;
-  };
-  // Client: stands beside a suspect carrier, and has said nothing.
-  struct Standby {
-    CarrierId carrier;
-    Duration round_trip;
-    Time until;  // takes over then
-  };
-  struct Leaving {
-    CarrierId carrier;  // 0: none, there is nobody to tell
-    Cause reason;
-    Time flush_until;      // streams may still flush
-    Time close_at;         // the carrier goes then, GOODBYE or not
-    bool flushed = false;  // flush_until has passed
-    bool said = false;     // GOODBYE is in a gather
-  };
-  struct Ended {
-    Cause cause;
-  };
+  using Detached = link_state::Detached;
+  using Greeting = link_state::Greeting;
+  using Live = link_state::Live;
+  using Standby = link_state::Standby;
+  using Leaving = link_state::Leaving;
+  using Ended = link_state::Ended;
   using State = std::variant<Detached, Greeting, Live, Leaving, Ended>;
-
-  // The part of a carrier's bytes that was handed out by Deliver and not yet taken.
-  struct PendingDelivery {
-    SlotIndex slot = kNoSlot;
-    Bytes bytes;
-  };
-  // The DATA frame whose bytes are arriving.
-  struct IncomingData {
-    StreamHandle stream;  // kNoSlot: skip them
-  };
-  // A stream's time in a queue of one delay: when it is due; of open_deadlines_, when it began.
-  struct Deadline {
-    StreamHandle stream;
-    Time at;
-  };
+  using PendingDelivery = link_state::PendingDelivery;
+  using IncomingData = link_state::IncomingData;
+  using Deadline = link_state::Deadline;
 
   bool client() const { return options_.role == LinkOptions::Role::client; }
   bool sending() const;  // stream frames may be sent: live, or leaving and still flushing
@@ -370,6 +330,7 @@ class Link {
   struct Gather;
   void gather_control(Time now, Gather& gather);
   void gather_opens(Time now, Gather& gather);
+  void gather_interactive(Time now, Gather& gather);
   void gather_refusals(Time now, Gather& gather);
   void gather_stream_control(Time now, Gather& gather);
   void gather_acks(Time now, Gather& gather);
@@ -384,6 +345,26 @@ class Link {
   void unschedule(SlotIndex slot);
   void want_control(SlotIndex slot);
   void leave_control(SlotIndex slot);
+
+  // link_order.cc: what an OPEN follows
+  void note_talker(SlotIndex slot);
+  void note_read(Time now, SlotIndex slot, std::size_t size);
+  bool follows(Time now, SlotIndex opening);
+  void look_ahead(Time now, const StreamRecord& opening);
+  bool still_ahead(Time now, OpenOrder::Ahead& ahead, Time since);
+  void note_ending(SlotIndex slot);
+  void forget_endings();
+  bool end_through(StreamHandle stream);
+  void connect_in_order(Time now, SlotIndex slot);
+  bool find_ending(OpenOrder::Connect& connect);
+  bool still_held(Time now, OpenOrder::Connect& connect);
+  void settle_connects(Time now);
+  static Time flows_until(const StreamRecord& record);
+  bool same_service(const StreamRecord& one, const StreamRecord& other) const;
+
+  // link_move.cc
+  void take_bytes(StreamRecord& record, Link& from, StreamRecord& old);
+  void forget_moved(SlotIndex slot);
 
   // link_timers.cc
   void timeout_greeting(Time now);
@@ -422,6 +403,7 @@ class Link {
   SlotList acks_;     // records that owe an ACK now
   SlotList interactive_;
   SlotList bulk_;
+  OpenOrder order_;
   std::vector<Reset> refusals_;
   std::uint64_t peer_features_ = 0;  // of this carrier
   // Server: what it tells; nothing: nobody watches targets. Client: what it was told last, at most
@@ -449,6 +431,7 @@ class Link {
 
   // Time.
   Liveness liveness_;
+  Time live_since_{};
   Time detached_since_{};
   Time grace_deadline_ = kNever;
   Time service_deadline_ = kNever;  // the next service whose own grace ends

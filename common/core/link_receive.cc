@@ -256,7 +256,7 @@ void Link::on_open(Time now, const Open& open) {
   event.kind = TraceEvent::Kind::stream_open;
   event.id = open.id.value;
   trace(now, event);
-  push(effect::ConnectTarget{handle(slot)});
+  connect_in_order(now, slot);
 }
 
 void Link::on_opened(Time now, StreamId id) {
@@ -277,6 +277,7 @@ void Link::on_fin(Time now, const Fin& fin) {
   }
   record.peer_end = EndMark::fin;
   record.received += 1;
+  note_ending(slot);
   account_receive(record);
   advance_delivery(slot);
 }
@@ -296,6 +297,7 @@ void Link::on_abort(Time now, const Abort& abort) {
   Cause vanished = client() ? Cause::target_vanished : Cause::client_vanished;
   bool told = abort.code == vanished;
   record.cause = told ? vanished : client() ? Cause::target_rst : Cause::client_rst;
+  note_ending(slot);
   account_receive(record);
   drop_log(record);
   unschedule(slot);

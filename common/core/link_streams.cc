@@ -100,6 +100,7 @@ std::size_t Link::prepare(StreamHandle stream, std::size_t want, std::span<iovec
     return 0;
   }
   auto size = static_cast<std::size_t>(std::min<std::uint64_t>(room, want));
+  record->offered = size;
   return prepare_room(pool_.arena, record->log, record->id, record->committed, size, buffers);
 }
 
@@ -111,6 +112,7 @@ void Link::commit(Time now, StreamHandle stream, std::size_t size) {
   bool room_in_tail = tail != kNoBlock && arena.info(tail).used < tuning::kBlockSize;
   commit_room(arena, record->log, size);
   account_send(*record);
+  note_read(now, stream.slot, size);
   if (size == 0) return;
   if (record->cursor == kNoBlock && record->next == record->committed) {
     BlockIndex first = tail == kNoBlock ? record->log.head
@@ -153,6 +155,7 @@ void Link::finish(Time, StreamHandle stream) {
     if (record->delivered != record->ack_written) ack_now(stream.slot);
   }
   schedule(stream.slot);
+  if (record->data_list != DataList::interactive) note_talker(stream.slot);
 }
 
 void Link::abort(Time now, StreamHandle stream) {
@@ -178,6 +181,7 @@ void Link::abort_stream(Time now, StreamHandle stream, Cause cause) {
   start_linger(now, stream.slot);
   ack_now(stream.slot);
   schedule(stream.slot);
+  if (record->data_list != DataList::interactive) note_talker(stream.slot);
 }
 
 void Link::reset(Time now, StreamHandle stream, Cause cause) {
@@ -284,15 +288,17 @@ void Link::fin_delivered(Time now, StreamHandle stream) {
     owe_ack(now, stream.slot);
   }
   advance_delivery(stream.slot);
+  settle_connects(now);
 }
 
-void Link::abort_delivered(Time, StreamHandle stream) {
+void Link::abort_delivered(Time now, StreamHandle stream) {
   StreamRecord* record = find(stream);
   if (record == nullptr || record->discarding()) return;
   HOLDFAST_CHECK(has_abort(record->peer_end) && record->delivered + 1 == record->received);
   record->delivered = record->received;
   record->socket = SocketState::closed;
   ack_now(stream.slot);
+  settle_connects(now);
 }
 
 // --- Ends -----------------------------------------------------------------------------------
@@ -366,6 +372,7 @@ void Link::free_stream(Time now, SlotIndex slot) {
   trace(now, event);
   streams_.remove(slot);
   push(effect::Ended{ended_stream, last});
+  settle_connects(now);
 }
 
 // What must move for an ABORT not to be given up: the peer's application taking what precedes

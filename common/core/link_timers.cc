@@ -24,6 +24,7 @@ Time Link::next_timeout() const {
   }
   if (!open_deadlines_.empty()) at(open_deadlines_.front().at + options_.open_timeout);
   if (live() && !lingers_.empty()) at(lingers_.front().at);
+  if ((live() && !opens_.empty()) || !order_.connects.empty()) at(order_.look_at);
   return next;
 }
 
@@ -36,6 +37,10 @@ void Link::timeout(Time now) {
   timeout_opens(now);
   timeout_linger(now);
   if (now >= ack_deadline_) flush_later_acks();
+  if (now >= order_.look_at) {
+    order_.look_at = kNever;  // the next gather looks after the OPENs
+    settle_connects(now);
+  }
 }
 
 void Link::timeout_greeting(Time now) {

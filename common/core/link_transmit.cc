@@ -1,7 +1,8 @@
 // What goes out: one gather for everything that has something to say.
 //
-// Order: the handshake; PING, PONG, DRAIN; OPENs in order of id; RESET and OPENED; interactive
-// streams; acks; bulk streams in fair rounds; GOODBYE, which is the last frame of a link.
+// Order: the handshake; PING, PONG, DRAIN; RESET and OPENED; interactive streams; OPENs in order of
+// id, each with what its own stream has to say (link_order.cc says what holds one up); acks; bulk
+// streams in fair rounds; GOODBYE, which is the last frame of a link.
 #include <algorithm>
 
 #include "common/core/link.h"
@@ -14,7 +15,8 @@ struct Link::Gather {
   std::size_t most = 0;
   std::size_t bytes = 0;
   std::size_t header_used = 0;
-  std::size_t answers = 0;  // bytes of PONG and ACK frames: the peer has nothing to say to them
+  std::size_t interactive = 0;  // bytes of interactive streams
+  std::size_t answers = 0;      // bytes of PONG and ACK frames: the peer has nothing to say to them
 
   std::size_t left() const { return most - std::min(most, bytes); }
   bool room(std::size_t header) const {
@@ -62,14 +64,13 @@ std::optional<Transmit> Link::poll_transmit(Time now, std::size_t most) {
   bool urgent = sending() && (ping_due_ || pong_due_) && !bulk_.empty();
   if (sending()) gather_control(now, gather);
   if (sending() && !urgent) {
-    gather_opens(now, gather);
     gather_refusals(now, gather);
     gather_stream_control(now, gather);
-    gather_list(now, gather, interactive_,
-                bulk_.empty() ? gather.left()
-                              : std::min(gather.left(), most / 4 * tuning::kInteractiveQuarters));
+    gather_interactive(now, gather);
+    gather_opens(now, gather);
     gather_acks(now, gather);
     gather_list(now, gather, bulk_, gather.left());
+    gather_opens(now, gather);  // those that followed bulk
     gather_goodbye(now, gather);
   }
   if (gather.bytes == 0) return std::nullopt;
@@ -140,6 +141,7 @@ void Link::gather_opens(Time now, Gather& gather) {
     StreamRecord& record = streams_[slot];
     // A draining server takes back what it had, and nothing new.
     if (draining_ && !record.ever_sent) return;
+    if (follows(now, slot)) return;
     streams_.erase<&StreamRecord::control>(opens_, slot);
     Open open;
     open.id = record.stream();
@@ -156,7 +158,20 @@ void Link::gather_opens(Time now, Gather& gather) {
     record.send_limit = initial_credit_;
     schedule(slot);
     maybe_resume_reading(slot);
+    gather_interactive(now, gather);
   }
+}
+
+// They leave some of a gather to bulk.
+void Link::gather_interactive(Time now, Gather& gather) {
+  std::size_t most = gather.left();
+  if (!bulk_.empty()) {
+    std::size_t share = gather.most / 4 * tuning::kInteractiveQuarters;
+    most = std::min(most, share - std::min(share, gather.interactive));
+  }
+  std::size_t before = gather.bytes;
+  gather_list(now, gather, interactive_, most);
+  gather.interactive += gather.bytes - before;
 }
 
 void Link::gather_refusals(Time now, Gather& gather) {
@@ -244,6 +259,7 @@ void Link::schedule(SlotIndex slot) {
   if (!sending() || record.data_list != DataList::none || !sendable(record)) return;
   std::uint64_t unsent = record.committed - std::min(record.next, record.committed);
   bool small = unsent <= tuning::kInteractiveBytes;
+  if (!small) note_talker(slot);
   record.data_list = small ? DataList::interactive : DataList::bulk;
   streams_.push_back<&StreamRecord::data>(small ? interactive_ : bulk_, slot);
 }

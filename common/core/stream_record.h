@@ -104,6 +104,8 @@ struct StreamRecord {
   bool in_control = false;     // stands in the control list
   bool opened_unsent = false;  // server: OPENED is to be sent
   bool ever_sent = false;      // client: OPEN was written on some carrier
+  bool drained = true;         // the last read left nothing in its application's socket
+  bool talks = false;          // stands among the talkers
 
   Cause cause = Cause::none;  // how it ended; set once
   Cause own_abort_code = Cause::none;
@@ -114,6 +116,12 @@ struct StreamRecord {
   ListLinks control;  // RESET or OPENED to send; also the list of OPENs to send
   ListLinks ack;
   ListLinks data;
+
+  // Of what is read from the application: how much the last read could have brought, when one
+  // brought something, and how much came without a pause.
+  std::uint64_t offered = 0;
+  std::int64_t read_at_us = 0;
+  std::uint64_t burst = 0;
 
   // Measuring need (the window) and telling people.
   std::int64_t epoch_start_us = 0;

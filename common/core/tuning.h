@@ -44,6 +44,16 @@ inline constexpr std::size_t kQuantum = 32 * kKiB;
 inline constexpr std::uint64_t kInteractiveBytes = 2 * kKiB;
 // ... until those ahead have taken so many quarters of the gather while bulk waits.
 inline constexpr std::size_t kInteractiveQuarters = 3;
+// An OPEN follows what older streams of its service have to say: an end for at most the first of
+// these times, bytes of a stream that goes on for the second, credit that does not come for two
+// round trips and the third (a busy host's turn). It does not follow who has sent so much without
+// a pause: a new connection beside a long upload would wait every time, for nothing.
+inline constexpr Duration kFollowEnds = milliseconds(500);
+inline constexpr Duration kFollowBytes = milliseconds(100);
+inline constexpr Duration kFollowCredit = milliseconds(50);
+inline constexpr std::uint64_t kFollowBurst = 8 * kMiB;
+inline constexpr Duration kPause = milliseconds(5);
+inline constexpr std::uint64_t kSocketful = 64 * kKiB;
 // Room for frame headers of one gather and for its list of buffers.
 inline constexpr std::size_t kHeaderSpace = 32 * kKiB;
 inline constexpr std::size_t kMaxGatherBuffers = 512;

@@ -41,6 +41,8 @@ class Bridge final : public Poller::Watcher {
   // The socket is connected and tuned (tune_application_socket).
   Bridge(Loop& loop, Link& link, Host& host, StreamHandle stream, Descriptor socket, bool is_unix);
 
+  // It is this stream of another link on the same loop from now on.
+  void move(Link& link, Host& host, StreamHandle stream);
   // Begins: reads, and writes what is queued already.
   void start();
 
@@ -49,8 +51,10 @@ class Bridge final : public Poller::Watcher {
   void deliver_fin();
   void deliver_abort();
   void resume_reading();
-  // Takes what the application wrote, and its end, if they are here already.
+  // Takes what the application wrote, and its end, if they are here already: before the link's
+  // goodbye, and at the beginning.
   void read_last();
+  void read_first();
   // At once, whatever is queued.
   void reset();
   // Unless it is a Unix one: its host is asked so often that it is found gone within the time.
@@ -91,8 +95,8 @@ class Bridge final : public Poller::Watcher {
   void check_flush();
 
   Loop& loop_;
-  Link& link_;
-  Host& host_;
+  Link* link_;
+  Host* host_;
   StreamHandle stream_;
   Reading reading_ = Reading::running;
   Writing writing_ = Writing::open;

@@ -67,6 +67,8 @@ bool ClientLink::pump() {
 }
 
 void ClientLink::renew() {
+  // Who said that it is over is there to begin anew with.
+  dials_->start_over();
   link_.renew(loop_.now(), random_link_id());
   host_.room();
   wake_ = true;
@@ -91,7 +93,8 @@ Patience ClientLink::patience(std::string_view service) const {
   return known == patience_.end() ? Patience{} : known->second;
 }
 
-void ClientLink::link_refused(Duration retry_after) {
+void ClientLink::link_refused(Cause cause, Duration retry_after) {
+  if (cause == Cause::other_server && state_ == State::running) host_.lane_estranged(name_);
   if (retry_after > Duration{}) dials_->hold_off(loop_.now() + retry_after);
 }
 
@@ -135,6 +138,12 @@ void ClientLink::retire(bool revoke) {
   if (state_ != State::running) return;
   state_ = State::retiring;
   wants_pump(*driver_);
+}
+
+void ClientLink::retire_for(ClientLink& successor) {
+  driver_->hand_over(*successor.driver_);
+  retire(false);
+  successor.wants_pump(*successor.driver_);
 }
 
 void ClientLink::reconnect() {

@@ -94,11 +94,22 @@ void LinkDriver::carrier_lost(Carrier& carrier, Cause cause, const std::string& 
 // --- A turn's end ---------------------------------------------------------------------------
 
 bool LinkDriver::pump() {
+  read_fresh();
   bool more = pump_.turn(loop_.now());
   adapt_to_activity();
   if (link_.options().trace) observer_.trace(link_.id(), link_.take_trace());
   timer_.arm(link_.next_timeout());
   return more;
+}
+
+// Of several that were accepted in one turn, what the earlier ones have to say, and their ends, are
+// to come before the later ones: an application may have made one after the other.
+void LinkDriver::read_fresh() {
+  if (!fresh_.empty()) fresh_.pop_back();
+  for (StreamHandle stream : fresh_) {
+    if (Bridge* bridge = bridge_of(stream)) bridge->read_first();
+  }
+  fresh_.clear();
 }
 
 void LinkDriver::adapt_to_activity() {
@@ -192,7 +203,23 @@ void LinkDriver::attach(StreamHandle stream, Descriptor socket, bool is_unix) {
   slot.bridge = std::make_unique<Bridge>(loop_, link_, *this, stream, std::move(socket), is_unix);
   slot.bridge->start();
   if (!look_timer_.armed()) look_later(patiences());
+  if (link_.options().role == LinkOptions::Role::client) fresh_.push_back(stream);
   touch();
+}
+
+void LinkDriver::hand_over(LinkDriver& to) {
+  for (StreamHandle stream : link_.unwritten()) {
+    auto moved = to.link_.take_over(loop_.now(), link_, stream);
+    if (!moved) continue;
+    Slot* slot = slot_of(stream);
+    if (slot == nullptr) continue;  // its application is gone
+    if (slot->bridge) slot->bridge->move(to.link_, to, *moved);
+    to.make_slot(*moved).bridge = std::move(slot->bridge);
+    *slot = Slot{};
+  }
+  if (!to.look_timer_.armed()) to.look_later(to.patiences());
+  touch();
+  to.touch();
 }
 
 void LinkDriver::connected(StreamHandle stream, TargetConnect::Outcome outcome) {

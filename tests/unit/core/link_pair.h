@@ -214,7 +214,8 @@ class End final : public Pump::Port {
   void push_bytes(App& from) {
     while (!from.to_send.empty()) {
       iovec room[8];
-      std::size_t count = link->prepare(from.handle, from.to_send.size(), room);
+      // One more than there is: the read finds that this is all.
+      std::size_t count = link->prepare(from.handle, from.to_send.size() + 1, room);
       if (count == 0) return;
       std::size_t size = 0;
       for (std::size_t i = 0; i < count && size < from.to_send.size(); ++i) {

@@ -1,0 +1,63 @@
+// The states of a Link, and small things that it notes. See link.h.
+#pragma once
+
+#include <vector>
+
+#include "common/base/bytes.h"
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "common/core/effects.h"
+#include "common/wire/cause.h"
+#include "common/wire/frames.h"
+
+namespace holdfast::link_state {
+
+struct Detached {};
+struct Greeting {
+  CarrierId carrier;
+  Time since;
+  Time moved_at;      // its last progress
+  Time impatient_at;  // when another carrier is wanted beside this one
+  bool impatient = false;
+  bool welcomed = false;  // WELCOME is read, its table is not complete
+  Welcome welcome;
+  StreamId highest;
+  std::vector<TableEntry> table;
+};
+struct Live {
+  CarrierId carrier;
+};
+// Client: stands beside a suspect carrier, and has said nothing.
+struct Standby {
+  CarrierId carrier;
+  Duration round_trip;
+  Time until;  // takes over then
+};
+struct Leaving {
+  CarrierId carrier;  // 0: none, there is nobody to tell
+  Cause reason;
+  Time flush_until;      // streams may still flush
+  Time close_at;         // the carrier goes then, GOODBYE or not
+  bool flushed = false;  // flush_until has passed
+  bool said = false;     // GOODBYE is in a gather
+};
+struct Ended {
+  Cause cause;
+};
+
+// The part of a carrier's bytes that was handed out by Deliver and not yet taken.
+struct PendingDelivery {
+  SlotIndex slot = kNoSlot;
+  Bytes bytes;
+};
+// The DATA frame whose bytes are arriving.
+struct IncomingData {
+  StreamHandle stream;  // kNoSlot: skip them
+};
+// A stream's time in a queue of one delay: when it is due; of open_deadlines_, when it began.
+struct Deadline {
+  StreamHandle stream;
+  Time at;
+};
+
+}  // namespace holdfast::link_state
