@@ -92,6 +92,14 @@ void ClientLanes::over(std::string_view name, unsigned lane, Time free_at) {
   if (group.lanes.empty() && !group.wanted) groups_.erase(found);
 }
 
+std::map<std::string, LaneRange> ClientLanes::ranges() const {
+  std::map<std::string, LaneRange> ranges;
+  for (const auto& [name, group] : groups_) {
+    if (group.wanted) ranges.emplace(name, group.wanted->lanes);
+  }
+  return ranges;
+}
+
 unsigned ClientLanes::count(std::string_view name) const {
   auto found = groups_.find(name);
   if (found == groups_.end()) return 0;
