@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
+#include <set>
 #include <tuple>
 
 #include "common/admin/cli.h"
@@ -90,6 +92,13 @@ ClientService client_service(const std::string& name, const ClientServiceConfig&
   return service;
 }
 
+// Each thread has a lane at least.
+LaneRange lane_range(const ClientLinkConfig& link, unsigned threads) {
+  auto fixed = static_cast<unsigned>(link.parallel);
+  if (fixed != 0) return {fixed, fixed};
+  return {std::clamp(threads, 1U, tuning::kMostLanes), tuning::kMostLanes};
+}
+
 Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentials& credentials,
                                      std::uint64_t start_id, std::size_t descriptors) {
   auto activation = check_activation(config, "");
@@ -98,7 +107,7 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
   for (const auto& [name, link] : config.links) {
     ClientLinkOptions& one = options.links.emplace_back();
     one.name = one.group = name;
-    one.lanes = {static_cast<unsigned>(link.parallel), static_cast<unsigned>(link.parallel)};
+    one.lanes = lane_range(link, config.threads);
     one.link = link_options(config, name, start_id);
     for (const auto& [service, set] : config.services) {
       if (set.link != name) continue;
@@ -156,10 +165,18 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     for (const ListenFailure& each : driver_.listen_failures()) {
       brief.not_listening.push_back(each.address);
     }
+    // A lane beside the first ones is told of only while it holds somebody up.
+    std::set<std::string> up;
     for_each_link([&](const ClientLink& link) {
-      if (link.leaving()) return;
+      if (is_first(link) && link.link().live()) up.insert(link.group());
+    });
+    for_each_link([&](const ClientLink& link) {
+      bool live = link.link().live();
+      bool extra = !is_first(link);
+      if (link.leaving() || (extra && !live && link.link().stream_count() == 0)) return;
       brief.add(link.driver(), around_.loop.now(),
                 link.held() ? "held down by an operator" : link.dials().last_error());
+      if (extra && live && up.count(link.group()) != 0) brief.live -= 1;
     });
     return brief;
   }
@@ -177,8 +194,16 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     snapshot.connections_limit = driver_.max_streams();
     snapshot.send_log_limit_bytes = driver_.memory() / 2;
     snapshot.turns = driver_.turns();
-    driver_.for_each_link(
-        [&](const ClientLink& link, const MemoryPool& pool) { add(snapshot, link, pool); });
+    std::map<std::string, std::string> down;  // why, by link of the config; "" for one that is up
+    driver_.for_each_link([&](const ClientLink& link, const MemoryPool& pool) {
+      add(snapshot, link, pool);
+      note_down(down, link, snapshot.links.back());
+    });
+    for (const auto& [link, why] : down) {
+      if (why.empty()) continue;
+      if (!snapshot.reason.empty()) snapshot.reason += "; ";
+      snapshot.reason += link == kDefaultLinkName ? why : "link " + link + ": " + why;
+    }
     sort_links(snapshot.links);
     snapshot.draining = driver_.draining();
     snapshot.ready = !snapshot.draining && snapshot.reason.empty();
@@ -296,7 +321,19 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     for (const auto& [name, service] : config_.services) facts_.services.push_back(name);
   }
 
-  // With what keeps it from being usable, if anything does.
+  static bool is_first(const ClientLink& link) { return link.lane() < link.lanes().first; }
+
+  // What keeps a link of the config from being usable, if anything does: one lane is enough.
+  static void note_down(std::map<std::string, std::string>& down, const ClientLink& link,
+                        const LinkSnapshot& shown) {
+    if (link.link().live()) {
+      down[link.group()] = "";
+    } else if (!shown.retiring) {
+      std::string why = link.held() ? "held down by an operator" : shown.last_error;
+      down.try_emplace(link.group(), why.empty() ? "link down" : why);
+    }
+  }
+
   void add(AgentSnapshot& snapshot, const ClientLink& link, const MemoryPool& pool) {
     add_link(snapshot, link.driver(), around_.ledger, pool, around_.loop.now());
     LinkSnapshot& shown = snapshot.links.back();
@@ -306,12 +343,6 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     shown.retiring = link.retiring() || link.leaving();
     bool live = link.link().live();
     if (!live && shown.last_error.empty()) shown.last_error = link.dials().last_error();
-    if (live || shown.retiring) return;
-    std::string why = link.held() ? "held down by an operator" : shown.last_error;
-    if (why.empty()) why = "link down";
-    bool simple = link.name() == kDefaultLinkName;
-    if (!snapshot.reason.empty()) snapshot.reason += "; ";
-    snapshot.reason += simple ? why : "link " + link.name() + ": " + why;
   }
 
   CommandResult act_on_links(const Command& command) {

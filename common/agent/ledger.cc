@@ -74,7 +74,7 @@ void Ledger::link_up(const LinkEvent& event) {
   outage_over(tally);
   history_.link_up(tally.changed_at, event.link, event.peer,
                    event.name == kDefaultLinkName ? "" : event.name);
-  logger_.event(LogLevel::info, "link_up",
+  logger_.event(event.lane ? LogLevel::debug : LogLevel::info, "link_up",
                 {{"link", event.link.short_name()},
                  {"name", event.name},
                  {"peer", event.peer},
@@ -122,7 +122,8 @@ void Ledger::link_ended(const LinkEvent& event) {
   history_.link_ended(idle_since_, event.link, event.cause, event.bytes_up, event.bytes_down);
   totals_.paused_credit += event.pauses_credit;
   totals_.paused_memory += event.pauses_memory;
-  logger_.event(in_order(event.cause) ? LogLevel::info : LogLevel::warn, "link_ended",
+  LogLevel calm = event.lane ? LogLevel::debug : LogLevel::info;
+  logger_.event(in_order(event.cause) ? calm : LogLevel::warn, "link_ended",
                 {{"link", event.link.short_name()},
                  {"name", event.name},
                  {"peer", event.peer},

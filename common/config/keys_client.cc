@@ -77,14 +77,16 @@ SectionKeys<ClientLinkConfig> make_link() {
                "\"cubic\"; each end has its own. The host must have it and let the agent use it.",
        .absent = "Default: the host's.",
        .example = "\"cubic\""},
-      // No more than a server gives one client where it says nothing (`[clients.NAME] links`).
       {.name = "parallel",
-       .value = value::count(&ClientLinkConfig::parallel, {1, 16}),
+       .value = value::count_or_word(&ClientLinkConfig::parallel, {1, 16}, "auto"),
        .reload = new_connections,
-       .text = "So many links of this kind, each with a carrier of its own; every new connection "
-               "goes to one that is up and has the fewest. On a long path that loses packets one "
-               "carrier is slower than several, and with *threads* they use several cores. The "
-               "server counts each of them (*[clients.NAME] links*)."},
+       .text = "How many lanes the link has: carriers of their own, among which connections are "
+               "shared out. A number is so many at all times; every new connection goes to one "
+               "that is up and has the fewest. With \"auto\" an idle link has one (one for each of "
+               "*threads*), and up to 8 while much is sent on a path that queues or loses packets: "
+               "so a keystroke does not wait behind an upload, and several connections use a long, "
+               "lossy path better than one carrier does. Lanes without a connection for 30 s go. "
+               "A server counts them as one (*[clients.NAME] links*)."},
   };
   link.elsewhere = {{"grace", "the server's [link] sets it"},
                     {"listen", "it stands at the server; the client has server = [\"host:port\"]"}};

@@ -61,7 +61,10 @@ void links_have_one_form(TableReader& top, TableReader& links, const Loading& lo
 void threads_have_links(const TableReader& top, const ClientConfig& config,
                         const Loading& loading) {
   std::uint64_t links = 0;
-  for (const auto& [name, link] : config.links) links += link.parallel;
+  for (const auto& [name, link] : config.links) {
+    if (link.parallel == 0) return;  // a lane for each thread
+    links += link.parallel;
+  }
   if (links == 0 || config.threads <= links + 1) return;
   loading.report.warning(top.place_of("threads"),
                          std::to_string(config.threads) + " threads are more than there is for " +

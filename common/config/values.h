@@ -86,6 +86,27 @@ Value<Section> count(Member Section::*member, CountRange range) {
   return value;
 }
 
+// A whole number, or the one word that stands for 0.
+template <typename Section, typename Member>
+Value<Section> count_or_word(Member Section::*member, CountRange range, const std::string& word) {
+  Value<Section> value =
+      bound(member, "_number_ or \"" + word + "\"",
+            [word](std::uint64_t number) { return number == 0 ? word : std::to_string(number); });
+  value.least = std::to_string(range.least);
+  value.most = std::to_string(range.most);
+  const Value<Section> number = count(member, range);
+  value.read = [member, number, words = std::vector{word}](
+                   TableReader& table, const std::string& key, const Loading& loading,
+                   Section& section) {
+    if (table.peek(key).empty()) return number.read(table, key, loading, section);
+    std::size_t chosen = 0;
+    auto place = table.choice(key, words, chosen);
+    if (place) section.*member = 0;
+    return place;
+  };
+  return value;
+}
+
 // "30s".
 template <typename Section, typename Member>
 Value<Section> duration(Member Section::*member, DurationRange range) {

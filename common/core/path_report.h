@@ -17,6 +17,7 @@ struct PathReport {
   Duration ack_time{};
   Duration least_round_trip{};
   std::uint32_t segment = 0;  // bytes of payload in a full one
+  std::uint64_t lost = 0;     // packets sent again, and packets of the peer's that overtook others
 };
 
 }  // namespace holdfast

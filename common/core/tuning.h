@@ -119,6 +119,30 @@ inline constexpr Duration kGoodbyeWrite = milliseconds(500);
 // server's limit allowed when they were opened; one that does not know the limit yet may.
 inline constexpr std::uint32_t kTableKept = 10000;
 
+// Lanes (lane_policy.h). How often they are looked at while there are streams.
+inline constexpr Duration kLaneSample = milliseconds(250);
+// A stream that moves so much in a sample, and in the next ones, is bulk: 64 kbit/s are 2 KiB.
+inline constexpr std::uint64_t kBulkSample = 1536;
+// Bytes moved so long ago make a lane busy: a typist's pauses are shorter.
+inline constexpr Duration kLaneBusy = seconds(5);
+// Round trips longer by this beside bulk are a queue; where more than that moves in a second, it is
+// our own buffers'.
+inline constexpr Duration kQueueTime = milliseconds(20);
+inline constexpr std::uint64_t kFastPath = 12'500'000;
+// Packets lost before a path counts as one that loses, and how long that is remembered.
+inline constexpr std::uint64_t kLossesSeen = 3;
+inline constexpr Duration kTroubleKept = seconds(600);
+// A path shorter than this is a host's own, or a wire's: it gets lanes when it shows trouble.
+inline constexpr Duration kShortPath = microseconds(100);
+// A new stream waits for a lane that is likely to be up within this, or beside bulk for any; for so
+// long at least, and at most for twice as long.
+inline constexpr Duration kLaneWait = milliseconds(500);
+// Without a stream for so long a lane goes; and after a refusal none comes for so long.
+inline constexpr Duration kLaneIdle = seconds(30);
+inline constexpr Duration kLaneRefused = seconds(60);
+// How many there are at most where the config does not say.
+inline constexpr unsigned kMostLanes = 8;
+
 // RESETs for OPENs that were refused without a record, waiting to be sent.
 inline constexpr std::size_t kMaxRefusals = 16384;
 

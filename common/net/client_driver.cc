@@ -36,6 +36,7 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes& lane
       listeners_(loop, links_.resolver(), budget_, *this, observer, tune_application_socket, [] {}),
       deadline_(loop.timers(), [this] { wake_ = true; }) {
   remember(options.names);
+  make_policies();
   for (std::size_t each = 1; each < spread.size(); ++each) {
     workers_.push_back(
         std::make_unique<ClientWorker>(std::move(spread[each]), options.memory / spread.size(),
@@ -83,7 +84,7 @@ ClientWorker* ClientDriver::choose_worker(const std::string& group) {
     best = worker.get();
   }
   bool room = !streams_.full();
-  std::optional<LinkLoad> here = best != nullptr && room ? links_.load(group) : std::nullopt;
+  std::optional<LinkLoad> here = best != nullptr && room ? links_.load(group, true) : std::nullopt;
   return here && *here <= least ? nullptr : best;
 }
 
@@ -155,7 +156,7 @@ bool ClientDriver::is_down(const ClientService& service) {
   std::optional<LinkLoad> least = links_.load(service.link);
   for (const auto& worker : workers_) {
     std::optional<LinkLoad> load = worker->load(service.link);
-    if (!load || (least && *load >= *least)) continue;
+    if (!load || load->coming || (least && *load >= *least)) continue;
     least = load;
     down = worker->is_down(service.link, service.name);
   }
@@ -180,6 +181,7 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
   shutdown_timeout_ = options.shutdown_timeout;
   LinkSpread spread = lanes_.spread(std::move(options.links),
                                     [this](const std::string& link) { return loop_of(link); });
+  make_policies();
   links_.reconfigure(std::move(spread[0]), revoke);
   for (std::size_t each = 0; each < workers_.size(); ++each) {
     workers_[each]->reconfigure(std::move(spread[each + 1]), revoke);
@@ -191,55 +193,6 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
   return Ok{};
 }
 
-// --- Lanes ----------------------------------------------------------------------------------
-
-bool ClientDriver::open_lane(const std::string& group) {
-  if (state_ != State::running) return false;
-  std::optional<ClientLanes::Opened> opened = lanes_.open(group, loop_.now());
-  if (!opened) return false;
-  if (opened->loop == 0) {
-    links_.add(std::move(opened->options));
-  } else {
-    workers_[opened->loop - 1]->order({std::move(opened->options), {}});
-  }
-  wake_ = true;
-  return true;
-}
-
-void ClientDriver::retire_lane(const std::string& name) {
-  lanes_.retire(name);
-  if (links_.retire(name)) return;
-  for (auto& worker : workers_) worker->order({{}, name});
-}
-
-void ClientDriver::note_lanes_over() {
-  for (auto& worker : workers_) {
-    for (const LaneOver& each : worker->take_lanes_over()) {
-      lanes_.over(each.group, each.lane, each.free_at);
-    }
-  }
-}
-
-// Once for each, since it retires then.
-void ClientDriver::replace_estranged() {
-  for (auto& worker : workers_) {
-    for (std::string& name : worker->take_estranged()) estranged_.push_back(std::move(name));
-  }
-  for (const std::string& name : std::exchange(estranged_, {})) {
-    if (state_ != State::running) continue;
-    std::optional<ClientLanes::Opened> opened = lanes_.replace(name, loop_.now());
-    if (!opened) continue;
-    observer_.warning("link " + name + ": another server answers than the one that has its " +
-                      "connections; new ones go over " + opened->options.name);
-    if (opened->loop == 0) {
-      links_.replace(name, std::move(opened->options));
-    } else {
-      workers_[opened->loop - 1]->order({std::move(opened->options), name});
-    }
-    wake_ = true;
-  }
-}
-
 // --- A turn's end ---------------------------------------------------------------------------
 
 bool ClientDriver::end_of_turn() {
@@ -247,6 +200,7 @@ bool ClientDriver::end_of_turn() {
   wake_ = false;
   note_lanes_over();
   replace_estranged();
+  if (std::exchange(lanes_seen_, false)) follow_lanes();
   settle_receptions();
   if (std::exchange(mirror_, false) && state_ == State::running) follow_targets();
   bool more = links_.pump();

@@ -103,9 +103,8 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   void wake() override { wake_ = true; }
   void room() override { room_ = true; }
   void services_changed() override { mirror_ = wake_ = true; }
-  void lane_over(const std::string& group, unsigned lane, Time free_at) override {
-    lanes_.over(group, lane, free_at);
-  }
+  void lane_over(LaneOver over) override;
+  void lanes_seen() override { lanes_seen_ = wake_ = true; }
   void lane_estranged(const std::string& name) override {
     estranged_.push_back(name);
     wake_ = true;
@@ -125,6 +124,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
     std::optional<ProxyReception::Outcome> outcome;  // with the socket, until there is room for it
   };
   void open(const ClientService& service, Descriptor& socket, const Ends& ends);
+  void place(ClientHandover& comer);
   void refuse(Descriptor& socket, const Refusal& refusal);
   void intercepted(Listener& listener, Descriptor& socket, const Endpoint& source);
   const ClientService* service_for(const Listener& listener, const Endpoint& destination) const;
@@ -148,8 +148,14 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   bool is_down(const ClientService& service);
   std::size_t stream_count() const;
   void follow_targets();
+  // client_driver_lanes.cc
+  void make_policies();
   void note_lanes_over();
   void replace_estranged();
+  void follow_lanes();
+  std::optional<LinkLoad> least_load(const std::string& group, bool coming);
+  void order_lane(ClientLanes::Opened opened, Time until, ClientHandover* comer);
+  bool make_lane_for(ClientHandover& comer);
   void advance_shutdown();
 
   Loop& loop_;
@@ -160,9 +166,11 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   bool wake_ = true;
   bool room_ = false;
   bool mirror_ = false;  // a target went down or came back
-  Wakeup news_;          // of the workers
+  bool lanes_seen_ = false;
+  Wakeup news_;  // of the workers
   SharedStreams streams_;
   ClientLanes lanes_;
+  std::map<std::string, LanePolicy, std::less<>> policies_;  // of links whose lanes vary
   ClientLinks links_;
   std::vector<std::unique_ptr<ClientWorker>> workers_;
   std::vector<std::string> estranged_;   // lanes

@@ -20,14 +20,19 @@ void ClientDriver::accepted(Listener& listener, Descriptor& socket, const Socket
 }
 
 void ClientDriver::open(const ClientService& service, Descriptor& socket, const Ends& ends) {
-  ClientWorker* worker = choose_worker(service.link);
-  if (worker != nullptr) {
-    return worker->give(
-        {service.link, service.name, std::move(socket), ends.source, ends.destination});
-  }
+  ClientHandover comer{service.link, service.name,     std::move(socket),
+                       ends.source,  ends.destination, {}};
+  place(comer);
+  socket = std::move(comer.socket);
+}
+
+void ClientDriver::place(ClientHandover& comer) {
+  if (make_lane_for(comer)) return;
+  ClientWorker* worker = choose_worker(comer.group);
+  if (worker != nullptr) return worker->give(std::move(comer));
   // Without a link here the workers are full: it stays where it is until one has room.
-  ClientLink* link = links_.choose(service.link);
-  if (link != nullptr) link->open(service.name, socket, ends.source, ends.destination);
+  ClientLink* link = links_.choose(comer.group, loop_.now() < comer.until);
+  if (link != nullptr) links_.admit(*link, comer);
 }
 
 void ClientDriver::refuse(Descriptor& socket, const Refusal& refusal) {

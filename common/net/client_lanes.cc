@@ -64,6 +64,10 @@ std::optional<ClientLanes::Opened> ClientLanes::replace(std::string_view name, T
       if (!lane) return std::nullopt;
       old.retiring = true;
       Opened opened{old.loop, group.wanted->beside(*lane)};
+      // It stays like a first one, also when it is idle or refused.
+      LaneRange& range = opened.options.lanes;
+      range.first = std::max(range.first, *lane + 1);
+      range.most = std::max(range.most, range.first);
       group.lanes.push_back({opened.options.name, *lane, opened.loop, false});
       return opened;
     }
@@ -105,6 +109,14 @@ void ClientLanes::over(std::string_view name, unsigned lane, Time free_at) {
   group.slots.give_back(lane, free_at);
   group.lanes.erase(gone);
   if (group.lanes.empty() && !group.wanted) groups_.erase(found);
+}
+
+std::map<std::string, LaneRange> ClientLanes::ranges() const {
+  std::map<std::string, LaneRange> ranges;
+  for (const auto& [name, group] : groups_) {
+    if (group.wanted) ranges.emplace(name, group.wanted->lanes);
+  }
+  return ranges;
 }
 
 unsigned ClientLanes::count(std::string_view name) const {

@@ -38,6 +38,8 @@ class ClientLanes {
   // It is gone. See ClientLink::Host.
   void over(std::string_view group, unsigned lane, Time free_at);
 
+  // By link of the config.
+  std::map<std::string, LaneRange> ranges() const;
   // Lanes that take connections; on all loops.
   unsigned count(std::string_view group) const;
 

@@ -19,11 +19,13 @@ ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions optio
       name_(options.name),
       group_(options.group),
       lane_(options.lane),
+      lanes_(options.lanes),
       tls_(std::move(options.tls)),
       patience_(std::move(options.patience)),
       link_(options.link, around.pool, random_link_id(), 0) {
   driver_ =
       std::make_unique<LinkDriver>(loop_, link_, *this, around.observer, around.closing, "", name_);
+  driver_->set_lane(lane_ >= lanes_.first);
   dials_ = std::make_unique<Dials>(
       loop_, around.resolver, dial_options(options), around.observer, around.closing, random_u64(),
       around.next_carrier,
@@ -59,7 +61,14 @@ bool ClientLink::pump() {
   wake_ = false;
   bool more = driver_->pump();
   if (link_.ended() && driver_->settled() && state_ != State::leaving) renew();
-  if (link_.live()) dials_->start_over();
+  if (link_.live()) {
+    dials_->start_over();
+    // What is known of its path decides about the next connection.
+    if (!std::exchange(was_live_, true) && lanes_.most > 1) {
+      look();
+      host_.lanes_seen();
+    }
+  }
   dials_->update(need());
   if (state_ == State::retiring && link_.stream_count() == 0) leave(Cause::goodbye);
   wake_ = wake_ || more;
@@ -93,8 +102,19 @@ Patience ClientLink::patience(std::string_view service) const {
   return known == patience_.end() ? Patience{} : known->second;
 }
 
+void ClientLink::look() {
+  meter_.sample(loop_.now(), link_, driver_->carrier_path());
+}
+
+LaneOver ClientLink::last_word() const {
+  Time free_at = link_.forgotten() ? loop_.now() : loop_.now() + link_.grace();
+  return {group_, lane_, free_at, !was_live_ && lane_ >= lanes_.first};
+}
+
 void ClientLink::link_refused(Cause cause, Duration retry_after) {
   if (cause == Cause::other_server && state_ == State::running) host_.lane_estranged(name_);
+  // The server may allow fewer lanes: the others carry.
+  if (lane_ >= lanes_.first && link_.stream_count() == 0) return leave(Cause::goodbye);
   if (retry_after > Duration{}) dials_->hold_off(loop_.now() + retry_after);
 }
 
@@ -109,7 +129,9 @@ void ClientLink::open(std::string_view service, Descriptor& socket, const Endpoi
   request.destination = destination;
   bool is_unix = SocketAddress::own_of(socket.get()).is_unix();
   auto stream = link_.open(loop_.now(), request);
-  if (stream) driver_->attach(*stream, std::move(socket), is_unix);
+  if (!stream) return;
+  meter_.opened(loop_.now());
+  driver_->attach(*stream, std::move(socket), is_unix);
 }
 
 bool ClientLink::kill(const ConnectionName& connection) {
@@ -124,6 +146,8 @@ bool ClientLink::kill(const ConnectionName& connection) {
 void ClientLink::reconfigure(ClientLinkOptions options, bool revoke) {
   HOLDFAST_CHECK(state_ != State::leaving);
   state_ = State::running;
+  lanes_ = options.lanes;
+  driver_->set_lane(lane_ >= lanes_.first);
   link_.reconfigure(options.link);
   patience_ = std::move(options.patience);
   driver_->look_now();
@@ -161,6 +185,7 @@ void ClientLink::hold(bool down) {
 void ClientLink::leave(Cause cause) {
   if (state_ == State::leaving) return;
   state_ = State::leaving;
+  driver_->set_last();
   driver_->read_last();
   link_.goodbye(loop_.now(), cause);
   wants_pump(*driver_);

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 
+#include "common/core/lane_meter.h"
 #include "common/core/memory_pool.h"
 #include "common/net/dial.h"
 #include "common/net/link_driver.h"
@@ -23,6 +24,15 @@ namespace holdfast {
 struct LaneRange {
   unsigned first = 1;
   unsigned most = 1;
+  bool vary() const { return first < most; }
+};
+
+// A lane that is gone.
+struct LaneOver {
+  std::string group;
+  unsigned lane = 0;
+  Time slot_free_at{};  // until then the server may have something of it
+  bool failed = false;  // it was opened when the others were up, and refused, or came to nothing
 };
 
 struct ClientLinkSettings {
@@ -64,11 +74,12 @@ class ClientLink final : public LinkDriver::Host {
     virtual void services_changed() = 0;
     // There may be room for more connections.
     virtual void room() = 0;
-    // A lane is gone; until then the server may have something of it.
-    virtual void lane_over(const std::string& group, unsigned lane, Time free_at) = 0;
+    virtual void lane_over(LaneOver over) = 0;
     // Another server answers than the one that has streams of this lane: what is new is to go over
     // another lane. Told until it retires.
     virtual void lane_estranged(const std::string& name) = 0;
+    // What ClientLinks::lanes() says is new.
+    virtual void lanes_seen() = 0;
 
    protected:
     ~Host() = default;
@@ -105,6 +116,20 @@ class ClientLink final : public LinkDriver::Host {
   const std::string& name() const { return name_; }
   const std::string& group() const { return group_; }
   unsigned lane() const { return lane_; }
+  const LaneRange& lanes() const { return lanes_; }
+  const LaneMeter& meter() const { return meter_; }
+  LaneView view() const { return meter_.view(loop_.now(), link_); }
+  // It was opened beside others that are up, and is likely to be up before `until`.
+  void expect(Time until) { comes_until_ = until; }
+  bool coming() const {
+    return state_ == State::running && !link_.live() && loop_.now() < comes_until_;
+  }
+  // Of a lane that there need not be: it is empty and has no carrier, so it may as well go.
+  bool useless() const {
+    return lane_ >= lanes_.first && !link_.live() && link_.stream_count() == 0 && !coming();
+  }
+  // Looks at what it carries.
+  void look();
   const Link& link() const { return link_; }
   const LinkDriver& driver() const { return *driver_; }
   const Dials& dials() const { return *dials_; }
@@ -115,10 +140,8 @@ class ClientLink final : public LinkDriver::Host {
   bool retiring() const { return state_ == State::retiring; }
   bool leaving() const { return state_ == State::leaving; }
   bool over() const { return state_ == State::leaving && link_.ended() && driver_->settled(); }
-  // When it is over: until when the server may have something of it.
-  Time slot_free_at() const {
-    return link_.forgotten() ? loop_.now() : loop_.now() + link_.grace();
-  }
+  // Of one that is over.
+  LaneOver last_word() const;
 
  private:
   enum class State : std::uint8_t { running, retiring, leaving };
@@ -140,6 +163,10 @@ class ClientLink final : public LinkDriver::Host {
   std::string name_;
   std::string group_;
   unsigned lane_;
+  LaneRange lanes_;
+  LaneMeter meter_;
+  Time comes_until_{};
+  bool was_live_ = false;
   std::unique_ptr<TlsContext> tls_;
   State state_ = State::running;
   bool held_ = false;

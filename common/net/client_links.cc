@@ -5,9 +5,20 @@
 namespace holdfast {
 namespace {
 
-LinkLoad load_of(const ClientLink& link) {
-  bool leaves = link.retiring() || link.link().draining();
-  return {leaves, !link.link().live(), link.link().stream_count()};
+LinkLoad load_of(const ClientLink& link, bool coming) {
+  LaneView view = link.view();
+  LinkLoad load;
+  load.leaves = link.retiring() || link.link().draining();
+  load.coming = coming && link.coming();
+  load.down = !link.link().live() && !load.coming;
+  load.streams = view.streams;
+  load.crowd = load.bulk = view.bulk;
+  load.queued = link.link().send_log_bytes() / (64 * kKiB);
+  // Where there can be another lane for it, also beside streams that may turn out to be bulk.
+  if (!link.lanes().vary()) return load;
+  load.crowd += view.young;
+  load.busy = view.busy;
+  return load;
 }
 
 }  // namespace
@@ -22,6 +33,8 @@ ClientLinks::ClientLinks(Loop& loop, std::vector<ClientLinkOptions> links, std::
       trimmer_(loop, pool_),
       resolver_(loop),
       closing_([this] { host_.wake(); }),
+      patience_(loop.timers(), [this] { host_.wake(); }),
+      looked_(loop.timers(), [this] { look(); }),
       network_(loop, [this] {
         for (auto& link : links_) link->network_changed();
       }) {
@@ -33,12 +46,14 @@ ClientLinks::ClientLinks(Loop& loop, std::vector<ClientLinkOptions> links, std::
   if (!network_.active()) observer.warning("changes of the host's network cannot be watched");
 }
 
-void ClientLinks::add(ClientLinkOptions options) {
+ClientLink& ClientLinks::add(ClientLinkOptions options, Time until) {
   // Above every link's that this process ever had in the slot: those count up one by one.
   options.link.first_ordinal = static_cast<std::uint64_t>(loop_.now().time_since_epoch().count());
   links_.push_back(std::make_unique<ClientLink>(
       ClientSurroundings{loop_, pool_, resolver_, observer_, closing_, next_carrier_},
       std::move(options), host_));
+  links_.back()->expect(until);
+  return *links_.back();
 }
 
 ClientLink* ClientLinks::find(std::string_view name) {
@@ -48,19 +63,84 @@ ClientLink* ClientLinks::find(std::string_view name) {
   return nullptr;
 }
 
-ClientLink* ClientLinks::choose(std::string_view group) {
+ClientLink* ClientLinks::choose(std::string_view group, bool coming) {
   ClientLink* best = nullptr;
+  LinkLoad least;
   for (auto& link : links_) {
     if (link->group() != group || link->leaving()) continue;
-    if (best == nullptr || load_of(*link) < load_of(*best)) best = link.get();
+    LinkLoad load = load_of(*link, coming);
+    for (const Waiting& each : waiting_) load.crowd += each.lane == link->name() ? 1 : 0;
+    if (best != nullptr && load >= least) continue;
+    best = link.get();
+    least = load;
   }
   return best;
 }
 
-std::optional<LinkLoad> ClientLinks::load(std::string_view group) {
-  const ClientLink* best = choose(group);
+std::optional<LinkLoad> ClientLinks::load(std::string_view group, bool coming) {
+  const ClientLink* best = choose(group, coming);
   if (best == nullptr) return std::nullopt;
-  return load_of(*best);
+  LinkLoad load = load_of(*best, coming);
+  for (const Waiting& each : waiting_) load.crowd += each.lane == best->name() ? 1 : 0;
+  return load;
+}
+
+// --- Lanes ----------------------------------------------------------------------------------
+
+void ClientLinks::admit(ClientLink& link, ClientHandover& comer) {
+  if (link.coming() && loop_.now() < comer.until) {
+    waiting_.push_back({link.name(), std::move(comer)});
+    return host_.wake();
+  }
+  link.open(comer.service, comer.socket, comer.source, comer.destination);
+}
+
+void ClientLinks::settle_waiting() {
+  Time next = kNever;
+  for (Waiting& each : std::exchange(waiting_, {})) {
+    ClientLink* lane = find(each.lane);
+    if (lane == nullptr || !lane->coming() || loop_.now() >= each.comer.until) {
+      if (lane == nullptr || !lane->link().live()) lane = choose(each.comer.group);
+      if (lane == nullptr) continue;  // a reload took the group away: a reset
+      lane->open(each.comer.service, each.comer.socket, each.comer.source, each.comer.destination);
+      if (!each.comer.socket.valid()) continue;
+      // No room: room_ wakes us.
+    } else {
+      next = std::min(next, each.comer.until);
+    }
+    waiting_.push_back(std::move(each));
+  }
+  patience_.arm(next);
+}
+
+std::vector<LaneState> ClientLinks::lanes(std::string_view group) const {
+  std::vector<LaneState> lanes;
+  for (const auto& link : links_) {
+    if (link->group() != group || link->retiring() || link->leaving()) continue;
+    const LaneMeter& meter = link->meter();
+    lanes.push_back({link->name(), link->lane(), link->link().live(), link->view(),
+                     meter.troubled(), meter.round_trip(), meter.least_round_trip()});
+  }
+  return lanes;
+}
+
+void ClientLinks::look() {
+  for (auto& link : links_) {
+    if (link->lanes().most == 1 || link->leaving()) continue;
+    link->look();
+    if (link->useless()) link->leave(Cause::goodbye);
+  }
+  host_.lanes_seen();
+  host_.wake();
+}
+
+// An idle link of one lane is left alone.
+void ClientLinks::look_again() {
+  bool any = std::any_of(links_.begin(), links_.end(), [](const auto& link) {
+    return link->lanes().most > 1 &&
+           (link->link().stream_count() != 0 || link->lane() >= link->lanes().first);
+  });
+  if (any && !looked_.armed()) looked_.arm(loop_.now() + tuning::kLaneSample);
 }
 
 std::vector<Endpoint> ClientLinks::addresses() const {
@@ -81,12 +161,14 @@ std::uint64_t ClientLinks::addresses_version() const {
 bool ClientLinks::pump() {
   bool more = false;
   for (auto& link : links_) more = link->pump() || more;
+  if (!waiting_.empty()) settle_waiting();
   if (!leaving_) {
     std::erase_if(links_, [this](const auto& link) {
       if (!link->over()) return false;
-      host_.lane_over(link->group(), link->lane(), link->slot_free_at());
+      host_.lane_over(link->last_word());
       return true;
     });
+    look_again();
   }
   closing_.sweep();
   return more;
@@ -115,9 +197,10 @@ bool ClientLinks::retire(std::string_view name) {
   return true;
 }
 
-void ClientLinks::replace(std::string_view name, ClientLinkOptions successor) {
-  add(std::move(successor));
-  if (ClientLink* link = find(name); link != nullptr) link->retire_for(*links_.back());
+ClientLink& ClientLinks::replace(std::string_view name, ClientLinkOptions successor) {
+  ClientLink& added = add(std::move(successor));
+  if (ClientLink* link = find(name); link != nullptr) link->retire_for(added);
+  return added;
 }
 
 bool ClientLinks::kill(const ConnectionName& connection) {
@@ -127,6 +210,7 @@ bool ClientLinks::kill(const ConnectionName& connection) {
 
 void ClientLinks::leave(Cause cause) {
   leaving_ = true;
+  waiting_.clear();
   for (auto& link : links_) link->leave(cause);
 }
 
@@ -137,7 +221,7 @@ bool ClientLinks::over() {
 }
 
 std::size_t ClientLinks::stream_count() const {
-  std::size_t count = 0;
+  std::size_t count = waiting_.size();
   for (const auto& link : links_) count += link->link().stream_count();
   return count;
 }

@@ -36,6 +36,7 @@ void ClientWorker::give(ClientHandover handover) {
 }
 
 void ClientWorker::order(LaneOrder order) {
+  if (order.comer) ++given_;
   orders_.put(std::move(order));
 }
 
@@ -55,7 +56,14 @@ std::optional<LinkLoad> ClientWorker::load(const std::string& group) const {
   if (found == known_.groups.end() || !found->second.load) return std::nullopt;
   LinkLoad load = *found->second.load;
   load.streams += coming();
+  if (found->second.lanes_vary) load.crowd += coming();
   return load;
+}
+
+std::vector<LaneState> ClientWorker::lanes(const std::string& group) const {
+  std::lock_guard lock(mutex_);
+  auto found = known_.groups.find(group);
+  return found == known_.groups.end() ? std::vector<LaneState>() : found->second.lanes;
 }
 
 bool ClientWorker::is_down(const std::string& group, const std::string& service) const {
@@ -110,21 +118,23 @@ void ClientWorker::take(ClientHandover handover) {
 
 void ClientWorker::obey(LaneOrder order) {
   if (leaving_) return;
-  if (order.open) now_.groups[order.open->group];
-  if (order.open && !order.retire.empty()) {
-    links_.replace(order.retire, std::move(*order.open));
-  } else if (order.open) {
-    links_.add(std::move(*order.open));
+  if (order.open) {
+    now_.groups[order.open->group];
+    ClientLink& lane = order.retire.empty()
+                           ? links_.add(std::move(*order.open), order.until)
+                           : links_.replace(order.retire, std::move(*order.open));
+    if (order.comer) links_.admit(lane, *order.comer);
   } else {
     links_.retire(order.retire);
   }
-  wake_ = true;
+  if (order.comer) ++now_.taken;
+  took_ = wake_ = true;
 }
 
-void ClientWorker::lane_over(const std::string& group, unsigned lane, Time free_at) {
+void ClientWorker::lane_over(LaneOver over) {
   {
     std::lock_guard lock(mutex_);
-    lanes_over_.push_back({group, lane, free_at});
+    lanes_over_.push_back(std::move(over));
   }
   news_();
 }
@@ -150,10 +160,10 @@ void ClientWorker::open_waiting() {
 
 // True when it is settled, well or not.
 bool ClientWorker::open(ClientHandover& handover) {
-  ClientLink* link = links_.choose(handover.group);
+  ClientLink* link = links_.choose(handover.group, thread_.loop().now() < handover.until);
   // A reload took the group away meanwhile: the application reads a reset, as of its service.
   if (link == nullptr) return true;
-  link->open(handover.service, handover.socket, handover.source, handover.destination);
+  links_.admit(*link, handover);
   return !handover.socket.valid();
 }
 
@@ -177,15 +187,19 @@ void ClientWorker::note_groups() {
 // Costs a look at each link, and something only when there is news.
 void ClientWorker::publish(bool anyway) {
   bool changed = std::exchange(took_, false) || anyway;
-  bool matters = false;  // to who waits for room, for a target, or for the last connection's end
+  bool seen = std::exchange(lanes_seen_, false);
+  changed = changed || seen;
+  bool matters = seen;  // to who waits for room, for a target, or for the last connection's end
   for (auto& [name, group] : now_.groups) {
-    std::optional<LinkLoad> load = links_.load(name);
+    if (seen) group.lanes = links_.lanes(name);
+    std::optional<LinkLoad> load = links_.load(name, true);
     bool full = any_waits(name);
     changed = changed || load != group.load || full != group.full;
     matters = matters || (group.full && !full);
     group.load = load;
     group.full = full;
     const ClientLink* link = links_.choose(name);
+    if (link != nullptr) group.lanes_vary = link->lanes().vary();
     if (link == nullptr || link->down() == group.down) continue;
     group.down = link->down();
     matters = true;

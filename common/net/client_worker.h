@@ -16,26 +16,12 @@
 
 namespace holdfast {
 
-// An accepted application, for a link of the group.
-struct ClientHandover {
-  std::string group;
-  std::string service;
-  Descriptor socket;
-  Endpoint source;
-  Endpoint destination;
-};
-
 // A lane that the first loop wants here, or wants no more; both: the one in place of the other.
 struct LaneOrder {
   std::optional<ClientLinkOptions> open;
-  std::string retire;  // a lane's name
-};
-
-// A lane that is gone. See ClientLink::Host.
-struct LaneOver {
-  std::string group;
-  unsigned lane = 0;
-  Time free_at{};
+  Time until{};                         // as for ClientLink::expect()
+  std::optional<ClientHandover> comer;  // for whom it is opened
+  std::string retire;                   // a lane's name
 };
 
 class ClientWorker final : private Loop::Task, private ClientLink::Host {
@@ -56,6 +42,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   // Since the last call; each was told by `news`.
   std::vector<LaneOver> take_lanes_over();
   std::vector<std::string> take_estranged();
+  std::vector<LaneState> lanes(const std::string& group) const;
   // Nothing: there is no link of the group here.
   std::optional<LinkLoad> load(const std::string& group) const;
   bool is_down(const std::string& group, const std::string& service) const;
@@ -81,6 +68,8 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
     std::optional<LinkLoad> load;  // of the link that takes the next connection
     std::set<std::string, std::less<>> down;
     bool full = false;
+    bool lanes_vary = false;
+    std::vector<LaneState> lanes;
   };
   struct Known {
     std::map<std::string, Group, std::less<>> groups;
@@ -94,7 +83,8 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   void wake() override { wake_ = true; }
   void room() override { room_ = wake_ = true; }
   void services_changed() override { wake_ = true; }
-  void lane_over(const std::string& group, unsigned lane, Time free_at) override;
+  void lane_over(LaneOver over) override;
+  void lanes_seen() override { lanes_seen_ = wake_ = true; }
   void lane_estranged(const std::string& name) override;
   void take(ClientHandover handover);
   void obey(LaneOrder order);
@@ -112,6 +102,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   bool wake_ = true;
   bool room_ = false;
   bool took_ = false;  // since the last publish()
+  bool lanes_seen_ = false;
   bool leaving_ = false;
   ClientLinks links_;
   std::vector<ClientHandover> waiting_;  // for room

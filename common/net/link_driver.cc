@@ -264,6 +264,7 @@ LinkEvent LinkDriver::event() const {
   LinkEvent event;
   event.link = link_.id();
   event.name = name_;
+  event.lane = lane_;
   event.peer = std::string(peer());
   event.address = carrier_address();
   event.round_trip = link_.liveness().round_trip();

@@ -57,6 +57,12 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   Link& link() { return link_; }
   const Link& link() const { return link_; }
   std::string_view peer() const;
+  // A lane beside the first one; nobody needs to hear of its coming and going.
+  void set_lane(bool yes) { lane_ = yes; }
+  // Client: when the link has ended, it is for good.
+  void set_last() { last_ = true; }
+  // What the kernel says of the path of the carrier in use.
+  std::optional<PathReport> carrier_path() const { return path(link_.carrier()); }
   // Where the carrier in use leads; empty without one.
   std::string carrier_address() const;
   // Why the last carrier was lost, for people.
@@ -169,6 +175,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   ClosingCarriers& closing_;
   std::string peer_;
   std::string name_;
+  bool lane_ = false;
+  bool last_ = false;
   std::string last_error_;
 
   std::vector<std::unique_ptr<Carrier>> carriers_;  // the link's, and at most one not yet closed

@@ -94,11 +94,13 @@ void LinkDriver::on(const effect::LinkDown& effect) {
 void LinkDriver::on(const effect::LinkEnded& effect) {
   LinkEvent ended = event();
   ended.cause = effect.cause;
-  if (link_.options().role == LinkOptions::Role::server) {
-    ended.pauses_credit = link_.counters().pauses_credit;
-    ended.pauses_memory = link_.counters().pauses_memory;
-    ended.bytes_up = link_.counters().received_bytes;
-    ended.bytes_down = link_.counters().sent_bytes;
+  const LinkCounters& counters = link_.counters();
+  bool server = link_.options().role == LinkOptions::Role::server;
+  if (server || last_) {
+    ended.pauses_credit = counters.pauses_credit;
+    ended.pauses_memory = counters.pauses_memory;
+    ended.bytes_up = server ? counters.received_bytes : counters.sent_bytes;
+    ended.bytes_down = server ? counters.sent_bytes : counters.received_bytes;
   }
   observer_.link_ended(ended);
 }

@@ -18,6 +18,7 @@ namespace holdfast {
 struct LinkEvent {
   LinkId link;
   std::string name;     // at a client in the config; a server's links have none
+  bool lane = false;    // one beside others: it comes and goes by itself
   std::string peer;     // at a client the server's name, at a server the client's
   std::string address;  // of the carrier's other end; empty without one
   Cause cause = Cause::none;
@@ -27,7 +28,8 @@ struct LinkEvent {
   std::uint32_t connections = 0;
   std::string detail;                // link_ended: what the peer did wrong, for people
   std::uint64_t replayed_bytes = 0;  // the link's counter
-  // link_ended at a server, where the link is gone for good: reading paused and bytes, in all.
+  // link_ended where the link is gone for good (a client makes most anew): reading paused and
+  // bytes, in all.
   std::uint64_t pauses_credit = 0;
   std::uint64_t pauses_memory = 0;
   std::uint64_t bytes_up = 0;

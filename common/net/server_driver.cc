@@ -237,6 +237,7 @@ void ServerDriver::accept_link(CarrierId carrier, LinkRegistry::Accepted accepte
   if (accepted.created) {
     drivers_[id] = std::make_unique<LinkDriver>(loop_, *accepted.link, *this, observer_, closing_,
                                                 registry_.client_of(id));
+    drivers_[id]->set_lane(registry_.slot_of(id) % kLanesOfALink != 0);
     places_.emplace(id, commons_.place(registry_.client_of(id), registry_.slot_of(id)));
   }
   deciding_.erase(carrier);

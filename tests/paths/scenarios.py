@@ -6,7 +6,7 @@ and its goal. What `short` names is a part of scripts/test: it holds today.
 """
 from dataclasses import dataclass, field
 
-from traffic import BulkUpload, Download, NextByte, Rival, Typist, Upload
+from traffic import BulkUpload, Download, NextByte, Rival, Typist, Upload, Uploads
 
 # 50 full packets: what routers of slow lines have, and a lot of time on one of 64 kbit/s.
 QUEUE_BYTES = 75_000
@@ -143,6 +143,14 @@ def lossy():
         yield Scenario(
             f"loss-50ms-{way}", f"50 ms, 1 % loss, 25 MB {way}", long_path, {way: traffic(25_000_000)},
             [Row(f"{way}.seconds", "time", "s", Goal("ratio_most", 1.2)), NO_CARRIER_LOST], alone=True)
+    yield Scenario(
+        "loss-50ms-8", "50 ms, 1 % loss, 8 uploads of 10 MB", long_path, {"up": Uploads(8, 10_000_000)},
+        [Row("up.seconds", "time of all", "s", Goal("ratio_most", 1.25)), NO_CARRIER_LOST], alone=True)
+    yield Scenario(
+        "loss-50ms-ping", "50 ms, 1 % loss, an echo beside two uploads", long_path,
+        {"echo": Typist(15, gap_s=0.02, from_s=3), "one": BulkUpload(18), "two": BulkUpload(18)},
+        [Row("echo.median_ms", "echo, median", "ms", Goal("ratio_most", 1.2)),
+         Row("echo.p99_ms", "echo, 99 of 100", "ms", Goal("ratio_most", 1.5)), NO_CARRIER_LOST], alone=True)
     yield Scenario(
         "loss-600ms-typist", "600 ms, 20 % loss, a typist", {"both": {"delay_ms": 300, "loss": 0.2}},
         {"echo": Typist(40, gap_s=0.1, size=200)},

@@ -51,6 +51,20 @@ class Upload:
         return {"seconds": time.monotonic() - began}
 
 
+class Uploads:
+    """`count` of them at once, each over a connection of its own; the last one's time."""
+
+    def __init__(self, count, size, limit_s=LIMIT_S):
+        self.count, self.one = count, Upload(size, limit_s)
+
+    def __call__(self, way):
+        results = together({number: lambda: self.one(way) for number in range(self.count)})
+        for result in results.values():
+            if isinstance(result, Exception):
+                raise result
+        return {"seconds": max(result["seconds"] for result in results.values())}
+
+
 class Download:
     def __init__(self, size, limit_s=LIMIT_S):
         self.size, self.limit_s = size, limit_s

@@ -1,5 +1,7 @@
 #include "tests/sim/client_host.h"
 
+#include <algorithm>
+
 #include "tests/sim/encryption.h"
 #include "tests/sim/world.h"
 
@@ -17,6 +19,7 @@ ClientAgent::ClientAgent(World& world, std::uint32_t client, const std::string& 
   link.link.services = world.services();
   link.link.start_id = world.kernel().random().next();
   link.servers = world.servers();
+  link.lanes = {1, wanted.lanes};
   link.tls = world.client_tls(name);
   ClientHost& self = world.client(client);
   for (std::uint16_t i = 0; i < wanted.services; ++i) {
@@ -44,9 +47,17 @@ ClientAgent::~ClientAgent() {
 
 ClientLink& ClientAgent::link() {
   ClientLink* found = nullptr;
-  driver_->for_each_link([&](ClientLink& link, const MemoryPool&) { found = &link; });
+  driver_->for_each_link([&](ClientLink& link, const MemoryPool&) {
+    if (link.lane() == 0) found = &link;
+  });
   require(found != nullptr, "a client without its link");
   return *found;
+}
+
+std::vector<ClientLink*> ClientAgent::lanes() {
+  std::vector<ClientLink*> all;
+  driver_->for_each_link([&](ClientLink& link, const MemoryPool&) { all.push_back(&link); });
+  return all;
 }
 
 const MemoryPool& ClientAgent::pool() {
@@ -57,14 +68,9 @@ const MemoryPool& ClientAgent::pool() {
 }
 
 void ClientAgent::check() {
-  std::size_t links = 0;
-  const MemoryPool* shared = nullptr;
-  driver_->for_each_link([&](ClientLink& link, const MemoryPool& pool) {
-    link.link().check_invariants();
-    links += 1;
-    shared = &pool;
-  });
-  if (shared != nullptr) check_pool(*shared, links);
+  std::vector<ClientLink*> all = lanes();
+  for (ClientLink* lane : all) lane->link().check_invariants();
+  if (!all.empty()) check_pool(pool(), all.size());
 }
 
 void ClientHost::start() {
@@ -76,7 +82,7 @@ void ClientHost::start() {
 void ClientHost::kill() {
   if (!running()) return;
   world_.process_ends(*agent_);
-  world_.count(link().counters());
+  for (ClientLink* lane : agent_->lanes()) world_.count(lane->link().counters());
   agent_.reset();
 }
 
@@ -85,7 +91,22 @@ void ClientHost::goodbye() {
 }
 
 void ClientHost::reconnect() {
-  if (running()) agent_->command([agent = agent_.get()] { agent->link().reconnect(); });
+  if (!running()) return;
+  agent_->command([agent = agent_.get()] {
+    for (ClientLink* lane : agent->lanes()) lane->reconnect();
+  });
+}
+
+bool ClientHost::has(const LinkId& link) {
+  std::vector<ClientLink*> lanes = agent_->lanes();
+  return std::any_of(lanes.begin(), lanes.end(),
+                     [&](ClientLink* lane) { return lane->link().id() == link; });
+}
+
+std::size_t ClientHost::stream_count() {
+  std::size_t count = 0;
+  for (ClientLink* lane : agent_->lanes()) count += lane->link().stream_count();
+  return count;
 }
 
 void ClientHost::network_changed() {
@@ -95,7 +116,10 @@ void ClientHost::network_changed() {
 void ClientHost::kill_stream(Conversation& conversation) {
   if (!running()) return;
   agent_->command([this, &conversation] {
-    auto name = World::connection_of(conversation, link(), world_.now());
+    std::optional<std::string> name;
+    for (ClientLink* lane : agent_->lanes()) {
+      if (!name) name = World::connection_of(conversation, lane->link(), world_.now());
+    }
     if (name && agent_->driver().kill(*name)) conversation.excuses.agent_killed_stream = true;
   });
 }

@@ -19,7 +19,9 @@ class ClientAgent final : public Agent {
   ~ClientAgent() override;
 
   ClientDriver& driver() { return *driver_; }
+  // Its first lane.
   ClientLink& link();
+  std::vector<ClientLink*> lanes();
   const MemoryPool& pool();
   void check() override;
 
@@ -52,6 +54,8 @@ class ClientHost {
   }
   // Of a running one.
   const Link& link() { return agent_->link().link(); }
+  bool has(const LinkId& link);
+  std::size_t stream_count();
   const MemoryPool& pool() { return agent_->pool(); }
 
  private:

@@ -226,6 +226,7 @@ Options Options::draw(std::uint64_t seed) {
   std::stable_sort(options.faults.begin(), options.faults.end(),
                    [](const Fault& a, const Fault& b) { return a.at < b.at; });
   options.tls = random.one_in(10);
+  options.lanes = random.one_in(3) ? 4 : 1;
   return options;
 }
 
@@ -333,7 +334,10 @@ std::string Options::describe() const {
       "buffers %zu %zu heal at %.3fs\n",
       static_cast<unsigned long long>(seed), size.c_str(), clients, in_seconds(grace),
       in_seconds(service_grace[0]), in_seconds(service_grace[1]), in_seconds(heartbeat),
-      in_seconds(dead_after), in_seconds(open_timeout), tls ? " tls" : "",
+      in_seconds(dead_after), in_seconds(open_timeout),
+      lanes > 1 ? (tls ? " lanes tls" : " lanes")
+      : tls     ? " tls"
+                : "",
       static_cast<unsigned long long>(max_window), static_cast<unsigned long long>(memory),
       max_streams, in_seconds(path.delay), static_cast<unsigned long long>(path.rate),
       path.send_buffer, path.receive_buffer, in_seconds(heal_at.time_since_epoch()));

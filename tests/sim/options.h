@@ -103,7 +103,8 @@ struct Options {
   std::size_t descriptors = 4096;  // RLIMIT_NOFILE of each agent
   Path::Shape path;                // of each client
   Time heal_at{};
-  bool tls = false;  // carriers are encrypted; of drawn worlds one in ten is
+  unsigned lanes = 1;  // that a client's link may have; of drawn worlds one in three has more
+  bool tls = false;    // carriers are encrypted; of drawn worlds one in ten is
   bool trace = false;
   std::vector<ConversationScript> conversations;
   std::vector<Fault> faults;

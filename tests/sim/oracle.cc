@@ -36,7 +36,7 @@ void World::link_up(const Agent& agent, const LinkEvent& event, bool resumed) {
   // told from a newer process's. Whoever it hits is excused.
   for (std::uint32_t i = 0; i < clients_.size(); ++i) {
     ClientHost& host = *clients_[i];
-    if (host.name() != event.peer || !host.running() || host.link().id() == event.link) continue;
+    if (host.name() != event.peer || !host.running() || host.has(event.link)) continue;
     excuse(i, &Excuses::displaced);
   }
 }
@@ -62,11 +62,15 @@ void World::link_ended(const Agent& agent, const LinkEvent& event) {
       kernel_.blame(who + "'s grace expired too early");
     }
   }
-  if (agent.side() == 0) return new_link(agent.client());
+  if (agent.side() == 0) {
+    // What stands in the way of streams to come does so on every lane; the first one is for good.
+    if (!event.lane) new_link(agent.client());
+    return;
+  }
   // What the client opens before it hears of that is lost with the link.
   for (std::uint32_t i = 0; i < clients_.size(); ++i) {
     ClientHost& host = *clients_[i];
-    bool current = host.running() && host.link().id() == event.link;
+    bool current = host.running() && host.has(event.link);
     if (current && event.cause == Cause::grace_expired) excuse(i, &Excuses::outage_over_grace);
   }
 }

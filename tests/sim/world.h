@@ -162,6 +162,7 @@ class World final : private Internet, private EventSink {
   bool explained(Conversation& conversation, int side, Cause cause);
   bool outage_over_grace(const Conversation& conversation) const;
   bool quiet();
+  bool links_are_the_clients();
   void check_quiet();
   Duration patience() const;
   // For every stream of the client that is not over yet.
