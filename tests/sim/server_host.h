@@ -19,9 +19,11 @@ class ServerAgent final : public Agent {
 
   ServerDriver& driver() { return *driver_; }
   void check() override;
+  void reload();
 
  private:
   Loop::Task& task() override { return *driver_; }
+  ServerOptions wanted();
 
   std::unique_ptr<ServerDriver> driver_;
 };
@@ -40,6 +42,9 @@ class ServerHost {
   void kill();
   void goodbye();  // SIGTERM: every link says so
   void drain();
+  void reload() {
+    if (running()) agent_->reload();
+  }
   void kill_stream(Conversation& conversation);
 
   bool running() const { return agent_ != nullptr; }

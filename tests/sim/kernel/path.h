@@ -66,6 +66,9 @@ class Path {
   Time slow_until{};    // connections that begin now hold back what the client says,
   Duration slow{};      // for so long
   Time answer_until{};  // a middlebox answers SYNs, and leads nowhere
+  // --- Of all of it; whoever sets these reshapes it ---
+  Time storm_until{};
+  Time swallow_until{};
 
  private:
   bool lost(Direction direction, Time at);
