@@ -112,11 +112,13 @@ void World::process_ends(const Agent& agent) {
 
 // --- Carriers ------------------------------------------------------------------------------------
 
-void World::refused(const Agent&, Cause cause) {
+void World::refused(const Agent& agent, Cause cause) {
   totals_.refusals += 1;
-  bool explained = cause == Cause::duplicate_name || cause == Cause::limit ||
-                   cause == Cause::stale || cause == Cause::draining || cause == Cause::shutdown ||
-                   cause == Cause::goodbye;
+  if (agent.client() < options_.clients) {
+    watch_.turned_away(agent.client(), std::string(to_string(cause)));
+  }
+  bool explained = cause == Cause::duplicate_name || cause == Cause::stale ||
+                   cause == Cause::draining || cause == Cause::shutdown || cause == Cause::goodbye;
   if (!explained) {
     kernel_.blame("a client was refused with cause " + std::string(to_string(cause)));
   }
@@ -207,6 +209,7 @@ bool World::explained(Conversation& conversation, int side, Cause cause) {
       if (!scarce(conversation)) return false;
       return excuses.refused_open = true;
     case Cause::grace_expired:
+      watch_.grace_ran_out(conversation.client);
       return excuses.outage_over_grace;
     case Cause::client_restarted:
       return excuses.client_restarted || excuses.displaced || excuses.goodbye;
@@ -225,12 +228,13 @@ bool World::explained(Conversation& conversation, int side, Cause cause) {
     case Cause::open_timeout:
       if (now() < conversation.opened_at + options_.open_timeout) return false;
       return excuses.refused_open = true;
-    case Cause::target_timeout:
-      // The service answered while the agent did not run.
-      if (longest_server_stall_ + conversation.script.connect_delay < Target{}.connect_timeout) {
-        return false;
-      }
+    case Cause::target_timeout: {
+      // The service answered while the agent did not run, or its name was known late.
+      Duration known_after = std::max(names_known_from_ - conversation.opened_at, Duration{});
+      Duration took = longest_server_stall_ + conversation.script.connect_delay + known_after;
+      if (took < Target{}.connect_timeout) return false;
       return excuses.refused_open = true;
+    }
     case Cause::linger_timeout: {
       const auto& sides = conversation.sides;
       return std::any_of(std::begin(sides), std::end(sides), [this](const Side& each) {
@@ -238,11 +242,19 @@ bool World::explained(Conversation& conversation, int side, Cause cause) {
                now() + kTellingSlack >= each.abort_told_at + tuning::kAbortLinger;
       });
     }
-    case Cause::none:
-    case Cause::protocol:
-      return false;
-    default:
+    case Cause::server_restarted:
+      // Or its link there has ended by its grace, or by somebody who took its place.
+      return excuses.server_restarted || excuses.displaced || excuses.outage_over_grace;
+    case Cause::goodbye:
+    case Cause::shutdown:
+      return excuses.goodbye || excuses.drain || excuses.displaced;
+    case Cause::stale:
+    case Cause::peer_gone:
+    case Cause::duplicate_name:
+      // The other end's had its reason, or the link.
       return excuses.any();
+    default:
+      return false;
   }
 }
 

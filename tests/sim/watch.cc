@@ -8,6 +8,8 @@
 namespace holdfast::sim {
 namespace {
 
+// Whoever was never harmed has been whole for long.
+constexpr Time kBefore = Time(-seconds(100000));
 // So long both agents may have nothing to do while something waits: acks go after 25 ms, and each
 // may take a turn or two.
 constexpr Duration kRest = milliseconds(100);
@@ -16,6 +18,8 @@ constexpr Duration kLookAgain = milliseconds(250);
 // A link that streams wait for is up again, once the path carries: dials every 400 ms, a SYN and
 // an answer that were lost, a handshake.
 constexpr Duration kUpAgain = seconds(6);
+// Where a heartbeat has told and the dials begin.
+constexpr Duration kBackInTime = seconds(2);
 // An application that nothing holds up is accepted, and its service connected to.
 constexpr Duration kOpened = seconds(3);
 
@@ -25,12 +29,15 @@ Watch::Watch(World& world) : world_(world) {}
 
 // --- Harm --------------------------------------------------------------------------------------
 
+void Watch::enter(std::uint32_t client) {
+  if (harmed_until_.size() > client) return;
+  harmed_until_.resize(client + 1, kBefore);
+  hindered_until_.resize(client + 1);
+  wanted_since_.resize(client + 1, kNever);
+}
+
 void Watch::harm(std::uint32_t client, Time until) {
-  if (harmed_until_.size() <= client) {
-    harmed_until_.resize(client + 1);
-    hindered_until_.resize(client + 1);
-    wanted_since_.resize(client + 1, kNever);
-  }
+  enter(client);
   harmed_until_[client] = std::max({harmed_until_[client], until, world_.now()});
 }
 
@@ -46,8 +53,12 @@ void Watch::hinder_all(Time until) {
   for (std::uint32_t i = 0; i < hindered_until_.size(); ++i) hinder(i, until);
 }
 
+Time Watch::harmed_until(std::uint32_t client) const {
+  return std::max(harmed_until_[client], world_.path(client).stuck_until());
+}
+
 Time Watch::free_from(std::uint32_t client) const {
-  return std::max(harmed_until_[client], hindered_until_[client]);
+  return std::max(harmed_until(client), hindered_until_[client]);
 }
 
 // A carrier that is dead when the harm ends is asked, found silent, and so may be the one that was
@@ -59,13 +70,29 @@ Duration Watch::settling() const {
 }
 
 bool Watch::whole_since(std::uint32_t client, Time moment) const {
-  return harmed_until_[client] + settling() < moment;
+  return harmed_until(client) + settling() < moment;
 }
 
 void Watch::carrier_lost(const Agent& agent, std::uint32_t client, Cause cause) const {
   if (!whole_since(client, world_.now())) return;
   world_.kernel().blame(std::string(agent.side() == 0 ? "the client" : "the server") +
                         " lost a carrier on a path that carries: " + std::string(to_string(cause)));
+}
+
+void Watch::turned_away(std::uint32_t client, const std::string& why) const {
+  if (whole_since(client, world_.now())) {
+    world_.kernel().blame("turned away on a path that carries: " + why);
+  }
+}
+
+// A carrier that the path's return finds dead is asked about, and another is there in time.
+void Watch::grace_ran_out(std::uint32_t client) const {
+  const Options& options = world_.options();
+  Duration most = 2 * options.heartbeat + 24 * options.path.delay + 8 * options.path.jitter +
+                  world_.transfer_time() + kBackInTime;
+  if (free_from(client) + most < world_.now()) {
+    world_.kernel().blame("a grace ran out though the path carries");
+  }
 }
 
 // --- Links and carriers ------------------------------------------------------------------------
