@@ -51,6 +51,7 @@ void World::start_conversation(Conversation& conversation) {
   for (Side& side : conversation.sides) side.script.stall += now().time_since_epoch();
   totals_.streams += 1;
   conversation.started = true;
+  conversation.started_at = now();
   conversation.excuses.add(standing_[conversation.client]);
   listener->queue(std::make_unique<ApplicationEnd>(*this, conversation, 0),
                   {kApplications + conversation.index, kApplicationPort});
@@ -92,7 +93,10 @@ void World::write_as_scripted(Conversation& conversation, int side, Time& next) 
     allowed = script.gap == Duration{} ? allowed : now() + script.gap;
   }
   one.next_write = allowed;
-  if (one.written != before) one.end->wrote();
+  if (one.written != before) {
+    one.end->wrote();
+    watch_.waits(conversation, side);
+  }
   if (one.written < end) {
     if (one.written - one.taken < kSendBuffer) next = std::min(next, std::max(allowed, now()));
     return;
@@ -107,6 +111,7 @@ void World::end_as_scripted(Conversation& conversation, Side& side) {
       [[fallthrough]];
     case SideScript::End::close:
       side.said_eof = true;
+      watch_.waits(conversation, static_cast<int>(&side - conversation.sides));
       return side.end->ended();
     case SideScript::End::reset:
       side.said_reset = true;

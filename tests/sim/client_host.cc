@@ -76,6 +76,8 @@ void ClientAgent::check() {
 void ClientHost::start() {
   agent_ = std::make_unique<ClientAgent>(world_, index_, name_, address());
   world_.new_link(index_);
+  world_.watch().enter(index_);
+  if (world_.now() != Time{}) world_.watch().harm(index_, world_.now());
   agent_->begin();
 }
 

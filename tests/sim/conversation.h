@@ -92,6 +92,11 @@ struct Side {
   Time next_write{};
   Time next_read{};
 
+  // The watch's: since when, and from how many accepted bytes on, something waits to leave here.
+  bool watched = false;
+  Time watched_since{};
+  std::uint64_t watched_from = 0;
+
   // What the kernels take for an application that does not read.
   std::uint64_t capacity() const { return script.receive_buffer + script.send_buffer; }
   std::uint64_t room() const { return capacity() - std::min(capacity(), accepted - consumed); }
@@ -109,6 +114,7 @@ struct Conversation {
   ConversationScript script;
   Side sides[2];         // 0: at the client agent, 1: at the server agent
   bool started = false;  // the application has connected
+  Time started_at{};
   Time opened_at{};
   bool opened = false;  // the client agent has taken it
   int backend_connects = 0;

@@ -96,7 +96,48 @@ void World::kill_some_stream(int side) {
   }
 }
 
+// For how long the path, or a process, is kept from what it should do; what is held for good is
+// found out as soon as what is held now.
+void World::note_harm(const Fault& fault) {
+  Time until = now() + fault.length;
+  switch (fault.kind) {
+    case FaultKind::cut_after_bytes:  // struck() tells when
+    case FaultKind::address_change:
+    case FaultKind::kill_stream_client:
+    case FaultKind::kill_stream_server:
+      return;
+    case FaultKind::cut_client_sees:
+    case FaultKind::cut_server_sees:
+      return watch_.harm(fault.client, now() + seconds(8));
+    case FaultKind::slow_hello:
+      return watch_.harm(fault.client, until + seconds(2) + fault.length);
+    case FaultKind::late_turn_server:
+    case FaultKind::restart_server:
+    case FaultKind::goodbye_server:
+    case FaultKind::drain_server:
+      return watch_.harm_all(until);
+    case FaultKind::goodbye_client:
+    case FaultKind::goodbye_lost:
+    case FaultKind::clone_client:
+      return watch_.harm(fault.client, until + seconds(2));
+    case FaultKind::refuse_dials:
+    case FaultKind::hang_dials:
+    case FaultKind::descriptors_client:
+      return watch_.hinder(fault.client, until);
+    case FaultKind::descriptors_server:
+    case FaultKind::names_fail:
+    case FaultKind::names_hang:
+    case FaultKind::names_unknown:
+      return watch_.hinder_all(until);
+    case FaultKind::limit_server:
+      return;
+    default:
+      return watch_.harm(fault.client, until);
+  }
+}
+
 void World::apply(const Fault& fault) {
+  note_harm(fault);
   totals_.faults[static_cast<int>(fault.kind)] += 1;
   std::uint32_t client = fault.client;
   Time until = now() + fault.length;
@@ -153,6 +194,22 @@ void World::apply(const Fault& fault) {
       return kill_some_stream(0);
     case FaultKind::kill_stream_server:
       return kill_some_stream(1);
+    case FaultKind::storm:
+      its.storm_until = std::max(its.storm_until, until);
+      return shape_path(client);
+    case FaultKind::swallow:
+      its.swallow_until = std::max(its.swallow_until, until);
+      return shape_path(client);
+    case FaultKind::middlebox:
+      its.answer_until = std::max(its.answer_until, until);
+      return cut_all(client, Connection::Cut::reset, true, kernel_.random().one_in(2));
+    case FaultKind::names_fail:
+    case FaultKind::names_hang:
+    case FaultKind::names_unknown:
+    case FaultKind::descriptors_client:
+    case FaultKind::descriptors_server:
+    case FaultKind::limit_server:
+      return apply_scarcity(fault);
     default:
       return apply_process_fault(fault);
   }

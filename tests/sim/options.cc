@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "common/core/memory_pool.h"
+#include "tests/sim/hardships.h"
 
 namespace holdfast::sim {
 namespace {
@@ -116,9 +117,9 @@ std::uint32_t weight(FaultKind kind) {
 
 FaultKind draw_kind(Random& random) {
   std::uint32_t sum = 0;
-  for (int i = 0; i < kFaultKinds; ++i) sum += weight(static_cast<FaultKind>(i));
+  for (int i = 0; i < kUsualFaultKinds; ++i) sum += weight(static_cast<FaultKind>(i));
   std::uint64_t n = random.below(sum);
-  for (int i = 0; i < kFaultKinds; ++i) {
+  for (int i = 0; i < kUsualFaultKinds; ++i) {
     std::uint32_t part = weight(static_cast<FaultKind>(i));
     if (n < part) return static_cast<FaultKind>(i);
     n -= part;
@@ -227,6 +228,7 @@ Options Options::draw(std::uint64_t seed) {
                    [](const Fault& a, const Fault& b) { return a.at < b.at; });
   options.tls = random.one_in(10);
   options.lanes = random.one_in(3) ? 4 : 1;
+  draw_hardships(seed, options);
   return options;
 }
 
@@ -288,6 +290,24 @@ const char* to_string(FaultKind kind) {
       return "drain_server";
     case FaultKind::clone_client:
       return "clone_client";
+    case FaultKind::storm:
+      return "storm";
+    case FaultKind::swallow:
+      return "swallow";
+    case FaultKind::middlebox:
+      return "middlebox";
+    case FaultKind::names_fail:
+      return "names_fail";
+    case FaultKind::names_hang:
+      return "names_hang";
+    case FaultKind::names_unknown:
+      return "names_unknown";
+    case FaultKind::descriptors_client:
+      return "descriptors_client";
+    case FaultKind::descriptors_server:
+      return "descriptors_server";
+    case FaultKind::limit_server:
+      return "limit_server";
   }
   return "invalid";
 }
@@ -325,6 +345,19 @@ std::string describe_side(const SideScript& side) {
 
 }  // namespace
 
+std::string Options::describe_hardships() const {
+  std::string out = "  hardships:";
+  for (Hardship each : hardships) out += std::string(" ") + holdfast::sim::to_string(each);
+  char text[256];
+  std::snprintf(
+      text, sizeof text,
+      "; jitter %.3fs loss %u burst %.3fs queue %lld%s server streams %u descriptors %zu%s\n",
+      in_seconds(path.jitter), path.loss, in_seconds(path.burst),
+      path.queue == UINT64_MAX ? -1LL : static_cast<long long>(path.queue),
+      path.queue_by_flow ? " by flow" : "", server_streams, descriptors, names ? " names" : "");
+  return out + text;
+}
+
 std::string Options::describe() const {
   char text[512];
   std::snprintf(
@@ -342,6 +375,7 @@ std::string Options::describe() const {
       max_streams, in_seconds(path.delay), static_cast<unsigned long long>(path.rate),
       path.send_buffer, path.receive_buffer, in_seconds(heal_at.time_since_epoch()));
   std::string out = text;
+  if (!hardships.empty()) out += describe_hardships();
   for (std::size_t i = 0; i < conversations.size(); ++i) {
     const ConversationScript& script = conversations[i];
     std::snprintf(text, sizeof text, "  conversation %zu at %.3fs client %u service %u%s +%.3fs\n",

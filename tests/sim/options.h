@@ -14,6 +14,9 @@ namespace holdfast::sim {
 // The most clients that a drawn world has, clones left out.
 inline constexpr std::uint32_t kMostClients = 3;
 
+// With fewer, agents run out of them in some worlds.
+inline constexpr std::size_t kPlentyOfDescriptors = 1000;
+
 // What happens to a world, one line each in a printed plan.
 enum class FaultKind : std::uint8_t {
   cut,                // both ends see a reset; bytes in flight lost or partly still read
@@ -44,8 +47,20 @@ enum class FaultKind : std::uint8_t {
   goodbye_server,
   drain_server,  // and a restart some time later
   clone_client,  // the same configuration runs elsewhere for a while
+  // Of hardships only (hardships.h), each for a while:
+  storm,      // the path loses most of what is sent
+  swallow,    // it does not pass what is large
+  middlebox,  // carriers cut, and somebody answers dials and leads them nowhere
+  names_fail,
+  names_hang,
+  names_unknown,
+  descriptors_client,  // it may have hardly more than it has
+  descriptors_server,
+  limit_server,  // a reload allows few connections, another one as many as before
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::clone_client) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::limit_server) + 1;
+// What every world's faults are drawn from.
+inline constexpr int kUsualFaultKinds = static_cast<int>(FaultKind::clone_client) + 1;
 const char* to_string(FaultKind kind);
 
 struct Fault {
@@ -86,6 +101,8 @@ struct ConversationScript {
   bool backend_refuses = false;
 };
 
+enum class Hardship : std::uint8_t;  // hardships.h
+
 struct Options {
   std::uint64_t seed = 0;
   std::string size;
@@ -100,14 +117,17 @@ struct Options {
   std::uint64_t max_window = 1024 * 1024;
   std::uint64_t memory = 16 * 1024 * 1024;
   std::uint32_t max_streams = 1000;
-  std::size_t descriptors = 4096;  // RLIMIT_NOFILE of each agent
-  Path::Shape path;                // of each client
+  std::uint32_t server_streams = 0;  // what the server allows a client; 0: the same
+  bool names = false;                // the server and the services are called by names
+  std::size_t descriptors = 4096;    // RLIMIT_NOFILE of each agent
+  Path::Shape path;                  // of each client
   Time heal_at{};
   unsigned lanes = 1;  // that a client's link may have; of drawn worlds one in three has more
   bool tls = false;    // carriers are encrypted; of drawn worlds one in ten is
   bool trace = false;
   std::vector<ConversationScript> conversations;
   std::vector<Fault> faults;
+  std::vector<Hardship> hardships;
 
   // Nothing random: a healthy world with no conversation and no fault, for named scenarios.
   static Options plain();
@@ -115,6 +135,9 @@ struct Options {
   // The same world with encrypted carriers.
   void encrypt() { tls = true; }
   std::string describe() const;
+
+ private:
+  std::string describe_hardships() const;
 };
 
 }  // namespace holdfast::sim

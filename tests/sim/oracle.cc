@@ -46,6 +46,11 @@ void World::link_down(const Agent& agent, const LinkEvent& event) {
   if (!known.up) kernel_.blame("LinkDown of a link that is down");
   known.up = false;
   known.down_since = now();
+  // Of a clone it is its original's harm that counts.
+  for (std::uint32_t i = 0; i < options_.clients && !finished_; ++i) {
+    bool its = agent.side() == 0 ? agent.client() == i : clients_[i]->name() == event.peer;
+    if (its) watch_.carrier_lost(agent, i, event.cause);
+  }
   counter(totals_.carrier_ends, event.cause) += 1;
 }
 
@@ -75,12 +80,27 @@ void World::link_ended(const Agent& agent, const LinkEvent& event) {
   }
 }
 
+bool World::is_up(int side, const LinkId& link) {
+  auto found = links_.find({link, side});
+  return found != links_.end() && found->second.up;
+}
+
 void World::new_link(std::uint32_t client) {
   Excuses old = std::exchange(standing_[client], {});
   standing_[client].displaced = old.displaced;
 }
 
+void World::server_starts() {
+  server_started_ = now();
+  watch_.harm_all(now());
+}
+
 void World::process_ends(const Agent& agent) {
+  if (agent.side() == 0) {
+    watch_.harm(agent.client(), now());
+  } else {
+    watch_.harm_all(now());
+  }
   // A link of the same id at the next process is another one.
   if (agent.side() == 1) {
     std::erase_if(links_, [](const auto& each) { return each.first.second == 1; });
@@ -96,11 +116,14 @@ void World::process_ends(const Agent& agent) {
 
 // --- Carriers ------------------------------------------------------------------------------------
 
-void World::refused(const Agent&, Cause cause) {
+void World::refused(const Agent& agent, Cause cause) {
   totals_.refusals += 1;
-  bool explained = cause == Cause::duplicate_name || cause == Cause::limit ||
-                   cause == Cause::stale || cause == Cause::draining || cause == Cause::shutdown ||
-                   cause == Cause::goodbye || (cause == Cause::other_server && server_->renamed());
+  if (agent.client() < options_.clients) {
+    watch_.turned_away(agent.client(), std::string(to_string(cause)));
+  }
+  bool explained = cause == Cause::duplicate_name || cause == Cause::stale ||
+                   cause == Cause::draining || cause == Cause::shutdown || cause == Cause::goodbye ||
+                   (cause == Cause::other_server && server_->renamed());
   if (!explained) {
     kernel_.blame("a client was refused with cause " + std::string(to_string(cause)));
   }
@@ -187,8 +210,11 @@ bool World::explained(Conversation& conversation, int side, Cause cause) {
       return excuses.backend_refused;
     case Cause::target_failed:
       // Accepted and reset before the agent could look.
-      return conversation.sides[1].said_reset;
+      if (conversation.sides[1].said_reset) return true;
+      if (!scarce(conversation)) return false;
+      return excuses.refused_open = true;
     case Cause::grace_expired:
+      watch_.grace_ran_out(conversation.client);
       return excuses.outage_over_grace;
     case Cause::client_restarted:
       return excuses.client_restarted || excuses.displaced || excuses.goodbye;
@@ -197,17 +223,23 @@ bool World::explained(Conversation& conversation, int side, Cause cause) {
     case Cause::draining:
       return excuses.drain;
     case Cause::limit:
-      if (conversations_.size() <= options_.max_streams) return false;
+      // What once was connected goes on, whatever becomes of the limits.
+      if (conversation.sides[1].begins != Time{}) return false;
+      if (!limits_may_refuse() && !scarce(conversation)) return false;
+      return excuses.refused_open = true;
+    case Cause::target_unresolved:
+      if (!unresolved(conversation)) return false;
       return excuses.refused_open = true;
     case Cause::open_timeout:
       if (now() < conversation.opened_at + options_.open_timeout) return false;
       return excuses.refused_open = true;
-    case Cause::target_timeout:
-      // The service answered while the agent did not run.
-      if (longest_server_stall_ + conversation.script.connect_delay < Target{}.connect_timeout) {
-        return false;
-      }
+    case Cause::target_timeout: {
+      // The service answered while the agent did not run, or its name was known late.
+      Duration known_after = std::max(names_known_from_ - conversation.opened_at, Duration{});
+      Duration took = longest_server_stall_ + conversation.script.connect_delay + known_after;
+      if (took < Target{}.connect_timeout) return false;
       return excuses.refused_open = true;
+    }
     case Cause::linger_timeout: {
       const auto& sides = conversation.sides;
       return std::any_of(std::begin(sides), std::end(sides), [this](const Side& each) {
@@ -215,18 +247,41 @@ bool World::explained(Conversation& conversation, int side, Cause cause) {
                now() + kTellingSlack >= each.abort_told_at + tuning::kAbortLinger;
       });
     }
-    case Cause::none:
-    case Cause::protocol:
-      return false;
-    default:
+    case Cause::server_restarted:
+      // Or its link there has ended by its grace, or by somebody who took its place.
+      return excuses.server_restarted || excuses.displaced || excuses.outage_over_grace;
+    case Cause::goodbye:
+    case Cause::shutdown:
+      return excuses.goodbye || excuses.drain || excuses.displaced;
+    case Cause::stale:
+    case Cause::peer_gone:
+    case Cause::duplicate_name:
+      // The other end's had its reason, or the link.
       return excuses.any();
+    default:
+      return false;
   }
+}
+
+// Its service's socket met a lack of descriptors.
+bool World::scarce(const Conversation& conversation) const {
+  return scarce_until_ >= conversation.opened_at || options_.descriptors < kPlentyOfDescriptors;
+}
+
+// Nobody could say its service's address, and the server never knew it.
+bool World::unresolved(const Conversation& conversation) const {
+  if (names_known_from_ < conversation.opened_at) return false;
+  return std::none_of(conversations_.begin(), conversations_.end(), [&](const auto& each) {
+    const Time connected = each->sides[1].begins;
+    return each->script.service == conversation.script.service && connected > server_started_ &&
+           connected < conversation.opened_at;
+  });
 }
 
 void World::open_refused(const Agent&, std::string_view peer, Cause cause) {
   totals_.refusals += 1;
-  bool explained = cause == Cause::limit ? conversations_.size() > options_.max_streams
-                                         : cause == Cause::draining && server_->draining();
+  bool explained =
+      cause == Cause::limit ? limits_may_refuse() : cause == Cause::draining && server_->draining();
   if (!explained) {
     kernel_.blame("an OPEN refused with cause " + std::string(to_string(cause)));
   }

@@ -15,17 +15,25 @@ Network network(const char* text) {
 
 ServerAgent::ServerAgent(World& world)
     : Agent(world, 1, 0, ServerHost::kAddress, world.options().descriptors) {
-  const Options& wanted = world.options();
+  Running running(*this);
+  driver_ = std::make_unique<ServerDriver>(loop(), wanted(), *this);
+  Status bound = driver_->listen();
+  require(bound.ok(), "the server cannot listen");
+}
+
+// As its file says now.
+ServerOptions ServerAgent::wanted() {
+  const Options& wanted = world().options();
   ServerOptions options;
-  options.registry.server_name = world.server().name();
-  options.registry.link = world.link_options(LinkOptions::Role::server);
+  options.registry.server_name = world().server().name();
+  options.registry.link = world().link_options(LinkOptions::Role::server);
   options.listen.push_back(
       HostPort{Address{ServerHost::kAddress, 0}.host_text(), ServerHost::kLinkPort});
   for (std::uint32_t i = 0; i < kMostClients; ++i) {
     ServerClient client;
     client.policy.name = World::name_of_client(i);
-    client.policy.services = world.services();
-    client.policy.max_streams = wanted.max_streams;
+    client.policy.services = world().services();
+    client.policy.max_streams = world().server_streams();
     // A service's connections come from the application's own address: so the world knows whose
     // they are.
     client.grants.sources = std::vector<Network>{network("10.64.0.0/10")};
@@ -33,20 +41,23 @@ ServerAgent::ServerAgent(World& world)
   }
   for (std::uint32_t i = 0; i < wanted.services; ++i) {
     ServerTarget target;
-    Address address{ServerHost::kServices + i, 80};
-    target.target.address = HostPort{address.host_text(), address.port};
-    target.name = address.host_text();
+    HostPort address = world().target(i);
+    target.name = address.host;
+    target.target.address = std::move(address);
     target.from_source = true;
     options.services.emplace("service-" + std::to_string(i), std::move(target));
   }
-  options.tls = world.server_tls();
+  options.tls = world().server_tls();
   options.memory = wanted.memory;
   options.connections = wanted.max_streams;
   options.descriptors = descriptors();
-  Running running(*this);
-  driver_ = std::make_unique<ServerDriver>(loop(), std::move(options), *this);
-  Status bound = driver_->listen();
-  require(bound.ok(), "the server cannot listen");
+  return options;
+}
+
+void ServerAgent::reload() {
+  command([this] {
+    if (!driver_->reconfigure(wanted(), false)) world().kernel().blame("a reload was refused");
+  });
 }
 
 ServerAgent::~ServerAgent() {
@@ -69,6 +80,7 @@ void ServerAgent::check() {
 
 void ServerHost::start() {
   agent_ = std::make_unique<ServerAgent>(world_);
+  world_.server_starts();
   agent_->begin();
 }
 

@@ -20,9 +20,11 @@ class ServerAgent final : public Agent {
 
   ServerDriver& driver() { return *driver_; }
   void check() override;
+  void reload();
 
  private:
   Loop::Task& task() override { return *driver_; }
+  ServerOptions wanted();
 
   std::unique_ptr<ServerDriver> driver_;
 };
@@ -48,6 +50,9 @@ class ServerHost {
   void kill();
   void goodbye();  // SIGTERM: every link says so
   void drain();
+  void reload() {
+    if (running()) agent_->reload();
+  }
   void kill_stream(Conversation& conversation);
 
   bool running() const { return agent_ != nullptr; }

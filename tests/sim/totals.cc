@@ -21,6 +21,7 @@ void Totals::add(const Totals& other) {
   stale += other.stale;
   encrypted += other.encrypted;
   virtual_seconds += other.virtual_seconds;
+  for (int i = 0; i < kHardships; ++i) hardships[i] += other.hardships[i];
   for (int i = 0; i < kFaultKinds; ++i) faults[i] += other.faults[i];
   for (int i = 0; i < kCauses; ++i) {
     resets[i] += other.resets[i];
@@ -49,7 +50,13 @@ std::string Totals::describe() const {
   number("rejected carriers", rejected);
   number("unknown links", unknown);
   number("stale attempts", stale);
-  out += "faults:";
+  out += "hardships:";
+  for (int i = 0; i < kHardships; ++i) {
+    if (hardships[i] == 0) continue;
+    out +=
+        std::string(" ") + to_string(static_cast<Hardship>(i)) + " " + std::to_string(hardships[i]);
+  }
+  out += "\nfaults:";
   for (int i = 0; i < kFaultKinds; ++i) {
     if (faults[i] == 0) continue;
     out +=

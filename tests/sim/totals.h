@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "tests/sim/hardships.h"
 #include "tests/sim/options.h"
 
 namespace holdfast::sim {
@@ -23,7 +24,8 @@ struct Totals {
   std::uint64_t rejected = 0;  // carriers that came to nothing at the server
   std::uint64_t unknown = 0;
   std::uint64_t stale = 0;
-  std::uint64_t encrypted = 0;  // runs
+  std::uint64_t encrypted = 0;               // runs
+  std::uint64_t hardships[kHardships] = {};  // runs
   std::uint64_t faults[kFaultKinds] = {};
   static constexpr int kCauses = 40;
   std::uint64_t resets[kCauses] = {};        // connections' ends, by cause, FINs left out

@@ -6,6 +6,7 @@
 #include "common/core/trace.h"
 #include "tests/sim/application_end.h"
 #include "tests/sim/encryption.h"
+#include "tests/sim/kernel/names.h"
 #include "tests/sim/kernel/socket.h"
 
 namespace holdfast::sim {
@@ -14,10 +15,24 @@ namespace {
 // Far beyond what any drawn world needs.
 constexpr std::uint64_t kMaxSteps = 20000000;
 
+constexpr const char* kServerName = "server.test";
+
+std::string service_name(std::uint32_t service) {
+  return "service-" + std::to_string(service) + ".test";
+}
+
 }  // namespace
 
 World::World(Options options, Encryption* encryption)
-    : options_(std::move(options)), kernel_(options_.seed, *this), encryption_(encryption) {
+    : options_(std::move(options)),
+      kernel_(options_.seed, *this),
+      encryption_(encryption),
+      server_streams_(options_.server_streams != 0 ? options_.server_streams
+                                                   : options_.max_streams),
+      least_streams_(std::min(server_streams_, options_.max_streams)),
+      watch_(*this) {
+  for (Hardship each : options_.hardships) totals_.hardships[static_cast<int>(each)] += 1;
+  publish_names();
   if (options_.tls && encryption_ == nullptr) {
     own_encryption_ = std::make_unique<Encryption>();
     encryption_ = own_encryption_.get();
@@ -30,6 +45,7 @@ World::World(Options options, Encryption* encryption)
     clients_.push_back(std::make_unique<ClientHost>(*this, i, name_of_client(i)));
     clients_.back()->start();
   }
+  schedule(Time(seconds(1)), What::look_around, 0, 0);
   for (const ConversationScript& script : options_.conversations) converse(script);
   for (std::size_t i = 0; i < options_.faults.size(); ++i) {
     schedule(options_.faults[i].at, What::fault, static_cast<std::uint32_t>(i), 0);
@@ -81,7 +97,21 @@ std::vector<LinkService> World::services() const {
 }
 
 std::vector<HostPort> World::servers() const {
-  return {{Address{ServerHost::kAddress, 0}.host_text(), ServerHost::kLinkPort}};
+  std::string host = options_.names ? kServerName : Address{ServerHost::kAddress, 0}.host_text();
+  return {{host, ServerHost::kLinkPort}};
+}
+
+HostPort World::target(std::uint32_t service) const {
+  Address address{ServerHost::kServices + service, 80};
+  return {options_.names ? service_name(service) : address.host_text(), address.port};
+}
+
+void World::publish_names() {
+  Names& names = kernel_.names();
+  names.set(kServerName, {ServerHost::kAddress});
+  for (std::uint32_t i = 0; i < options_.services; ++i) {
+    names.set(service_name(i), {ServerHost::kServices + i});
+  }
 }
 
 std::unique_ptr<TlsContext> World::client_tls(const std::string& name) {
@@ -125,7 +155,10 @@ void World::heal() {
   healed_ = true;
   for (auto& path : paths_) {
     path->refuse_until = path->hang_until = path->slow_until = path->answer_until = Time{};
+    path->storm_until = path->swallow_until = Time{};
   }
+  for (std::uint32_t i = 0; i < paths_.size(); ++i) shape_path(i);
+  end_scarcity();
   for (auto& [number, client] : carriers_) {
     if (Connection* connection = kernel_.connection(number)) connection->spare();
   }
@@ -151,21 +184,23 @@ void World::heal() {
   }
 }
 
-// How long everything may take once nothing is in the way.
-Duration World::patience() const {
+Duration World::transfer_time() const {
   std::uint64_t bytes = 0;
   for (auto& conversation : conversations_) {
     bytes += conversation->sides[0].script.total + conversation->sides[1].script.total;
   }
-  Duration time = seconds(150) + std::max(options_.grace, options_.service_grace[0]);
+  Duration time{};
   const Path::Shape& path = options_.path;
-  if (path.rate != 0) {
-    time += Duration(static_cast<std::int64_t>(bytes * 4 * 1000000 / path.rate));
-  }
+  if (path.rate != 0) time = Duration(static_cast<std::int64_t>(bytes * 4 * 1000000 / path.rate));
   std::uint64_t per_trip =
       std::min<std::uint64_t>({options_.max_window, path.send_buffer, path.receive_buffer, 4096});
   per_trip = per_trip / 2 + 1;
   return time + path.delay * static_cast<std::int64_t>(4 * bytes / per_trip);
+}
+
+// How long everything may take once nothing is in the way.
+Duration World::patience() const {
+  return seconds(150) + std::max(options_.grace, options_.service_grace[0]) + transfer_time();
 }
 
 bool World::all_ended() const {
@@ -249,6 +284,10 @@ void World::schedule(Time at, What what, std::uint32_t index, std::uint64_t deta
   kernel_.events().push(at, *this, static_cast<std::uint32_t>(what), index, detail);
 }
 
+void World::look_at(Time when, const Conversation& conversation, int side) {
+  schedule(when, What::look, conversation.index, static_cast<std::uint64_t>(side));
+}
+
 void World::on_event(const Event& event) {
   switch (static_cast<What>(event.kind)) {
     case What::start_conversation:
@@ -272,6 +311,20 @@ void World::on_event(const Event& event) {
       return;
     case What::stop_clone:
       return clients_[event.index]->kill();
+    case What::shape_path:
+      return shape_path(event.index);
+    case What::descriptors_come_back:
+      return give_descriptors_back(static_cast<int>(event.detail), event.index);
+    case What::limit_server:
+      return limit_server(static_cast<std::uint32_t>(event.detail));
+    case What::name_servers_back:
+      return publish_names();
+    case What::look:
+      return watch_.look(*conversations_[event.index], static_cast<int>(event.detail));
+    case What::look_around:
+      if (finished_) return;
+      watch_.look_around();
+      return schedule(now() + seconds(1), What::look_around, 0, 0);
     case What::end_ghost:
       if (Connection* found = kernel_.connection(event.detail)) found->exorcise();
       return;
@@ -308,6 +361,11 @@ void World::established(Connection& connection) {
     connection.cut_at(planned.to_server ? Direction::to_server : Direction::to_client,
                       planned.offset);
   }
+}
+
+void World::struck(Connection& connection) {
+  auto found = carriers_.find(connection.number());
+  if (found != carriers_.end()) watch_.harm(found->second, now());
 }
 
 // What was said on it can be played back; how much the first one carried is the sweep's to know.

@@ -22,6 +22,7 @@
 #include "tests/sim/options.h"
 #include "tests/sim/server_host.h"
 #include "tests/sim/totals.h"
+#include "tests/sim/watch.h"
 
 namespace holdfast::sim {
 
@@ -48,18 +49,33 @@ class World final : private Internet, private EventSink {
   Kernel& kernel() { return kernel_; }
   const Options& options() const { return options_; }
   Totals& totals() { return totals_; }
+  Watch& watch() { return watch_; }
   ClientHost& client(std::uint32_t index) { return *clients_[index]; }
   ServerHost& server() { return *server_; }
   Path& path(std::uint32_t client) { return *paths_[client]; }
   std::vector<std::unique_ptr<Conversation>>& conversations() { return conversations_; }
   const std::vector<std::unique_ptr<Conversation>>& conversations() const { return conversations_; }
   bool all_ended() const;
+  // Standing connections of the client to the server.
+  std::vector<Connection*> carriers_of(std::uint32_t client);
+  // As the agent of this side told last.
+  bool is_up(int side, const LinkId& link);
+  // All bytes of the world one after the other, with room to spare.
+  Duration transfer_time() const;
+  // More applications than there may be connections.
+  bool limits_may_refuse() const {
+    return conversations_.size() > least_streams_ || options_.descriptors < kPlentyOfDescriptors;
+  }
+  // What the server allows each client now.
+  std::uint32_t server_streams() const { return server_streams_; }
 
   // --- What the agents are configured with ---
   LinkOptions link_options(LinkOptions::Role role) const;
   std::vector<LinkService> services() const;
   std::vector<HostPort> servers() const;
   static std::string name_of_client(std::uint32_t index) { return "edge-" + std::to_string(index); }
+  // By its name or its address, as the world has it.
+  HostPort target(std::uint32_t service) const;
   // Null: carriers are plain.
   std::unique_ptr<TlsContext> client_tls(const std::string& name);
   std::unique_ptr<TlsContext> server_tls();
@@ -70,6 +86,8 @@ class World final : private Internet, private EventSink {
   // --- Applications and services ---
   void look_at_application(Conversation& conversation, int side);
   void socket_closed(Conversation& conversation, int side);
+  // Watch::look() then.
+  void look_at(Time when, const Conversation& conversation, int side);
 
   // --- What the oracle is told ---
   void link_up(const Agent& agent, const LinkEvent& event, bool resumed);
@@ -83,6 +101,7 @@ class World final : private Internet, private EventSink {
   // A process of the client begins: its links know nothing of what happened to those before.
   void new_link(std::uint32_t client);
   void process_ends(const Agent& agent);
+  void server_starts();
   void count(const LinkCounters& counters) { totals_.replayed_bytes += counters.replayed_bytes; }
   void write_trace(const Agent& agent, const LinkId& link, const std::vector<TraceEvent>& events);
   // After each turn of an agent: what it said must have its reasons.
@@ -111,6 +130,12 @@ class World final : private Internet, private EventSink {
     restart_server,
     stop_clone,
     end_ghost,
+    shape_path,             // of a client: some fault of it is over
+    descriptors_come_back,  // by side
+    limit_server,
+    name_servers_back,
+    look,  // the watch's, at a side
+    look_around,
   };
   struct OldHello {
     std::uint32_t client;
@@ -134,6 +159,7 @@ class World final : private Internet, private EventSink {
   void connect(Socket& socket, const Address& to) override;
   void socket_gone(Socket& socket) override;
   void established(Connection& connection) override;
+  void struck(Connection& connection) override;
   void gone(Connection& connection) override;
   void reap();
 
@@ -147,7 +173,6 @@ class World final : private Internet, private EventSink {
   Conversation* conversation_at(std::uint32_t source) const;
   Conversation* conversation_of(const Endpoint& source) const;
 
-  std::vector<Connection*> carriers_of(std::uint32_t client);
   void replay_hello(std::uint32_t client, Duration life);
   void cut_all(std::uint32_t client, Connection::Cut how, bool client_sees, bool server_sees);
   void cut_after_bytes(std::uint32_t client, std::uint64_t bytes);
@@ -157,9 +182,19 @@ class World final : private Internet, private EventSink {
   void restart_server();
   void clone_client(std::uint32_t client, Duration length);
   void apply_process_fault(const Fault& fault);
+  void apply_scarcity(const Fault& fault);
+  void shape_path(std::uint32_t client);
+  void publish_names();
+  void take_descriptors(int side, std::uint32_t client, Duration length, std::uint64_t left);
+  void give_descriptors_back(int side, std::uint32_t client);
+  void limit_server(std::uint32_t streams);
+  void end_scarcity();
+  void note_harm(const Fault& fault);
 
   LinkRecord& record(int side, const LinkId& link) { return links_[{link, side}]; }
   bool explained(Conversation& conversation, int side, Cause cause);
+  bool scarce(const Conversation& conversation) const;
+  bool unresolved(const Conversation& conversation) const;
   bool outage_over_grace(const Conversation& conversation) const;
   bool quiet();
   bool links_are_the_clients();
@@ -191,7 +226,13 @@ class World final : private Internet, private EventSink {
   std::map<std::uint32_t, Duration> longest_;  // outage of each conversation, by index
   std::vector<Excuses> standing_;  // of each client, for streams that it opens from now on
   Duration longest_server_stall_{};
+  std::uint32_t server_streams_;
+  std::uint32_t least_streams_;  // that any limit ever was
+  Time names_known_from_{};      // what troubled name servers is over
+  Time scarce_until_{};          // descriptors
+  Time server_started_{};
   std::uint64_t server_links_ = 0;  // that ever came up
+  Watch watch_;
   std::FILE* trace_ = nullptr;
   Totals totals_;
 };

@@ -67,6 +67,7 @@ void Connection::answered() {
   Socket* listener = kernel_.listener(to_);
   if (!nowhere && (listener == nullptr || now < path_.refuse_until)) return refused(ECONNREFUSED);
   standing_ = true;
+  stands_since_ = now;
   Socket& socket = *std::exchange(dialling_, nullptr);
   for (Flow& flow : flows_) {
     if (socket.max_segment() != 0) flow.set_segment(socket.max_segment());
@@ -265,6 +266,7 @@ void Connection::cut_at(Direction direction, std::uint64_t offset) {
   std::uint64_t keep = kernel_.random().between(back.arrived(), back.sent());
   send_reset(1 - side_behind(direction), back.truncate(keep, now));
   severed_[0] = severed_[1] = cut_ = true;
+  kernel_.network().struck(*this);
   schedule(Direction::to_server);
   schedule(Direction::to_client);
 }

@@ -35,6 +35,7 @@ class Connection {
   Flow& flow_from(int side) { return flows_[side]; }
   Flow& flow_to(int side) { return flows_[1 - side]; }
   bool standing() const { return standing_; }
+  Time stands_since() const { return stands_since_; }
   bool open(int side) const { return ends_[side] != nullptr; }
   // Nobody dialled it: somebody plays back what was said on another.
   bool ghost() const { return ghost_; }
@@ -92,6 +93,7 @@ class Connection {
   Socket* dialling_ = nullptr;
   int syns_ = 0;
   bool standing_ = false;
+  Time stands_since_{};
   bool ghost_ = false;
   bool cut_ = false;
   bool severed_[2] = {false, false};  // what that side writes goes nowhere

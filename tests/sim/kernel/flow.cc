@@ -89,9 +89,13 @@ Time Flow::retransmitted(std::size_t bytes, Time now) {
     again += after;
     retransmissions_ += 1;
     Time at = path_.carry_again(direction_, bytes + kHeader, again);
-    if (at != kNever) return at;
+    if (at != kNever) {
+      if (tries > 0) path_.note_stuck(at);
+      return at;
+    }
     after = std::max(2 * after, timeout());
   }
+  path_.note_stuck(again + after);
   return again + after;
 }
 

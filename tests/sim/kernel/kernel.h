@@ -27,6 +27,8 @@ class Internet {
   virtual void connect(Socket& socket, const Address& to) = 0;
   // A connection over a path stands: its server has not seen it yet.
   virtual void established(Connection& connection) = 0;
+  // It breaks at a planned place.
+  virtual void struck(Connection& connection) = 0;
   // It is over at both ends.
   virtual void gone(Connection& connection) = 0;
   // Closed; it may have asked for a connection.

@@ -28,6 +28,7 @@ class Names {
   // --- The world's ---
   // None: there is no such name.
   void set(const std::string& name, std::vector<std::uint32_t> hosts) { hosts_[name] = hosts; }
+  void forget() { hosts_.clear(); }  // every name
   void set_delay(Duration delay) { delay_ = delay; }
   // Questions are not answered until then: a resolver gives up after a while, as glibc's does.
   void hang_until(Time until) { hang_until_ = until; }

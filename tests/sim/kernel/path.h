@@ -54,6 +54,9 @@ class Path {
   Time carry(Direction direction, Line& own, std::size_t bytes, Time now);
   // The same for one that is sent again, some time ahead.
   Time carry_again(Direction direction, std::size_t bytes, Time at);
+  // A segment was sent again and lost again: when it arrives at last.
+  void note_stuck(Time until) { stuck_until_ = std::max(stuck_until_, until); }
+  Time stuck_until() const { return stuck_until_; }
   bool passes(std::size_t payload) const { return payload <= shape_.largest; }
   // Segments matter one by one.
   bool counts_segments() const {
@@ -66,6 +69,9 @@ class Path {
   Time slow_until{};    // connections that begin now hold back what the client says,
   Duration slow{};      // for so long
   Time answer_until{};  // a middlebox answers SYNs, and leads nowhere
+  // --- Of all of it; whoever sets these reshapes it ---
+  Time storm_until{};
+  Time swallow_until{};
 
  private:
   bool lost(Direction direction, Time at);
@@ -76,6 +82,7 @@ class Path {
   Random& random_;
   Line lines_[2];
   Time burst_until_[2] = {};
+  Time stuck_until_ = Time(-seconds(100000));  // long ago
   std::vector<const Line*> flows_[2];
 };
 
