@@ -114,6 +114,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   std::size_t write(CarrierId carrier, std::span<const iovec> buffers) override;
   void finish(CarrierId carrier) override;
 
+  void tell_silence();
   void adapt_to_activity();
   std::size_t carrier_read_size();
   Carrier* find(CarrierId id) const;
@@ -159,6 +160,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   std::size_t reads_ = 0;
   std::size_t deliveries_ = 0;
   SlotIndex last_delivered_ = kNoSlot;
+  Time silent_since_ = kNever;  // as the observer was told
   std::size_t last_reads_ = 0;
 
   Timer timer_;
