@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "common/admin/cli.h"
+#include "common/admin/units_text.h"
 #include "common/agent/activation.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
@@ -296,10 +297,14 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     shown.dials = link.dials().count();
     shown.held_down = link.held();
     shown.retiring = link.retiring() || link.leaving();
-    bool live = link.link().live();
+    bool live = link.link().live() && !link.link().silent();
     if (!live && shown.last_error.empty()) shown.last_error = link.dials().last_error();
     if (live || shown.retiring) return;
     std::string why = link.held() ? "held down by an operator" : shown.last_error;
+    if (shown.silent_for) {
+      why = "nothing heard for " + show_duration(duration_cast<seconds>(*shown.silent_for)) +
+            ", dialling";
+    }
     if (why.empty()) why = "link down";
     bool simple = link.name() == kDefaultLinkName;
     if (!snapshot.reason.empty()) snapshot.reason += "; ";

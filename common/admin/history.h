@@ -127,8 +127,8 @@ class History {
                  std::uint32_t connections, std::uint64_t replayed_bytes);
   void link_resumed(Time now, const LinkId& link, std::uint32_t connections);
   // `since`: when the peer was heard last, as in link_down().
-  void link_silent(Time since, const LinkId& link, std::string_view peer,
-                   std::uint32_t connections, std::uint64_t replayed_bytes);
+  void link_silent(Time since, const LinkId& link, std::string_view peer, std::uint32_t connections,
+                   std::uint64_t replayed_bytes);
   void link_heard(Time now, const LinkId& link, std::uint32_t connections);
   // The bytes are those that no further reading counts.
   void link_ended(Time now, const LinkId& link, Cause cause, std::uint64_t bytes_up,

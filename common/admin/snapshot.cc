@@ -46,8 +46,9 @@ std::string_view to_string(LinkState state) {
 }
 
 std::optional<LinkState> link_state_from(std::string_view text) {
-  constexpr LinkState kAll[] = {LinkState::waiting,  LinkState::greeting, LinkState::live,
-                                LinkState::silent,   LinkState::detached, LinkState::leaving,  LinkState::ended};
+  constexpr LinkState kAll[] = {LinkState::waiting, LinkState::greeting, LinkState::live,
+                                LinkState::silent,  LinkState::detached, LinkState::leaving,
+                                LinkState::ended};
   return find_by_name(kAll, text);
 }
 

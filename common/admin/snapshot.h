@@ -61,8 +61,8 @@ struct LinkSnapshot {
   std::optional<Duration> rtt;
   std::uint64_t connections = 0;
   std::uint64_t opening = 0;                // of them: not open yet, and so not what a grace keeps
-  std::optional<Duration> silent_for;  // while silent: since the peer was heard last
-  std::optional<Duration> detached_for;  // while there is no carrier: likewise
+  std::optional<Duration> silent_for;       // while silent: since the peer was heard last
+  std::optional<Duration> detached_for;     // while there is no carrier: likewise
   std::optional<Duration> grace_remaining;  // while the grace runs
   std::map<Cause, std::uint64_t> reconnects;  // carriers lost, by reason
   std::uint64_t resumes = 0;
