@@ -8,6 +8,7 @@
 
 #include "common/admin/cli.h"
 #include "common/admin/connect.h"
+#include "common/admin/units_text.h"
 #include "common/agent/activation.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
@@ -326,7 +327,10 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
   // What keeps a link of the config from being usable, if anything does: one lane is enough.
   static void note_down(std::map<std::string, std::string>& down, const ClientLink& link,
                         const LinkSnapshot& shown) {
-    if (link.link().live()) {
+    if (shown.silent_for) {
+      Duration silent = duration_cast<seconds>(*shown.silent_for);
+      down.try_emplace(link.group(), "nothing heard for " + show_duration(silent) + ", dialling");
+    } else if (link.link().live()) {
       down[link.group()] = "";
     } else if (!shown.retiring) {
       std::string why = link.held() ? "held down by an operator" : shown.last_error;
@@ -341,7 +345,7 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     shown.dials = link.dials().count();
     shown.held_down = link.held();
     shown.retiring = link.retiring() || link.leaving();
-    bool live = link.link().live();
+    bool live = link.link().live() && !link.link().silent();
     if (!live && shown.last_error.empty()) shown.last_error = link.dials().last_error();
   }
 

@@ -40,6 +40,8 @@ std::string_view to_string(Outage::Result result) {
   switch (result) {
     case Outage::Result::running:
       return "running";
+    case Outage::Result::heard:
+      return "heard";
     case Outage::Result::resumed:
       return "resumed";
     case Outage::Result::ended:
@@ -135,9 +137,14 @@ void History::link_up(Time now, const LinkId& link, std::string_view peer, std::
   add_life({link, kept_text(name), kept_text(peer), now, kNever, Cause::none});
 }
 
-void History::link_down(Time now, const LinkId& link, std::string_view peer, Cause cause,
-                        std::uint32_t connections, std::uint64_t replayed_bytes) {
-  changed_at_ = now;
+Outage* History::running_outage(const LinkId& link) {
+  Outage* outage = last_outage(link);
+  bool running = outage != nullptr && outage->result == Outage::Result::running;
+  return running ? outage : nullptr;
+}
+
+Outage& History::begin_outage(Time since, const LinkId& link, std::string_view peer,
+                              std::uint32_t connections, std::uint64_t replayed_bytes) {
   Outage* before = last_outage(link);
   if (before != nullptr && replayed_bytes >= before->replayed_before) {
     before->replayed_bytes = replayed_bytes - before->replayed_before;
@@ -146,20 +153,48 @@ void History::link_down(Time now, const LinkId& link, std::string_view peer, Cau
   outage.link = link;
   if (const LinkLife* alive = life(link)) outage.name = alive->name;
   outage.peer = kept_text(peer);
-  outage.began = now;
-  outage.cause = cause;
+  outage.began = since;
   outage.connections = connections;
   outage.replayed_before = replayed_bytes;
   outages_.push(std::move(outage));
+  return *last_outage(link);
+}
+
+void History::link_silent(Time since, const LinkId& link, std::string_view peer,
+                          std::uint32_t connections, std::uint64_t replayed_bytes) {
+  changed_at_ = std::max(changed_at_, since);
+  if (running_outage(link) == nullptr) {
+    begin_outage(since, link, peer, connections, replayed_bytes);
+  }
+}
+
+void History::link_down(Time since, const LinkId& link, std::string_view peer, Cause cause,
+                        std::uint32_t connections, std::uint64_t replayed_bytes) {
+  changed_at_ = std::max(changed_at_, since);
+  Outage* outage = running_outage(link);
+  if (outage == nullptr) {
+    outage = &begin_outage(since, link, peer, connections, replayed_bytes);
+  }
+  outage->cause = cause;
+  outage->connections = connections;
+}
+
+void History::end_outage(Time now, const LinkId& link, Outage::Result result,
+                         std::uint32_t connections) {
+  changed_at_ = now;
+  Outage* outage = running_outage(link);
+  if (outage == nullptr) return;
+  outage->ended = now;
+  outage->result = result;
+  outage->resumed = connections;
+}
+
+void History::link_heard(Time now, const LinkId& link, std::uint32_t connections) {
+  end_outage(now, link, Outage::Result::heard, connections);
 }
 
 void History::link_resumed(Time now, const LinkId& link, std::uint32_t connections) {
-  changed_at_ = now;
-  Outage* outage = last_outage(link);
-  if (outage == nullptr || outage->result != Outage::Result::running) return;
-  outage->ended = now;
-  outage->result = Outage::Result::resumed;
-  outage->resumed = connections;
+  end_outage(now, link, Outage::Result::resumed, connections);
 }
 
 void History::link_ended(Time now, const LinkId& link, Cause cause, std::uint64_t bytes_up,
@@ -171,8 +206,8 @@ void History::link_ended(Time now, const LinkId& link, Cause cause, std::uint64_
     ended->ended = now;
     ended->cause = cause;
   }
-  Outage* outage = last_outage(link);
-  if (outage == nullptr || outage->result != Outage::Result::running) return;
+  Outage* outage = running_outage(link);
+  if (outage == nullptr) return;
   outage->ended = now;
   outage->result = Outage::Result::ended;
   outage->end_cause = cause;

@@ -58,6 +58,7 @@ struct LinkLife {
 struct Outage {
   enum class Result : std::uint8_t {
     running,
+    heard,  // the carrier had fallen silent, and goes on
     resumed,
     ended,  // the link's connections with it
   };
@@ -68,7 +69,7 @@ struct Outage {
   Time began{};
   Time ended = kNever;
   Result result = Result::running;
-  Cause cause = Cause::none;      // why the carrier was lost
+  Cause cause = Cause::none;      // why the carrier was lost; none: it is not
   Cause end_cause = Cause::none;  // why the link ended
   std::uint32_t connections = 0;  // when it began
   std::uint32_t resumed = 0;      // of those, resumed
@@ -122,9 +123,13 @@ class History {
   void observe(Time now, const Reading& reading);
   // `name`: as in LinkLife.
   void link_up(Time now, const LinkId& link, std::string_view peer, std::string_view name = {});
-  void link_down(Time now, const LinkId& link, std::string_view peer, Cause cause,
+  void link_down(Time since, const LinkId& link, std::string_view peer, Cause cause,
                  std::uint32_t connections, std::uint64_t replayed_bytes);
   void link_resumed(Time now, const LinkId& link, std::uint32_t connections);
+  // `since`: when the peer was heard last, as in link_down().
+  void link_silent(Time since, const LinkId& link, std::string_view peer, std::uint32_t connections,
+                   std::uint64_t replayed_bytes);
+  void link_heard(Time now, const LinkId& link, std::uint32_t connections);
   // The bytes are those that no further reading counts.
   void link_ended(Time now, const LinkId& link, Cause cause, std::uint64_t bytes_up,
                   std::uint64_t bytes_down);
@@ -143,6 +148,10 @@ class History {
 
  private:
   Outage* last_outage(const LinkId& link);
+  Outage* running_outage(const LinkId& link);
+  Outage& begin_outage(Time since, const LinkId& link, std::string_view peer,
+                       std::uint32_t connections, std::uint64_t replayed_bytes);
+  void end_outage(Time now, const LinkId& link, Outage::Result result, std::uint32_t connections);
   LinkLife* life(const LinkId& link);
   void add_life(LinkLife added);
   void merge(const HistorySample& sample);

@@ -68,7 +68,13 @@ struct PeerState {
   bool up = false;
   std::optional<Duration> rtt;
   std::optional<Duration> grace_remaining;
+  std::optional<Duration> silent;  // the link that is heard best; none: nobody knows of one
 };
+
+// Since when nothing is heard: of a link that is silent or down.
+Duration silence_of(const LinkSnapshot& link) {
+  return link.silent_for.value_or(link.detached_for.value_or(Duration{}));
+}
 
 std::map<std::string, PeerState> peer_states(const AgentSnapshot& snapshot) {
   std::map<std::string, PeerState> peers;
@@ -77,7 +83,10 @@ std::map<std::string, PeerState> peer_states(const AgentSnapshot& snapshot) {
   for (const LinkSnapshot& link : snapshot.links) {
     bool simple = !server && link.name == kDefaultLinkName;
     PeerState& peer = peers[server ? link.peer : simple ? "" : link.name];
-    if (link.state == LinkState::live) {
+    bool live = link.state == LinkState::live;
+    Duration silent = live ? Duration{} : silence_of(link);
+    peer.silent = std::min(silent, peer.silent.value_or(silent));
+    if (live || link.state == LinkState::silent) {
       peer.up = true;
       if (link.rtt) peer.rtt = std::min(*link.rtt, peer.rtt.value_or(*link.rtt));
     } else if (link.grace_remaining) {
@@ -121,6 +130,12 @@ void add_links(Metrics& metrics, const AgentSnapshot& snapshot) {
   metrics.gauge("holdfast_link_up", "1 while a link to the peer has a live carrier.");
   for (const auto& [name, peer] : peers)
     metrics.value(peer.up ? 1.0 : 0.0, peer_labels(snapshot, name));
+  metrics.gauge(
+      "holdfast_link_silent_seconds",
+      "For how long nothing was heard through any link to the peer; 0 while it is heard.");
+  for (const auto& [name, peer] : peers) {
+    if (peer.silent) metrics.value(in_seconds(*peer.silent), peer_labels(snapshot, name));
+  }
   metrics.gauge("holdfast_link_rtt_seconds", "Smoothed round trip to the peer.");
   for (const auto& [name, peer] : peers) {
     if (peer.rtt) metrics.value(in_seconds(*peer.rtt), peer_labels(snapshot, name));
@@ -145,7 +160,9 @@ void add_reconnects(Metrics& metrics, const AgentTotals& totals) {
   for (const auto& [cause, count] : reconnects) {
     metrics.value(count, {{"reason", std::string(to_string(cause))}});
   }
-  metrics.counter("holdfast_link_outage_seconds_total", "Time that links were without a carrier.")
+  metrics
+      .counter("holdfast_link_outage_seconds_total",
+               "Time that nothing was heard through links: silent, or without a carrier.")
       .value(in_seconds(totals.outage_total));
   metrics.counter("holdfast_carriers_refused_total", "Carriers that were turned away, by cause.");
   for (const auto& [cause, count] : totals.carriers_refused) {

@@ -90,7 +90,8 @@ std::string link_line(const LinkSnapshot& link, const RenderStyle& style) {
   if (named) peer = escaped(link.name) + (link.peer.empty() ? "" : " to " + escaped(link.peer));
   std::string line = "link " + peer + ": " +
                      coloured(std::string(to_string(link.state)), state_colour(link.state), style) +
-                     " for " + show_duration(link.in_state);
+                     " for " + show_duration(link.silent_for.value_or(link.in_state));
+  if (link.silent_for && !link.name.empty()) line += ", dialling";
   if (link.rtt && link.state == LinkState::live) {
     line += ", round trip " + show_duration(*link.rtt);
   }

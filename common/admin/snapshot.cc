@@ -33,6 +33,8 @@ std::string_view to_string(LinkState state) {
       return "greeting";
     case LinkState::live:
       return "live";
+    case LinkState::silent:
+      return "silent";
     case LinkState::detached:
       return "detached";
     case LinkState::leaving:
@@ -44,8 +46,9 @@ std::string_view to_string(LinkState state) {
 }
 
 std::optional<LinkState> link_state_from(std::string_view text) {
-  constexpr LinkState kAll[] = {LinkState::waiting,  LinkState::greeting, LinkState::live,
-                                LinkState::detached, LinkState::leaving,  LinkState::ended};
+  constexpr LinkState kAll[] = {LinkState::waiting, LinkState::greeting, LinkState::live,
+                                LinkState::silent,  LinkState::detached, LinkState::leaving,
+                                LinkState::ended};
   return find_by_name(kAll, text);
 }
 
@@ -114,8 +117,11 @@ std::string not_ready_reason(const AgentSnapshot& snapshot) {
   if (reason.empty() && snapshot.kind == AgentKind::server) reason = "not listening";
   if (reason.empty()) {
     reason = "link down";
-    if (!snapshot.links.empty() && snapshot.links.front().detached_for) {
-      reason += " for " + show_duration(*snapshot.links.front().detached_for);
+    const LinkSnapshot* first = snapshot.links.empty() ? nullptr : &snapshot.links.front();
+    if (first != nullptr && first->silent_for) {
+      reason = "nothing heard for " + show_duration(*first->silent_for);
+    } else if (first != nullptr && first->detached_for) {
+      reason += " for " + show_duration(*first->detached_for);
     }
   }
   SafeConnections safe = safe_connections(snapshot);

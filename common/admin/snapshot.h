@@ -31,6 +31,7 @@ enum class LinkState : std::uint8_t {
   waiting,   // client: no carrier yet, or refused for now; no stream waits for the grace
   greeting,  // a carrier stands, the handshake is under way
   live,
+  silent,    // its carrier stands, but a question through it is overdue
   detached,  // no carrier; the grace runs where there are connections
   leaving,   // goodbye is being said
   ended,
@@ -60,7 +61,8 @@ struct LinkSnapshot {
   std::optional<Duration> rtt;
   std::uint64_t connections = 0;
   std::uint64_t opening = 0;                // of them: not open yet, and so not what a grace keeps
-  std::optional<Duration> detached_for;     // while there is no carrier
+  std::optional<Duration> silent_for;       // while silent: since the peer was heard last
+  std::optional<Duration> detached_for;     // while there is no carrier: likewise
   std::optional<Duration> grace_remaining;  // while the grace runs
   std::map<Cause, std::uint64_t> reconnects;  // carriers lost, by reason
   std::uint64_t resumes = 0;

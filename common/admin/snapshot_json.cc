@@ -42,6 +42,7 @@ Json json_of(const LinkSnapshot& link) {
           {"rtt_s", optional_seconds(link.rtt)},
           {"connections", link.connections},
           {"opening", link.opening},
+          {"silent_for_s", optional_seconds(link.silent_for)},
           {"detached_for_s", optional_seconds(link.detached_for)},
           {"grace_remaining_s", optional_seconds(link.grace_remaining)},
           {"reconnects", by_cause(link.reconnects)},

@@ -80,6 +80,7 @@ LinkSnapshot read_link(const Json& json) {
   link.rtt = read_optional(json, "rtt_s");
   link.connections = read_count(json, "connections");
   link.opening = read_count(json, "opening");
+  link.silent_for = read_optional(json, "silent_for_s");
   link.detached_for = read_optional(json, "detached_for_s");
   link.grace_remaining = read_optional(json, "grace_remaining_s");
   link.reconnects = read_causes(json, "reconnects");

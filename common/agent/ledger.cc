@@ -46,6 +46,14 @@ Ledger::LinkTally& Ledger::note_change(const LinkId& link) {
   return tally;
 }
 
+// From when on the peer was not heard: an outage that is known already began no later.
+Ledger::LinkTally& Ledger::note_outage(const LinkEvent& event) {
+  LinkTally& tally = tallies_[event.link];
+  if (!tally.down_since) tally.down_since = event.since;
+  tally.changed_at = *tally.down_since;
+  return tally;
+}
+
 void Ledger::reloaded(const std::string& fault) {
   bool good = fault.empty();
   totals_.reload_success = good;
@@ -84,9 +92,8 @@ void Ledger::link_up(const LinkEvent& event) {
 
 void Ledger::link_down(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
-  LinkTally& tally = note_change(event.link);
+  LinkTally& tally = note_outage(event);
   tally.reconnects[event.cause] += 1;
-  if (!tally.down_since) tally.down_since = tally.changed_at;
   history_.link_down(tally.changed_at, event.link, event.peer, event.cause, event.connections,
                      event.replayed_bytes);
   totals_.reconnects[event.cause] += 1;
@@ -110,6 +117,33 @@ void Ledger::link_resumed(const LinkEvent& event) {
                  {"name", event.name},
                  {"peer", event.peer},
                  {"address", event.address},
+                 {"outage_s", event.outage},
+                 {"connections", event.connections}});
+}
+
+void Ledger::link_silent(const LinkEvent& event) {
+  std::lock_guard lock(mutex_);
+  LinkTally& tally = note_outage(event);
+  history_.link_silent(tally.changed_at, event.link, event.peer, event.connections,
+                       event.replayed_bytes);
+  logger_.event(LogLevel::warn, "link_silent",
+                {{"link", event.link.short_name()},
+                 {"name", event.name},
+                 {"peer", event.peer},
+                 {"address", event.address},
+                 {"silent_s", read_boot_clock() - event.since},
+                 {"connections", event.connections}});
+}
+
+void Ledger::link_heard(const LinkEvent& event) {
+  std::lock_guard lock(mutex_);
+  LinkTally& tally = note_change(event.link);
+  outage_over(tally);
+  history_.link_heard(tally.changed_at, event.link, event.connections);
+  logger_.event(LogLevel::info, "link_heard",
+                {{"link", event.link.short_name()},
+                 {"name", event.name},
+                 {"peer", event.peer},
                  {"outage_s", event.outage},
                  {"connections", event.connections}});
 }

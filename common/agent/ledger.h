@@ -46,6 +46,8 @@ class Ledger final : public Observer {
   void link_up(const LinkEvent& event) override;
   void link_down(const LinkEvent& event) override;
   void link_resumed(const LinkEvent& event) override;
+  void link_silent(const LinkEvent& event) override;
+  void link_heard(const LinkEvent& event) override;
   void link_ended(const LinkEvent& event) override;
   void link_refused(const LinkEvent& event, Duration retry_after) override;
   void link_draining(const LinkEvent& event) override;
@@ -70,6 +72,7 @@ class Ledger final : public Observer {
 
  private:
   LinkTally& note_change(const LinkId& link);
+  LinkTally& note_outage(const LinkEvent& event);
   void outage_over(LinkTally& tally);
   void count_closed(const ConnectionInfo& connection);
 

@@ -17,10 +17,9 @@ std::int64_t wall_clock_ms() {
 
 LinkState state_of(const Link& link) {
   std::string_view name = link.state_name();
-  if (name == "detached") {
-    bool waits = link.grace_deadline() != kNever || link.stream_count() != 0;
-    return waits ? LinkState::detached : LinkState::waiting;
-  }
+  if (link.silent()) return LinkState::silent;
+  // One that never stood has nothing that could be resumed.
+  if (name == "detached" && link.outage_since() == kNever) return LinkState::waiting;
   return link_state_from(name).value_or(LinkState::ended);
 }
 
@@ -97,13 +96,14 @@ LinkSnapshot describe(const LinkDriver& driver, const Ledger& ledger, const Memo
   out.state = state_of(link);
   out.in_state = now - (tally != nullptr ? tally->changed_at : ledger.idle_since());
   out.carrier = driver.carrier_address();
-  if (link.live() && link.liveness().round_trip() > Duration{}) {
+  if (link.live() && !link.silent() && link.liveness().round_trip() > Duration{}) {
     out.rtt = link.liveness().round_trip();
   }
   out.connections = link.stream_count();
+  if (link.silent()) out.silent_for = now - link.outage_since();
   // Also while a new carrier says hello: it is not there yet.
   if (link.grace_deadline() != kNever) {
-    out.detached_for = now - link.detached_since();
+    out.detached_for = now - link.outage_since();
     out.grace_remaining = std::max(link.grace_deadline() - now, Duration{});
   } else if (link.detached()) {
     out.detached_for = out.in_state;

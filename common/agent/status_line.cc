@@ -18,9 +18,17 @@ std::string safety(const AgentBrief& brief) {
   return " safe for " + show_duration(std::max<Duration>(whole, Duration{}));
 }
 
+std::string silence(const AgentBrief& brief) {
+  return " silent for " + show_duration(duration_cast<seconds>(*brief.silent_for));
+}
+
 // Of an agent with one link or none.
 std::string one_link(const AgentBrief& brief) {
   if (brief.live == 1) return "link up to " + brief.peer;
+  if (brief.silent == 1) {
+    return "link to " + brief.peer + silence(brief) +
+           (brief.kind == AgentKind::client ? ", dialling" : "");
+  }
   if (brief.kind == AgentKind::server) {
     return brief.down == 0 ? "no link, waiting for clients" : "link down, waiting for the client";
   }
@@ -28,17 +36,18 @@ std::string one_link(const AgentBrief& brief) {
 }
 
 std::string links(const AgentBrief& brief) {
-  if (brief.live + brief.down < 2) return one_link(brief);
+  if (brief.live + brief.silent + brief.down < 2) return one_link(brief);
   std::string text = counted(brief.live, "link") + " up";
+  if (brief.silent != 0) text += ", " + std::to_string(brief.silent) + silence(brief);
   return brief.down == 0 ? text : text + ", " + std::to_string(brief.down) + " down";
 }
 
 std::string connections(const AgentBrief& brief) {
   if (brief.connections == 0) return "";
-  if (brief.live == 0 && brief.safe == brief.connections) {
+  if (brief.live + brief.silent == 0 && brief.safe == brief.connections) {
     return "; " + counted(brief.connections, "connection") + safety(brief);
   }
-  if (brief.live == 0) {
+  if (brief.live + brief.silent == 0) {
     std::string text = "; " + counted(brief.connections, "connection");
     if (brief.safe == 0) return text + " only opening";
     return text + ", " + std::to_string(brief.safe) + " of them" + safety(brief);
@@ -56,8 +65,14 @@ void AgentBrief::add(const LinkDriver& driver, Time now, const std::string& newe
   connections += link.stream_count();
   resumes += link.counters().resumes;
   if (link.live()) {
-    live += 1;
     peer = std::string(driver.peer());
+    if (!link.silent()) {
+      live += 1;
+      return;
+    }
+    silent += 1;
+    Duration own = now - link.outage_since();
+    silent_for = std::max(own, silent_for.value_or(own));
     return;
   }
   down += 1;

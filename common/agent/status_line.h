@@ -14,8 +14,10 @@ namespace holdfast {
 struct AgentBrief {
   AgentKind kind{};
   bool draining = false;
-  std::size_t live = 0;  // links with a carrier
+  std::size_t live = 0;    // links that are heard
+  std::size_t silent = 0;  // that have a carrier, and are not
   std::size_t down = 0;
+  std::optional<Duration> silent_for;  // of the one that is silent longest
   std::size_t connections = 0;
   std::size_t safe = 0;              // of these, on links that are down
   std::optional<Duration> safe_for;  // of the link whose grace is over first
@@ -30,7 +32,8 @@ struct AgentBrief {
 
 //   link up to hub-1, 3 connections, resumed 2 times
 //   link down, retrying; 3 connections safe for 4m48s: 192.0.2.1:7443: connection refused
-//   2 links up, 1 down, 17 connections, 4 of them safe for 4m48s
+//   link to hub-1 silent for 7.0s, dialling, 3 connections
+//   2 links up, 1 silent for 7.0s, 1 down, 17 connections, 4 of them safe for 4m48s
 //   no link, waiting for clients
 //   no link, waiting for clients; cannot listen on 192.0.2.1:7443 and 1 more
 //   draining, 2 connections left; link up to hub-1

@@ -85,12 +85,13 @@ struct VerifyCarrier {
 struct LinkUp {
   CarrierId carrier;
   bool resumed = false;
-  Duration outage{};  // since the last carrier was lost; zero for a new link
+  Duration outage{};  // since the peer was last heard; zero for a new link
   std::uint32_t streams = 0;
 };
 struct LinkDown {
   Cause cause{};
   std::uint32_t streams = 0;
+  Time since{};  // when the peer was heard last
 };
 // The link is over and every stream with it. A client may renew() it.
 struct LinkEnded {

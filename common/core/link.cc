@@ -58,11 +58,22 @@ bool Link::reading() const {
   return live() || std::holds_alternative<Greeting>(state_);
 }
 
+Time Link::outage_since() const {
+  if (!live()) return lost_since_;
+  return silent() ? liveness_.silent_since() : kNever;
+}
+
+// The peer is heard again through the carrier that fell silent.
+void Link::silence_over(Time now, Time since) {
+  counters_.outage += now - since;
+  release_standby();
+}
+
 bool Link::wants_carrier() const {
   if (!client() || standby_) return false;
   if (detached()) return true;
   if (auto* greeting = std::get_if<Greeting>(&state_)) return greeting->impatient;
-  return live() && liveness_.suspect();
+  return silent();
 }
 
 // --- Carriers -------------------------------------------------------------------------------
@@ -209,9 +220,9 @@ void Link::path_report(Time now, CarrierId of, const PathReport& path) {
   if (auto* greeting = std::get_if<Greeting>(&state_)) {
     if (liveness_.moves(path)) greeting_moves(now, *greeting);
   } else if (live()) {
-    bool suspect = liveness_.suspect();
+    Time since = outage_since();
     liveness_.report(now, path);
-    if (suspect && !liveness_.suspect()) release_standby();
+    if (since != kNever && !silent()) silence_over(now, since);
   }
 }
 
@@ -250,9 +261,10 @@ void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
   if (was_greeting) return;
   clear_lists();
   detached_since_ = now;
+  lost_since_ = liveness_.silent_since();
   counters_.carriers_lost += 1;
   arm_grace(now);
-  push(effect::LinkDown{cause, static_cast<std::uint32_t>(streams_.size())});
+  push(effect::LinkDown{cause, static_cast<std::uint32_t>(streams_.size()), lost_since_});
 }
 
 void Link::become_detached(Time now, Cause cause) {
@@ -260,7 +272,8 @@ void Link::become_detached(Time now, Cause cause) {
 }
 
 void Link::become_live(Time now, CarrierId carrier, bool resumed) {
-  Duration outage = resumed ? now - detached_since_ : Duration{};
+  Duration outage = resumed ? now - lost_since_ : Duration{};
+  lost_since_ = kNever;
   live_since_ = now;
   grace_deadline_ = kNever;
   service_deadline_ = kNever;
@@ -435,6 +448,7 @@ void Link::renew(Time now, LinkId id) {
   peer_max_streams_ = UINT32_MAX;
   failed_greetings_ = 0;
   detached_since_ = now;
+  lost_since_ = kNever;
   state_ = Detached{};
   clear_lists();
 }

@@ -159,6 +159,11 @@ class Link {
   bool urgent() const { return !streams_.empty(); }
   // Since when there is no carrier; meaningful while detached or greeting.
   Time detached_since() const { return detached_since_; }
+  // A carrier is there, and a question that is overdue says that nobody hears us through it.
+  bool silent() const { return live() && liveness_.suspect(); }
+  // When the peer was heard last, of a link that is silent or has lost its carrier: from then on
+  // the outage counts. kNever of one that is heard, or never stood.
+  Time outage_since() const;
   // When the grace ends; kNever while live or where none runs.
   Time grace_deadline() const { return grace_deadline_; }
   Duration grace() const { return options_.grace; }
@@ -259,6 +264,7 @@ class Link {
   void start_greeting(Time now, CarrierId carrier, Duration round_trip);
   void use_standby(Time now);
   void release_standby();
+  void silence_over(Time now, Time since);
 
   // link_streams.cc: one stream
   void free_stream(Time now, SlotIndex slot);
@@ -433,6 +439,7 @@ class Link {
   Liveness liveness_;
   Time live_since_{};
   Time detached_since_{};
+  Time lost_since_ = kNever;  // when the carrier that was lost was heard last
   Time grace_deadline_ = kNever;
   Time service_deadline_ = kNever;  // the next service whose own grace ends
   int failed_greetings_ = 0;

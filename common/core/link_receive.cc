@@ -128,7 +128,10 @@ void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
       return with(decode_ping(payload), [&](const Ping& ping) { pong_due_ = ping.token; });
     case FrameType::pong:
       return with(decode_ping(payload), [&](const Ping& pong) {
-        if (liveness_.pong(now, pong.token)) release_standby();
+        Time since = outage_since();
+        if (!liveness_.pong(now, pong.token)) return;
+        if (since != kNever) return silence_over(now, since);
+        release_standby();
       });
     case FrameType::drain:
       if (!client()) break;

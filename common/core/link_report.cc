@@ -59,7 +59,7 @@ StreamSummary Link::summary(Time now, const StreamRecord& record) const {
   summary.age = now - Time(Duration(record.opened_at_us));
   summary.idle = now - Time(Duration(std::max(record.opened_at_us, record.active_at_us)));
   summary.detached = Duration(record.detached_us);
-  if (grace_deadline_ != kNever) summary.detached += now - detached_since_;
+  if (lost_since_ != kNever) summary.detached += now - lost_since_;
   summary.source = record.source;
   summary.destination = record.destination;
   return summary;

@@ -103,6 +103,7 @@ Liveness::Action Liveness::timeout(Time now) {
   if (look_at_ != kNever) look_at_ = now + tuning::kLookEvery;
   if (state_ == State::suspect || now < suspect_at()) return Action::none;
   state_ = State::suspect;
+  silent_since_ = std::min(last_heard_, asked_at_);
   return Action::suspect;
 }
 

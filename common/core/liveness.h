@@ -83,6 +83,9 @@ class Liveness {
   State state() const { return state_; }
   bool suspect() const { return state_ == State::suspect; }
   Time last_heard() const { return last_heard_; }
+  // Suspect: since when nothing was heard, or, where something was, no answer came. Else when
+  // something was heard last.
+  Time silent_since() const { return suspect() ? silent_since_ : last_heard_; }
   Time dead_at() const { return std::max(last_heard_, moved_at_) + dead_after_; }
   // Smoothed, but never less than the last one measured: load raises it at once. Zero before the
   // first measurement.
@@ -105,6 +108,7 @@ class Liveness {
   Time last_heard_{};
   Time written_since_ = kNever;  // first write since something was heard
   Time asked_at_ = kNever;
+  Time silent_since_{};
   State state_ = State::fresh;
   Time doubted_at_ = kNever;  // asked to ask, not yet done
   Pings pings_;

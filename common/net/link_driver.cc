@@ -96,6 +96,7 @@ void LinkDriver::carrier_lost(Carrier& carrier, Cause cause, const std::string& 
 bool LinkDriver::pump() {
   read_fresh();
   bool more = pump_.turn(loop_.now());
+  if (link_.silent() != (silent_since_ != kNever)) tell_silence();
   adapt_to_activity();
   if (link_.options().trace) observer_.trace(link_.id(), link_.take_trace());
   timer_.arm(link_.next_timeout());
@@ -110,6 +111,17 @@ void LinkDriver::read_fresh() {
     if (Bridge* bridge = bridge_of(stream)) bridge->read_first();
   }
   fresh_.clear();
+}
+
+void LinkDriver::tell_silence() {
+  LinkEvent told = event();
+  if (link_.silent()) {
+    silent_since_ = told.since = link_.outage_since();
+    observer_.link_silent(told);
+  } else {
+    told.outage = loop_.now() - std::exchange(silent_since_, kNever);
+    observer_.link_heard(told);
+  }
 }
 
 void LinkDriver::adapt_to_activity() {

@@ -132,6 +132,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   void finish(CarrierId carrier) override;
 
   void read_fresh();
+  void tell_silence();
   void adapt_to_activity();
   std::size_t carrier_read_size();
   Carrier* find(CarrierId id) const;
@@ -186,6 +187,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   std::size_t reads_ = 0;
   std::size_t deliveries_ = 0;
   SlotIndex last_delivered_ = kNoSlot;
+  Time silent_since_ = kNever;  // as the observer was told
   std::size_t last_reads_ = 0;
   std::vector<StreamHandle> fresh_;  // client: accepted in this turn
 

@@ -85,8 +85,10 @@ void LinkDriver::on(const effect::LinkUp& effect) {
 }
 
 void LinkDriver::on(const effect::LinkDown& effect) {
+  silent_since_ = kNever;
   LinkEvent down = event();
   down.cause = effect.cause;
+  down.since = effect.since;
   down.connections = effect.streams;
   observer_.link_down(down);
 }

@@ -23,6 +23,7 @@ struct LinkEvent {
   std::string address;  // of the carrier's other end; empty without one
   Cause cause = Cause::none;
   Duration outage{};
+  Time since{};  // link_silent, link_down: when the peer was heard last
   Duration round_trip{};
   Duration grace{};  // link_down: how long the connections are safe
   std::uint32_t connections = 0;
@@ -68,6 +69,10 @@ class Observer {
   virtual void link_up(const LinkEvent& event) = 0;
   virtual void link_down(const LinkEvent& event) = 0;
   virtual void link_resumed(const LinkEvent& event) = 0;
+  // Its carrier stands, and a question through it is overdue. Then: an answer came after all, and
+  // the carrier goes on; or link_down() follows.
+  virtual void link_silent(const LinkEvent& event) = 0;
+  virtual void link_heard(const LinkEvent& event) = 0;
   virtual void link_ended(const LinkEvent& event) = 0;
   // Client: the server said no, for now.
   virtual void link_refused(const LinkEvent& event, Duration retry_after) = 0;

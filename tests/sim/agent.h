@@ -51,6 +51,8 @@ class Agent : public Process, public Observer {
   void link_up(const LinkEvent& event) override;
   void link_down(const LinkEvent& event) override;
   void link_resumed(const LinkEvent& event) override;
+  void link_silent(const LinkEvent&) override {}
+  void link_heard(const LinkEvent&) override {}
   void link_ended(const LinkEvent& event) override;
   void link_refused(const LinkEvent& event, Duration retry_after) override;
   void link_draining(const LinkEvent& event) override;

@@ -31,6 +31,20 @@ TEST_CASE("While the link is down the line says how many connections are safe fo
   CHECK(status_line(brief) == "link down, retrying; 5 connections only opening");
 }
 
+TEST_CASE("A link that is silent says for how long, and a client that it dials") {
+  AgentBrief brief = client();
+  brief.down = 0;
+  brief.silent = 1;
+  brief.silent_for = seconds(7) + milliseconds(300);
+  brief.peer = "hub-1";
+  brief.connections = 3;
+  CHECK(status_line(brief) == "link to hub-1 silent for 7.0s, dialling, 3 connections");
+  brief.kind = AgentKind::server;
+  CHECK(status_line(brief) == "link to hub-1 silent for 7.0s, 3 connections");
+  brief.live = 1;
+  CHECK(status_line(brief) == "1 link up, 1 silent for 7.0s, 3 connections");
+}
+
 TEST_CASE("A link that is up names its peer, its connections and how often it was resumed") {
   AgentBrief brief = client();
   brief.down = 0;

@@ -22,6 +22,8 @@ class QuietObserver : public Observer {
   void link_up(const LinkEvent&) override {}
   void link_down(const LinkEvent&) override {}
   void link_resumed(const LinkEvent&) override {}
+  void link_silent(const LinkEvent&) override {}
+  void link_heard(const LinkEvent&) override {}
   void link_ended(const LinkEvent&) override {}
   void link_refused(const LinkEvent&, Duration) override {}
   void link_draining(const LinkEvent&) override {}
