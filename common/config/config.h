@@ -125,7 +125,7 @@ struct ClientLinkConfig {
   std::uint64_t max_window = kDefaultMaxWindow;  // bytes, per connection and direction
   Duration open_timeout = kDefaultOpenTimeout;
   std::optional<std::string> congestion_control;  // tcp(7); nothing: the host's
-  std::uint64_t parallel = 0;  // lanes; 0: as many as help
+  std::uint64_t parallel = 0;                     // lanes; 0: as many as help
   bool operator==(const ClientLinkConfig&) const = default;
 };
 

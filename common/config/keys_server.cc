@@ -175,8 +175,8 @@ SectionKeys<PeerConfig> make_client() {
       {.name = "memory",
        .value = value::size(&PeerConfig::memory, {kMiB, kMemoryRange.most}),
        .reload = at_once,
-        .text = "How much memory it may take, on all its links together, above the 16KiB that each "
-                "connection owns in any case, below *[limits]*.",
+       .text = "How much memory it may take, on all its links together, above the 16KiB that each "
+               "connection owns in any case, below *[limits]*.",
        .absent = "Default: none of its own.",
        .example = "\"64MiB\""},
   };

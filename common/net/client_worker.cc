@@ -120,9 +120,8 @@ void ClientWorker::obey(LaneOrder order) {
   if (leaving_) return;
   if (order.open) {
     now_.groups[order.open->group];
-    ClientLink& lane = order.retire.empty()
-                           ? links_.add(std::move(*order.open), order.until)
-                           : links_.replace(order.retire, std::move(*order.open));
+    ClientLink& lane = order.retire.empty() ? links_.add(std::move(*order.open), order.until)
+                                            : links_.replace(order.retire, std::move(*order.open));
     if (order.comer) links_.admit(lane, *order.comer);
   } else {
     links_.retire(order.retire);

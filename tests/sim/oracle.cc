@@ -122,8 +122,8 @@ void World::refused(const Agent& agent, Cause cause) {
     watch_.turned_away(agent.client(), std::string(to_string(cause)));
   }
   bool explained = cause == Cause::duplicate_name || cause == Cause::stale ||
-                   cause == Cause::draining || cause == Cause::shutdown || cause == Cause::goodbye ||
-                   (cause == Cause::other_server && server_->renamed());
+                   cause == Cause::draining || cause == Cause::shutdown ||
+                   cause == Cause::goodbye || (cause == Cause::other_server && server_->renamed());
   if (!explained) {
     kernel_.blame("a client was refused with cause " + std::string(to_string(cause)));
   }
