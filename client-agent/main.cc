@@ -2,6 +2,7 @@
 #include "common/admin/cli.h"
 #include "common/agent/capabilities.h"
 #include "common/agent/credentials.h"
+#include "common/agent/doctor.h"
 
 int main(int argc, char** argv) {
   holdfast::Program program;
@@ -13,6 +14,9 @@ int main(int argc, char** argv) {
   program.check_certificates = holdfast::check_certificates;
   program.check_capabilities = [](const holdfast::AgentConfig& config, const std::string& file) {
     return holdfast::missing_capabilities(std::get<holdfast::ClientConfig>(config), file);
+  };
+  program.examine = [](const holdfast::AgentConfig& config, const holdfast::TellStep& tell) {
+    holdfast::examine(std::get<holdfast::ClientConfig>(config), tell);
   };
   return holdfast::run_command_line(argc, argv, program);
 }

@@ -43,6 +43,9 @@ install(FILES config/completions/holdfast.fish
 
 set(docdir ${CMAKE_INSTALL_DATADIR}/doc/holdfast)
 install(FILES packaging/debian/copyright DESTINATION ${docdir})
+install(FILES docs/SECURITY.md DESTINATION ${docdir})
+install(DIRECTORY docs/guide DESTINATION ${docdir})
+install(PROGRAMS scripts/make-certs DESTINATION ${docdir}/examples)
 install(FILES config/client.toml config/server.toml DESTINATION ${docdir}/examples)
 install(DIRECTORY config/quickstart config/grafana config/prometheus DESTINATION ${docdir}/examples)
 install(DIRECTORY config/systemd/examples/ DESTINATION ${docdir}/examples/systemd)

@@ -82,6 +82,7 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
     ServerClient client;
     client.policy = policy_of(name, peer, config);
     client.grants = {peer.allow, peer.sources};
+    if (peer.expires) client.expires_s = peer.expires->epoch_s;
     client.from_source = peer.source == SourceAddress::client;
     client.key_id = key_of(credentials, name);
     options.clients.emplace(name, std::move(client));

@@ -1,6 +1,7 @@
 #include "common/admin/cli.h"
 #include "common/agent/capabilities.h"
 #include "common/agent/credentials.h"
+#include "common/agent/doctor.h"
 #include "server-agent/agent.h"
 
 int main(int argc, char** argv) {
@@ -13,6 +14,9 @@ int main(int argc, char** argv) {
   program.check_certificates = holdfast::check_certificates;
   program.check_capabilities = [](const holdfast::AgentConfig& config, const std::string& file) {
     return holdfast::missing_capabilities(std::get<holdfast::ServerConfig>(config), file);
+  };
+  program.examine = [](const holdfast::AgentConfig& config, const holdfast::TellStep& tell) {
+    holdfast::examine(std::get<holdfast::ServerConfig>(config), tell);
   };
   return holdfast::run_command_line(argc, argv, program);
 }

@@ -6,7 +6,9 @@
 #include <iostream>
 
 #include "common/admin/escape.h"
+#include "common/admin/pairing.h"
 #include "common/admin/subcommands.h"
+#include "common/config/files.h"
 #include "common/config/nearest.h"
 #include "common/config/units.h"
 
@@ -25,6 +27,10 @@ struct Words {  // what was read from the command line
   bool nft_apply = false;
   bool nft_remove = false;
   std::string link_state;  // "down" or "up"
+  InviteWords invite;
+  JoinWords join;
+  bool keep = false;  // of uninvite
+  std::string out;    // of support
   bool watch = false;
 };
 
@@ -34,12 +40,19 @@ bool shows(const std::string& name) {
 
 // Asks a running agent.
 bool talks(const std::string& name) {
-  return !name.empty() && name != "check" && name != "genpsk" && name != "nft";
+  return !name.empty() && name != "check" && name != "genpsk" && name != "nft" &&
+         name != "invite" && name != "uninvite" && name != "join" && name != "doctor" &&
+         name != "support";
+}
+
+Wanted wanted_by(const std::string& command) {
+  if (command == "invite" || command == "join") return Wanted::place;
+  return talks(command) ? Wanted::agent : Wanted::config;
 }
 
 bool prints_state(const std::string& name) {
   return shows(name) || name == "check" || name == "connection" || name == "ready" ||
-         name == "reload";
+         name == "reload" || name == "doctor";
 }
 
 std::string examples(const Program& program) {
@@ -61,6 +74,7 @@ std::string examples(const Program& program) {
   if (program.kind == AgentKind::client) {
     example("connect ssh", "standard input and output to the service ssh");
   }
+  example("doctor", "what is wrong, and what to do about it");
   example("genpsk > edge-1.psk", "a new key, for both sides");
   out +=
       "\nWithout -c a subcommand takes $HOLDFAST_CONFIG, else the agent that runs here (its "
@@ -92,6 +106,43 @@ void add_choice(CLI::App* command, Words& words) {
       "opened (default: in that order) or, the largest first: age, idle, bytes, up, down, rate\n"
       "(with --watch), unacked, queued, replayed, detached, resumes");
   add("limit", "N", "No more than the first N");
+}
+
+void add_pairing(CLI::App& app, const Program& program, Words& words) {
+  const char* no_start = "do not start the unit, where there is one";
+  if (program.kind == AgentKind::client) {
+    CLI::App* join = app.add_subcommand("join", "Make key and config out of an invite, and start");
+    join->add_option("LINE", words.join.line, "what `holdfast-server invite` printed; - reads it")
+        ->required();
+    join->add_flag("--no-start", words.join.no_start, no_start);
+    return;
+  }
+  CLI::App* invite = app.add_subcommand("invite", "Add a client; prints the line to join with");
+  invite->add_option("NAME", words.invite.name, "the client's name")->required();
+  invite
+      ->add_option("--service", words.invite.services,
+                   "What it may ask for; with =TARGET made where it is not there; may be repeated")
+      ->type_name("S[=TARGET]")
+      ->required()
+      ->expected(1)
+      ->take_all();
+  invite
+      ->add_option("--address", words.invite.addresses,
+                   "Where clients reach this server; may be repeated")
+      ->type_name("HOST:PORT")
+      ->required()
+      ->expected(1)
+      ->take_all();
+  invite
+      ->add_option("--expires", words.invite.expires,
+                   "When its access ends, joined or not: a date (2026-12-31), or from now (30d)")
+      ->type_name("WHEN");
+  invite->add_option("--out", words.invite.out, "Write the line to a new file of mode 600")
+      ->type_name("FILE");
+  invite->add_flag("--no-start", words.invite.no_start, no_start);
+  CLI::App* uninvite = app.add_subcommand("uninvite", "Take away what invite made");
+  uninvite->add_option("NAME", words.id, "the client's name")->required();
+  uninvite->add_flag("--keep", words.keep, "its connections last until its carrier is lost");
 }
 
 void add_commands(CLI::App& app, const Program& program, Words& words) {
@@ -135,6 +186,11 @@ void add_commands(CLI::App& app, const Program& program, Words& words) {
                  : "Print the nftables rules that source = \"client\" needs");
   auto* apply = nft->add_flag("--apply", words.nft_apply, "install them, in place of earlier ones");
   nft->add_flag("--remove", words.nft_remove, "take exactly them away")->excludes(apply);
+  add_pairing(app, program, words);
+  app.add_subcommand("doctor", "Walk the way to each service; stop at the first step that fails");
+  app.add_subcommand("support", "Write one file for a bug report, without keys")
+      ->add_option("--out", words.out, "the file, which must not be there yet")
+      ->type_name("FILE");
   app.add_subcommand("genpsk", "Print a new pre-shared key; needs no config");
   app.require_subcommand(0, 1);
 }
@@ -149,7 +205,7 @@ void set_up(CLI::App& app, const Program& program, Words& words) {
   app.add_option("--socket", words.socket, "The running agent's admin socket, instead of -c")
       ->type_name("PATH");
   app.add_flag("--json", words.json,
-               "check, status, connections, connection, links, ready, reload: print JSON");
+               "check, status, connections, connection, links, ready, reload, doctor: print JSON");
   app.set_version_flag("-V,--version", name + " " + HOLDFAST_VERSION);
   app.footer(examples(program));
   app.fallthrough();  // options may stand after the subcommand, too
@@ -171,7 +227,7 @@ Result<Duration> watch_interval(const std::string& text) {
 // What CLI11 cannot say by itself; empty when all is well.
 std::string misuse(const std::string& command, const Words& words) {
   if (words.json && !prints_state(command)) {
-    return "--json is for check, status, connections, connection, links, ready and reload";
+    return "--json is for check, status, connections, connection, links, ready, reload and doctor";
   }
   if (!words.socket.empty() && !talks(command)) return "--socket is for asking a running agent";
   if (command.empty() && words.config.empty()) return "which config? add -c FILE";
@@ -182,8 +238,7 @@ std::string misuse(const std::string& command, const Words& words) {
 std::optional<int> find(Invocation& call, const std::string& command, const Program& program) {
   if (command.empty() || command == "genpsk") return std::nullopt;
   SaidPlace said{call.config_path, call.socket};
-  auto found = find_place(program.kind, said, talks(command) ? Wanted::agent : Wanted::config,
-                          program.places);
+  auto found = find_place(program.kind, said, wanted_by(command), program.places);
   if (auto* none = std::get_if<NotFound>(&found)) {
     call.err << program_name(program.kind) << ": " << escaped(none->reason);
     if (none->code == kExitUsage) call.err << "; see " << program_name(program.kind) << " --help";
@@ -192,6 +247,8 @@ std::optional<int> find(Invocation& call, const std::string& command, const Prog
   }
   call.config_path = std::get<FoundPlace>(found).config;
   call.socket = std::get<FoundPlace>(found).socket;
+  bool writes = command == "invite" || command == "uninvite" || command == "join";
+  if (writes) call.config_path = resolve_path(call.config_path, "");
   return std::nullopt;
 }
 
@@ -214,6 +271,11 @@ int dispatch(const std::string& command, const Invocation& call, const Words& wo
   if (command.empty()) return do_run(call, program);
   if (command == "check") return do_check(call, program);
   if (command == "genpsk") return do_genpsk(call);
+  if (command == "doctor") return do_doctor(call, program);
+  if (command == "support") return do_support(call, program, words.out);
+  if (command == "invite") return do_invite(call, words.invite, program.places);
+  if (command == "uninvite") return do_uninvite(call, words.id, words.keep);
+  if (command == "join") return do_join(call, words.join, program.places);
   if (command == "connect") return do_connect(call, words.id);
   if (command == "nft") {
     return do_nft(call, words.nft_apply    ? NftAction::apply

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/admin/doctor.h"
 #include "common/admin/find_agent.h"
 #include "common/admin/snapshot.h"
 #include "common/config/config.h"
@@ -45,6 +46,9 @@ struct Program {
   std::function<std::vector<Problem>(const AgentConfig& config, const std::string& file)>
       check_capabilities = nullptr;
   AgentPlaces places{};
+  // The steps of `doctor` after the config; `tell` is false at the one that is to be the last.
+  std::function<void(const AgentConfig& config, const std::function<bool(Finding)>& tell)> examine =
+      nullptr;
 };
 
 struct Display {

@@ -79,7 +79,8 @@ std::variant<FoundPlace, NotFound> find_place(AgentKind kind, const SaidPlace& s
                                     "): say which one, by -c FILE or --socket PATH"};
   }
   std::string usual = places.configs + "/" + std::string(to_string(kind)) + ".toml";
-  if (::access(usual.c_str(), F_OK) == 0 || errno == EACCES) return FoundPlace{usual, ""};
+  bool there = ::access(usual.c_str(), F_OK) == 0 || errno == EACCES;
+  if (there || wanted == Wanted::place) return FoundPlace{usual, ""};
   return NotFound{kExitUsage,
                   "which config? add -c FILE or set HOLDFAST_CONFIG; no agent runs in " +
                       places.runtime + ", and there is no " + usual};

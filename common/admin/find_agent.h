@@ -37,6 +37,7 @@ struct NotFound {
 enum class Wanted {
   agent,   // its socket will do
   config,  // a file's path
+  place,   // the same; the usual config's where there is none yet
 };
 
 std::variant<FoundPlace, NotFound> find_place(AgentKind kind, const SaidPlace& said, Wanted wanted,

@@ -97,6 +97,16 @@ int fail(const Invocation& call, const HttpAnswer& answer) {
   return answer.status == 503 ? kExitUnreachable : kExitFailed;
 }
 
+CheckedConfig check_config(const Program& program, const std::string& path) {
+  Loaded loaded = load_all(program, path);
+  forgive_credentials(loaded.problems);
+  if (!loaded.config && !has_errors(loaded.problems)) {
+    Loaded bare = load(program.kind, path, Surroundings::ignored);
+    loaded.config = std::move(bare.config);
+  }
+  return {std::move(loaded.config), std::move(loaded.problems), std::move(loaded.admin_socket)};
+}
+
 int do_check(const Invocation& call, const Program& program) {
   Loaded loaded = load_all(program, call.config_path);
   forgive_credentials(loaded.problems);

@@ -36,12 +36,24 @@ int do_log_level(const Invocation& call, const std::string& level);  // empty: p
 int do_ready(const Invocation& call);
 int do_command(const Invocation& call, const std::string& name, const std::string& id);
 int do_connect(const Invocation& call, const std::string& service);
+int do_doctor(const Invocation& call, const Program& program);
+// Empty: a file in the current folder, with the time in its name.
+int do_support(const Invocation& call, const Program& program, const std::string& out);
 int do_genpsk(const Invocation& call);
 int do_reload(const Invocation& call, const ReloadRequest& request);
 enum class NftAction { print, apply, remove };
 int do_nft(const Invocation& call, NftAction action);
 // Loads the config as an agent needs it and runs it.
 int do_run(const Invocation& call, const Program& program);
+
+// The config as an agent needs it, and all that is wrong with it: with what its certificates hold,
+// and what the kernel lets it do.
+struct CheckedConfig {
+  std::optional<AgentConfig> config;  // none, where there are errors
+  std::vector<Problem> problems;
+  std::optional<std::string> admin_socket;
+};
+CheckedConfig check_config(const Program& program, const std::string& path);
 
 // The config without a look at the files that it names, or the exit code after saying what is
 // wrong.

@@ -16,6 +16,7 @@
 #include "common/base/time.h"
 #include "common/config/accounts.h"
 #include "common/config/address.h"
+#include "common/config/instant.h"
 
 namespace holdfast {
 
@@ -204,6 +205,7 @@ struct PeerConfig {  // one [clients.NAME]
   // believe it. Nothing: any address, for a service that is told by a header, and none for one that
   // is connected to from there.
   std::optional<std::vector<Network>> sources{};
+  std::optional<Instant> expires{};  // from then on it is not let in any more
   bool operator==(const PeerConfig&) const = default;
 };
 

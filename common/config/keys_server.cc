@@ -161,6 +161,16 @@ SectionKeys<PeerConfig> make_client() {
            "a connection from elsewhere ends with *not_allowed*.",
        .absent = "Default: any address for *send_proxy*, none for *source* = \"client\".",
        .example = "[\"10.0.0.0/8\"]"},
+      {.name = "expires",
+       .value = value::parsed(&PeerConfig::expires, parse_instant, "_date_", "\"2026-12-31\""),
+       .reload = next_carrier,
+       .text =
+           "When this client's access ends: \"2026-12-31\" or \"2026-12-31T18:00:00Z\", UTC, by "
+           "the server's clock. From then on it is refused (*auth*), whether it was ever let in "
+           "or not. As with a certificate that ends, a carrier that stands goes on until it is "
+           "lost; *reload --revoke* after taking the client away ends it at once.",
+       .absent = "Default: never.",
+       .example = "\"2026-12-31\""},
       {.name = "links",
        .value = value::count(&PeerConfig::links, {1, 256}),
        .reload = at_once,

@@ -1,6 +1,7 @@
 #include "common/net/server_driver.h"
 
 #include <algorithm>
+#include <ctime>
 
 #include "common/base/overloaded.h"
 #include "common/net/link_spread.h"
@@ -176,8 +177,12 @@ void ServerDriver::hello(const Carrier& carrier, HelloRequest request) {
   std::optional<std::string> identity = carrier.identity();
   if (options_.tls == nullptr) identity = request.hello.name;
   if (!identity) return refuse_stranger(carrier.id(), carrier.transport_error());
-  if (options_.clients.count(*identity) == 0) {
+  auto known = options_.clients.find(*identity);
+  if (known == options_.clients.end()) {
     return refuse_stranger(carrier.id(), "unknown client " + *identity);
+  }
+  if (known->second.expires_s && std::time(nullptr) >= *known->second.expires_s) {
+    return refuse_stranger(carrier.id(), "the access of " + *identity + " has ended (expires)");
   }
   if (request.hello.name != *identity) {
     return refuse_stranger(carrier.id(), *identity + " says that it is " + request.hello.name);

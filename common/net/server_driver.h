@@ -42,6 +42,7 @@ struct ServerClient {
   StreamGrants grants;
   bool from_source = false;  // where a stream's destination decides, as in ServerTarget
   std::string key_id;        // of its pre-shared key; empty without one
+  std::optional<std::int64_t> expires_s{};  // since the epoch; it is not let in from then on
 };
 
 struct ServerOptions {

@@ -18,20 +18,22 @@ _holdfast_ask() {
 
 _holdfast() {
   local program=$1 current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='check status connections connection links kill drain log-level ready reload nft genpsk'
+  local commands='check status connections connection links kill drain log-level ready reload nft genpsk doctor support'
   local options='-c --config --socket -h --help' choices='' command='' place=0 i
-  [[ ${program##*/} == holdfast-client ]] && commands+=' connect reconnect link'
+  [[ ${program##*/} == holdfast-client ]] && commands+=' connect join reconnect link'
+  [[ ${program##*/} == holdfast-server ]] && commands+=' invite uninvite'
 
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -c | --config | --socket | --service | --state | --client | --sort | --limit) ((i++)) ;;
+      -c | --config | --socket | --service | --state | --client | --sort | --limit | --address | --expires | --out)
+        ((i++)) ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((place++)); fi ;;
     esac
   done
 
   case $previous in
-    -c | --config | --socket)
+    -c | --config | --socket | --out)
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
@@ -39,7 +41,7 @@ _holdfast() {
     --service) choices=$(_holdfast_ask "$program" connections service) ;;
     --state) choices='opening open closing detached' ;;
     --sort) choices='opened age idle bytes up down rate unacked queued replayed detached resumes' ;;
-    --client | --limit) return ;;
+    --client | --limit | --address | --expires) return ;;
   esac
   if [[ -n $choices || $previous == --service ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current")
@@ -48,11 +50,15 @@ _holdfast() {
 
   case $command in
     '') choices=$commands options+=' --json -V --version' ;;
-    check | ready | connection) options+=' --json' ;;
+    check | ready | connection | doctor) options+=' --json' ;;
     status | links) options+=' --json --watch' ;;
     connections) options+=' --json --watch --service --state --client --sort --limit' ;;
     reload) options+=' --json --dry-run --revoke' ;;
     nft) options+=' --apply --remove' ;;
+    invite) options+=' --service --address --expires --out --no-start' ;;
+    uninvite) options+=' --keep' ;;
+    join) options+=' --no-start' ;;
+    support) options+=' --out' ;;
   esac
   if [[ $current == -* ]]; then
     choices=$options

@@ -9,7 +9,7 @@ function __holdfast_places
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word -c --config --socket --service --state --client --sort --limit
+        else if contains -- $word -c --config --socket --service --state --client --sort --limit --address --expires --out
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -56,7 +56,7 @@ for program in holdfast-client holdfast-server
     complete -c $program -s h -l help -d 'Print help'
     complete -c $program -n __holdfast_none -s V -l version -d 'Print the version'
     complete -c $program -l json -d 'Print JSON' \
-        -n '__holdfast_none; or __holdfast_in check status connections connection links ready reload'
+        -n '__holdfast_none; or __holdfast_in check status connections connection links ready reload doctor'
 
     complete -c $program -n __holdfast_none -a check -d 'Check the config without starting'
     complete -c $program -n __holdfast_none -a status -d 'How the link and its connections are'
@@ -69,6 +69,9 @@ for program in holdfast-client holdfast-server
     complete -c $program -n __holdfast_none -a ready -d 'Exit 0 when usable, 75 when not'
     complete -c $program -n __holdfast_none -a reload -d 'Apply a changed config'
     complete -c $program -n __holdfast_none -a nft -d 'Print, apply or remove the rules of nftables'
+    complete -c $program -n __holdfast_none -a doctor -d 'Walk the way, stop at the first step that fails'
+    complete -c $program -n __holdfast_none -a support -d 'Write one file for a bug report'
+    complete -c $program -n '__holdfast_in support' -l out -r -F
     complete -c $program -n __holdfast_none -a genpsk -d 'Print a new pre-shared key'
 
     complete -c $program -n '__holdfast_in status connections links' -l watch -d 'Again and again'
@@ -86,6 +89,16 @@ for program in holdfast-client holdfast-server
     complete -c $program -n '__holdfast_at 1 log-level' -a 'error warn info debug trace'
 end
 
+complete -c holdfast-server -n __holdfast_none -a invite -d 'Add a client; print the line to join with'
+complete -c holdfast-server -n __holdfast_none -a uninvite -d 'Take away what invite made'
+complete -c holdfast-server -n '__holdfast_in invite' -l service -x
+complete -c holdfast-server -n '__holdfast_in invite' -l address -x
+complete -c holdfast-server -n '__holdfast_in invite' -l expires -x
+complete -c holdfast-server -n '__holdfast_in invite' -l out -r -F
+complete -c holdfast-server -n '__holdfast_in invite' -l no-start -d 'Do not start the unit'
+complete -c holdfast-server -n '__holdfast_in uninvite' -l keep -d 'Its connections last until its carrier is lost'
+complete -c holdfast-client -n __holdfast_none -a join -d 'Make key and config out of an invite, and start'
+complete -c holdfast-client -n '__holdfast_in join' -l no-start -d 'Do not start the unit'
 complete -c holdfast-client -n __holdfast_none -a connect -d 'Join standard input and output to a service'
 complete -c holdfast-client -n '__holdfast_at 1 connect' -a '(__holdfast_ask connections service)'
 complete -c holdfast-client -n __holdfast_none -a reconnect -d 'Replace the carrier; connections stay'

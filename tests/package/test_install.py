@@ -18,9 +18,11 @@ lib/systemd/system/holdfast-server@.service
 lib/sysusers.d/holdfast.conf
 share/bash-completion/completions/holdfast-client
 share/bash-completion/completions/holdfast-server
+share/doc/holdfast/SECURITY.md
 share/doc/holdfast/copyright
 share/doc/holdfast/examples/client.toml
 share/doc/holdfast/examples/grafana/holdfast.json
+share/doc/holdfast/examples/make-certs
 share/doc/holdfast/examples/prometheus/holdfast.rules.yml
 share/doc/holdfast/examples/quickstart/client.toml
 share/doc/holdfast/examples/quickstart/server.toml
@@ -37,7 +39,7 @@ share/man/man7/holdfast.7
 share/man/man8/holdfast-client.8
 share/man/man8/holdfast-server.8
 share/zsh/vendor-completions/_holdfast
-""".split()
+""".split() + [f"share/doc/holdfast/guide/{page.name}" for page in (ROOT / "docs" / "guide").iterdir()]
 
 
 def install(prefix, **variables):

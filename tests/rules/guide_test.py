@@ -5,8 +5,12 @@ tests that exist. Standard library only; run by CTest.
 Usage: guide_test.py [unittest options]
 """
 import re
+import sys
 import unittest
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "guide"))
+import blocks  # noqa: E402
 import code_names
 from code_names import ROOT
 
@@ -105,6 +109,32 @@ class WhatHappens(unittest.TestCase):
             return False
         pattern = rf"def {test}\(" if path.suffix == ".py" else rf'TEST_CASE\(\s*"{re.escape(test)}"'
         return re.search(pattern, path.read_text(encoding="utf-8")) is not None
+
+
+class Blocks(unittest.TestCase):
+    """tests/guide/blocks.py: every code block is run by a test, or has its reason not to be."""
+
+    def test_every_code_block_is_run_or_has_a_reason(self):
+        problems, seen = [], 0
+        for page in blocks.PAGES:
+            known = blocks.BLOCKS.get(page, {})
+            titles = [blocks.title(body) for _, body in blocks.blocks_of(page)]
+            seen += len(titles)
+            problems += [f"{page}: {title!r} is in no test: add it to tests/guide/blocks.py"
+                         for title in titles if title not in known]
+            problems += [f"{page}: {title!r} is in blocks.py and not in the page"
+                         for title in known if title not in titles]
+        problems += [f"{page}: there is no such page" for page in blocks.BLOCKS.keys() - set(blocks.PAGES)]
+        self.assertGreater(seen, 50)
+        if problems:
+            self.fail("\n" + "\n".join(problems))
+
+    def test_the_tests_that_run_them_exist(self):
+        named = {how for known in blocks.BLOCKS.values() for how in known.values() if "::" in how}
+        self.assertGreater(len(named), 5)
+        for how in named:
+            file, _, test = how.partition("::")
+            self.assertTrue(WhatHappens.exists(ROOT / "tests" / file, test), how)
 
 
 class Links(unittest.TestCase):

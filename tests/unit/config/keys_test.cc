@@ -167,6 +167,7 @@ const std::map<std::string, Sample> kSamples = {
     {"services", {"[]", "[]"}},
     {"allow", {"\"10.0.5.0/24:5432\"", "[10.0.5.0/24:5432]"}},
     {"sources", {"[\"10.0.0.0/8\"]", "[10.0.0.0/8]"}},
+    {"expires", quoted("2026-12-31T18:00:00Z")},
     {"target", quoted("backend.example:5433")},
 };
 
