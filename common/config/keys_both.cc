@@ -23,9 +23,11 @@ SectionKeys<CommonConfig> make_top(Side side) {
        .required = client ? "what the server calls this client in [clients.NAME], as in name = "
                             "\"edge-1\""
                           : "",
-       .absent = client ? "" : "Default: the host's name and the first listen address.",
+       .absent = client ? ""
+                        : "Default: from /etc/machine-id and the first port of *[link] listen*; "
+                          "random for each start where a machine (a container) has none.",
        .example = client ? "\"edge-1\"" : "\"hub-1\"",
-       .in_use = client},
+       .in_use = true},
       {.name = "shutdown_timeout",
        .value =
            value::duration(&CommonConfig::shutdown_timeout, {seconds(0), seconds(7 * 24 * 3600)}),

@@ -1,8 +1,4 @@
-#include <unistd.h>
-
-#include <algorithm>
-#include <array>
-
+#include "common/config/default_name.h"
 #include "common/config/load_internal.h"
 
 namespace holdfast {
@@ -29,20 +25,15 @@ ServerServiceConfig read_service(const std::string& name, TableReader& table,
   return service;
 }
 
-// Servers never share a name: the host's, and the first address that tells agents on it apart.
-std::string default_name(const std::vector<ListenAddress>& listen) {
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) != 0) host.fill('\0');
-  std::string tail = listen.empty() ? std::string() : "-" + to_string(listen.front());
-  std::string name(host.data());
-  if (name.empty()) name = "server";
-  tail.resize(std::min(tail.size(), kMaxNameBytes / 2));
-  name.resize(std::min(name.size(), kMaxNameBytes - tail.size()));
-  name += tail;
-  for (char& c : name) {
-    if (!is_valid_name(std::string(1, c))) c = '-';
-  }
-  return name;
+// A name that the operator gave stays when the host does not.
+void name_by_default(ServerConfig& config, const Loading& loading) {
+  config.name = "server";
+  if (loading.surroundings == Surroundings::ignored) return;
+  config.name = default_server_name(config.link.listen);
+  loading.report.missing(Severity::warning, Place{1, "name"},
+                         "it is missing: clients know this server by it when it comes back, and "
+                         "the default is this machine's",
+                         "give each server a name of its own, as in name = \"hub-1\"");
 }
 
 }  // namespace
@@ -54,7 +45,7 @@ ServerConfig read_server(const TomlNode& root, const Loading& loading) {
   read_agent_top(Side::server, top, loading, config);
   TableReader link = top.table("link");
   config.link = read_link(link, loading, config.limits, listeners);
-  if (!top.filled("name")) config.name = default_name(config.link.listen);
+  if (!top.filled("name")) name_by_default(config, loading);
   TableReader services = top.table("services");
   services.each_table([&](const std::string& name, TableReader& table) {
     config.services[name] = read_service(name, table, loading);
