@@ -121,6 +121,13 @@ class Link {
   // Client, after LinkEnded: a new link in place of the old; streams whose OPEN was never
   // written move to it.
   void renew(Time now, LinkId id);
+  // Client: streams that were written to its server, and are not reset, hold the link to it.
+  bool bound() const;
+  // Client: takes a stream whose OPEN was never written out of another link of the same pool, with
+  // what was read of it, as if it had been opened here. Nothing: it cannot be had, and stays.
+  std::optional<StreamHandle> take_over(Time now, Link& from, StreamHandle stream);
+  // Client: the streams whose OPEN was never written, in order of id.
+  std::vector<StreamHandle> unwritten() const;
 
   // --- Outputs ----------------------------------------------------------------------------
 
@@ -348,6 +355,10 @@ class Link {
   void settle_connects(Time now);
   static Time flows_until(const StreamRecord& record);
   bool same_service(const StreamRecord& one, const StreamRecord& other) const;
+
+  // link_move.cc
+  void take_bytes(StreamRecord& record, Link& from, StreamRecord& old);
+  void forget_moved(SlotIndex slot);
 
   // link_timers.cc
   void timeout_greeting(Time now);

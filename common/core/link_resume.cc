@@ -54,9 +54,11 @@ void Link::on_welcome(Time now, Welcome welcome) {
   if (welcome.version < kVersionMin || welcome.version > kVersionMax) {
     return refuse(Cause::version, {});
   }
-  // Rule 4: another server answering at a fallback address says nothing about our link.
+  // Rule 4: another server says nothing about a link that its own may still hold streams of. One
+  // without any begins anew with whoever answers.
   if (!server_name_.empty() && welcome.server != server_name_) {
-    return refuse(Cause::other_server, {});
+    if (bound() || welcome.verdict != Verdict::unknown) return refuse(Cause::other_server, {});
+    return become_ended(now, Cause::other_server);
   }
   switch (welcome.verdict) {
     case Verdict::refused:

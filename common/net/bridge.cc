@@ -54,13 +54,19 @@ bool would_block(int error) {
 Bridge::Bridge(Loop& loop, Link& link, Host& host, StreamHandle stream, Descriptor socket,
                bool is_unix)
     : loop_(loop),
-      link_(link),
-      host_(host),
+      link_(&link),
+      host_(&host),
       stream_(stream),
       is_unix_(is_unix),
       read_size_(kLeastRead),
       socket_(std::move(socket)),
       registration_(loop.poller(), socket_.get(), *this) {}
+
+void Bridge::move(Link& link, Host& host, StreamHandle stream) {
+  link_ = &link;
+  host_ = &host;
+  stream_ = stream;
+}
 
 void Bridge::start() {
   watch();
@@ -87,7 +93,7 @@ void Bridge::on_ready(std::uint32_t events) {
   if ((events & kInput) != 0 && reading_ == Reading::running) {
     // An end that is here already goes out with the bytes before it.
     bool end = (events & (EPOLLRDHUP | EPOLLHUP)) != 0;
-    read_some(host_.read_budget(), end ? Until::nothing_left : Until::short_read);
+    read_some(host_->read_budget(), end ? Until::nothing_left : Until::short_read);
   }
   if (closed() || writing_ != Writing::blocked) return;
   if ((events & (EPOLLOUT | EPOLLHUP)) != 0) write_queued();
@@ -96,11 +102,11 @@ void Bridge::on_ready(std::uint32_t events) {
 // --- From the application -------------------------------------------------------------------
 
 void Bridge::read_some(std::size_t budget, Until until) {
-  host_.stream_read();
-  host_.link_touched();
+  host_->stream_read();
+  host_->link_touched();
   while (budget > 0) {
     Buffers buffers;
-    std::size_t count = link_.prepare(stream_, std::min(budget, read_size_), buffers);
+    std::size_t count = link_->prepare(stream_, std::min(budget, read_size_), buffers);
     if (count == 0) {
       reading_ = Reading::paused;
       return watch();
@@ -108,7 +114,7 @@ void Bridge::read_some(std::size_t budget, Until until) {
     std::size_t room = total({buffers.data(), count});
     ssize_t size = read_vector(socket_.get(), {buffers.data(), count});
     int error = errno;
-    link_.commit(loop_.now(), stream_, size > 0 ? static_cast<std::size_t>(size) : 0);
+    link_->commit(loop_.now(), stream_, size > 0 ? static_cast<std::size_t>(size) : 0);
     if (size == 0) return read_ended();
     if (size < 0) return would_block(error) ? void() : latch(error);
     auto taken = static_cast<std::size_t>(size);
@@ -125,13 +131,13 @@ void Bridge::read_last() {
 
 void Bridge::read_first() {
   if (!closed() && reading_ == Reading::running) {
-    read_some(host_.read_budget(), Until::nothing_left);
+    read_some(host_->read_budget(), Until::nothing_left);
   }
 }
 
 void Bridge::read_ended() {
   reading_ = Reading::ended;
-  link_.finish(loop_.now(), stream_);
+  link_->finish(loop_.now(), stream_);
   if (over()) return close();
   watch();
 }
@@ -148,7 +154,7 @@ void Bridge::resume_reading() {
 void Bridge::latch(int error) {
   if (closed() || error_ != 0) return;
   error_ = error;
-  host_.link_touched();
+  host_->link_touched();
   if (reading_ == Reading::ended) return tell_error();
   reading_ = Reading::draining;
   watch();
@@ -160,25 +166,25 @@ void Bridge::latch(int error) {
 // their credit, neither of the two would have room for the rest before its reset, ever.
 void Bridge::discard_queued() {
   Buffers buffers;
-  while (std::size_t count = link_.queued(stream_, buffers)) {
-    link_.delivered(loop_.now(), stream_, total({buffers.data(), count}));
+  while (std::size_t count = link_->queued(stream_, buffers)) {
+    link_->delivered(loop_.now(), stream_, total({buffers.data(), count}));
   }
 }
 
 // What arrived before the error still belongs to the stream.
 void Bridge::drain() {
-  host_.link_touched();
+  host_->link_touched();
   while (true) {
     Buffers buffers;
-    std::size_t count = link_.prepare(stream_, kReadSize, buffers);
+    std::size_t count = link_->prepare(stream_, kReadSize, buffers);
     if (count == 0) {
-      auto summary = link_.find_stream(loop_.now(), stream_.id, nullptr);
+      auto summary = link_->find_stream(loop_.now(), stream_.id, nullptr);
       // Without the peer's ABORT there will be room again: resume_reading() goes on then.
       if (summary && !has_abort(summary->peer_end)) return;
       return tell_error();
     }
     ssize_t size = read_vector(socket_.get(), {buffers.data(), count});
-    link_.commit(loop_.now(), stream_, size > 0 ? static_cast<std::size_t>(size) : 0);
+    link_->commit(loop_.now(), stream_, size > 0 ? static_cast<std::size_t>(size) : 0);
     if (size <= 0) return tell_error();
   }
 }
@@ -186,8 +192,8 @@ void Bridge::drain() {
 void Bridge::tell_error() {
   bool after_fin = error_ == EPIPE && reading_ != Reading::ended;
   reading_ = Reading::told;
-  if (after_fin) link_.finish(loop_.now(), stream_);
-  link_.abort(loop_.now(), stream_);
+  if (after_fin) link_->finish(loop_.now(), stream_);
+  link_->abort(loop_.now(), stream_);
   reset();
 }
 
@@ -204,14 +210,14 @@ std::size_t Bridge::write_now(std::span<const iovec> buffers, More more) {
 void Bridge::deliver(Bytes bytes, bool last) {
   if (closed() || writing_ == Writing::shut) return;
   if (error_ != 0) {
-    link_.delivered(loop_.now(), stream_, bytes.size());
-    return host_.link_touched();
+    link_->delivered(loop_.now(), stream_, bytes.size());
+    return host_->link_touched();
   }
   iovec buffer{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
   std::size_t taken = write_now({&buffer, 1}, last ? More::yes : More::no);
   if (closed() || error_ != 0) return;
-  link_.delivered(loop_.now(), stream_, taken);
-  host_.link_touched();
+  link_->delivered(loop_.now(), stream_, taken);
+  host_->link_touched();
   if (taken == bytes.size()) return;
   writing_ = Writing::blocked;
   watch();
@@ -220,13 +226,13 @@ void Bridge::deliver(Bytes bytes, bool last) {
 void Bridge::write_queued() {
   for (int writes = 0; writes < kMaxWrites; ++writes) {
     Buffers buffers;
-    std::size_t count = link_.queued(stream_, buffers);
+    std::size_t count = link_->queued(stream_, buffers);
     std::size_t wanted = total({buffers.data(), count});
     std::size_t taken = count == 0 ? 0 : write_now({buffers.data(), count});
     if (closed() || error_ != 0) return;
     if (taken != 0) {
-      link_.delivered(loop_.now(), stream_, taken);
-      host_.link_touched();
+      link_->delivered(loop_.now(), stream_, taken);
+      host_->link_touched();
     }
     if (writing_ == Writing::shut) return;
     writing_ = count == 0 ? Writing::open : Writing::blocked;
@@ -238,8 +244,8 @@ void Bridge::write_queued() {
 void Bridge::deliver_fin() {
   if (closed() || error_ != 0) return;
   writing_ = Writing::shut;
-  link_.fin_delivered(loop_.now(), stream_);
-  host_.link_touched();
+  link_->fin_delivered(loop_.now(), stream_);
+  host_->link_touched();
   if (over()) return close();  // which says FIN too
   shutdown(socket_.get(), SHUT_WR);
   watch();
@@ -271,8 +277,8 @@ void Bridge::reset() {
 
 void Bridge::deliver_abort() {
   if (closed()) {
-    link_.abort_delivered(loop_.now(), stream_);
-    return host_.link_touched();
+    link_->abort_delivered(loop_.now(), stream_);
+    return host_->link_touched();
   }
   flush_ = std::make_unique<Flush>(loop_.timers(), [this] { check_flush(); });
   flush_->unsent = unsent_bytes(socket_.get());
@@ -294,8 +300,8 @@ void Bridge::check_flush() {
     return;
   }
   reset();
-  link_.abort_delivered(now, stream_);
-  host_.link_touched();
+  link_->abort_delivered(now, stream_);
+  host_->link_touched();
 }
 
 }  // namespace holdfast

@@ -41,6 +41,8 @@ class Bridge final : public Poller::Watcher {
   // The socket is connected and tuned (tune_application_socket).
   Bridge(Loop& loop, Link& link, Host& host, StreamHandle stream, Descriptor socket, bool is_unix);
 
+  // It is this stream of another link on the same loop from now on.
+  void move(Link& link, Host& host, StreamHandle stream);
   // Begins: reads, and writes what is queued already.
   void start();
 
@@ -88,8 +90,8 @@ class Bridge final : public Poller::Watcher {
   void check_flush();
 
   Loop& loop_;
-  Link& link_;
-  Host& host_;
+  Link* link_;
+  Host* host_;
   StreamHandle stream_;
   Reading reading_ = Reading::running;
   Writing writing_ = Writing::open;

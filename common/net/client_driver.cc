@@ -219,12 +219,33 @@ void ClientDriver::note_lanes_over() {
   }
 }
 
+// Once for each, since it retires then.
+void ClientDriver::replace_estranged() {
+  for (auto& worker : workers_) {
+    for (std::string& name : worker->take_estranged()) estranged_.push_back(std::move(name));
+  }
+  for (const std::string& name : std::exchange(estranged_, {})) {
+    if (state_ != State::running) continue;
+    std::optional<ClientLanes::Opened> opened = lanes_.replace(name, loop_.now());
+    if (!opened) continue;
+    observer_.warning("link " + name + ": another server answers than the one that has its " +
+                      "connections; new ones go over " + opened->options.name);
+    if (opened->loop == 0) {
+      links_.replace(name, std::move(opened->options));
+    } else {
+      workers_[opened->loop - 1]->order({std::move(opened->options), name});
+    }
+    wake_ = true;
+  }
+}
+
 // --- A turn's end ---------------------------------------------------------------------------
 
 bool ClientDriver::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
   note_lanes_over();
+  replace_estranged();
   settle_receptions();
   if (std::exchange(mirror_, false) && state_ == State::running) follow_targets();
   bool more = links_.pump();

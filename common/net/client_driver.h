@@ -104,6 +104,10 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   void lane_over(const std::string& group, unsigned lane, Time free_at) override {
     lanes_.over(group, lane, free_at);
   }
+  void lane_estranged(const std::string& name) override {
+    estranged_.push_back(name);
+    wake_ = true;
+  }
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;
 
   // client_intake.cc
@@ -143,6 +147,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   std::size_t stream_count() const;
   void follow_targets();
   void note_lanes_over();
+  void replace_estranged();
   void advance_shutdown();
 
   Loop& loop_;
@@ -158,6 +163,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   ClientLanes lanes_;
   ClientLinks links_;
   std::vector<std::unique_ptr<ClientWorker>> workers_;
+  std::vector<std::string> estranged_;   // lanes
   std::vector<ClientService> services_;  // by their listeners' tags
   ListenerSet listeners_;
   std::vector<std::unique_ptr<Reception>> receptions_;

@@ -56,6 +56,21 @@ std::optional<ClientLanes::Opened> ClientLanes::open(std::string_view name, Time
   return opened;
 }
 
+std::optional<ClientLanes::Opened> ClientLanes::replace(std::string_view name, Time now) {
+  for (auto& [group_name, group] : groups_) {
+    for (Lane& old : group.lanes) {
+      if (old.name != name || old.retiring || !group.wanted) continue;
+      std::optional<unsigned> lane = group.slots.take(now);
+      if (!lane) return std::nullopt;
+      old.retiring = true;
+      Opened opened{old.loop, group.wanted->beside(*lane)};
+      group.lanes.push_back({opened.options.name, *lane, opened.loop, false});
+      return opened;
+    }
+  }
+  return std::nullopt;
+}
+
 // As spread_links() does.
 std::size_t ClientLanes::loop_for(const Group& group) const {
   std::vector<std::pair<std::size_t, std::size_t>> load(loops_);  // of the group, of all

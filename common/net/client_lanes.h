@@ -30,6 +30,9 @@ class ClientLanes {
   };
   // One more lane, which is there from now on; nothing: the link has as many as it may.
   std::optional<Opened> open(std::string_view group, Time now);
+  // One more in place of the lane of this name, on its loop, which takes no new connections any
+  // more; nothing: there is no slot for it.
+  std::optional<Opened> replace(std::string_view lane, Time now);
   // The lane of this name takes no new connections any more.
   void retire(std::string_view name);
   // It is gone. See ClientLink::Host.

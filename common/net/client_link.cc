@@ -66,6 +66,8 @@ bool ClientLink::pump() {
 }
 
 void ClientLink::renew() {
+  // Who said that it is over is there to begin anew with.
+  dials_->start_over();
   link_.renew(loop_.now(), random_link_id());
   host_.room();
   wake_ = true;
@@ -85,7 +87,8 @@ void ClientLink::services_down(const std::vector<std::uint16_t>& services) {
   host_.services_changed();
 }
 
-void ClientLink::link_refused(Duration retry_after) {
+void ClientLink::link_refused(Cause cause, Duration retry_after) {
+  if (cause == Cause::other_server && state_ == State::running) host_.lane_estranged(name_);
   if (retry_after > Duration{}) dials_->hold_off(loop_.now() + retry_after);
 }
 
@@ -127,6 +130,12 @@ void ClientLink::retire(bool revoke) {
   if (state_ != State::running) return;
   state_ = State::retiring;
   wants_pump(*driver_);
+}
+
+void ClientLink::retire_for(ClientLink& successor) {
+  driver_->hand_over(*successor.driver_);
+  retire(false);
+  successor.wants_pump(*successor.driver_);
 }
 
 void ClientLink::reconnect() {

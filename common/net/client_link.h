@@ -64,6 +64,9 @@ class ClientLink final : public LinkDriver::Host {
     virtual void room() = 0;
     // A lane is gone; until then the server may have something of it.
     virtual void lane_over(const std::string& group, unsigned lane, Time free_at) = 0;
+    // Another server answers than the one that has streams of this lane: what is new is to go over
+    // another lane. Told until it retires.
+    virtual void lane_estranged(const std::string& name) = 0;
 
    protected:
     ~Host() = default;
@@ -88,6 +91,8 @@ class ClientLink final : public LinkDriver::Host {
   void reconfigure(ClientLinkOptions options, bool revoke);
   // A reload took the link away: goodbye when its last stream is over, or at once.
   void retire(bool revoke);
+  // The same, and those whose OPEN was never written go over the other one.
+  void retire_for(ClientLink& successor);
   // Drops the carrier and dials anew.
   void reconnect();
   // An operator holds the link down: no carrier until it is let go. Streams wait in their grace.
@@ -118,7 +123,7 @@ class ClientLink final : public LinkDriver::Host {
 
   void wants_pump(LinkDriver&) override;
   TargetStart connect_target(LinkDriver&, StreamHandle) override { return {}; }
-  void link_refused(Duration retry_after) override;
+  void link_refused(Cause cause, Duration retry_after) override;
   void room_for_streams() override { host_.room(); }
   void services_down(const std::vector<std::uint16_t>& services) override;
 

@@ -115,6 +115,11 @@ bool ClientLinks::retire(std::string_view name) {
   return true;
 }
 
+void ClientLinks::replace(std::string_view name, ClientLinkOptions successor) {
+  add(std::move(successor));
+  if (ClientLink* link = find(name); link != nullptr) link->retire_for(*links_.back());
+}
+
 bool ClientLinks::kill(const ConnectionName& connection) {
   return std::any_of(links_.begin(), links_.end(),
                      [&](auto& link) { return link->kill(connection); });

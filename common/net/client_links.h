@@ -37,6 +37,9 @@ class ClientLinks {
   void add(ClientLinkOptions options);
   // It takes no new connections, and says goodbye after its last one. False: it is not here.
   bool retire(std::string_view name);
+  // The lane of this name retires, and its successor is added; what its server never heard of goes
+  // there, too.
+  void replace(std::string_view name, ClientLinkOptions successor);
 
   // The link of a group that a new connection goes to: one that is up, with the fewest; null: there
   // is none, or all are leaving.

@@ -44,6 +44,11 @@ std::vector<LaneOver> ClientWorker::take_lanes_over() {
   return std::exchange(lanes_over_, {});
 }
 
+std::vector<std::string> ClientWorker::take_estranged() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(estranged_, {});
+}
+
 std::optional<LinkLoad> ClientWorker::load(const std::string& group) const {
   std::lock_guard lock(mutex_);
   auto found = known_.groups.find(group);
@@ -105,10 +110,13 @@ void ClientWorker::take(ClientHandover handover) {
 
 void ClientWorker::obey(LaneOrder order) {
   if (leaving_) return;
-  if (!order.retire.empty()) links_.retire(order.retire);
-  if (order.open) {
-    now_.groups[order.open->group];
+  if (order.open) now_.groups[order.open->group];
+  if (order.open && !order.retire.empty()) {
+    links_.replace(order.retire, std::move(*order.open));
+  } else if (order.open) {
     links_.add(std::move(*order.open));
+  } else {
+    links_.retire(order.retire);
   }
   wake_ = true;
 }
@@ -117,6 +125,14 @@ void ClientWorker::lane_over(const std::string& group, unsigned lane, Time free_
   {
     std::lock_guard lock(mutex_);
     lanes_over_.push_back({group, lane, free_at});
+  }
+  news_();
+}
+
+void ClientWorker::lane_estranged(const std::string& name) {
+  {
+    std::lock_guard lock(mutex_);
+    estranged_.push_back(name);
   }
   news_();
 }

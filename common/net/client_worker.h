@@ -25,7 +25,7 @@ struct ClientHandover {
   Endpoint destination;
 };
 
-// A lane that the first loop wants here, or wants no more.
+// A lane that the first loop wants here, or wants no more; both: the one in place of the other.
 struct LaneOrder {
   std::optional<ClientLinkOptions> open;
   std::string retire;  // a lane's name
@@ -55,6 +55,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   void order(LaneOrder order);
   // Since the last call; each was told by `news`.
   std::vector<LaneOver> take_lanes_over();
+  std::vector<std::string> take_estranged();
   // Nothing: there is no link of the group here.
   std::optional<LinkLoad> load(const std::string& group) const;
   bool is_down(const std::string& group, const std::string& service) const;
@@ -94,6 +95,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   void room() override { room_ = wake_ = true; }
   void services_changed() override { wake_ = true; }
   void lane_over(const std::string& group, unsigned lane, Time free_at) override;
+  void lane_estranged(const std::string& name) override;
   void take(ClientHandover handover);
   void obey(LaneOrder order);
   bool open(ClientHandover& handover);
@@ -120,8 +122,9 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   Known now_;                // as published
   std::uint64_t given_ = 0;  // the first loop's thread's
   mutable std::mutex mutex_;
-  Known known_;                       // guarded by mutex_
-  std::vector<LaneOver> lanes_over_;  // likewise
+  Known known_;                         // guarded by mutex_
+  std::vector<LaneOver> lanes_over_;    // likewise
+  std::vector<std::string> estranged_;  // likewise
 };
 
 }  // namespace holdfast

@@ -205,6 +205,20 @@ void LinkDriver::attach(StreamHandle stream, Descriptor socket, bool is_unix) {
   touch();
 }
 
+void LinkDriver::hand_over(LinkDriver& to) {
+  for (StreamHandle stream : link_.unwritten()) {
+    auto moved = to.link_.take_over(loop_.now(), link_, stream);
+    if (!moved) continue;
+    Slot* slot = slot_of(stream);
+    if (slot == nullptr) continue;  // its application is gone
+    if (slot->bridge) slot->bridge->move(to.link_, to, *moved);
+    to.make_slot(*moved).bridge = std::move(slot->bridge);
+    *slot = Slot{};
+  }
+  touch();
+  to.touch();
+}
+
 void LinkDriver::connected(StreamHandle stream, TargetConnect::Outcome outcome) {
   Slot* slot = slot_of(stream);
   if (slot == nullptr) return;

@@ -36,7 +36,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
     // Server: connect, then call connected().
     virtual TargetStart connect_target(LinkDriver& driver, StreamHandle stream) = 0;
     // Client: not to be dialled before then.
-    virtual void link_refused(Duration retry_after) = 0;
+    virtual void link_refused(Cause cause, Duration retry_after) = 0;
     // Client: the services whose targets take no connections now; all others do.
     virtual void services_down(const std::vector<std::uint16_t>& services) = 0;
     // Streams ended, or more are allowed: there may be room for others.
@@ -63,6 +63,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   void adopt(std::unique_ptr<Carrier> carrier);
   // A connected, tuned application's socket for the stream.
   void attach(StreamHandle stream, Descriptor socket, bool is_unix);
+  // Client: streams that its server never heard of go on over another link of the same loop.
+  void hand_over(LinkDriver& to);
   // Server: how connect_target() went.
   void connected(StreamHandle stream, TargetConnect::Outcome outcome);
 

@@ -102,7 +102,7 @@ void LinkDriver::on(const effect::Refused& effect) {
   refused.cause = effect.cause;
   last_error_ = "the server refused: " + std::string(to_string(effect.cause));
   observer_.link_refused(refused, effect.retry_after);
-  host_.link_refused(effect.retry_after);
+  host_.link_refused(effect.cause, effect.retry_after);
 }
 
 void LinkDriver::on(const effect::ServicesDown& effect) {

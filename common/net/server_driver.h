@@ -142,7 +142,7 @@ class ServerDriver final : public Loop::Task,
   bool is_own_listener(const Target& target) const;
   void watch_targets();
   void tell_down(Link& link) const;
-  void link_refused(Duration) override {}
+  void link_refused(Cause, Duration) override {}
   void services_down(const std::vector<std::uint16_t>&) override {}
   void room_for_streams() override { room_ = true; }
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;

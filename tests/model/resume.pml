@@ -5,7 +5,8 @@
  *
  * Sizes (-D):   N streams, B bytes each way, Q frames in flight, CUTS carriers lost, EVENTS others.
  * Events (-D):  ABORTS KILLS REFUSALS GRACE RESTART GOODBYE; they share the budget EVENTS.
- * Also (-D):    OTHER (a second server answers, costs a cut), CREDIT (limits are enforced).
+ * Also (-D):    OTHER (a second server answers, costs a cut), GONE (an event: the link's own server
+ *               never comes back, another one answers), CREDIT (limits are enforced).
  * Mutants (-D): M_..., each drops or bends one rule; scripts/check-model shows that all are caught.
  *
  * How liveness is checked: every step moves something forward, so every run ends (check-model
@@ -28,8 +29,11 @@
 #ifndef EVENTS
 #define EVENTS 0
 #endif
-/* A restart and a server's goodbye cost an attempt each, beside the cuts. */
-#if defined(RESTART) || defined(GOODBYE)
+#ifdef GONE
+#define OTHER
+#endif
+/* A restart, a server's goodbye and its end cost an attempt each, beside the cuts. */
+#if defined(RESTART) || defined(GOODBYE) || defined(GONE)
 #define ATTEMPTS (CUTS + 1 + EVENTS)
 #else
 #define ATTEMPTS (CUTS + 1)
@@ -65,7 +69,7 @@
 #define ALIVE 0
 #define RESET_BY_AGENT 1
 #define RESET_BY_APP 2
-#define MOVED 3 /* to the client's next link (rule 4), which is not modelled */
+#define MOVED 3 /* to the client's next or second link (rule 4), which is not modelled */
 
 /* One side's record of one stream, and its application's socket. */
 typedef Half {
@@ -118,6 +122,9 @@ short hello_table[(ATTEMPTS + 1) * N];
 byte welcome_instance;
 byte welcome_highest;
 short welcome_table[N];
+
+bool elsewhere;      /* client: another server answered, and has what is new (rule 4) */
+bool gone;           /* the link's own server never comes back */
 
 byte cuts;
 byte events;
@@ -369,6 +376,28 @@ inline client_drops() {
   clear_welcome()
 }
 
+/* Rule 4: who was never written moves to another link. */
+inline move_unwritten() {
+  y = 0;
+  do
+  :: y < N ->
+    if
+#ifdef M_4_second
+    :: h[y].held ->
+#else
+    :: h[y].held && !h[y].open_ever ->
+#endif
+      assert(!opened[y]); /* else the other link opens it a second time */
+      h[y].socket = MOVED;
+      forget(y, y)
+    :: else
+    fi;
+    y++
+  :: else -> break
+  od;
+  skip
+}
+
 inline client_over(unknown) {
   client_drops();
   flush(s2c);
@@ -490,7 +519,7 @@ proctype Side(byte s; byte i) {
   do
   /* The application. Client: a new connection takes the next id, with or without a carrier. */
   :: d_step {
-      s == C && assigned == i && phase != OVER ->
+      s == C && assigned == i && phase != OVER && !elsewhere ->
       h[x].held = 1; h[x].limit = INITIAL_LIMIT; h[x].limit_out = INITIAL_LIMIT;
       assigned = i + 1
     }
@@ -602,6 +631,19 @@ proctype Side(byte s; byte i) {
   skip
 }
 
+/* Rule 4: streams that were written and not reset hold the link to its server. */
+#if N > 1
+#define EITHER(a) (a(0) || a(1))
+#else
+#define EITHER(a) (a(0))
+#endif
+#define HOLDS(x) (h[x].held && h[x].open_ever && !h[x].reset)
+#define WAITS(x) (h[x].held && !h[x].open_ever)
+#define HELD(x) (h[x].held)
+#define BOUND EITHER(HOLDS)
+#define UNWRITTEN EITHER(WAITS)
+#define NONE_HELD (!EITHER(HELD))
+
 #define FRAME(q, type) (len(q) > 0 && q?[eval((type) * 4), _])
 
 proctype Client() {
@@ -662,14 +704,42 @@ proctype Client() {
       client_over(1)
     }
 #ifdef OTHER
-  :: d_step { /* another server's UNKNOWN says nothing: dial on */
+  :: d_step { /* rule 4: another server's UNKNOWN says nothing of what was written to our own */
       phase == WAIT && FRAME(s2c, OTHERS_UNKNOWN) -> s2c?t, v;
-#ifdef M_other
-      client_over(1)
+      if
+#ifdef M_4_unbound
+      :: !BOUND -> client_drops()
 #else
-      client_drops()
+      :: !BOUND -> client_over(1) /* nothing was: the link begins anew, there */
 #endif
+#ifdef M_other
+      :: BOUND -> client_over(1)
+#else
+      :: BOUND ->
+        client_drops();
+#ifndef M_4_waits
+        elsewhere = 1;
+        move_unwritten()
+#endif
+#endif
+      fi;
+      skip
     }
+  :: d_step { /* rule 4: empty, and what is new is elsewhere */
+      elsewhere && NONE_HELD && phase == UP && ROOM_C ->
+      put(C, BYE, 0, 0);
+      client_over(0)
+    }
+  :: d_step { elsewhere && NONE_HELD && (phase == DOWN || phase == WAIT) -> client_over(0) }
+#ifdef GONE
+  /* Rule 5, which only streams that were written may need: whoever else comes, or waits, is served
+   * before. */
+  :: d_step {
+      gone && (phase == DOWN || phase == WAIT) && !UNWRITTEN && (BOUND || attempt == ATTEMPTS) ->
+      disturb_all();
+      client_over(0)
+    }
+#endif
 #endif
   :: d_step { /* rule 6 */
       phase == UP && FRAME(s2c, BYE) -> s2c?t, v;
@@ -698,11 +768,11 @@ proctype Client() {
         :: y < N -> if :: h[y].held -> end_unseen(y, y) :: else fi; y++
         :: else -> break
         od
-      :: else -> client_over(0)
+      :: else -> client_over(1)
       fi;
       skip
 #else
-      client_over(0)
+      client_over(1)
 #endif
     }
 #endif
@@ -796,7 +866,7 @@ inline read_hello(k) {
 proctype Carrier(byte k) {
   do
   /* A HELLO arrives at any time, even after its client has gone on to another attempt. */
-  :: d_step { hello[k] && len(s2c) < Q -> read_hello(k) }
+  :: d_step { hello[k] && !gone && len(s2c) < Q -> read_hello(k) }
   :: d_step { /* or never */
       hello[k] && (!(ON_CARRIER && carrier == k) || cuts > 0) ->
       if
@@ -807,7 +877,8 @@ proctype Carrier(byte k) {
     }
 #ifdef OTHER
   :: d_step { /* or at another server, which knows nothing of this instance */
-      hello[k] && hello_instance[k] && ON_CARRIER && carrier == k && cuts > 0 -> cuts--;
+      hello[k] && (gone || (hello_instance[k] && cuts > 0)) && ON_CARRIER && carrier == k ->
+      if :: gone :: else -> cuts-- fi;
       s2c!OTHERS_UNKNOWN * 4, 0;
       clear_hello(k)
     }
@@ -862,6 +933,9 @@ proctype Server() {
       disturb_all();
       server_over()
     }
+#endif
+#ifdef GONE
+  :: d_step { events > 0 && !gone -> events--; gone = 1; disturb_all(); server_over() }
 #endif
   od;
   skip

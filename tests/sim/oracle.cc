@@ -96,7 +96,7 @@ void World::refused(const Agent&, Cause cause) {
   totals_.refusals += 1;
   bool explained = cause == Cause::duplicate_name || cause == Cause::limit ||
                    cause == Cause::stale || cause == Cause::draining || cause == Cause::shutdown ||
-                   cause == Cause::goodbye;
+                   cause == Cause::goodbye || (cause == Cause::other_server && server_->renamed());
   if (!explained) {
     kernel_.blame("a client was refused with cause " + std::string(to_string(cause)));
   }

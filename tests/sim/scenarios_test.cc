@@ -55,6 +55,10 @@ LinkCounters server_counters(World& world) {
   return counters;
 }
 
+Duration options_grace(World& world) {
+  return world.options().grace;
+}
+
 LinkCounters client_counters(World& world) {
   return world.client(0).link().counters();
 }
@@ -160,6 +164,49 @@ TEST_CASE("a restarted server resets its streams with the cause and unsent ones 
   CHECK(old.sides[0].ended_cause == Cause::server_restarted);
   CHECK(old.backend_connects == 1);
   CHECK(exact(unsent));
+  world.finish();
+}
+
+TEST_CASE("another server that answers has what is new, and the old waits for its own") {
+  for (bool comes_back : {false, true}) {
+    World world(slow_path());
+    Conversation& old = world.converse(trickle(100000, 1000));
+    Conversation& more = world.converse(trickle(100000, 1000));
+    world.run_until(at(milliseconds(500)));
+    world.server().rename("elsewhere");
+    world.apply(fault(FaultKind::restart_server, seconds(2)));
+    Conversation& unsent = world.converse(exchange(5000, 5000, seconds(1)));
+    Conversation& later = world.converse(exchange(5000, 5000, seconds(3)));
+    world.run_until(at(seconds(6)));
+    CHECK(exact(unsent));
+    CHECK(exact(later));
+    CHECK(old.sides[0].ended == 0);  // in its grace
+    if (comes_back) {
+      // It has forgotten the link, which is told at once now.
+      world.server().rename("home");
+      world.apply(fault(FaultKind::restart_server, milliseconds(100)));
+      world.run_until(at(seconds(10)));
+      CHECK(old.sides[0].ended_cause == Cause::server_restarted);
+      CHECK(more.sides[0].ended_cause == Cause::server_restarted);
+    } else {
+      world.run_until(at(options_grace(world) + seconds(10)));
+      CHECK(old.sides[0].ended_cause == Cause::grace_expired);
+    }
+    CHECK(old.backend_connects == 1);
+    world.finish();
+  }
+}
+
+TEST_CASE("another server that answers a link without streams is taken at once") {
+  World world(slow_path());
+  Conversation& old = world.converse(exchange(5000, 5000));
+  world.run_until(at(seconds(2)));
+  CHECK(exact(old));
+  world.server().rename("elsewhere");
+  world.apply(fault(FaultKind::restart_server, milliseconds(100)));
+  Conversation& later = world.converse(exchange(5000, 5000, seconds(3)));
+  world.run_until(at(seconds(5)));
+  CHECK(exact(later));
   world.finish();
 }
 

@@ -17,7 +17,7 @@ ServerAgent::ServerAgent(World& world)
     : Agent(world, 1, 0, ServerHost::kAddress, world.options().descriptors) {
   const Options& wanted = world.options();
   ServerOptions options;
-  options.registry.server_name = "home";
+  options.registry.server_name = world.server().name();
   options.registry.link = world.link_options(LinkOptions::Role::server);
   options.listen.push_back(
       HostPort{Address{ServerHost::kAddress, 0}.host_text(), ServerHost::kLinkPort});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "common/net/server_driver.h"
 #include "tests/sim/agent.h"
@@ -37,6 +38,13 @@ class ServerHost {
   ~ServerHost() { kill(); }
 
   void start();
+  // Of the next process: as another server that answers at the same address.
+  void rename(const std::string& name) {
+    name_ = name;
+    renamed_ = true;
+  }
+  const std::string& name() const { return name_; }
+  bool renamed() const { return renamed_; }
   void kill();
   void goodbye();  // SIGTERM: every link says so
   void drain();
@@ -56,6 +64,8 @@ class ServerHost {
 
  private:
   World& world_;
+  std::string name_ = "home";
+  bool renamed_ = false;
   std::unique_ptr<ServerAgent> agent_;
 };
 
