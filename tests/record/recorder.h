@@ -40,12 +40,14 @@ class Recorder {
   class Quota final : public LinkQuota {
    public:
     Quota(Recorder& recorder, LinkQuota& real) : recorder_(recorder), real_(real) {}
-    bool take(const std::string& client, std::uint32_t most) override {
-      bool taken = real_.take(client, most);
+    bool take(const std::string& client, std::uint32_t slot, std::uint32_t most) override {
+      bool taken = real_.take(client, slot, most);
       recorder_.tape_.in(taken);
       return taken;
     }
-    void give_back(const std::string& client) override { real_.give_back(client); }
+    void give_back(const std::string& client, std::uint32_t slot) override {
+      real_.give_back(client, slot);
+    }
 
    private:
     Recorder& recorder_;

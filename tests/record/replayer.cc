@@ -23,12 +23,12 @@ struct Replayer::Object {
 class Replayer::Quota final : public LinkQuota {
  public:
   explicit Quota(Tape& tape) : tape_(tape) {}
-  bool take(const std::string&, std::uint32_t) override {
+  bool take(const std::string&, std::uint32_t, std::uint32_t) override {
     bool taken = false;
     tape_.in(taken);
     return taken;
   }
-  void give_back(const std::string&) override {}
+  void give_back(const std::string&, std::uint32_t) override {}
 
  private:
   Tape& tape_;
