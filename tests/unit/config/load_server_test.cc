@@ -96,17 +96,6 @@ TEST_CASE("every key of a server config arrives where it belongs") {
   CHECK(config.admin.socket == "/run/holdfast/server.sock");
 }
 
-TEST_CASE("a server without a name is named by its host and first address") {
-  const std::string name = parsed(kGood).config->name;
-  CHECK_THAT(name, Catch::EndsWith("-0.0.0.0-7443"));
-  CHECK(name.size() > std::string("-0.0.0.0-7443").size());
-  CHECK(name.size() <= 64);
-  const std::string other = parsed(replaced(kGood, "0.0.0.0:7443", "0.0.0.0:7444")).config->name;
-  CHECK(name != other);
-  const std::string odd = parsed(replaced(kGood, "0.0.0.0", "[fe80::1%eth0]")).config->name;
-  CHECK(odd.find_first_of("[]:%") == std::string::npos);
-}
-
 struct Mistake {
   std::string old;
   std::string with;
