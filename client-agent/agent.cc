@@ -293,8 +293,9 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     shown.held_down = link.held();
     shown.retiring = link.retiring() || link.leaving();
     bool live = link.link().live();
+    bool barren = link.link().barren_carriers() != 0;
     if (!live && shown.last_error.empty()) shown.last_error = link.dials().last_error();
-    if (live || shown.retiring) return;
+    if ((live && !barren) || shown.retiring) return;
     std::string why = link.held() ? "held down by an operator" : shown.last_error;
     if (why.empty()) why = "link down";
     bool simple = link.name() == kDefaultLinkName;

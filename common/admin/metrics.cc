@@ -145,6 +145,11 @@ void add_reconnects(Metrics& metrics, const AgentTotals& totals) {
   for (const auto& [cause, count] : reconnects) {
     metrics.value(count, {{"reason", std::string(to_string(cause))}});
   }
+  metrics
+      .counter(
+          "holdfast_carriers_barren_total",
+          "Carriers that were established and delivered nothing, as if large packets were lost.")
+      .value(totals.carriers_barren);
   metrics.counter("holdfast_link_outage_seconds_total", "Time that links were without a carrier.")
       .value(in_seconds(totals.outage_total));
   metrics.counter("holdfast_carriers_refused_total", "Carriers that were turned away, by cause.");

@@ -109,7 +109,7 @@ std::string link_line(const LinkSnapshot& link, const RenderStyle& style) {
   }
   if (link.held_down) {
     line += ", held down by an operator";
-  } else if (link.state != LinkState::live && !link.last_error.empty()) {
+  } else if ((link.state != LinkState::live || link.barren != 0) && !link.last_error.empty()) {
     line += " (" + escaped(link.last_error) + ")";
   }
   if (link.retiring) line += ", taken away by a reload: goes with its last connection";

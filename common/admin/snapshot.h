@@ -72,9 +72,11 @@ struct LinkSnapshot {
   std::uint64_t send_log_limit_bytes = 0;
   std::uint64_t attempt = 0;
   std::uint64_t dials = 0;  // client: connects tried
-  bool held_down = false;   // client: by an operator
-  bool retiring = false;    // client: a reload took it away; it goes with its last connection
-  std::string last_error;   // why the last dial or carrier failed, for people
+  // Carriers in a row that were established and delivered nothing; 0 once something was answered.
+  std::uint64_t barren = 0;
+  bool held_down = false;  // client: by an operator
+  bool retiring = false;   // client: a reload took it away; it goes with its last connection
+  std::string last_error;  // why the last dial or carrier failed, for people
 };
 
 // How one end of a connection has closed, if it has.
@@ -124,6 +126,7 @@ struct AgentTotals {
   std::uint64_t replayed_bytes = 0;
   std::uint64_t connections_resumed = 0;
   std::map<Cause, std::uint64_t> reconnects;
+  std::uint64_t carriers_barren = 0;  // established, and nothing was delivered
   Duration outage_total{};
   std::uint64_t paused_credit = 0;  // times that reading was paused for want of the peer's credit
   std::uint64_t paused_memory = 0;
@@ -150,7 +153,7 @@ struct AgentSnapshot {
   std::int64_t started_at_ms = 0;  // since the epoch
   Duration uptime{};
   std::string config_path;
-  bool ready = false;  // client: a link is live; server: it listens
+  bool ready = false;  // client: its links are live and deliver; server: it listens
   std::string reason;  // why it is not ready, for people
   bool draining = false;
   std::vector<std::string> listening;  // addresses

@@ -54,6 +54,7 @@ Json json_of(const LinkSnapshot& link) {
           {"send_log_limit_bytes", link.send_log_limit_bytes},
           {"attempt", link.attempt},
           {"dials", link.dials},
+          {"barren", link.barren},
           {"held_down", link.held_down},
           {"retiring", link.retiring},
           {"last_error", link.last_error}};
@@ -100,6 +101,7 @@ Json totals_json(const AgentTotals& totals) {
   return {{"replayed_bytes", totals.replayed_bytes},
           {"connections_resumed", totals.connections_resumed},
           {"reconnects", by_cause(totals.reconnects)},
+          {"carriers_barren", totals.carriers_barren},
           {"outage_total_s", in_seconds(totals.outage_total)},
           {"paused_credit", totals.paused_credit},
           {"paused_memory", totals.paused_memory},

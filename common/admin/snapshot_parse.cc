@@ -92,6 +92,7 @@ LinkSnapshot read_link(const Json& json) {
   link.send_log_limit_bytes = read_count(json, "send_log_limit_bytes");
   link.attempt = read_count(json, "attempt");
   link.dials = read_count(json, "dials");
+  link.barren = read_count(json, "barren");
   link.held_down = json.value("held_down", false);
   link.retiring = json.value("retiring", false);
   link.last_error = read_text(json, "last_error");
@@ -141,6 +142,7 @@ AgentTotals read_totals(const Json& json) {
   totals.replayed_bytes = read_count(json, "replayed_bytes");
   totals.connections_resumed = read_count(json, "connections_resumed");
   totals.reconnects = read_causes(json, "reconnects");
+  totals.carriers_barren = read_count(json, "carriers_barren");
   totals.outage_total = read_seconds(json, "outage_total_s");
   totals.paused_credit = read_count(json, "paused_credit");
   totals.paused_memory = read_count(json, "paused_memory");

@@ -47,6 +47,7 @@ class Ledger final : public Observer {
   void link_down(const LinkEvent& event) override;
   void link_resumed(const LinkEvent& event) override;
   void link_ended(const LinkEvent& event) override;
+  void carrier_barren(const LinkEvent& event) override;
   void link_refused(const LinkEvent& event, Duration retry_after) override;
   void link_draining(const LinkEvent& event) override;
   void connection_open(const ConnectionInfo& connection) override;

@@ -89,6 +89,12 @@ struct LinkDown {
   Cause cause{};
   std::uint32_t streams = 0;
 };
+// This carrier delivers nothing, and neither did the ones before it: the `times`-th in a row. Are
+// large packets lost? A client wants another, with smaller segments.
+struct Barren {
+  CarrierId carrier;
+  std::uint32_t times = 0;
+};
 // The link is over and every stream with it. A client may renew() it.
 struct LinkEnded {
   Cause cause{};
@@ -113,6 +119,6 @@ using Effect =
                  effect::ResumeReading, effect::ConnectTarget, effect::Opened, effect::Ended,
                  effect::OpenRefused, effect::CloseCarrier, effect::VerifyCarrier, effect::LinkUp,
                  effect::LinkDown, effect::LinkEnded, effect::Refused, effect::Draining,
-                 effect::ServicesDown>;
+                 effect::ServicesDown, effect::Barren>;
 
 }  // namespace holdfast

@@ -70,8 +70,8 @@ void Link::carrier_up(Time now, CarrierId carrier, Duration round_trip) {
     standby_ = Standby{carrier, round_trip, now + tuning::kStandbyHold};
     return;
   }
-  if (std::holds_alternative<Greeting>(state_)) {
-    failed_greetings_ += 1;
+  if (auto* greeting = std::get_if<Greeting>(&state_)) {
+    greeting_failed(*greeting);
     drop_carrier(now, Cause::carrier_replaced, true);
   }
   start_greeting(now, carrier, round_trip);
@@ -96,6 +96,7 @@ void Link::release_standby() {
 void Link::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
   agree_anew();
   liveness_.start(now, options_.heartbeat, options_.dead_after, round_trip);
+  start_first_bytes();
   attempt_ += 1;
   Hello hello;
   hello.link = id_;
@@ -139,6 +140,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   // Later than the client's, whose question then is the only one of both.
   Duration heartbeat = options_.heartbeat * tuning::kServerHeartbeat / 100;
   liveness_.start(now, heartbeat, options_.dead_after, Duration{});
+  start_first_bytes();
   trace_frame(now, TraceEvent::Kind::receive, FrameType::hello);
   trace_frame(now, TraceEvent::Kind::receive, FrameType::table, 0, 0, table.size());
   if (!apply_table(now, highest, table)) return;
@@ -188,7 +190,7 @@ void Link::carrier_down(Time now, CarrierId lost, Cause cause) {
     drop_carrier(now, cause, false);
     return become_ended(now, reason);
   }
-  if (std::holds_alternative<Greeting>(state_)) failed_greetings_ += 1;
+  if (auto* greeting = std::get_if<Greeting>(&state_)) greeting_failed(*greeting);
   drop_carrier(now, cause, false);
   use_standby(now);
 }
@@ -208,7 +210,49 @@ void Link::path_report(Time now, CarrierId of, const PathReport& path) {
     bool suspect = liveness_.suspect();
     liveness_.report(now, path);
     if (suspect && !liveness_.suspect()) release_standby();
+  } else {
+    return;
   }
+  switch (first_bytes_.report(now, path)) {
+    case FirstBytes::News::none:
+      return;
+    case FirstBytes::News::delivers:
+      return liveness_.be_patient(0);
+    case FirstBytes::News::barren:
+      return become_barren(now);
+  }
+}
+
+void Link::start_first_bytes() {
+  first_bytes_.start();
+  liveness_.be_patient(std::min(first_bytes_.times(), tuning::kBarrenDoublings));
+}
+
+// It is no use waiting for its answers.
+void Link::become_barren(Time now) {
+  counters_.carriers_barren += 1;
+  push(effect::Barren{carrier(), first_bytes_.times()});
+  if (!client()) return;
+  if (auto* greeting = std::get_if<Greeting>(&state_)) {
+    greeting->impatient = true;
+  } else if (liveness_.give_up(now)) {
+    ping_due_ = true;
+  }
+}
+
+bool Link::wants_report() const {
+  return !live() || liveness_.wants_report() || first_bytes_.next_look() != kNever;
+}
+
+bool Link::unreported() const {
+  if (carrier() == CarrierId{}) return false;
+  if (first_bytes_.unreported()) return true;
+  return liveness_.unreported() && (!live() || liveness_.wants_report());
+}
+
+// One of which nothing got through says that there is no way, not that it is slow.
+void Link::greeting_failed(const Greeting& greeting) {
+  if (greeting.moved) failed_greetings_ += 1;
 }
 
 // An answer on its way is worth waiting for, and so are tables that take long on a slow path.
@@ -216,6 +260,7 @@ void Link::greeting_moves(Time now, Greeting& greeting) {
   greeting.impatient = false;
   greeting.impatient_at = std::max(greeting.impatient_at, now + liveness_.patience());
   greeting.moved_at = now;
+  greeting.moved = true;
 }
 
 void Link::doubt(Time now) {
@@ -235,6 +280,7 @@ void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
   handshake_sent_.clear();
   unwritten_ = 0;
   last_gathered_ = false;
+  first_bytes_.stop();
   release_pins();
   if (tell_driver) push(effect::CloseCarrier{old, cause});
   TraceEvent event;

@@ -20,6 +20,7 @@
 #include <sys/uio.h>
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,6 +31,7 @@
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/core/effects.h"
+#include "common/core/first_bytes.h"
 #include "common/core/link_options.h"
 #include "common/core/liveness.h"
 #include "common/core/memory_pool.h"
@@ -78,7 +80,8 @@ class Link {
   void carrier_silent(Time now, CarrierId carrier);
   // The host's addresses or routes changed, or a newcomer asks: is the peer still there?
   void doubt(Time now);
-  // What the kernel says of a carrier's path, where liveness() wants it.
+  // What the kernel says of a carrier's path, where wants_report() when a timeout is due, or
+  // unreported() at once.
   void path_report(Time now, CarrierId of, const PathReport& path);
 
   // --- Streams ----------------------------------------------------------------------------
@@ -163,6 +166,10 @@ class Link {
   Time grace_deadline() const { return grace_deadline_; }
   Duration grace() const { return options_.grace; }
   const Liveness& liveness() const { return liveness_; }
+  bool wants_report() const;
+  bool unreported() const;
+  // Carriers in a row that were established and delivered nothing; 0 once something was answered.
+  std::uint32_t barren_carriers() const { return first_bytes_.shown(); }
   const std::string& server_name() const { return server_name_; }
   std::size_t stream_count() const { return streams_.size(); }
   const LinkCounters& counters() const { return counters_; }
@@ -220,8 +227,9 @@ class Link {
   struct Greeting {
     CarrierId carrier;
     Time since;
-    Time moved_at;      // its last progress
-    Time impatient_at;  // when another carrier is wanted beside this one
+    Time moved_at;       // its last progress,
+    bool moved = false;  // if there was any
+    Time impatient_at;   // when another carrier is wanted beside this one
     bool impatient = false;
     bool welcomed = false;  // WELCOME is read, its table is not complete
     Welcome welcome;
@@ -293,10 +301,13 @@ class Link {
   // The peer broke the protocol: the link ends with this cause. Always false.
   bool violation(Time now, std::string what);
   void clear_lists();
+  void greeting_failed(const Greeting& greeting);
   void greeting_moves(Time now, Greeting& greeting);
   void start_greeting(Time now, CarrierId carrier, Duration round_trip);
   void use_standby(Time now);
   void release_standby();
+  void start_first_bytes();
+  void become_barren(Time now);
 
   // link_streams.cc: one stream
   void free_stream(Time now, SlotIndex slot);
@@ -427,7 +438,7 @@ class Link {
   Buffer notice_, notice_sent_;  // SERVICES_DOWN, like the handshake
   bool ping_due_ = false;
   bool drain_due_ = false;
-  std::vector<std::uint8_t> headers_;
+  std::unique_ptr<std::uint8_t[]> headers_;  // of a gather; no memory is touched before its use
   std::vector<iovec> buffers_;
   std::vector<BlockIndex> gathered_;  // blocks the unwritten gather refers to
   std::vector<BlockIndex> pinned_;    // of those, freed meanwhile
@@ -443,6 +454,7 @@ class Link {
 
   // Time.
   Liveness liveness_;
+  FirstBytes first_bytes_;
   Time detached_since_{};
   Time grace_deadline_ = kNever;
   Time service_deadline_ = kNever;  // the next service whose own grace ends

@@ -128,7 +128,9 @@ void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
       return with(decode_ping(payload), [&](const Ping& ping) { pong_due_ = ping.token; });
     case FrameType::pong:
       return with(decode_ping(payload), [&](const Ping& pong) {
-        if (liveness_.pong(now, pong.token)) release_standby();
+        if (!liveness_.pong(now, pong.token)) return;
+        first_bytes_.answered();
+        release_standby();
       });
     case FrameType::drain:
       if (!client()) break;

@@ -47,7 +47,9 @@ class Liveness {
   void heard(Time now) {
     last_heard_ = now;
     excused_ = false;
-    if (state_ == State::fresh) written_since_ = kNever;
+    // What was written less than the path's round trip ago is not answered by this.
+    bool may_answer = written_since_ != kNever && now - written_since_ >= path_ / 2;
+    if (state_ == State::fresh && may_answer) written_since_ = kNever;
   }
   // A PONG of this carrier came.
   void answered() {
@@ -76,6 +78,12 @@ class Liveness {
   // The host's addresses or routes changed, or a newcomer claims this carrier's place: ask now.
   void doubt(Time now);
   void measured(Duration round_trip);
+  // Carriers before this one delivered nothing: patience is doubled so often.
+  void be_patient(std::uint32_t doublings) { doublings_ = doublings; }
+  // It delivers nothing: suspect at once. True: a question is to be put, none was.
+  bool give_up(Time now);
+  // The peer's kernel has the question that stands.
+  bool passed() const { return state_ != State::fresh && progress_.passed(); }
 
   Time next_timeout() const;
   Action timeout(Time now);
@@ -111,7 +119,8 @@ class Liveness {
   Progress progress_;
   Time moved_at_{};        // bytes moved while the question was on its way
   Time look_at_ = kNever;  // the next report is due, once there are any
-  bool excused_ = false;   // a late turn was already forgiven
+  std::uint32_t doublings_ = 0;
+  bool excused_ = false;  // a late turn was already forgiven
 };
 
 }  // namespace holdfast

@@ -17,6 +17,8 @@ struct PathReport {
   Duration ack_time{};
   Duration least_round_trip{};
   std::uint32_t segment = 0;  // bytes of payload in a full one
+  // How often in a row what was sent again went unacknowledged, each time after twice as long.
+  std::uint32_t timeouts = 0;
 };
 
 }  // namespace holdfast

@@ -58,7 +58,7 @@ bool ClientLink::pump() {
   wake_ = false;
   bool more = driver_->pump();
   if (link_.ended() && driver_->settled() && state_ != State::leaving) renew();
-  if (link_.live()) dials_->start_over();
+  if (link_.live() && !link_.wants_carrier()) dials_->start_over();
   dials_->update(need());
   if (state_ == State::retiring && link_.stream_count() == 0) leave(Cause::goodbye);
   wake_ = wake_ || more;

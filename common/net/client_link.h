@@ -119,6 +119,7 @@ class ClientLink final : public LinkDriver::Host {
   void wants_pump(LinkDriver&) override;
   TargetStart connect_target(LinkDriver&, StreamHandle) override { return {}; }
   void link_refused(Duration retry_after) override;
+  void carrier_barren(const SocketAddress& peer) override { dials_->barren(peer); }
   void room_for_streams() override { host_.room(); }
   void services_down(const std::vector<std::uint16_t>& services) override;
 

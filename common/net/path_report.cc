@@ -26,6 +26,7 @@ std::optional<PathReport> read_path(int descriptor) {
   report.ack_time = microseconds(std::int64_t{info.tcpi_rtt} + 4 * std::int64_t{info.tcpi_rttvar});
   report.least_round_trip = microseconds(info.tcpi_min_rtt);
   report.segment = info.tcpi_snd_mss;
+  report.timeouts = info.tcpi_retransmits;
   return report;
 }
 

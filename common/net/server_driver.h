@@ -143,6 +143,7 @@ class ServerDriver final : public Loop::Task,
   void watch_targets();
   void tell_down(Link& link) const;
   void link_refused(Duration) override {}
+  void carrier_barren(const SocketAddress&) override {}
   void services_down(const std::vector<std::uint16_t>&) override {}
   void room_for_streams() override { room_ = true; }
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;

@@ -181,6 +181,10 @@ void set_not_sent(int descriptor, int bytes) {
   set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
 }
 
+void set_max_segment(int descriptor, int bytes) {
+  set_option(descriptor, IPPROTO_TCP, TCP_MAXSEG, bytes);
+}
+
 int set_congestion_control(int descriptor, const std::string& name) {
   int done = setsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, name.data(),
                         static_cast<socklen_t>(name.size()));

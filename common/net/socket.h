@@ -115,6 +115,8 @@ inline constexpr int kCarrierNotSent = 128 * 1024;
 // TCP_NOTSENT_LOWAT.
 void set_not_sent(int descriptor, int bytes);
 
+// The largest segment that the connection is to have, either way (TCP_MAXSEG); before connect.
+void set_max_segment(int descriptor, int bytes);
 // TCP_CONGESTION (tcp(7)); 0, or errno.
 int set_congestion_control(int descriptor, const std::string& name);
 

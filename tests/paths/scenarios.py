@@ -123,7 +123,13 @@ def large_packets():
             shape, {"up": Upload(300_000, limit_s=90), "echo": Typist(30)},
             [Row("up.seconds", "time", "s", Goal("most", 8)),
              Row("echo.worst_ms", "echo, worst", "ms", Goal("most", 4000))],
-            steps=[(0, direction, {"max_packet": 1000})], sysctls=probing)
+            steps=[(0, direction, {"max_packet": 1000})], sysctls=probing, short=name == "both")
+    yield Scenario(
+        "swallow-down", "packets over 1,000 bytes vanish (down), 300 kB down, a typist beside",
+        shape, {"down": Download(300_000, limit_s=90), "echo": Typist(30)},
+        [Row("down.seconds", "time", "s", Goal("most", 8)),
+         Row("echo.worst_ms", "echo, worst", "ms", Goal("most", 4000))],
+        steps=[(0, "down", {"max_packet": 1000})], sysctls=probing)
 
 
 def far_ends():

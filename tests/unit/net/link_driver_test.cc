@@ -218,6 +218,7 @@ class Pair final : private LinkDriver::Host, private Carrier::Owner {
   void wants_pump(LinkDriver&) override { wanted_ = true; }
   TargetStart connect_target(LinkDriver&, StreamHandle) override { return {}; }
   void link_refused(Duration) override {}
+  void carrier_barren(const SocketAddress&) override {}
   void services_down(const std::vector<std::uint16_t>&) override {}
   void room_for_streams() override {}
   void carrier_standing(Carrier&) override {}
