@@ -17,8 +17,6 @@
 //        +---- grace over (server: Ended; client: every sent stream reset, new link id)
 #pragma once
 
-#include <sys/uio.h>
-
 #include <deque>
 #include <memory>
 #include <optional>
@@ -32,6 +30,7 @@
 #include "common/base/result.h"
 #include "common/core/effects.h"
 #include "common/core/first_bytes.h"
+#include "common/core/link_io.h"
 #include "common/core/link_options.h"
 #include "common/core/liveness.h"
 #include "common/core/memory_pool.h"
@@ -42,21 +41,6 @@
 #include "common/wire/frames.h"
 
 namespace holdfast {
-
-// One gather write. The buffers stay valid until written() has covered them or the carrier is
-// not the link's any more (carrier() tells): then they must not be touched.
-struct Transmit {
-  CarrierId carrier;
-  std::span<const iovec> buffers;
-  std::size_t bytes = 0;
-  bool last = false;  // GOODBYE is in it: close the carrier in order once it is written
-};
-
-struct OpenRequest {
-  std::uint16_t service = 0;  // index into LinkOptions::services
-  Endpoint source;
-  Endpoint destination;
-};
 
 class Link {
  public:
@@ -80,8 +64,8 @@ class Link {
   void carrier_silent(Time now, CarrierId carrier);
   // The host's addresses or routes changed, or a newcomer asks: is the peer still there?
   void doubt(Time now);
-  // What the kernel says of a carrier's path, where wants_report() when a timeout is due, or
-  // unreported() at once.
+  // What the kernel says of a carrier's path; wanted by wants_report() when a timeout is due, and
+  // by unreported() at once.
   void path_report(Time now, CarrierId of, const PathReport& path);
 
   // --- Streams ----------------------------------------------------------------------------
@@ -257,21 +241,6 @@ class Link {
     Cause cause;
   };
   using State = std::variant<Detached, Greeting, Live, Leaving, Ended>;
-
-  // The part of a carrier's bytes that was handed out by Deliver and not yet taken.
-  struct PendingDelivery {
-    SlotIndex slot = kNoSlot;
-    Bytes bytes;
-  };
-  // The DATA frame whose bytes are arriving.
-  struct IncomingData {
-    StreamHandle stream;  // kNoSlot: skip them
-  };
-  // A stream's time in a queue of one delay: when it is due; of open_deadlines_, when it began.
-  struct Deadline {
-    StreamHandle stream;
-    Time at;
-  };
 
   bool client() const { return options_.role == LinkOptions::Role::client; }
   bool sending() const;  // stream frames may be sent: live, or leaving and still flushing

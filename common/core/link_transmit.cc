@@ -111,7 +111,7 @@ void Link::release_pins() {
 
 void Link::gather_control(Time now, Gather& gather) {
   bool busy = !interactive_.empty() || !bulk_.empty() || !acks_.empty();
-  bool measure = busy && liveness_.measure_due(now);
+  bool measure = busy && liveness_.measure_due(now, !bulk_.empty());
   if (ping_due_ || measure) {
     ping_due_ = false;
     gather.header(encode_ping(gather.space(), liveness_.ping(now)));

@@ -62,8 +62,11 @@ class Liveness {
     return pings_.send(now);
   }
   bool pong(Time now, std::uint64_t token);
-  // While bytes flow the round trip is measured by one PING at a time.
-  bool measure_due(Time now) const { return pings_.measure_due(now); }
+  // While bytes flow the round trip is measured by one PING at a time; without bulk not in each
+  // one.
+  bool measure_due(Time now, bool bulk) const {
+    return pings_.measure_due(now, bulk ? Duration{} : round_trip() * tuning::kMeasureRoundTrips);
+  }
   // A question stands: the kernel's report of the path is wanted whenever a timeout is due, and at
   // once when the question has just come up or been handed over.
   bool wants_report() const { return state_ != State::fresh; }

@@ -31,9 +31,12 @@ inline constexpr std::uint64_t kMaxUnsent = 1 * kMiB;
 // What may be read from an application ahead of any credit.
 inline constexpr std::uint64_t kReadAhead = 64 * kKiB;
 
-// Acks go out when a quarter of the window is owed, or after this.
+// Acks go out when a quarter of the window is owed, or after this, or after a quarter of the round
+// trip, at most that: on a long path they go with what answers them, and not alone. Where packets
+// are lost each one more is one more behind which others wait.
 inline constexpr std::uint64_t kAckFraction = 4;
 inline constexpr Duration kAckDelay = milliseconds(25);
+inline constexpr Duration kMostAckDelay = milliseconds(200);
 
 // Most that one gather takes; 256 KiB beat 64 KiB by a fifth.
 inline constexpr std::size_t kMaxGather = 256 * kKiB;
@@ -108,6 +111,8 @@ inline constexpr Duration kMaxBackoff = seconds(15);
 // While bytes flow the round trip is measured this often, with what leaves anyway: windows grow by
 // it, and under load it is many times what it was at rest.
 inline constexpr Duration kMeasureEvery = milliseconds(100);
+// ... and so many round trips later where only little flows: a PING and its PONG are two packets.
+inline constexpr int kMeasureRoundTrips = 4;
 
 // How long an application that does not read may hold up its own ABORT, and how long an ABORT
 // of ours may go without its ack, while a carrier is up.
