@@ -101,6 +101,7 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
     for (const TcpAddress& server : link.server) one.servers.push_back(host_port(server));
     one.mark = own_mark(config.nft);
     one.congestion_control = link.congestion_control.value_or("");
+    one.mptcp = link.mptcp;
     one.tls = std::move(credentials.tls.at(name));
   }
   for (const auto& [name, service] : config.services) {

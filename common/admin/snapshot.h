@@ -55,8 +55,9 @@ struct LinkSnapshot {
   std::string id;    // LinkId::to_string(): 32 digits
   std::string peer;  // at a client the server's name, at a server the client's
   LinkState state{};
-  Duration in_state{};  // for how long it has been in it
-  std::string carrier;  // remote address of the carrier in use
+  Duration in_state{};                    // for how long it has been in it
+  std::string carrier;                    // remote address of the carrier in use
+  std::optional<std::uint64_t> subflows;  // paths that it uses at once; nothing for plain TCP
   std::optional<Duration> rtt;
   std::uint64_t connections = 0;
   std::uint64_t opening = 0;                // of them: not open yet, and so not what a grace keeps

@@ -22,6 +22,10 @@ Json optional_seconds(const std::optional<Duration>& duration) {
   return duration ? Json(in_seconds(*duration)) : Json(nullptr);
 }
 
+Json optional_count(const std::optional<std::uint64_t>& count) {
+  return count ? Json(*count) : Json(nullptr);
+}
+
 Json instant(std::int64_t at_ms) {
   return at_ms == 0 ? Json(nullptr) : Json(format_time(at_ms * 1000));
 }
@@ -39,6 +43,7 @@ Json json_of(const LinkSnapshot& link) {
           {"state", to_string(link.state)},
           {"in_state_s", in_seconds(link.in_state)},
           {"carrier", link.carrier},
+          {"subflows", optional_count(link.subflows)},
           {"rtt_s", optional_seconds(link.rtt)},
           {"connections", link.connections},
           {"opening", link.opening},

@@ -77,6 +77,9 @@ LinkSnapshot read_link(const Json& json) {
   link.state = link_state_from(read_text(json, "state")).value_or(LinkState::waiting);
   link.in_state = read_seconds(json, "in_state_s");
   link.carrier = read_text(json, "carrier");
+  auto subflows = json.find("subflows");
+  if (subflows != json.end() && subflows->is_number())
+    link.subflows = subflows->get<std::uint64_t>();
   link.rtt = read_optional(json, "rtt_s");
   link.connections = read_count(json, "connections");
   link.opening = read_count(json, "opening");

@@ -93,6 +93,7 @@ LinkSnapshot describe(const LinkDriver& driver, const Ledger& ledger, const Memo
   out.state = state_of(link);
   out.in_state = now - (tally != nullptr ? tally->changed_at : ledger.idle_since());
   out.carrier = driver.carrier_address();
+  out.subflows = driver.subflows();
   if (link.live() && link.liveness().round_trip() > Duration{}) {
     out.rtt = link.liveness().round_trip();
   }

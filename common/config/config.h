@@ -122,6 +122,7 @@ struct ClientLinkConfig {
   Duration open_timeout = kDefaultOpenTimeout;
   std::optional<std::string> congestion_control;  // tcp(7); nothing: the host's
   std::uint64_t parallel = 1;  // links of this kind, among which connections are shared out
+  bool mptcp = false;          // carriers may use several paths at once
   bool operator==(const ClientLinkConfig&) const = default;
 };
 
@@ -166,6 +167,7 @@ struct ServerLinkConfig {
   std::uint64_t max_window = kDefaultMaxWindow;
   std::optional<std::string> congestion_control;  // tcp(7); nothing: the host's
   bool freebind = false;  // listens also where the host does not have the address yet
+  bool mptcp = false;     // carriers may use several paths at once
   bool operator==(const ServerLinkConfig&) const = default;
 };
 

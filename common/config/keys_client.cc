@@ -84,6 +84,15 @@ SectionKeys<ClientLinkConfig> make_link() {
                "goes to one that is up and has the fewest. On a long path that loses packets one "
                "carrier is slower than several, and with *threads* they use several cores. The "
                "server counts each of them (*[clients.NAME] links*)."},
+      {.name = "mptcp",
+       .value = value::boolean(&ClientLinkConfig::mptcp),
+       .reload = next_carrier,
+       .text =
+           "Carriers are dialled with Multipath TCP (*ip-mptcp*(8)): where both ends' kernels and "
+           "the network let them, a carrier uses several paths at once and goes on over the others "
+           "when one falls silent. Which paths, says *ip mptcp endpoint*. Where a kernel has none, "
+           "or something on the way or the server does not know it, it is plain TCP. *links* shows "
+           "how many paths each has."},
   };
   link.elsewhere = {{"grace", "the server's [link] sets it"},
                     {"listen", "it stands at the server; the client has server = [\"host:port\"]"}};

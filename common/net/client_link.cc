@@ -38,6 +38,7 @@ DialOptions ClientLink::dial_options(ClientLinkOptions& options) const {
   dial.servers = std::move(options.servers);
   dial.mark = options.mark;
   dial.congestion_control = options.congestion_control;
+  dial.mptcp = options.mptcp;
   dial.transport = transport_factory(tls_.get());
   dial.handshake_timeout = options.link.handshake_timeout;
   return dial;

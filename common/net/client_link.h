@@ -33,6 +33,7 @@ struct ClientLinkSettings {
   std::vector<HostPort> servers;
   std::uint32_t mark = 0;          // as in DialOptions
   std::string congestion_control;  // likewise
+  bool mptcp = false;              // likewise
 };
 
 struct ClientLinkOptions : ClientLinkSettings {

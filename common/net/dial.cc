@@ -167,6 +167,7 @@ void Dials::begin(std::size_t index) {
     const std::string& congestion = options_.congestion_control;
     return congestion.empty() ? 0 : set_congestion_control(descriptor, congestion);
   });
+  dial.connector->set_multipath(options_.mptcp);
   dial.connector->start({dial.address}, loop_.now() + kConnectTimeout);
 }
 

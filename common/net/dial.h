@@ -20,6 +20,7 @@ struct DialOptions {
   TransportFactory transport;
   std::uint32_t mark = 0;  // SO_MARK of the dials' sockets, to be known to nftables by; 0: none
   std::string congestion_control;  // empty: the host's
+  bool mptcp = false;              // where the kernel has it
   Duration handshake_timeout = seconds(10);
 };
 

@@ -58,6 +58,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   std::string_view peer() const;
   // Where the carrier in use leads; empty without one.
   std::string carrier_address() const;
+  // Over how many paths it goes at once; nothing for plain TCP.
+  std::optional<std::uint32_t> subflows() const;
   // Why the last carrier was lost, for people.
   const std::string& last_error() const { return last_error_; }
 

@@ -45,7 +45,7 @@ ListenerSet::Place* ListenerSet::find(const Wanted& wanted) {
 // With the addresses that the name had last.
 Status ListenerSet::bind(Place& place) {
   const Wanted& wanted = place.wanted;
-  BindOptions options{wanted.transparent, wanted.freebind, {}};
+  BindOptions options{wanted.transparent, wanted.freebind, wanted.mptcp, {}};
   if (auto name = name_of(wanted.address)) {
     auto known = resolver_.known(*name);
     if (!known) {

@@ -47,6 +47,7 @@ struct ServerOptions {
   RegistryOptions registry;
   std::vector<NetListenAddress> listen;
   bool freebind = false;                         // as for bind_sockets()
+  bool mptcp = false;                            // likewise
   std::map<std::string, FoundAddresses> names;   // of listen addresses (look_up_names)
   std::map<std::string, ServerClient> clients;   // by the identity that the transport proves
   std::map<std::string, ServerTarget> services;  // by name

@@ -98,6 +98,8 @@ class SocketAddress {
 
 // A new non-blocking stream socket; errno tells why there is none.
 Descriptor make_socket(int family);
+// Over Multipath TCP (RFC 8684); the same as make_socket() where the kernel has none.
+Descriptor make_multipath_socket(int family);
 
 // What an application's connection has: SO_LINGER {1, 0} preset, so that a killed agent never looks
 // like a clean end (Unix sockets have no reset), TCP_NODELAY, keepalive, and a bound on what the
