@@ -117,6 +117,7 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
     for (const TcpAddress& server : link.server) one.servers.push_back(host_port(server));
     one.mark = own_mark(config.nft);
     one.congestion_control = link.congestion_control.value_or("");
+    one.mptcp = link.mptcp;
     one.tls = std::move(credentials.tls.at(name));
   }
   for (const auto& [name, service] : config.services) {
@@ -330,7 +331,7 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     if (shown.silent_for) {
       Duration silent = duration_cast<seconds>(*shown.silent_for);
       down.try_emplace(link.group(), "nothing heard for " + show_duration(silent) + ", dialling");
-    } else if (link.link().live()) {
+    } else if (link.link().live() && link.link().barren_carriers() == 0) {
       down[link.group()] = "";
     } else if (!shown.retiring) {
       std::string why = link.held() ? "held down by an operator" : shown.last_error;

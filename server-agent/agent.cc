@@ -78,6 +78,7 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
     options.listen.push_back(net_address(each));
   }
   options.freebind = config.link.freebind;
+  options.mptcp = config.link.mptcp;
   for (const auto& [name, peer] : config.clients) {
     ServerClient client;
     client.policy = policy_of(name, peer, config);

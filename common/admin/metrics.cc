@@ -161,6 +161,11 @@ void add_reconnects(Metrics& metrics, const AgentTotals& totals) {
     metrics.value(count, {{"reason", std::string(to_string(cause))}});
   }
   metrics
+      .counter(
+          "holdfast_carriers_barren_total",
+          "Carriers that were established and delivered nothing, as if large packets were lost.")
+      .value(totals.carriers_barren);
+  metrics
       .counter("holdfast_link_outage_seconds_total",
                "Time that nothing was heard through links: silent, or without a carrier.")
       .value(in_seconds(totals.outage_total));

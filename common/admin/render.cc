@@ -96,6 +96,7 @@ std::string link_line(const LinkSnapshot& link, const RenderStyle& style) {
     line += ", round trip " + show_duration(*link.rtt);
   }
   if (!link.carrier.empty()) line += ", carrier " + escaped(link.carrier);
+  if (link.subflows) line += ", " + counted(*link.subflows, "path");
   line += ", " + counted(link.connections, "connection");
   std::uint64_t opened = link.connections - std::min(link.opening, link.connections);
   if (link.state != LinkState::live && link.opening > 0) {
@@ -110,7 +111,7 @@ std::string link_line(const LinkSnapshot& link, const RenderStyle& style) {
   }
   if (link.held_down) {
     line += ", held down by an operator";
-  } else if (link.state != LinkState::live && !link.last_error.empty()) {
+  } else if ((link.state != LinkState::live || link.barren != 0) && !link.last_error.empty()) {
     line += " (" + escaped(link.last_error) + ")";
   }
   if (link.retiring) line += ", taken away by a reload: goes with its last connection";
@@ -203,6 +204,9 @@ std::string render_links(const std::vector<LinkSnapshot>& links, const RenderSty
     table.column(title, Align::right);
   }
   add_rate_columns(table, rates);
+  bool multipath = std::any_of(links.begin(), links.end(),
+                               [](const LinkSnapshot& link) { return link.subflows.has_value(); });
+  if (multipath) table.column("PATHS", Align::right);
   for (const LinkSnapshot& link : links) {
     std::vector<std::string> cells = {link.id.substr(0, 8),
                                       link.peer,
@@ -216,6 +220,7 @@ std::string render_links(const std::vector<LinkSnapshot>& links, const RenderSty
                                       show_duration(link.outage_total),
                                       show_bytes(link.replayed_bytes)};
     add_rate_cells(cells, rates, link.id);
+    if (multipath) cells.push_back(link.subflows ? std::to_string(*link.subflows) : "");
     table.row(std::move(cells));
   }
   return table.text(style);

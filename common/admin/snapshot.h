@@ -56,8 +56,9 @@ struct LinkSnapshot {
   std::string id;    // LinkId::to_string(): 32 digits
   std::string peer;  // at a client the server's name, at a server the client's
   LinkState state{};
-  Duration in_state{};  // for how long it has been in it
-  std::string carrier;  // remote address of the carrier in use
+  Duration in_state{};                    // for how long it has been in it
+  std::string carrier;                    // remote address of the carrier in use
+  std::optional<std::uint64_t> subflows;  // paths that it uses at once; nothing for plain TCP
   std::optional<Duration> rtt;
   std::uint64_t connections = 0;
   std::uint64_t opening = 0;                // of them: not open yet, and so not what a grace keeps
@@ -74,9 +75,11 @@ struct LinkSnapshot {
   std::uint64_t send_log_limit_bytes = 0;
   std::uint64_t attempt = 0;
   std::uint64_t dials = 0;  // client: connects tried
-  bool held_down = false;   // client: by an operator
-  bool retiring = false;    // client: a reload took it away; it goes with its last connection
-  std::string last_error;   // why the last dial or carrier failed, for people
+  // Carriers in a row that were established and delivered nothing; 0 once something was answered.
+  std::uint64_t barren = 0;
+  bool held_down = false;  // client: by an operator
+  bool retiring = false;   // client: a reload took it away; it goes with its last connection
+  std::string last_error;  // why the last dial or carrier failed, for people
 };
 
 // How one end of a connection has closed, if it has.
@@ -129,6 +132,7 @@ struct AgentTotals {
   std::uint64_t replayed_bytes = 0;
   std::uint64_t connections_resumed = 0;
   std::map<Cause, std::uint64_t> reconnects;
+  std::uint64_t carriers_barren = 0;  // established, and nothing was delivered
   Duration outage_total{};
   std::uint64_t paused_credit = 0;  // times that reading was paused for want of the peer's credit
   std::uint64_t paused_memory = 0;
@@ -155,7 +159,7 @@ struct AgentSnapshot {
   std::int64_t started_at_ms = 0;  // since the epoch
   Duration uptime{};
   std::string config_path;
-  bool ready = false;  // client: a link is live; server: it listens
+  bool ready = false;  // client: its links are live and deliver; server: it listens
   std::string reason;  // why it is not ready, for people
   bool draining = false;
   std::vector<std::string> listening;  // addresses

@@ -22,6 +22,10 @@ Json optional_seconds(const std::optional<Duration>& duration) {
   return duration ? Json(in_seconds(*duration)) : Json(nullptr);
 }
 
+Json optional_count(const std::optional<std::uint64_t>& count) {
+  return count ? Json(*count) : Json(nullptr);
+}
+
 Json instant(std::int64_t at_ms) {
   return at_ms == 0 ? Json(nullptr) : Json(format_time(at_ms * 1000));
 }
@@ -39,6 +43,7 @@ Json json_of(const LinkSnapshot& link) {
           {"state", to_string(link.state)},
           {"in_state_s", in_seconds(link.in_state)},
           {"carrier", link.carrier},
+          {"subflows", optional_count(link.subflows)},
           {"rtt_s", optional_seconds(link.rtt)},
           {"connections", link.connections},
           {"opening", link.opening},
@@ -55,6 +60,7 @@ Json json_of(const LinkSnapshot& link) {
           {"send_log_limit_bytes", link.send_log_limit_bytes},
           {"attempt", link.attempt},
           {"dials", link.dials},
+          {"barren", link.barren},
           {"held_down", link.held_down},
           {"retiring", link.retiring},
           {"last_error", link.last_error}};
@@ -104,6 +110,7 @@ Json totals_json(const AgentTotals& totals) {
   return {{"replayed_bytes", totals.replayed_bytes},
           {"connections_resumed", totals.connections_resumed},
           {"reconnects", by_cause(totals.reconnects)},
+          {"carriers_barren", totals.carriers_barren},
           {"outage_total_s", in_seconds(totals.outage_total)},
           {"paused_credit", totals.paused_credit},
           {"paused_memory", totals.paused_memory},

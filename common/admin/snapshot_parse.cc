@@ -77,6 +77,9 @@ LinkSnapshot read_link(const Json& json) {
   link.state = link_state_from(read_text(json, "state")).value_or(LinkState::waiting);
   link.in_state = read_seconds(json, "in_state_s");
   link.carrier = read_text(json, "carrier");
+  auto subflows = json.find("subflows");
+  if (subflows != json.end() && subflows->is_number())
+    link.subflows = subflows->get<std::uint64_t>();
   link.rtt = read_optional(json, "rtt_s");
   link.connections = read_count(json, "connections");
   link.opening = read_count(json, "opening");
@@ -93,6 +96,7 @@ LinkSnapshot read_link(const Json& json) {
   link.send_log_limit_bytes = read_count(json, "send_log_limit_bytes");
   link.attempt = read_count(json, "attempt");
   link.dials = read_count(json, "dials");
+  link.barren = read_count(json, "barren");
   link.held_down = json.value("held_down", false);
   link.retiring = json.value("retiring", false);
   link.last_error = read_text(json, "last_error");
@@ -145,6 +149,7 @@ AgentTotals read_totals(const Json& json) {
   totals.replayed_bytes = read_count(json, "replayed_bytes");
   totals.connections_resumed = read_count(json, "connections_resumed");
   totals.reconnects = read_causes(json, "reconnects");
+  totals.carriers_barren = read_count(json, "carriers_barren");
   totals.outage_total = read_seconds(json, "outage_total_s");
   totals.paused_credit = read_count(json, "paused_credit");
   totals.paused_memory = read_count(json, "paused_memory");

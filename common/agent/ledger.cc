@@ -165,6 +165,17 @@ void Ledger::link_ended(const LinkEvent& event) {
                  {"detail", event.detail}});
 }
 
+void Ledger::carrier_barren(const LinkEvent& event) {
+  std::lock_guard lock(mutex_);
+  totals_.carriers_barren += 1;
+  logger_.event(LogLevel::warn, "carrier_barren",
+                {{"link", event.link.short_name()},
+                 {"name", event.name},
+                 {"peer", event.peer},
+                 {"address", event.address},
+                 {"detail", event.detail}});
+}
+
 void Ledger::link_refused(const LinkEvent& event, Duration retry_after) {
   logger_.stranger(LogLevel::warn, "link_refused",
                    {{"link", event.link.short_name()},

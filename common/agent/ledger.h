@@ -49,6 +49,7 @@ class Ledger final : public Observer {
   void link_silent(const LinkEvent& event) override;
   void link_heard(const LinkEvent& event) override;
   void link_ended(const LinkEvent& event) override;
+  void carrier_barren(const LinkEvent& event) override;
   void link_refused(const LinkEvent& event, Duration retry_after) override;
   void link_draining(const LinkEvent& event) override;
   void connection_open(const ConnectionInfo& connection) override;

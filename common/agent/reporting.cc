@@ -96,6 +96,7 @@ LinkSnapshot describe(const LinkDriver& driver, const Ledger& ledger, const Memo
   out.state = state_of(link);
   out.in_state = now - (tally != nullptr ? tally->changed_at : ledger.idle_since());
   out.carrier = driver.carrier_address();
+  out.subflows = driver.subflows();
   if (link.live() && !link.silent() && link.liveness().round_trip() > Duration{}) {
     out.rtt = link.liveness().round_trip();
   }
@@ -108,6 +109,7 @@ LinkSnapshot describe(const LinkDriver& driver, const Ledger& ledger, const Memo
   } else if (link.detached()) {
     out.detached_for = out.in_state;
   }
+  out.barren = link.barren_carriers();
   if (tally != nullptr) out.reconnects = tally->reconnects;
   out.resumes = counters.resumes;
   out.outage_total = counters.outage;
@@ -117,7 +119,8 @@ LinkSnapshot describe(const LinkDriver& driver, const Ledger& ledger, const Memo
   out.send_log_bytes = link.send_log_bytes();
   out.send_log_limit_bytes = std::min(link.options().memory_cap, pool.memory() / 2);
   out.attempt = link.attempt();
-  out.last_error = link.live() ? "" : driver.last_error();
+  bool well = link.live() && out.barren == 0;
+  out.last_error = well ? "" : driver.last_error();
   return out;
 }
 

@@ -64,7 +64,7 @@ void AgentBrief::add(const LinkDriver& driver, Time now, const std::string& newe
   const Link& link = driver.link();
   connections += link.stream_count();
   resumes += link.counters().resumes;
-  if (link.live()) {
+  if (link.live() && link.barren_carriers() == 0) {
     peer = std::string(driver.peer());
     if (!link.silent()) {
       live += 1;

@@ -127,6 +127,7 @@ struct ClientLinkConfig {
   Duration open_timeout = kDefaultOpenTimeout;
   std::optional<std::string> congestion_control;  // tcp(7); nothing: the host's
   std::uint64_t parallel = 0;                     // lanes; 0: as many as help
+  bool mptcp = false;                             // carriers may use several paths at once
   bool operator==(const ClientLinkConfig&) const = default;
 };
 
@@ -179,6 +180,7 @@ struct ServerLinkConfig {
   std::uint64_t max_window = kDefaultMaxWindow;
   std::optional<std::string> congestion_control;  // tcp(7); nothing: the host's
   bool freebind = false;  // listens also where the host does not have the address yet
+  bool mptcp = false;     // carriers may use several paths at once
   bool operator==(const ServerLinkConfig&) const = default;
 };
 

@@ -87,6 +87,15 @@ SectionKeys<ClientLinkConfig> make_link() {
                "so a keystroke does not wait behind an upload, and several connections use a long, "
                "lossy path better than one carrier does. Lanes without a connection for 30 s go. "
                "A server counts them as one (*[clients.NAME] links*)."},
+      {.name = "mptcp",
+       .value = value::boolean(&ClientLinkConfig::mptcp),
+       .reload = next_carrier,
+       .text =
+           "Carriers are dialled with Multipath TCP (*ip-mptcp*(8)): where both ends' kernels and "
+           "the network let them, a carrier uses several paths at once and goes on over the others "
+           "when one falls silent. Which paths, says *ip mptcp endpoint*. Where a kernel has none, "
+           "or something on the way or the server does not know it, it is plain TCP. *links* shows "
+           "how many paths each has."},
   };
   link.elsewhere = {{"grace", "the server's [link] sets it"},
                     {"listen", "it stands at the server; the client has server = [\"host:port\"]"}};

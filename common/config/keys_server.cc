@@ -71,6 +71,11 @@ SectionKeys<ServerLinkConfig> make_link() {
                "\"cubic\". As at the client.",
        .absent = "Default: the host's.",
        .example = "\"cubic\""},
+      {.name = "mptcp",
+       .value = value::boolean(&ServerLinkConfig::mptcp),
+       .reload = restart,
+       .text =
+           "Clients may use Multipath TCP, as at the client; those that do not use TCP, as ever."},
   };
   link.without_effect = {
       {"open_timeout",

@@ -8,7 +8,10 @@ void Dialer::set_need(Time now, Need need) {
   if (need == need_) return;
   bool rises = need > need_;
   bool from_none = need_ == Need::none;
-  if (from_none) dials_ = 0;
+  if (from_none) {
+    dials_ = 0;
+    interval_ = tuning::kUrgentDial;
+  }
   if (need == Need::relaxed) round_left_ = 0;  // a round of its own
   need_ = need;
   if (!rises) return;
@@ -21,6 +24,7 @@ void Dialer::set_need(Time now, Need need) {
 
 void Dialer::start_over() {
   fresh_ = true;
+  interval_ = tuning::kUrgentDial;
   backoff_ = tuning::kUrgentDial;
 }
 
@@ -40,14 +44,25 @@ std::size_t Dialer::next_other() {
 std::size_t Dialer::dial(Time now, std::size_t address) {
   last_dial_ = now;
   in_flight_ += 1;
+  connecting_ += 1;
   dials_ += 1;
   return address;
+}
+
+// As many to each of the addresses that a round dials.
+bool Dialer::full() const {
+  return connecting_ >= tuning::kMaxConnects * (addresses_ > 1 ? 2 : 1);
+}
+
+// Relaxed: the last round has not come to nothing yet.
+bool Dialer::busy(Time now) const {
+  return in_flight_ != 0 && now < last_dial_ + tuning::kDialPatience;
 }
 
 std::optional<std::size_t> Dialer::poll(Time now) {
   if (need_ == Need::none || addresses_ == 0 || now < not_before_) return std::nullopt;
   if (need_ == Need::relaxed) return poll_relaxed(now);
-  if (in_flight_ >= tuning::kMaxDialsInFlight) return std::nullopt;
+  if (full()) return std::nullopt;
   if (other_due_) {
     other_due_ = false;
     return dial(now, next_other());
@@ -56,7 +71,12 @@ std::optional<std::size_t> Dialer::poll(Time now) {
   fresh_ = false;
   last_round_ = now;
   bool several = addresses_ > 1;
-  next_round_ = now + (several && !last_good_ ? tuning::kNextAddress : tuning::kUrgentDial);
+  // A quarter less, or less less: the agents of a server that comes back are not all at once there.
+  auto jitter = static_cast<std::int64_t>(
+      random_.below(static_cast<std::uint64_t>(interval_.count() / 4 + 1)));
+  next_round_ =
+      now + (several && !last_good_ ? tuning::kNextAddress : interval_ - Duration(jitter));
+  interval_ = std::min(interval_ * 5 / 4, tuning::kMostUrgentDial);
   other_due_ = several && last_good_;
   return dial(now, last_good_ ? *last_good_ : next_other());
 }
@@ -69,7 +89,7 @@ std::optional<std::size_t> Dialer::poll_relaxed(Time now) {
     round_left_ -= 1;
     return dial(now, next_other());
   }
-  if (in_flight_ != 0 || now < next_round_) return std::nullopt;
+  if (full() || busy(now) || now < next_round_) return std::nullopt;
   fresh_ = false;
   last_round_ = now;
   round_left_ = addresses_ - 1;
@@ -85,14 +105,21 @@ Time Dialer::next_timeout() const {
   if (need_ == Need::none || addresses_ == 0) return kNever;
   Time at = next_round_;
   if (need_ == Need::urgent) {
-    if (in_flight_ >= tuning::kMaxDialsInFlight) return kNever;
+    if (full()) return kNever;
     if (other_due_) at = Time{};
   } else if (round_left_ != 0) {
     at = in_flight_ != 0 ? last_dial_ + tuning::kNextAddress : Time{};
-  } else if (in_flight_ != 0) {
+  } else if (full()) {
     return kNever;
+  } else if (in_flight_ != 0) {
+    at = std::max(at, last_dial_ + tuning::kDialPatience);
   }
   return std::max(at, not_before_);
+}
+
+void Dialer::established() {
+  HOLDFAST_CHECK(connecting_ > 0);
+  connecting_ -= 1;
 }
 
 void Dialer::connected(std::size_t address) {
@@ -101,9 +128,11 @@ void Dialer::connected(std::size_t address) {
   last_good_ = address;
 }
 
-void Dialer::failed(Time) {
+void Dialer::failed(Time, bool was_established) {
   HOLDFAST_CHECK(in_flight_ > 0);
   in_flight_ -= 1;
+  if (!was_established) connecting_ -= 1;
+  HOLDFAST_CHECK(connecting_ >= 0 && connecting_ <= in_flight_);
 }
 
 }  // namespace holdfast

@@ -1,10 +1,11 @@
 // Dialer: when to dial which address. It knows no socket: the driver asks, dials and reports.
 //
-// Urgent (streams wait): one round of dials every 400 ms, so that a SYN lost in the outage costs
-// no more than that; the last good address in every round, the others in turn beside it; at most
-// 16 in flight. Relaxed (nobody waits): a round dials each address once, the last good one first,
-// the next one when the one before has failed or has come to nothing for 250 ms (RFC 8305); the
-// next round comes when none is in flight, after an exponential, jittered back-off.
+// Urgent (streams wait): one round of dials every 300 to 400 ms, growing to at most 800, so that a
+// SYN lost in the outage costs no more than that; the last good address in every round, the others
+// in turn beside it; at most 6 connects to each of both in flight. Relaxed (nobody waits): a round
+// dials each address once, the last good one first, the next one when the one before has failed or
+// has come to nothing for 250 ms (RFC 8305); the next round comes when none is in flight or the
+// last one is two seconds old, after an exponential, jittered back-off.
 #pragma once
 
 #include <cstdint>
@@ -36,10 +37,11 @@ class Dialer {
   std::optional<std::size_t> poll(Time now);
   Time next_timeout() const;
 
-  // Each dial given out ends in exactly one of these. `failed` also reports a carrier that
-  // connected but whose handshake came to nothing.
+  // Each dial given out ends in exactly one of the last two; before that its connect may have
+  // succeeded, and its handshake begun.
+  void established();
   void connected(std::size_t address);
-  void failed(Time now);
+  void failed(Time now, bool was_established = false);
   // The other end asked not to be dialled before `until`.
   void hold_off(Time until) { not_before_ = until; }
 
@@ -52,6 +54,8 @@ class Dialer {
   std::size_t next_other();
   std::optional<std::size_t> poll_relaxed(Time now);
   std::size_t dial(Time now, std::size_t address);
+  bool full() const;
+  bool busy(Time now) const;
 
   Random random_;
   Need need_ = Need::none;
@@ -62,11 +66,13 @@ class Dialer {
   Time next_round_{};
   Time not_before_{};
   Duration backoff_ = tuning::kUrgentDial;
+  Duration interval_ = tuning::kUrgentDial;  // of urgent rounds
   std::size_t addresses_ = 0;
   std::optional<std::size_t> last_good_;
   std::size_t turn_ = SIZE_MAX;  // so that the first round takes the first address
   bool other_due_ = false;       // this round's second dial
   int in_flight_ = 0;
+  int connecting_ = 0;  // of them
   std::uint32_t dials_ = 0;
 };
 

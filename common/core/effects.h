@@ -1,9 +1,6 @@
 // What a Link asks of its driver. Polled in order; every one is handled by one exhaustive visit.
 #pragma once
 
-#include <sys/uio.h>
-
-#include <span>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -93,6 +90,12 @@ struct LinkDown {
   std::uint32_t streams = 0;
   Time since{};  // when the peer was heard last
 };
+// This carrier delivers nothing, and neither did the ones before it: the `times`-th in a row. Are
+// large packets lost? A client wants another, with smaller segments.
+struct Barren {
+  CarrierId carrier;
+  std::uint32_t times = 0;
+};
 // The link is over and every stream with it. A client may renew() it.
 struct LinkEnded {
   Cause cause{};
@@ -117,15 +120,6 @@ using Effect =
                  effect::ResumeReading, effect::ConnectTarget, effect::Opened, effect::Ended,
                  effect::OpenRefused, effect::CloseCarrier, effect::VerifyCarrier, effect::LinkUp,
                  effect::LinkDown, effect::LinkEnded, effect::Refused, effect::Draining,
-                 effect::ServicesDown>;
-
-// One gather write. The buffers stay valid until written() has covered them or the carrier is
-// not the link's any more (carrier() tells): then they must not be touched.
-struct Transmit {
-  CarrierId carrier;
-  std::span<const iovec> buffers;
-  std::size_t bytes = 0;
-  bool last = false;  // GOODBYE is in it: close the carrier in order once it is written
-};
+                 effect::ServicesDown, effect::Barren>;
 
 }  // namespace holdfast

@@ -85,8 +85,8 @@ void Link::carrier_up(Time now, CarrierId carrier, Duration round_trip) {
     standby_ = Standby{carrier, round_trip, now + tuning::kStandbyHold};
     return;
   }
-  if (std::holds_alternative<Greeting>(state_)) {
-    failed_greetings_ += 1;
+  if (auto* greeting = std::get_if<Greeting>(&state_)) {
+    greeting_failed(*greeting);
     drop_carrier(now, Cause::carrier_replaced, true);
   }
   start_greeting(now, carrier, round_trip);
@@ -111,6 +111,7 @@ void Link::release_standby() {
 void Link::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
   agree_anew();
   liveness_.start(now, options_.heartbeat, options_.dead_after, round_trip);
+  start_first_bytes();
   attempt_ += 1;
   Hello hello;
   hello.link = id_;
@@ -154,6 +155,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   // Later than the client's, whose question then is the only one of both.
   Duration heartbeat = options_.heartbeat * tuning::kServerHeartbeat / 100;
   liveness_.start(now, heartbeat, options_.dead_after, Duration{});
+  start_first_bytes();
   trace_frame(now, TraceEvent::Kind::receive, FrameType::hello);
   trace_frame(now, TraceEvent::Kind::receive, FrameType::table, 0, 0, table.size());
   if (!apply_table(now, highest, table)) return;
@@ -203,7 +205,7 @@ void Link::carrier_down(Time now, CarrierId lost, Cause cause) {
     drop_carrier(now, cause, false);
     return become_ended(now, reason);
   }
-  if (std::holds_alternative<Greeting>(state_)) failed_greetings_ += 1;
+  if (auto* greeting = std::get_if<Greeting>(&state_)) greeting_failed(*greeting);
   drop_carrier(now, cause, false);
   use_standby(now);
 }
@@ -213,24 +215,6 @@ void Link::carrier_silent(Time now, CarrierId silent) {
   if (now < liveness_.dead_at()) return;
   become_detached(now, Cause::carrier_silent);
   use_standby(now);
-}
-
-void Link::path_report(Time now, CarrierId of, const PathReport& path) {
-  if (of != carrier()) return;
-  if (auto* greeting = std::get_if<Greeting>(&state_)) {
-    if (liveness_.moves(path)) greeting_moves(now, *greeting);
-  } else if (live()) {
-    Time since = outage_since();
-    liveness_.report(now, path);
-    if (since != kNever && !silent()) silence_over(now, since);
-  }
-}
-
-// An answer on its way is worth waiting for, and so are tables that take long on a slow path.
-void Link::greeting_moves(Time now, Greeting& greeting) {
-  greeting.impatient = false;
-  greeting.impatient_at = std::max(greeting.impatient_at, now + liveness_.patience());
-  greeting.moved_at = now;
 }
 
 void Link::doubt(Time now) {
@@ -250,6 +234,7 @@ void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
   handshake_sent_.clear();
   unwritten_ = 0;
   last_gathered_ = false;
+  first_bytes_.stop();
   release_pins();
   if (tell_driver) push(effect::CloseCarrier{old, cause});
   TraceEvent event;

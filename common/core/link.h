@@ -18,6 +18,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,6 +29,8 @@
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/core/effects.h"
+#include "common/core/first_bytes.h"
+#include "common/core/link_io.h"
 #include "common/core/link_options.h"
 #include "common/core/link_state.h"
 #include "common/core/liveness.h"
@@ -40,12 +43,6 @@
 #include "common/wire/frames.h"
 
 namespace holdfast {
-
-struct OpenRequest {
-  std::uint16_t service = 0;  // index into LinkOptions::services
-  Endpoint source;
-  Endpoint destination;
-};
 
 class Link {
  public:
@@ -69,7 +66,8 @@ class Link {
   void carrier_silent(Time now, CarrierId carrier);
   // The host's addresses or routes changed, or a newcomer asks: is the peer still there?
   void doubt(Time now);
-  // What the kernel says of a carrier's path, where liveness() wants it.
+  // What the kernel says of a carrier's path; wanted by wants_report() when a timeout is due, and
+  // by unreported() at once.
   void path_report(Time now, CarrierId of, const PathReport& path);
 
   // --- Streams ----------------------------------------------------------------------------
@@ -168,6 +166,10 @@ class Link {
   Time grace_deadline() const { return grace_deadline_; }
   Duration grace() const { return options_.grace; }
   const Liveness& liveness() const { return liveness_; }
+  bool wants_report() const;
+  bool unreported() const;
+  // Carriers in a row that were established and delivered nothing; 0 once something was answered.
+  std::uint32_t barren_carriers() const { return first_bytes_.shown(); }
   const std::string& server_name() const { return server_name_; }
   std::size_t stream_count() const { return streams_.size(); }
   const LinkCounters& counters() const { return counters_; }
@@ -228,9 +230,6 @@ class Link {
   using Leaving = link_state::Leaving;
   using Ended = link_state::Ended;
   using State = std::variant<Detached, Greeting, Live, Leaving, Ended>;
-  using PendingDelivery = link_state::PendingDelivery;
-  using IncomingData = link_state::IncomingData;
-  using Deadline = link_state::Deadline;
 
   bool client() const { return options_.role == LinkOptions::Role::client; }
   bool sending() const;  // stream frames may be sent: live, or leaving and still flushing
@@ -260,11 +259,14 @@ class Link {
   // The peer broke the protocol: the link ends with this cause. Always false.
   bool violation(Time now, std::string what);
   void clear_lists();
+  void greeting_failed(const Greeting& greeting);
   void greeting_moves(Time now, Greeting& greeting);
   void start_greeting(Time now, CarrierId carrier, Duration round_trip);
   void use_standby(Time now);
   void release_standby();
   void silence_over(Time now, Time since);
+  void start_first_bytes();
+  void become_barren(Time now);
 
   // link_streams.cc: one stream
   void free_stream(Time now, SlotIndex slot);
@@ -421,7 +423,7 @@ class Link {
   Buffer notice_, notice_sent_;  // SERVICES_DOWN, like the handshake
   bool ping_due_ = false;
   bool drain_due_ = false;
-  std::vector<std::uint8_t> headers_;
+  std::unique_ptr<std::uint8_t[]> headers_;  // of a gather; no memory is touched before its use
   std::vector<iovec> buffers_;
   std::vector<BlockIndex> gathered_;  // blocks the unwritten gather refers to
   std::vector<BlockIndex> pinned_;    // of those, freed meanwhile
@@ -438,6 +440,7 @@ class Link {
   // Time.
   Liveness liveness_;
   Time live_since_{};
+  FirstBytes first_bytes_;
   Time detached_since_{};
   Time lost_since_ = kNever;  // when the carrier that was lost was heard last
   Time grace_deadline_ = kNever;

@@ -90,7 +90,9 @@ void Link::owe_ack(Time now, SlotIndex slot) {
   if (progress == 0 && limit == record.limit_written) return;
   record.ack_state = AckState::later;
   later_acks_.push_back(slot);
-  if (ack_deadline_ == kNever) ack_deadline_ = now + tuning::kAckDelay;
+  if (ack_deadline_ != kNever) return;
+  Duration long_path = std::min<Duration>(liveness_.round_trip() / 4, tuning::kMostAckDelay);
+  ack_deadline_ = now + std::max(tuning::kAckDelay, long_path);
 }
 
 void Link::ack_now(SlotIndex slot) {

@@ -130,6 +130,7 @@ void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
       return with(decode_ping(payload), [&](const Ping& pong) {
         Time since = outage_since();
         if (!liveness_.pong(now, pong.token)) return;
+        first_bytes_.answered();
         if (since != kNever) return silence_over(now, since);
         release_standby();
       });

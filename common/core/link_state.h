@@ -1,12 +1,10 @@
-// The states of a Link, and small things that it notes. See link.h.
+// The states of a Link. See link.h.
 #pragma once
 
 #include <vector>
 
-#include "common/base/bytes.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
-#include "common/core/effects.h"
 #include "common/wire/cause.h"
 #include "common/wire/frames.h"
 
@@ -16,8 +14,9 @@ struct Detached {};
 struct Greeting {
   CarrierId carrier;
   Time since;
-  Time moved_at;      // its last progress
-  Time impatient_at;  // when another carrier is wanted beside this one
+  Time moved_at;       // its last progress,
+  bool moved = false;  // if there was any
+  Time impatient_at;   // when another carrier is wanted beside this one
   bool impatient = false;
   bool welcomed = false;  // WELCOME is read, its table is not complete
   Welcome welcome;
@@ -43,21 +42,6 @@ struct Leaving {
 };
 struct Ended {
   Cause cause;
-};
-
-// The part of a carrier's bytes that was handed out by Deliver and not yet taken.
-struct PendingDelivery {
-  SlotIndex slot = kNoSlot;
-  Bytes bytes;
-};
-// The DATA frame whose bytes are arriving.
-struct IncomingData {
-  StreamHandle stream;  // kNoSlot: skip them
-};
-// A stream's time in a queue of one delay: when it is due; of open_deadlines_, when it began.
-struct Deadline {
-  StreamHandle stream;
-  Time at;
 };
 
 }  // namespace holdfast::link_state

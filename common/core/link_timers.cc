@@ -13,6 +13,7 @@ Time Link::next_timeout() const {
     at(greeting->moved_at + options_.handshake_timeout);
   }
   if (live()) at(liveness_.next_timeout());
+  at(first_bytes_.next_look());
   if (standby_) at(standby_->until);
   if (auto* leaving = std::get_if<Leaving>(&state_)) {
     at(leaving->flushed ? leaving->close_at : leaving->flush_until);
@@ -30,6 +31,7 @@ Time Link::next_timeout() const {
 
 void Link::timeout(Time now) {
   if (standby_ && now >= standby_->until) use_standby(now);
+  first_bytes_.looked(now);
   timeout_greeting(now);
   timeout_liveness(now);
   timeout_leaving(now);
@@ -48,7 +50,7 @@ void Link::timeout_greeting(Time now) {
   if (greeting == nullptr) return;
   if (now >= greeting->impatient_at) greeting->impatient = true;
   if (now < greeting->moved_at + options_.handshake_timeout) return;
-  failed_greetings_ += 1;
+  greeting_failed(*greeting);
   drop_carrier(now, Cause::handshake_timeout, true);
 }
 
@@ -56,7 +58,11 @@ void Link::timeout_liveness(Time now) {
   if (!live()) return;
   switch (liveness_.timeout(now)) {
     case Liveness::Action::none:
+      return;
     case Liveness::Action::suspect:  // wants_carrier() tells
+      if (client() && urgent() && liveness_.passed() && first_bytes_.unanswered()) {
+        become_barren(now);
+      }
       return;
     case Liveness::Action::ping:
       ping_due_ = true;

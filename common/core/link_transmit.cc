@@ -23,10 +23,12 @@ struct Link::Gather {
     return header_used + header <= tuning::kHeaderSpace &&
            link.buffers_.size() + 4 <= tuning::kMaxGatherBuffers;
   }
-  MutableBytes space() { return MutableBytes(link.headers_).subspan(header_used); }
+  MutableBytes space() {
+    return MutableBytes(link.headers_.get(), tuning::kHeaderSpace).subspan(header_used);
+  }
   // The next `size` bytes of space() were written.
   void header(std::size_t size) {
-    add(link.headers_.data() + header_used, size);
+    add(link.headers_.get() + header_used, size);
     header_used += size;
   }
   void answer(std::size_t size) {
@@ -49,8 +51,8 @@ struct Link::Gather {
 
 std::optional<Transmit> Link::poll_transmit(Time now, std::size_t most) {
   if (unwritten_ != 0 || carrier() == CarrierId{}) return std::nullopt;
-  if (headers_.empty()) {
-    headers_.resize(tuning::kHeaderSpace);
+  if (!headers_) {
+    headers_.reset(new std::uint8_t[tuning::kHeaderSpace]);
     buffers_.reserve(tuning::kMaxGatherBuffers);
   }
   buffers_.clear();
@@ -76,6 +78,7 @@ std::optional<Transmit> Link::poll_transmit(Time now, std::size_t most) {
   if (gather.bytes == 0) return std::nullopt;
   unwritten_ = gather.bytes;
   if (gather.bytes > gather.answers) liveness_.wrote(now);
+  first_bytes_.wrote(now, gather.bytes);
   return Transmit{carrier(), buffers_, gather.bytes, last_gathered_};
 }
 
@@ -109,7 +112,7 @@ void Link::release_pins() {
 
 void Link::gather_control(Time now, Gather& gather) {
   bool busy = !interactive_.empty() || !bulk_.empty() || !acks_.empty();
-  bool measure = busy && liveness_.measure_due(now);
+  bool measure = busy && liveness_.measure_due(now, !bulk_.empty());
   if (ping_due_ || measure) {
     ping_due_ = false;
     gather.header(encode_ping(gather.space(), liveness_.ping(now)));

@@ -27,11 +27,12 @@ void Liveness::measured(Duration round_trip) {
 }
 
 Duration Liveness::patience() const {
-  return std::max(round_trip() * tuning::kSuspectRoundTrips, tuning::kSuspectAfter);
+  return std::max(round_trip() * tuning::kSuspectRoundTrips, tuning::kSuspectAfter) *
+         (1 << doublings_);
 }
 
 Duration Liveness::silent_patience() const {
-  return std::max(path_ * tuning::kSuspectRoundTrips, tuning::kSuspectAfter);
+  return std::max(path_ * tuning::kSuspectRoundTrips, tuning::kSuspectAfter) * (1 << doublings_);
 }
 
 Time Liveness::ask_at() const {
@@ -64,6 +65,16 @@ void Liveness::ask(Time now) {
   doubted_at_ = kNever;
   progress_.asked();
   look_at_ = kNever;
+}
+
+bool Liveness::give_up(Time now) {
+  bool fresh = state_ == State::fresh;
+  if (fresh) {
+    ask(now);
+    wrote(now);
+  }
+  state_ = State::suspect;
+  return fresh;
 }
 
 bool Liveness::pong(Time now, std::uint64_t token) {

@@ -47,7 +47,9 @@ class Liveness {
   void heard(Time now) {
     last_heard_ = now;
     excused_ = false;
-    if (state_ == State::fresh) written_since_ = kNever;
+    // What was written less than the path's round trip ago is not answered by this.
+    bool may_answer = written_since_ != kNever && now - written_since_ >= path_ / 2;
+    if (state_ == State::fresh && may_answer) written_since_ = kNever;
   }
   // A PONG of this carrier came.
   void answered() {
@@ -60,8 +62,11 @@ class Liveness {
     return pings_.send(now);
   }
   bool pong(Time now, std::uint64_t token);
-  // While bytes flow the round trip is measured by one PING at a time.
-  bool measure_due(Time now) const { return pings_.measure_due(now); }
+  // While bytes flow the round trip is measured by one PING at a time; without bulk not in each
+  // one.
+  bool measure_due(Time now, bool bulk) const {
+    return pings_.measure_due(now, bulk ? Duration{} : round_trip() * tuning::kMeasureRoundTrips);
+  }
   // A question stands: the kernel's report of the path is wanted whenever a timeout is due, and at
   // once when the question has just come up or been handed over.
   bool wants_report() const { return state_ != State::fresh; }
@@ -76,6 +81,12 @@ class Liveness {
   // The host's addresses or routes changed, or a newcomer claims this carrier's place: ask now.
   void doubt(Time now);
   void measured(Duration round_trip);
+  // Carriers before this one delivered nothing: patience is doubled so often.
+  void be_patient(std::uint32_t doublings) { doublings_ = doublings; }
+  // It delivers nothing: suspect at once. True: a question is to be put, none was.
+  bool give_up(Time now);
+  // The peer's kernel has the question that stands.
+  bool passed() const { return state_ != State::fresh && progress_.passed(); }
 
   Time next_timeout() const;
   Action timeout(Time now);
@@ -115,7 +126,8 @@ class Liveness {
   Progress progress_;
   Time moved_at_{};        // bytes moved while the question was on its way
   Time look_at_ = kNever;  // the next report is due, once there are any
-  bool excused_ = false;   // a late turn was already forgiven
+  std::uint32_t doublings_ = 0;
+  bool excused_ = false;  // a late turn was already forgiven
 };
 
 }  // namespace holdfast

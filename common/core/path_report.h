@@ -18,6 +18,8 @@ struct PathReport {
   Duration least_round_trip{};
   std::uint32_t segment = 0;  // bytes of payload in a full one
   std::uint64_t lost = 0;     // packets sent again, and packets of the peer's that overtook others
+  // How often in a row what was sent again went unacknowledged, each time after twice as long.
+  std::uint32_t timeouts = 0;
 };
 
 }  // namespace holdfast

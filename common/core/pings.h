@@ -28,8 +28,10 @@ class Pings {
     if (token == last_) waiting_ = false;
     return std::max(Duration(1), now - Time(Duration(static_cast<std::int64_t>(token))));
   }
-  // While bytes flow: one at a time, and not too often.
-  bool measure_due(Time now) const { return !waiting_ && now >= next_measure_; }
+  // While bytes flow: one at a time, and not too often; `rest` later where little depends on it.
+  bool measure_due(Time now, Duration rest = {}) const {
+    return !waiting_ && now >= next_measure_ + rest;
+  }
 
  private:
   std::optional<std::uint64_t> first_;

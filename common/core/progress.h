@@ -28,6 +28,8 @@ class Progress {
   bool wants_report() const { return !before_ || (handed_ && !mark_); }
   // True when something has moved since the last report that counts. `patience`: a gap is longer.
   bool report(const PathReport& path, Duration patience);
+  // The peer's kernel has the question, as of the last report.
+  bool passed() const { return passed_; }
   // How long an ack may take, on a path with a backlog.
   Duration slow() const { return slow_; }
 

@@ -52,7 +52,7 @@ void Pump::adapt_read_size(std::size_t bytes, std::size_t effects) {
 bool Pump::turn(Time now) {
   turning_ = true;
   if (now >= link_.next_timeout()) {
-    if (!link_.live() || link_.liveness().wants_report()) look(now);
+    if (link_.wants_report()) look(now);
     link_.timeout(now);
   }
   drain(now, budget_.effects);
@@ -61,8 +61,7 @@ bool Pump::turn(Time now) {
   touched_ = false;  // what was said so far leaves now, what is said from here on in the next turn
   if (settled_) {
     transmit(now);
-    const Liveness& liveness = link_.liveness();
-    if (liveness.unreported() && (!link_.live() || liveness.wants_report())) look(now);
+    if (link_.unreported()) look(now);
     drain(now, budget_.effects);
   }
   if (!settled_ || !connects_.empty()) touched_ = true;

@@ -55,10 +55,11 @@ struct ServiceTally {
 struct LinkCounters {
   std::uint64_t resumes = 0;  // of the link
   std::uint64_t carriers_lost = 0;
-  std::uint64_t sent_bytes = 0;      // taken from our applications
-  std::uint64_t received_bytes = 0;  // delivered to our applications
-  std::uint64_t replayed_bytes = 0;  // written to a carrier again
-  std::uint64_t pauses_credit = 0;   // reading paused for want of the peer's credit
+  std::uint64_t carriers_barren = 0;  // FirstBytes
+  std::uint64_t sent_bytes = 0;       // taken from our applications
+  std::uint64_t received_bytes = 0;   // delivered to our applications
+  std::uint64_t replayed_bytes = 0;   // written to a carrier again
+  std::uint64_t pauses_credit = 0;    // reading paused for want of the peer's credit
   std::uint64_t pauses_memory = 0;
   Duration outage{};  // ended ones, summed
 };

@@ -31,9 +31,12 @@ inline constexpr std::uint64_t kMaxUnsent = 1 * kMiB;
 // What may be read from an application ahead of any credit.
 inline constexpr std::uint64_t kReadAhead = 64 * kKiB;
 
-// Acks go out when a quarter of the window is owed, or after this.
+// Acks go out when a quarter of the window is owed, or after this, or after a quarter of the round
+// trip, at most that: on a long path they go with what answers them, and not alone. Where packets
+// are lost each one more is one more behind which others wait.
 inline constexpr std::uint64_t kAckFraction = 4;
 inline constexpr Duration kAckDelay = milliseconds(25);
+inline constexpr Duration kMostAckDelay = milliseconds(200);
 
 // Most that one gather takes; 256 KiB beat 64 KiB by a fifth.
 inline constexpr std::size_t kMaxGather = 256 * kKiB;
@@ -74,6 +77,13 @@ inline constexpr Duration kRateSample = milliseconds(200);
 inline constexpr Duration kLongRateSample = seconds(1);
 // Of a segment, for frame headers and a TLS record's own bytes.
 inline constexpr std::uint64_t kFrameRoom = 96;
+// A segment that every path passes (RFC 879, RFC 1122), and one that hardly any does not.
+inline constexpr std::uint32_t kSmallSegment = 536;
+inline constexpr std::uint32_t kMiddleSegment = 1200;
+// A fresh carrier is barren when its first large segment was sent again so often in vain.
+inline constexpr std::uint32_t kBarrenTimeouts = 2;
+// Patience doubles with each barren carrier in a row, so often at most.
+inline constexpr std::uint32_t kBarrenDoublings = 3;
 // While a question stands the kernel is asked this often what of our bytes has arrived.
 inline constexpr Duration kLookEvery = milliseconds(100);
 // A path on which more than that waits has a queue, and its acks take their time ...
@@ -93,10 +103,16 @@ inline constexpr Duration kStandbyHold = milliseconds(20);
 // A timer that ran later than this after its time says that we stalled, not the peer.
 inline constexpr Duration kLateTurn = milliseconds(250);
 
-// Dials while streams live and no carrier is up: one this often, so that a SYN lost in the outage
-// costs no more than this after the path is back.
+// Dials while streams live and no carrier is up: one this often, growing by a quarter each time, up
+// to a quarter less by jitter; so that a SYN lost in the outage costs no more than the most after
+// the path is back.
 inline constexpr Duration kUrgentDial = milliseconds(400);
-inline constexpr int kMaxDialsInFlight = 16;
+inline constexpr Duration kMostUrgentDial = milliseconds(800);
+// Connects to one address in flight. A round trip of 5 s has that many before the first is
+// answered.
+inline constexpr int kMaxConnects = 6;
+// Without streams the next round does not wait for longer for the last one.
+inline constexpr Duration kDialPatience = seconds(2);
 // Of several addresses the next one is dialled when one has come to nothing for so long (RFC 8305).
 inline constexpr Duration kNextAddress = milliseconds(250);
 // Without streams: exponential from the urgent interval up to this, each with 25 % jitter.
@@ -105,6 +121,8 @@ inline constexpr Duration kMaxBackoff = seconds(15);
 // While bytes flow the round trip is measured this often, with what leaves anyway: windows grow by
 // it, and under load it is many times what it was at rest.
 inline constexpr Duration kMeasureEvery = milliseconds(100);
+// ... and so many round trips later where only little flows: a PING and its PONG are two packets.
+inline constexpr int kMeasureRoundTrips = 4;
 
 // How long an application that does not read may hold up its own ABORT, and how long an ABORT
 // of ours may go without its ack, while a carrier is up.

@@ -30,6 +30,7 @@ Carrier::Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const Transpor
       deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }),
       retry_(loop.timers(), [this] { write_on(); }) {
   tune_carrier_socket(descriptor_.get());
+  multipath_ = read_multipath(descriptor_.get());
 }
 
 Carrier::Carrier(Loop& loop, CarrierId id, Detached detached, Owner& owner)
@@ -43,6 +44,7 @@ Carrier::Carrier(Loop& loop, CarrierId id, Detached detached, Owner& owner)
       registration_(loop.poller(), descriptor_.get(), *this),
       deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }),
       retry_(loop.timers(), [this] { write_on(); }) {
+  multipath_ = read_multipath(descriptor_.get());
   watch();
   if (transport_->buffered()) registration_.kick();
 }
@@ -128,8 +130,25 @@ bool Carrier::read_once() {
 std::optional<PathReport> Carrier::path() const {
   if (closed()) return std::nullopt;
   std::optional<PathReport> report = read_path(descriptor_.get());
-  if (report) report->queued += transport_->unsent();
+  if (!report) return report;
+  if (std::optional<Multipath> all = multipath()) {
+    report->acked = all->acked - multipath_->acked;
+    report->received = all->received - multipath_->received;
+    report->queued = all->queued;
+    if (all->subflows > 1) report->timeouts = 0;  // another path may do
+  }
+  report->queued += transport_->unsent();
   return report;
+}
+
+std::optional<Multipath> Carrier::multipath() const {
+  if (closed() || !multipath_) return std::nullopt;
+  return read_multipath(descriptor_.get());
+}
+
+std::optional<std::uint32_t> Carrier::subflows() const {
+  std::optional<Multipath> all = multipath();
+  return all ? std::optional(all->subflows) : std::nullopt;
 }
 
 std::size_t Carrier::room() {

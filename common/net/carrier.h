@@ -93,6 +93,8 @@ class Carrier final : public Poller::Watcher {
   std::string transport_error() const { return transport_->error(); }
   // What of ours waits in the kernel or before it, and what the peer's kernel has acknowledged.
   std::optional<PathReport> path() const;
+  // Over how many paths at once; nothing for plain TCP.
+  std::optional<std::uint32_t> subflows() const;
   // How many bytes may be written in one go, so that they do not wait for long.
   std::size_t room();
   Duration round_trip() const { return measured_round_trip(descriptor_.get()); }
@@ -102,6 +104,7 @@ class Carrier final : public Poller::Watcher {
   void set_patient(bool patient) { registration_.set_patient(patient); }
 
  private:
+  std::optional<Multipath> multipath() const;
   void on_ready(std::uint32_t events) override;
   void shake_hands();
   // After a write that did not take all.
@@ -128,6 +131,7 @@ class Carrier final : public Poller::Watcher {
   std::unique_ptr<Transport> transport_;
   Poller::Registration registration_;
   Timer deadline_;
+  std::optional<Multipath> multipath_;  // as it was at first
   DeliveryRate rate_;
   Time rate_asked_at_{};
   std::size_t room_ = 0;

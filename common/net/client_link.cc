@@ -41,6 +41,7 @@ DialOptions ClientLink::dial_options(ClientLinkOptions& options) const {
   dial.servers = std::move(options.servers);
   dial.mark = options.mark;
   dial.congestion_control = options.congestion_control;
+  dial.mptcp = options.mptcp;
   dial.transport = transport_factory(tls_.get());
   dial.handshake_timeout = options.link.handshake_timeout;
   return dial;
@@ -62,7 +63,7 @@ bool ClientLink::pump() {
   bool more = driver_->pump();
   if (link_.ended() && driver_->settled() && state_ != State::leaving) renew();
   if (link_.live()) {
-    dials_->start_over();
+    if (!link_.wants_carrier()) dials_->start_over();
     // What is known of its path decides about the next connection.
     if (!std::exchange(was_live_, true) && lanes_.most > 1) {
       look();

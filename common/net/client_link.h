@@ -45,6 +45,7 @@ struct ClientLinkSettings {
   std::vector<HostPort> servers;
   std::uint32_t mark = 0;          // as in DialOptions
   std::string congestion_control;  // likewise
+  bool mptcp = false;              // likewise
 };
 
 struct ClientLinkOptions : ClientLinkSettings {
@@ -149,6 +150,7 @@ class ClientLink final : public LinkDriver::Host {
   void wants_pump(LinkDriver&) override;
   TargetStart connect_target(LinkDriver&, StreamHandle) override { return {}; }
   void link_refused(Cause cause, Duration retry_after) override;
+  void carrier_barren(const SocketAddress& peer) override { dials_->barren(peer); }
   void room_for_streams() override { host_.room(); }
   void services_down(const std::vector<std::uint16_t>& services) override;
   Patience patience(std::string_view service) const override;

@@ -69,7 +69,8 @@ void Connector::connect_to(Attempt& attempt) {
   const SocketAddress& address = attempt.address;
   attempt.retry.reset();
   attempt.registration.reset();
-  attempt.descriptor = make_socket(address.family());
+  attempt.descriptor =
+      multipath_ ? make_multipath_socket(address.family()) : make_socket(address.family());
   int descriptor = attempt.descriptor.get();
   if (!attempt.descriptor.valid()) return failed(attempt, errno);
   if (budget_ != nullptr && budget_->scarce(descriptor)) return failed(attempt, EMFILE);

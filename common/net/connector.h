@@ -32,6 +32,9 @@ class Connector {
   using Prepare = std::function<int(int descriptor, int family)>;
   void set_prepare(Prepare prepare) { prepare_ = std::move(prepare); }
 
+  // Over Multipath TCP, where the kernel has it.
+  void set_multipath(bool multipath) { multipath_ = multipath; }
+
   // add() may follow until `more_until`; before then failing is not the end.
   void start(std::vector<SocketAddress> addresses, Time deadline, Time more_until = {});
   // Those that were not tried yet come next. None follow after this.
@@ -64,6 +67,7 @@ class Connector {
   Loop& loop_;
   Tune tune_;
   Prepare prepare_;
+  bool multipath_ = false;
   const DescriptorBudget* budget_;
   Callback callback_;
   std::vector<SocketAddress> addresses_;

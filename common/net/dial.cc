@@ -5,9 +5,18 @@
 namespace holdfast {
 namespace {
 
-// A SYN and the first of its retransmissions (1 s) over a path of 600 ms; short enough that dials
-// into a silent path make room for new ones, and that a silent address costs little.
-constexpr Duration kConnectTimeout = seconds(2);
+// A round trip of 5 s, and a SYN that is sent again twice (after 1 s, after 3 s): together with the
+// dials that follow there is one on its way at least every 800 ms.
+constexpr Duration kConnectTimeout = seconds(6);
+// A handshake is waited for so long without racing it: twice what the connect took, at least this.
+constexpr Duration kLeastHope = milliseconds(400);
+constexpr std::size_t kMostHandshakes = 3;
+// The peer's kernel has the handshake's first message and says nothing for so long, and again with
+// the next dial: then its answer, with a certificate, may be too large for the path.
+constexpr Duration kUnanswered = seconds(1);
+constexpr int kMostUnanswered = 2;
+// Of so many addresses is remembered how large segments may be.
+constexpr std::size_t kMostLimits = 64;
 
 void tune_nothing(int, int) {}  // Carrier does
 
@@ -61,8 +70,75 @@ void Dials::update(Dialer::Need need) {
   }
   book_->refresh(need == Dialer::Need::urgent, arose);
   dialer_.set_addresses(now, book_->addresses().size());
-  while (auto index = dialer_.poll(now)) begin(*index);
-  timer_.arm(std::min(dialer_.next_timeout(), book_->next_timeout()));
+  look_at_handshakes();
+  // One that moves is not raced.
+  Time hopeful = hopeful_until();
+  while (now >= hopeful) {
+    auto index = dialer_.poll(now);
+    if (!index) break;
+    begin(*index);
+  }
+  timer_.arm(std::min(std::max(dialer_.next_timeout(), hopeful), book_->next_timeout()));
+}
+
+// While a handshake that has just begun, or from which something was heard, may yet be answered.
+Time Dials::hopeful_until(const Dial& dial) {
+  if (dial.over || !dial.carrier) return Time{};
+  Time moved = dial.began;
+  std::optional<PathReport> path = dial.carrier->path();
+  if (path && path->received != 0) moved = std::max(moved, dial.heard);
+  return moved + std::max<Duration>(2 * dial.connect_took, kLeastHope);
+}
+
+Time Dials::hopeful_until() const {
+  Time latest{};
+  for (const auto& dial : dials_) latest = std::max(latest, hopeful_until(*dial));
+  return latest;
+}
+
+void Dials::look_at_handshakes() {
+  Time now = loop_.now();
+  for (auto& dial : dials_) {
+    if (dial->over || !dial->carrier) continue;
+    std::optional<PathReport> path = dial->carrier->path();
+    if (!path) continue;
+    if (path->received != 0) dial->heard = now - path->received_ago;
+    bool silent = path->received == 0 && path->acked != 0 && path->queued == 0;
+    if (!silent || dial->unanswered) continue;
+    if (now < dial->began + kUnanswered + 2 * dial->connect_took) continue;
+    dial->unanswered = true;
+    Limit& limit = limit_of(dial->address);
+    limit.unanswered += 1;
+    if (limit.unanswered == kMostUnanswered) barren(dial->address);
+  }
+}
+
+// A handshake is to begin: the oldest of which nothing is to be hoped makes room for it. False:
+// there is none, and this one would be one too many.
+bool Dials::make_room() {
+  Dial* oldest = nullptr;
+  std::size_t handshakes = 0;
+  for (auto& dial : dials_) {
+    if (dial->over || !dial->carrier) continue;
+    handshakes += 1;
+    if (oldest == nullptr && hopeful_until(*dial) <= loop_.now()) oldest = dial.get();
+  }
+  if (handshakes < kMostHandshakes) return true;
+  if (oldest == nullptr) return false;
+  failed(*oldest, "no answer to the handshake");
+  return true;
+}
+
+Dials::Limit& Dials::limit_of(const SocketAddress& address) {
+  for (Limit& each : limits_) {
+    if (each.address == address) return each;
+  }
+  if (limits_.size() >= kMostLimits) limits_.erase(limits_.begin());
+  return limits_.emplace_back(Limit{address, {}, 0});
+}
+
+void Dials::barren(const SocketAddress& address) {
+  limit_of(address).segment.barren(loop_.now());
 }
 
 void Dials::network_changed() {
@@ -79,19 +155,31 @@ void Dials::begin(std::size_t index) {
   dial.connector = std::make_unique<Connector>(
       loop_, tune_nothing, nullptr,
       [this, &dial](Connector::Outcome outcome) { connected(dial, std::move(outcome)); });
-  dial.connector->set_prepare([this](int descriptor, int) {
+  dial.began = loop_.now();
+  dial.connector->set_prepare([this, address = dial.address](int descriptor, int) {
     std::uint32_t mark = options_.mark;
     if (mark != 0 && setsockopt(descriptor, SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) {
       return errno;
     }
+    if (int bytes = limit_of(address).segment.for_dial(loop_.now()); bytes != 0) {
+      set_max_segment(descriptor, bytes);
+    }
     const std::string& congestion = options_.congestion_control;
     return congestion.empty() ? 0 : set_congestion_control(descriptor, congestion);
   });
+  dial.connector->set_multipath(options_.mptcp);
   dial.connector->start({dial.address}, loop_.now() + kConnectTimeout);
 }
 
 void Dials::connected(Dial& dial, Connector::Outcome outcome) {
   if (!outcome.descriptor.valid()) return failed(dial, error_text(outcome.error));
+  if (!make_room()) {
+    drop(dial);
+    return wake_();
+  }
+  dialer_.established();
+  dial.connect_took = loop_.now() - dial.began;
+  dial.began = loop_.now();
   next_carrier_ += 1;
   dial.carrier = std::make_unique<Carrier>(
       loop_, CarrierId{next_carrier_}, std::move(outcome.descriptor), options_.transport, *this);
@@ -120,11 +208,14 @@ void Dials::carrier_standing(Carrier& carrier) {
   dial->over = true;
   dial->deadline->cancel();
   last_error_.clear();
+  Limit& limit = limit_of(dial->address);
+  limit.unanswered = 0;
+  limit.segment.stands();
   // The addresses may have changed meanwhile: the place that this one has now, if any.
   const auto& addresses = book_->addresses();
   auto found = std::find(addresses.begin(), addresses.end(), dial->address);
   if (found == addresses.end()) {
-    dialer_.failed(loop_.now());
+    dialer_.failed(loop_.now(), true);
   } else {
     dialer_.connected(static_cast<std::size_t>(found - addresses.begin()));
   }
@@ -147,7 +238,7 @@ void Dials::failed(Dial& dial, const std::string& reason) {
 void Dials::drop(Dial& dial) {
   if (dial.over) return;
   dial.over = true;
-  dialer_.failed(loop_.now());
+  dialer_.failed(loop_.now(), dial.carrier != nullptr);
   if (dial.deadline) dial.deadline->cancel();
   if (!dial.carrier) return;
   dial.carrier->close();

@@ -11,6 +11,7 @@
 #include "common/net/closing_carriers.h"
 #include "common/net/connector.h"
 #include "common/net/observer.h"
+#include "common/net/segment_limit.h"
 
 namespace holdfast {
 
@@ -19,6 +20,7 @@ struct DialOptions {
   TransportFactory transport;
   std::uint32_t mark = 0;  // SO_MARK of the dials' sockets, to be known to nftables by; 0: none
   std::string congestion_control;  // empty: the host's
+  bool mptcp = false;              // where the kernel has it
   Duration handshake_timeout = seconds(10);
 };
 
@@ -39,6 +41,8 @@ class Dials final : public Carrier::Owner {
   void hold_off(Time until) { dialer_.hold_off(until); }
   // The link is up.
   void start_over() { dialer_.start_over(); }
+  // A carrier to this address was established and delivered nothing: are large packets lost?
+  void barren(const SocketAddress& address);
   // The host's network changed: what failed before may work now.
   void network_changed();
 
@@ -56,7 +60,17 @@ class Dials final : public Carrier::Owner {
     std::unique_ptr<Connector> connector;
     std::unique_ptr<Carrier> carrier;
     std::unique_ptr<Timer> deadline;  // of the handshake
+    Time began{};                     // the connect, then the handshake
+    Duration connect_took{};
+    Time heard{};             // anything, last
+    bool unanswered = false;  // and counted as such
     bool over = false;
+  };
+  // Of an address that was barren once.
+  struct Limit {
+    SocketAddress address;
+    SegmentLimit segment;
+    int unanswered = 0;  // handshakes in a row
   };
 
   void look_up();
@@ -64,6 +78,11 @@ class Dials final : public Carrier::Owner {
   void connected(Dial& dial, Connector::Outcome outcome);
   void failed(Dial& dial, const std::string& reason);
   Dial* dial_of(const Carrier& carrier);
+  Limit& limit_of(const SocketAddress& address);
+  static Time hopeful_until(const Dial& dial);
+  Time hopeful_until() const;
+  bool make_room();
+  void look_at_handshakes();
   void drop(Dial& dial);
   void drop_all();
 
@@ -85,6 +104,7 @@ class Dials final : public Carrier::Owner {
   std::unique_ptr<AddressBook> book_;
   std::uint64_t earlier_versions_ = 0;  // of books before this one
   std::vector<std::unique_ptr<Dial>> dials_;
+  std::vector<Limit> limits_;
   std::uint64_t count_ = 0;
   std::string last_error_;
   Timer timer_;

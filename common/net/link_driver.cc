@@ -38,6 +38,11 @@ std::string LinkDriver::carrier_address() const {
   return carrier == nullptr ? std::string() : carrier->peer().to_string();
 }
 
+std::optional<std::uint32_t> LinkDriver::subflows() const {
+  const Carrier* carrier = find(link_.carrier());
+  return carrier == nullptr ? std::nullopt : carrier->subflows();
+}
+
 // --- Carriers -------------------------------------------------------------------------------
 
 void LinkDriver::adopt(std::unique_ptr<Carrier> carrier) {

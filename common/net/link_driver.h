@@ -40,6 +40,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
     virtual void link_refused(Cause cause, Duration retry_after) = 0;
     // Client: the services whose targets take no connections now; all others do.
     virtual void services_down(const std::vector<std::uint16_t>& services) = 0;
+    // A carrier to there was established and delivered nothing: are large packets lost?
+    virtual void carrier_barren(const SocketAddress& peer) = 0;
     // Streams ended, or more are allowed: there may be room for others.
     virtual void room_for_streams() = 0;
     // With the sockets of this service's streams; asked again and again.
@@ -65,6 +67,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   std::optional<PathReport> carrier_path() const { return path(link_.carrier()); }
   // Where the carrier in use leads; empty without one.
   std::string carrier_address() const;
+  // Over how many paths it goes at once; nothing for plain TCP.
+  std::optional<std::uint32_t> subflows() const;
   // Why the last carrier was lost, for people.
   const std::string& last_error() const { return last_error_; }
 
@@ -167,6 +171,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   void on(const effect::Refused& effect);
   void on(const effect::Draining& effect);
   void on(const effect::ServicesDown& effect);
+  void on(const effect::Barren& effect);
 
   Loop& loop_;
   Link& link_;

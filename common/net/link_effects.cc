@@ -119,6 +119,17 @@ void LinkDriver::on(const effect::ServicesDown& effect) {
   host_.services_down(effect.services);
 }
 
+void LinkDriver::on(const effect::Barren& effect) {
+  const Carrier* carrier = find(effect.carrier);
+  if (carrier == nullptr) return;
+  LinkEvent barren = event();
+  barren.address = carrier->peer().to_string();
+  barren.detail = barren_text(effect.times);
+  last_error_ = barren.address + ": " + barren.detail;
+  observer_.carrier_barren(barren);
+  host_.carrier_barren(carrier->peer());
+}
+
 void LinkDriver::on(const effect::Draining&) {
   observer_.link_draining(event());
 }

@@ -38,7 +38,8 @@ int bind_socket(int descriptor, const SocketAddress& address, const std::string&
 // Bound and listening, or `error` says why not.
 Descriptor bind_one(const SocketAddress& address, const std::string& path, void (*tune)(int, int),
                     const BindOptions& options, int& error) {
-  Descriptor descriptor = make_socket(address.family());
+  Descriptor descriptor =
+      options.mptcp ? make_multipath_socket(address.family()) : make_socket(address.family());
   error = descriptor.valid() ? 0 : errno;
   if (error != 0) return {};
   int on = 1;

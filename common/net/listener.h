@@ -48,6 +48,7 @@ class BoundSocket {
 struct BindOptions {
   bool transparent = false;  // takes connections to addresses that are not this host's (tproxy)
   bool freebind = false;     // also where the host does not have the address yet (IP_FREEBIND)
+  bool mptcp = false;        // Multipath TCP for whoever comes with it, where the kernel has it
   std::vector<SocketAddress> of_name{};  // what the address's name was resolved to
   SocketAccess access{};                 // a Unix socket's file
 };

@@ -64,7 +64,7 @@ ListenerSet::Place* ListenerSet::find(const Wanted& wanted) {
 // With the addresses that the name had last, beside those that stand already.
 Status ListenerSet::bind(Place& place) {
   const Wanted& wanted = place.wanted;
-  BindOptions options{wanted.transparent, wanted.freebind, {}, wanted.access};
+  BindOptions options{wanted.transparent, wanted.freebind, wanted.mptcp, {}, wanted.access};
   if (auto name = name_of(wanted.address)) {
     auto known = resolver_.known(*name);
     if (!known) {

@@ -30,6 +30,7 @@ class ListenerSet {
     bool transparent = false;  // as for bind_sockets()
     bool required = false;     // set() fails where it cannot be had now
     bool freebind = false;     // as for bind_sockets()
+    bool mptcp = false;        // likewise
     SocketAccess access{};     // likewise
   };
 

@@ -62,6 +62,12 @@ struct Refusal {
   std::string reason;  // for people
 };
 
+// Of barren carriers in a row (FirstBytes), for people.
+inline std::string barren_text(std::uint32_t times) {
+  return "established " + std::to_string(times) + (times == 1 ? " time" : " times") +
+         ", nothing delivered: are large packets lost?";
+}
+
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -74,6 +80,8 @@ class Observer {
   virtual void link_silent(const LinkEvent& event) = 0;
   virtual void link_heard(const LinkEvent& event) = 0;
   virtual void link_ended(const LinkEvent& event) = 0;
+  // A carrier was established and delivers nothing; `detail` says how often in a row.
+  virtual void carrier_barren(const LinkEvent& event) = 0;
   // Client: the server said no, for now.
   virtual void link_refused(const LinkEvent& event, Duration retry_after) = 0;
   // Client: the server drains.

@@ -1,6 +1,7 @@
 // A file of its own: <linux/tcp.h> has the whole tcp_info, and does not bear <netinet/tcp.h>.
 #include "common/net/path_report.h"
 
+#include <linux/mptcp.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -30,7 +31,21 @@ std::optional<PathReport> read_path(int descriptor) {
   if (size >= offsetof(tcp_info, tcpi_rcv_ooopack) + sizeof info.tcpi_rcv_ooopack) {
     report.lost += info.tcpi_rcv_ooopack;
   }
+  report.timeouts = info.tcpi_retransmits;
   return report;
+}
+
+std::optional<Multipath> read_multipath(int descriptor) {
+  constexpr int kSolMptcp = 284;  // SOL_MPTCP of <linux/socket.h>, which programs cannot include
+  mptcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(descriptor, kSolMptcp, MPTCP_INFO, &info, &size) != 0) return std::nullopt;
+  Multipath path;
+  path.acked = info.mptcpi_snd_una;
+  path.queued = info.mptcpi_write_seq - info.mptcpi_snd_una;
+  path.received = info.mptcpi_rcv_nxt;
+  path.subflows = 1U + info.mptcpi_subflows;
+  return path;
 }
 
 }  // namespace holdfast

@@ -89,7 +89,7 @@ Status ServerDriver::listen_on(const ServerOptions& options, bool new_ones_requi
   std::vector<ListenerSet::Wanted> wanted;
   for (const NetListenAddress& address : options.listen) {
     bool required = new_ones_required || std::holds_alternative<PassedSocket>(address);
-    wanted.push_back({address, 0, false, required, options.freebind});
+    wanted.push_back({address, 0, false, required, options.freebind, options.mptcp});
   }
   return listeners_.set(wanted);
 }

@@ -49,6 +49,7 @@ struct ServerOptions {
   RegistryOptions registry;
   std::vector<NetListenAddress> listen;
   bool freebind = false;                         // as for bind_sockets()
+  bool mptcp = false;                            // likewise
   std::map<std::string, FoundAddresses> names;   // of listen addresses (look_up_names)
   std::map<std::string, ServerClient> clients;   // by the identity that the transport proves
   std::map<std::string, ServerTarget> services;  // by name
@@ -145,6 +146,7 @@ class ServerDriver final : public Loop::Task,
   void watch_targets();
   void tell_down(Link& link) const;
   void link_refused(Cause, Duration) override {}
+  void carrier_barren(const SocketAddress&) override {}
   void services_down(const std::vector<std::uint16_t>&) override {}
   void room_for_streams() override { room_ = true; }
   Patience patience(std::string_view service) const override;

@@ -160,6 +160,13 @@ Descriptor make_socket(int family) {
   return Descriptor(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
+Descriptor make_multipath_socket(int family) {
+  constexpr int kType = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  bool ip = family == AF_INET || family == AF_INET6;
+  Descriptor descriptor(ip ? socket(family, kType, IPPROTO_MPTCP) : -1);
+  return descriptor.valid() ? std::move(descriptor) : make_socket(family);
+}
+
 void tune_application_socket(int descriptor, int family) {
   if (family == AF_UNIX) return set_option(descriptor, SOL_SOCKET, SO_SNDBUF, kUnixSendBuffer);
   set_linger(descriptor, true);
@@ -179,6 +186,10 @@ void tune_carrier_socket(int descriptor) {
 
 void set_not_sent(int descriptor, int bytes) {
   set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
+
+void set_max_segment(int descriptor, int bytes) {
+  set_option(descriptor, IPPROTO_TCP, TCP_MAXSEG, bytes);
 }
 
 int set_congestion_control(int descriptor, const std::string& name) {

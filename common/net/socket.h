@@ -98,6 +98,8 @@ class SocketAddress {
 
 // A new non-blocking stream socket; errno tells why there is none.
 Descriptor make_socket(int family);
+// Over Multipath TCP (RFC 8684); the same as make_socket() where the kernel has none.
+Descriptor make_multipath_socket(int family);
 
 // What an application's connection has: SO_LINGER {1, 0} preset, so that a killed agent never looks
 // like a clean end (Unix sockets have no reset), TCP_NODELAY, keepalive, and a bound on what the
@@ -115,6 +117,8 @@ inline constexpr int kCarrierNotSent = 128 * 1024;
 // TCP_NOTSENT_LOWAT.
 void set_not_sent(int descriptor, int bytes);
 
+// The largest segment that the connection is to have, either way (TCP_MAXSEG); before connect.
+void set_max_segment(int descriptor, int bytes);
 // TCP_CONGESTION (tcp(7)); 0, or errno.
 int set_congestion_control(int descriptor, const std::string& name);
 

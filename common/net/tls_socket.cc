@@ -17,13 +17,43 @@ namespace {
 // of ours never gets there, since it starts only with less than a batch waiting.
 constexpr std::size_t kMaxPending = 2 * kBatchSize;
 constexpr std::size_t kHandshakeReadAhead = 4096;
+// Ciphertext taken with one recv, once the peer has proved who it is.
+constexpr std::size_t kReadAhead = 64 * 1024;
 // What a peer may send before it has proved who it is: a hello with a key is some 300 bytes, a
 // chain of certificates a few thousand.
 constexpr std::size_t kMaxHandshakeBytes = 32 * 1024;
 // Handshake messages worked off in one read, so that they cannot hold the loop.
 constexpr std::uint64_t kMessagesPerRead = 16;
 
+// An idle session has no buffers of its own: a server has thousands.
+std::uint8_t* shared_input() {
+  static thread_local const auto buffer = std::make_unique<std::uint8_t[]>(kReadAhead);
+  return buffer.get();
+}
+std::vector<std::uint8_t>& spare_output() {
+  static thread_local std::vector<std::uint8_t> spare;
+  return spare;
+}
+
 }  // namespace
+
+const std::uint8_t* TlsTransport::input() const {
+  return input_shared_ ? shared_input() : input_.data();
+}
+
+// At the end of a call: the next one may be another session's.
+void TlsTransport::keep_input() {
+  if (!standing_) return;
+  if (input_begin_ == input_end_) {
+    input_begin_ = input_end_ = 0;
+    if (input_.capacity() != 0) std::vector<std::uint8_t>().swap(input_);
+  } else if (input_shared_) {
+    input_.assign(shared_input() + input_begin_, shared_input() + input_end_);
+    input_end_ -= input_begin_;
+    input_begin_ = 0;
+  }
+  input_shared_ = false;
+}
 
 bool TlsTransport::begin() {
   set_proof(ssl_.get(), proof_);
@@ -59,6 +89,7 @@ int TlsTransport::bio_write(BIO* bio, const char* data, int size) {
     return -1;
   }
   auto* bytes = reinterpret_cast<const std::uint8_t*>(data);
+  if (self->output_.capacity() == 0) self->output_.swap(spare_output());
   self->output_.insert(self->output_.end(), bytes, bytes + size);
   return size;
 }
@@ -82,7 +113,7 @@ int TlsTransport::bio_read(BIO* bio, char* data, int size) {
   }
   std::size_t take =
       std::min(static_cast<std::size_t>(size), self->input_end_ - self->input_begin_);
-  std::memcpy(data, self->input_.data() + self->input_begin_, take);
+  std::memcpy(data, self->input() + self->input_begin_, take);
   self->input_begin_ += take;
   return static_cast<int>(take);
 }
@@ -118,14 +149,17 @@ bool TlsTransport::refill() {
     refusal_ = "more bytes than a TLS handshake takes";
     return false;
   }
+  std::uint8_t* into = standing_ ? shared_input() : input_.data();
+  std::size_t room = standing_ ? kReadAhead : input_.size();
   ssize_t size = 0;
   do {
-    size = recv(descriptor_, input_.data(), input_.size(), 0);
+    size = recv(descriptor_, into, room, 0);
   } while (size < 0 && errno == EINTR);
   if (size > 0) {
     input_begin_ = 0;
     input_end_ = static_cast<std::size_t>(size);
-    drained_ = input_end_ < input_.size();
+    input_shared_ = standing_;
+    drained_ = input_end_ < room;
     if (!standing_) handshake_bytes_ += input_end_;
     return true;
   }
@@ -151,6 +185,8 @@ bool TlsTransport::flush() {
   if (pending() != 0) return false;
   output_.clear();
   output_sent_ = 0;
+  if (spare_output().capacity() < output_.capacity()) output_.swap(spare_output());
+  if (output_.capacity() != 0) std::vector<std::uint8_t>().swap(output_);
   if (shutting_) {
     shutting_ = false;
     ::shutdown(descriptor_, SHUT_WR);

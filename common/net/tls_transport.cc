@@ -16,8 +16,11 @@ namespace {
 
 // Header, type and tag of a record (RFC 8446, 5.2).
 constexpr std::size_t kRecordOverhead = 5 + 1 + 16;
-// Ciphertext taken with one recv, once the peer has proved who it is.
-constexpr std::size_t kReadAhead = 64 * 1024;
+// Where what is to be one record lies together: nobody's beyond one call.
+std::uint8_t* record_buffer() {
+  static thread_local const auto buffer = std::make_unique<std::uint8_t[]>(kRecordSize);
+  return buffer.get();
+}
 
 }  // namespace
 
@@ -84,15 +87,6 @@ Transport::Status TlsTransport::handshake() {
   standing_ = true;
   gives_tickets_ = SSL_is_server(ssl_.get()) == 1 && SSL_get_num_tickets(ssl_.get()) != 0;
   ticket_given_ = std::chrono::steady_clock::now();
-  SSL_clear_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);
-  record_.resize(kRecordSize);
-  // What was read ahead moves to the larger buffer.
-  std::vector<std::uint8_t> larger(kReadAhead);
-  std::copy(input_.begin() + static_cast<std::ptrdiff_t>(input_begin_),
-            input_.begin() + static_cast<std::ptrdiff_t>(input_end_), larger.begin());
-  input_end_ -= input_begin_;
-  input_begin_ = 0;
-  input_ = std::move(larger);
   starved_ = false;
   return Status::done;
 }
@@ -102,6 +96,13 @@ Transport::Outcome TlsTransport::read(MutableBytes buffer) {
   ERR_clear_error();
   drained_ = false;
   messages_ = 0;
+  Outcome outcome = decrypt(buffer);
+  keep_input();
+  if (pending() != 0) flush();  // an answer to the peer's KeyUpdate
+  return outcome;
+}
+
+Transport::Outcome TlsTransport::decrypt(MutableBytes buffer) {
   std::size_t size = 0;
   while (size < buffer.size()) {
     int want = static_cast<int>(std::min<std::size_t>(buffer.size() - size, INT32_MAX));
@@ -109,16 +110,13 @@ Transport::Outcome TlsTransport::read(MutableBytes buffer) {
     if (result <= 0) {
       starved_ = !paused_;
       if (size != 0) break;  // the reason shows again at the next call
-      Status status = fail(result);
-      if (pending() != 0) flush();  // an answer to the peer's KeyUpdate
-      return {status, 0};
+      return {fail(result), 0};
     }
     size += static_cast<std::size_t>(result);
     starved_ = false;
     idle_messages_ = 0;
     idle_allowed_ = kMaxIdleMessages;
   }
-  if (pending() != 0) flush();
   return {Status::done, size};
 }
 
@@ -145,7 +143,7 @@ bool TlsTransport::encrypt(std::span<const iovec>& buffers, std::size_t& skip, s
   } else {
     while (!next.empty() && size < kRecordSize) {
       std::size_t take = std::min(kRecordSize - size, next.front().iov_len - next_skip);
-      std::memcpy(record_.data() + size,
+      std::memcpy(record_buffer() + size,
                   static_cast<const std::uint8_t*>(next.front().iov_base) + next_skip, take);
       size += take;
       next_skip += take;
@@ -153,7 +151,7 @@ bool TlsTransport::encrypt(std::span<const iovec>& buffers, std::size_t& skip, s
       next = next.subspan(1);
       next_skip = 0;
     }
-    data = record_.data();
+    data = record_buffer();
   }
   writing_ = true;
   int result = SSL_write(ssl_.get(), data, static_cast<int>(size));

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,7 +64,10 @@ class TlsTransport final : public Transport {
   std::size_t pending() const { return output_.size() - output_sent_; }
   bool flush();
   Identified identified();
+  Outcome decrypt(MutableBytes buffer);
   bool refill();
+  const std::uint8_t* input() const;
+  void keep_input();
   void renew();
   bool encrypt(std::span<const iovec>& buffers, std::size_t& skip, std::size_t& taken);
   Status fail(int result);
@@ -84,8 +88,10 @@ class TlsTransport final : public Transport {
   bool shutting_ = false;
   std::size_t handshake_bytes_ = 0;  // read so far
 
-  // Ciphertext read and not yet decrypted: [input_begin_, input_end_) of input_.
+  // Ciphertext read and not yet decrypted: [input_begin_, input_end_) of input(). Once the peer has
+  // proved who it is it is read into a buffer of the thread's; what a call leaves moves to input_.
   std::vector<std::uint8_t> input_;
+  bool input_shared_ = false;
   std::size_t input_begin_ = 0;
   std::size_t input_end_ = 0;
   bool starved_ = true;  // what is there is no whole record
@@ -100,7 +106,9 @@ class TlsTransport final : public Transport {
   std::uint64_t idle_allowed_ = kMaxIdleMessages;
   bool paused_ = false;  // this read has worked off its share
 
-  std::vector<std::uint8_t> output_;  // ciphertext not yet sent, from output_sent_ on
+  // Ciphertext not yet sent, from output_sent_ on. Its memory is the thread's, lent while there is
+  // any.
+  std::vector<std::uint8_t> output_;
   std::size_t output_sent_ = 0;
   int output_error_ = 0;
   bool writing_ = false;            // only read() takes input: it knows what is left of it
@@ -109,7 +117,6 @@ class TlsTransport final : public Transport {
   KeyUpdates key_updates_;
   bool gives_tickets_ = false;
   std::chrono::steady_clock::time_point ticket_given_;
-  std::vector<std::uint8_t> record_;  // made when the handshake is done
 };
 
 }  // namespace holdfast::tls

@@ -13,11 +13,12 @@ class FarServices:
     sink    reads to the end and answers with how many bytes it read
     source  reads SIZE_DIGITS digits and sends so many bytes
     echo    sends back what comes
+    hold    accepts, and says nothing
     tally   reads TOKEN_BYTES that name the stream and to the end; `tally` has what has come of each
     """
 
     def __init__(self):
-        self._listeners = {name: self._listen() for name in ("sink", "source", "echo", "tally")}
+        self._listeners = {name: self._listen() for name in ("sink", "source", "echo", "hold", "tally")}
         self.ports = {name: sock.getsockname()[1] for name, sock in self._listeners.items()}
         self._sockets = []
         self.tally = {}
@@ -54,7 +55,8 @@ class FarServices:
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._sockets.append(sock)
-            self._thread(self._serve, sock, serve)
+            if serve != self._hold:
+                self._thread(self._serve, sock, serve)
 
     @staticmethod
     def _serve(sock, serve):
@@ -86,6 +88,9 @@ class FarServices:
             token += sock.recv(TOKEN_BYTES - len(token)) or bytes(TOKEN_BYTES)
         while count := sock.recv_into(buffer):
             self.tally[token] = self.tally.get(token, 0) + count
+
+    def _hold(self, sock):
+        """No thread for each: there may be thousands."""
 
     @staticmethod
     def _echo(sock):

@@ -69,7 +69,7 @@ class Way:
 
     def __init__(self, name, lab, addresses):
         self.name, self._space, self._addresses = name, lab.near, addresses
-        self.services = lab.services
+        self.services, self.lab = lab.services, lab
 
     def connect(self, service, timeout=60):
         with self._space.enter():
@@ -86,6 +86,7 @@ class Lab:
         self._link, self._seed, self._sysctls = link or {}, seed, sysctls or {}
         self._spaces, self.agents, self.emulator, self.services = [], [], None, None
         self._free_ports = itertools.count(FIRST_PORT)
+        self.slow = threading.Event()    # Resume: the paths are slow now
 
     def __enter__(self):
         try:

@@ -6,7 +6,7 @@ and its goal. What `short` names is a part of scripts/test: it holds today.
 """
 from dataclasses import dataclass, field
 
-from traffic import BulkUpload, Download, NextByte, Rival, Typist, Upload, Uploads
+from traffic import BulkUpload, Download, NextByte, Resume, Rival, Typist, Upload, Uploads
 
 # 50 full packets: what routers of slow lines have, and a lot of time on one of 64 kbit/s.
 QUEUE_BYTES = 75_000
@@ -123,7 +123,13 @@ def large_packets():
             shape, {"up": Upload(300_000, limit_s=90), "echo": Typist(30)},
             [Row("up.seconds", "time", "s", Goal("most", 8)),
              Row("echo.worst_ms", "echo, worst", "ms", Goal("most", 4000))],
-            steps=[(0, direction, {"max_packet": 1000})], sysctls=probing)
+            steps=[(0, direction, {"max_packet": 1000})], sysctls=probing, short=name == "both")
+    yield Scenario(
+        "swallow-down", "packets over 1,000 bytes vanish (down), 300 kB down, a typist beside",
+        shape, {"down": Download(300_000, limit_s=90), "echo": Typist(30)},
+        [Row("down.seconds", "time", "s", Goal("most", 8)),
+         Row("echo.worst_ms", "echo, worst", "ms", Goal("most", 4000))],
+        steps=[(0, "down", {"max_packet": 1000})], sysctls=probing)
 
 
 def far_ends():
@@ -190,6 +196,18 @@ def outages():
                (9.5, "both", {"blocked": 0}), (9.5, "answer_syns", False)])
 
 
+def resumes():
+    """Of each connection 33 bytes are said by both ends (PROTOCOL.md, TABLE)."""
+    for count, kbit in ((2000, 128), (9000, 64)):
+        limit_s = 6 * count * 33 / (kbit * 125)
+        yield Scenario(
+            f"resume-{count}-{kbit}", f"{count:,} idle connections resumed at {kbit} kbit/s",
+            {"both": {"delay_ms": 10, **queue("shared")}}, {"table": Resume(count, kbit, 33, limit_s)},
+            [Row("table.seconds", "time", "s", Goal("ratio_most", 1.5)),
+             Row("table.alive", "still there", "", Goal("ratio_least", 1.0))],
+            link={}, sysctls={})
+
+
 def idle():
     for heartbeat, dead_after, most in (("30s", "90s", 3), ("1h", "3h", 0), ("5s", "15s", 24)):
         yield Scenario(
@@ -199,7 +217,7 @@ def idle():
 
 
 def everything():
-    found = [*transfers(), *echoes(), *rivals(), *large_packets(), *far_ends(), *lossy(), *outages(), *idle()]
+    found = [*transfers(), *echoes(), *rivals(), *large_packets(), *far_ends(), *lossy(), *outages(), *resumes(), *idle()]
     for scenario in found:
         parts = scenario.name.split("-")
         if scenario.streams and parts[0] in ("up", "down"):

@@ -11,6 +11,7 @@ import threading
 import time
 
 from far_services import CHUNK_BYTES, SIZE_DIGITS, TOKEN_BYTES
+from streams import wait_until
 
 LIMIT_S = 120.0
 
@@ -156,6 +157,52 @@ class Rival:
 
     def __call__(self, way):
         return self.bulk(way.rival)
+
+
+class Resume:
+    """So many idle connections on a quick path, which becomes one of `rate_kbit`; then the carrier is
+    dropped: how long until they go on. Bare TCP carries what both ends say of them, one after the
+    other."""
+
+    def __init__(self, count, rate_kbit, entry_bytes, limit_s):
+        self.count, self.rate_kbit, self.limit_s = count, rate_kbit, limit_s
+        self.size = count * entry_bytes
+
+    def __call__(self, way):
+        if way.name == "bare":
+            way.lab.slow.wait(self.limit_s)
+            began = time.monotonic()
+            Upload(self.size, self.limit_s)(way)
+            Download(self.size, self.limit_s)(way)
+            return {"seconds": time.monotonic() - began, "alive": self.count}
+        socks = [way.connect("hold") for _ in range(self.count)]
+        client = way.lab.client
+        wait_until(lambda: client.json("links")[0]["connections"] == self.count, 60, "all connections")
+        time.sleep(2)
+        way.lab.change("both", rate_kbit=self.rate_kbit)
+        way.lab.slow.set()
+        began = time.monotonic()
+        client.run("reconnect")
+        try:
+            wait_until(lambda: client.events("link_resumed", connections=self.count), self.limit_s, "the resume")
+        except AssertionError as error:
+            raise TrafficFailed(str(error)) from None
+        seconds = time.monotonic() - began
+        alive = sum(self._alive(sock) for sock in socks)
+        for sock in socks:
+            sock.close()
+        return {"seconds": seconds, "alive": alive}
+
+    @staticmethod
+    def _alive(sock):
+        sock.settimeout(0)
+        try:
+            sock.recv(1)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
 
 class NextByte:

@@ -100,6 +100,10 @@ void put_effect(Tape& tape, const std::optional<Effect>& effect) {
                    tape.out("services", e.services.size());
                    for (std::uint16_t service : e.services) tape.mix("service", service);
                  },
+                 [&](const effect::Barren& e) {
+                   tape.out("carrier", e.carrier.value);
+                   tape.out("times", e.times);
+                 },
              },
              *effect);
 }
@@ -162,6 +166,7 @@ void put_state(Tape& tape, const Link& link, Time now, bool streams) {
   tape.mix("round_trip", count(link.liveness().round_trip()));
   tape.mix("resumes", counters.resumes);
   tape.mix("carriers_lost", counters.carriers_lost);
+  tape.mix("carriers_barren", counters.carriers_barren);
   tape.mix("outage", count(counters.outage));
   link.for_each_stream(now, [&](StreamHandle handle, const StreamSummary& summary) {
     tape.mix("stream", handle.id.value);

@@ -47,6 +47,7 @@ void fields(Tape& tape, PathReport& value) {
   tape.in(value.ack_time);
   tape.in(value.least_round_trip);
   tape.in(value.segment);
+  tape.in(value.timeouts);
 }
 
 void fields(Tape& tape, OpenRequest& value) {

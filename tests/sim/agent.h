@@ -66,6 +66,7 @@ class Agent : public Process, public Observer {
   void carrier_rejected(const std::string& address, Cause cause,
                         const std::string& reason) override;
   void dial_failed(const std::string&, const std::string&) override {}
+  void carrier_barren(const LinkEvent&) override {}
   void listener_paused(const std::string&, const std::string&) override {}
   void listener_resumed(const std::string&) override {}
   void listen_failed(const std::string& address, const std::string& reason) override;

@@ -71,7 +71,79 @@ Options slow_path() {
   return options;
 }
 
+// Packets with more than 900 bytes of payload vanish from now on, both ways.
+void swallow_large_packets(World& world) {
+  Path::Shape shape = world.path(0).shape();
+  shape.largest = 900;
+  world.path(0).reshape(shape);
+}
+
 }  // namespace
+
+TEST_CASE("a path that swallows large packets is found out, and smaller ones are sent") {
+  struct Row {
+    const char* what;
+    std::uint64_t up, down;
+    Duration within;
+  };
+  const Row rows[] = {{"up", 300000, 100, seconds(5)},
+                      {"down", 100, 300000, seconds(6)},
+                      {"both", 300000, 300000, seconds(4)}};
+  for (bool fresh : {true, false}) {
+    for (const Row& row : rows) {
+      INFO(row.what << (fresh ? ", from the start" : ", from one moment on"));
+      World world(slow_path());
+      if (!fresh) {
+        world.converse(exchange(20000, 20000));
+        world.run_until(at(seconds(1)));
+      }
+      swallow_large_packets(world);
+      Duration begin = fresh ? Duration{} : seconds(1);
+      Conversation& bulk = world.converse(exchange(row.up, row.down, begin));
+      Conversation& typist = world.converse(trickle(200, 2, begin));
+      world.run_until(at(begin + row.within));
+      CHECK(exact(typist));
+      CHECK(exact(bulk));
+      CHECK(client_counters(world).carriers_barren <= 2);
+      CHECK(client_counters(world).carriers_lost <= 3);
+      world.finish();
+    }
+  }
+}
+
+TEST_CASE("over a round trip of seconds the link stands after few dials") {
+  for (int round_trip_s = 1; round_trip_s <= 5; ++round_trip_s) {
+    for (bool waiting : {false, true}) {
+      INFO(round_trip_s << " s" << (waiting ? ", an application waits" : ""));
+      Options options = slow_path();
+      options.path.delay = milliseconds(500) * round_trip_s;
+      World world(options);
+      if (waiting) world.converse(exchange(1000, 1000));
+      Time until = at(seconds(4) * round_trip_s);
+      world.run_until(until);
+      CHECK(client_counters(world).carriers_lost == 0);
+      CHECK(world.client(0).link().live());
+      CHECK(world.totals().dials <= 6);
+      world.finish();
+    }
+  }
+}
+
+TEST_CASE("behind a middlebox that answers connects a dial is under way soon after it is gone") {
+  for (int outage_ms = 3000; outage_ms < 9000; outage_ms += 370) {
+    INFO(outage_ms);
+    World world(slow_path());
+    Conversation& one = world.converse(trickle(4000, 2));
+    world.run_until(at(seconds(1)));
+    world.path(0).answer_until = at(seconds(1) + milliseconds(outage_ms));
+    world.apply(fault(FaultKind::silence_for_good));
+    world.run_until(at(seconds(2) + milliseconds(outage_ms)));
+    CHECK(world.client(0).link().live());
+    world.run_until(at(seconds(40)));
+    CHECK(exact(one));
+    world.finish();
+  }
+}
 
 TEST_CASE("an exchange without faults is exact and replays nothing") {
   World world(Options::plain());

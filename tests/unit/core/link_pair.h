@@ -114,6 +114,7 @@ class End final : public Pump::Port {
                    [&](const effect::Refused& e) { refusals.push_back(e.cause); },
                    [&](const effect::Draining&) { draining = true; },
                    [&](const effect::ServicesDown& e) { services_down.push_back(e.services); },
+                   [&](const effect::Barren& e) { barren.push_back(e); },
                    [&](const effect::ConnectTarget&) { FAIL("the pump's"); },
                    [&](const effect::VerifyCarrier&) { FAIL("the pump's"); },
                },
@@ -164,6 +165,7 @@ class End final : public Pump::Port {
   std::vector<Cause> refused_opens;
   std::optional<Cause> ended;
   std::vector<CarrierId> finished;
+  std::vector<effect::Barren> barren;
   bool draining = false;
   std::uint64_t effects = 0;
   std::size_t gather = tuning::kMaxGather;

@@ -390,6 +390,8 @@ TEST_CASE("an answer that comes in pieces is waited for, one that stops coming i
 }
 
 TEST_CASE("a greeting has twice the patience after each that failed, up to its timeout") {
+  PathReport path;
+  path.queued = 1000;
   ScriptedPeer peer(Role::client);
   peer.open();
   peer.lose_carrier();
@@ -399,9 +401,29 @@ TEST_CASE("a greeting has twice the patience after each that failed, up to its t
     carrier += 1;
     peer.link().carrier_up(peer.now(), CarrierId{carrier}, Duration{});
     peer.transmit();
+    peer.link().path_report(peer.now(), CarrierId{carrier}, path);
+    path.acked += 1;  // something got through: the path is slow
+    peer.link().path_report(peer.now(), CarrierId{carrier}, path);
     peer.advance(milliseconds(patience_ms) - Duration(1));
     CHECK_FALSE(peer.link().wants_carrier());
     peer.advance(Duration(1));
+    CHECK(peer.link().wants_carrier());
+    peer.link().carrier_down(peer.now(), CarrierId{carrier}, Cause::carrier_reset);
+    peer.end.drain();
+  }
+}
+
+TEST_CASE("a greeting of which nothing got through makes the next one no more patient") {
+  PathReport path;
+  path.queued = 1000;
+  ScriptedPeer peer(Role::client);
+  peer.open();
+  peer.lose_carrier();
+  for (std::uint64_t carrier = 101; carrier < 106; ++carrier) {
+    peer.link().carrier_up(peer.now(), CarrierId{carrier}, Duration{});
+    peer.transmit();
+    peer.link().path_report(peer.now(), CarrierId{carrier}, path);
+    peer.advance(milliseconds(500));
     CHECK(peer.link().wants_carrier());
     peer.link().carrier_down(peer.now(), CarrierId{carrier}, Cause::carrier_reset);
     peer.end.drain();

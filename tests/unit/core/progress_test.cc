@@ -205,7 +205,9 @@ TEST_CASE("a question and its answer leave in a gather of their own, ahead of bu
 }
 
 TEST_CASE("a greeting that moves is neither raced by another dial nor given up") {
-  for (bool moves : {true, false}) {
+  enum class What { nothing, ours, the_peers };
+  for (What what : {What::nothing, What::ours, What::the_peers}) {
+    bool moves = what != What::nothing;
     ScriptedPeer peer(LinkOptions::Role::client);
     peer.lose_carrier();
     CarrierId slow{55};
@@ -213,11 +215,13 @@ TEST_CASE("a greeting that moves is neither raced by another dial nor given up")
     peer.transmit();
     PathReport path;
     path.queued = 1'000'000;
+    path.received_ago = seconds(40);  // nothing came while our table was on its way
     peer.link().path_report(peer.now(), slow, path);
     bool raced = false;
     for (int i = 0; i < 300; ++i) {
       peer.pass(milliseconds(100));
-      if (moves) path.acked += 1000;
+      if (what == What::ours) path.acked += 1000;
+      if (what == What::the_peers) path.received += 1000;
       peer.link().path_report(peer.now(), slow, path);
       if (peer.link().next_timeout() <= peer.now()) peer.link().timeout(peer.now());
       peer.end.drain();

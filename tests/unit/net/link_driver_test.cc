@@ -220,6 +220,7 @@ class Pair final : private LinkDriver::Host, private Carrier::Owner {
   void wants_pump(LinkDriver&) override { wanted_ = true; }
   TargetStart connect_target(LinkDriver&, StreamHandle) override { return {}; }
   void link_refused(Cause, Duration) override {}
+  void carrier_barren(const SocketAddress&) override {}
   void services_down(const std::vector<std::uint16_t>&) override {}
   void room_for_streams() override {}
   Patience patience(std::string_view) const override { return allowed; }

@@ -35,6 +35,7 @@ class QuietObserver : public Observer {
   void application_refused(const Refusal&) override {}
   void carrier_rejected(const std::string&, Cause, const std::string&) override {}
   void dial_failed(const std::string&, const std::string&) override {}
+  void carrier_barren(const LinkEvent&) override {}
   void listener_paused(const std::string&, const std::string&) override {
     listeners.push_back("paused");
   }

@@ -1,0 +1,64 @@
+#include "common/core/first_bytes.h"
+
+namespace holdfast {
+
+void FirstBytes::start() {
+  fresh_ = true;
+  delivers_ = false;
+  first_.reset();
+  received_ = 0;
+  under_way_ = 0;
+  look_at_ = kNever;
+}
+
+void FirstBytes::wrote(Time now, std::size_t bytes) {
+  if (!fresh_ || delivers_) return;
+  under_way_ += bytes;
+  if (first_ && look_at_ == kNever && under_way_ > tuning::kSmallSegment) {
+    look_at_ = now + tuning::kLookEvery;
+  }
+}
+
+void FirstBytes::looked(Time now) {
+  if (now >= next_look()) look_at_ = now + tuning::kLookEvery;
+}
+
+FirstBytes::News FirstBytes::report(Time now, const PathReport& path) {
+  if (!fresh_) return News::none;
+  if (!first_) {
+    first_ = path;
+    wrote(now, 0);
+  }
+  segment_ = path.segment;
+  received_ = path.received - first_->received;
+  if (received_ >= 2 * segment_) unanswered_ = 0;
+  if (delivers_) return News::none;
+  std::uint64_t acked = path.acked - first_->acked;
+  if (acked >= 2 * segment_ || (path.queued == 0 && acked > segment_)) {
+    delivers_ = true;
+    look_at_ = kNever;
+    times_ = shown_ = 0;
+    return News::delivers;
+  }
+  if (path.queued == 0) {
+    under_way_ = 0;
+    look_at_ = kNever;
+  }
+  bool stuck = path.timeouts >= tuning::kBarrenTimeouts && path.queued > tuning::kSmallSegment;
+  return stuck ? become_barren() : News::none;
+}
+
+bool FirstBytes::unanswered() {
+  if (!fresh_ || !first_) return false;
+  unanswered_ += 1;
+  if (received_ >= 2 * segment_) return false;  // it is not fresh; the next one is
+  return unanswered_ > 1 && become_barren() == News::barren;
+}
+
+FirstBytes::News FirstBytes::become_barren() {
+  fresh_ = false;
+  shown_ = ++times_;
+  return News::barren;
+}
+
+}  // namespace holdfast
