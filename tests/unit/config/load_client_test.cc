@@ -231,7 +231,7 @@ TEST_CASE("a wrong type says what was expected and what was found") {
       {"\"edge-1\"", "3", {1, "name", "expected a string, found the integer 3", ""}},
       {"[\"198.51.100.10:7443\"]",
        "7443",
-       {3, "link.server", "expected an array of strings, found the integer 7443", ""}},
+       {3, "link.server", "expected a string or an array of strings, found the integer 7443", ""}},
       {"[\"198.51.100.10:7443\"]",
        "[\"a:1\",\n 5]",
        {4, "link.server[1]", "expected a string, found the integer 5", ""}},
