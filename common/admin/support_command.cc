@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -18,6 +17,7 @@
 #include "common/admin/redact.h"
 #include "common/admin/snapshot_json.h"
 #include "common/admin/subcommands.h"
+#include "common/config/instant.h"
 #include "common/config/sources.h"
 
 // environ(7); some headers declare it, too.
@@ -178,11 +178,10 @@ class Bundler {
 };
 
 std::string default_name(AgentKind kind) {
-  std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char stamp[32];
-  std::strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &parts);
+  std::string stamp = to_string(wall_clock_now());
+  for (char separator : {'-', ':'}) {
+    stamp.erase(std::remove(stamp.begin(), stamp.end(), separator), stamp.end());
+  }
   return "holdfast-support-" + std::string(to_string(kind)) + "-" + stamp + ".tar.gz";
 }
 
@@ -199,7 +198,7 @@ int do_support(const Invocation& call, const Program& program, const std::string
   std::string inner = work.path() + "/holdfast-support";
   fs::create_directory(inner);
   Bundler(call, program, inner).fill();
-  if (!run({"tar", "-C", work.path(), "-czf", target, "holdfast-support"})) {
+  if (!run({"tar", "--force-local", "-C", work.path(), "-czf", target, "holdfast-support"})) {
     ::unlink(target.c_str());
     return complain(call, "tar did not write " + target, kExitFailed);
   }

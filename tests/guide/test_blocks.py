@@ -1,4 +1,4 @@
-"""Code blocks of README, guides and manuals, run as they stand there; blocks.py says which, and why not others."""
+"""Code blocks of README, guides and manuals, run as they stand there; tests/lib/blocks.py says which, and why not others."""
 import os
 import re
 import subprocess

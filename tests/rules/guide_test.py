@@ -1,16 +1,13 @@
 #!/usr/bin/env python3
 """docs/guide/reference.md says what the code has, both ways, and every row of what-happens-if.md names
-tests that exist. Standard library only; run by CTest.
+tests that exist. Standard library only; PYTHONPATH must have tests/lib; run by CTest.
 
 Usage: guide_test.py [unittest options]
 """
 import re
-import sys
 import unittest
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "guide"))
-import blocks  # noqa: E402
+import blocks
 import code_names
 from code_names import ROOT
 
@@ -112,7 +109,7 @@ class WhatHappens(unittest.TestCase):
 
 
 class Blocks(unittest.TestCase):
-    """tests/guide/blocks.py: every code block is run by a test, or has its reason not to be."""
+    """tests/lib/blocks.py: every code block is run by a test, or has its reason not to be."""
 
     def test_every_code_block_is_run_or_has_a_reason(self):
         problems, seen = [], 0
@@ -120,7 +117,7 @@ class Blocks(unittest.TestCase):
             known = blocks.BLOCKS.get(page, {})
             titles = [blocks.title(body) for _, body in blocks.blocks_of(page)]
             seen += len(titles)
-            problems += [f"{page}: {title!r} is in no test: add it to tests/guide/blocks.py"
+            problems += [f"{page}: {title!r} is in no test: add it to tests/lib/blocks.py"
                          for title in titles if title not in known]
             problems += [f"{page}: {title!r} is in blocks.py and not in the page"
                          for title in known if title not in titles]

@@ -43,7 +43,8 @@ HEAVY = {
     r"prometheus/": {"common/admin/metrics.cc"},
     r"nlohmann/": {"common/admin/page_json.cc", "common/admin/snapshot_json.cc",
                    "common/admin/snapshot_parse.cc",
-                   "common/admin/reload_json.cc", "common/config/problem_json.cc"},
+                   "common/admin/reload_json.cc", "common/admin/doctor_command.cc",
+                   "common/config/problem_json.cc"},
 }
 
 # spdlog's own interface hands out shared_ptr: its wrapper is the one place that holds any.
