@@ -331,14 +331,14 @@ TEST_CASE("a link that was wronged, or has said GOODBYE, takes nothing more") {
   }
 }
 
-TEST_CASE("while bytes flow the round trip is measured every 100 ms by one PING at a time") {
+TEST_CASE("while bulk flows the round trip is measured every 100 ms by one PING at a time") {
   ScriptedPeer peer(Role::server);
   peer.initial_credit = 16 * kMiB;
   auto id = peer.open();
   auto pings = [&](Duration time) {
     peer.pass(time);
     peer.end.drain();  // a PING that is due anyway is the one
-    peer.end.write(id, "bytes");
+    peer.end.write(id, std::string(8 * kKiB, 'x'));
     std::vector<std::uint64_t> tokens;
     for (const SentFrame& frame : peer.transmit()) {
       if (frame.type == FrameType::ping) tokens.push_back(frame.id);

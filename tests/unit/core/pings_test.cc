@@ -78,6 +78,10 @@ TEST_CASE("measuring waits for the last PONG and for its time") {
   (void)pings.answer(Time(seconds(9)), second);
   CHECK(pings.measure_due(Time(seconds(9))));
   CHECK(!pings.measure_due(Time(seconds(2) + tuning::kMeasureEvery - Duration(1))));
+  // Where little depends on it, so much later.
+  Time due = Time(seconds(2) + tuning::kMeasureEvery);
+  CHECK(!pings.measure_due(due + milliseconds(799), milliseconds(800)));
+  CHECK(pings.measure_due(due + milliseconds(800), milliseconds(800)));
 }
 
 TEST_CASE("an idle link asks once a heartbeat, for both of its ends") {
