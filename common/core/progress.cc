@@ -7,7 +7,13 @@ namespace holdfast {
 bool Progress::report(const PathReport& path, Duration patience) {
   Duration ack_time = std::min(path.ack_time, tuning::kMostAckTime);
   slow_ = path.queued > tuning::kBacklog ? ack_time : slow_;
-  if (path.received_ago > std::max(patience, ack_time)) gap_ = true;
+  if (!before_) {
+    received_before_ = path.received;
+    idle_before_ = path.received_ago;
+  }
+  Duration silent = path.received_ago;
+  if (path.received == received_before_) silent -= idle_before_;
+  if (silent > std::max(patience, ack_time)) gap_ = true;
   bool moved = false;
   if (before_) {
     bool sent = path.acked > before_->acked || path.arrived > before_->arrived;

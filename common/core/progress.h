@@ -4,7 +4,8 @@
 // kernel acknowledges meanwhile shows that the path is slow and not dead, but only up to the PING:
 // a proxy or a middlebox on the way acknowledges as well, and for ever. Bytes of the peer's count
 // in the same way while they come without a gap: our kernel's acks must reach it then. After a gap
-// they do not, since after an outage the peer's retransmissions may come long before ours.
+// they do not, since after an outage the peer's retransmissions may come long before ours. A link
+// that was idle before the question had no gap then: only what is silent since counts.
 //
 // Acked bytes stand still for seconds on a healthy slow path whose queue is full of duplicates, so
 // packets that the peer has shown to have count as well.
@@ -39,6 +40,8 @@ class Progress {
   bool handed_ = false;
   bool passed_ = false;
   bool gap_ = false;
+  std::uint64_t received_before_ = 0;  // the question, and
+  Duration idle_before_{};             // since when
   Duration slow_{};
 };
 

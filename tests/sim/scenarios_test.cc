@@ -624,4 +624,21 @@ TEST_CASE("two applications that reset each other over full logs both end") {
   world.finish();
 }
 
+// The question falls together with a long answer: its own waits behind that for most of a second.
+TEST_CASE("an answer of some seconds on an idle link over a slow path costs no carrier") {
+  for (int start_ms = 1500; start_ms < 2600; start_ms += 10) {
+    Options options = Options::plain();
+    options.path.delay = milliseconds(3);
+    options.path.rate = 13750;
+    options.path.receive_buffer = 16384;
+    World world(options);
+    Conversation& one = world.converse(exchange(1, 40000, milliseconds(start_ms)));
+    world.run_until(at(seconds(8)));
+    CAPTURE(start_ms);
+    CHECK(exact(one));
+    CHECK(client_counters(world).carriers_lost == 0);
+    CHECK(server_counters(world).carriers_lost == 0);
+  }
+}
+
 }  // namespace holdfast::sim

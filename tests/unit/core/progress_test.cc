@@ -63,6 +63,33 @@ TEST_CASE("before the question was handed over every ack counts") {
   CHECK(progress.wants_report());
 }
 
+TEST_CASE("the time that a link was idle before the question is no gap, what follows it is") {
+  for (Duration until_first : {milliseconds(400), milliseconds(600)}) {
+    Progress progress;
+    progress.asked();
+    progress.handed();
+    PathReport path;
+    path.acked = 5000;
+    path.queued = 20;
+    path.received = 700;
+    path.received_ago = seconds(1);
+    CHECK_FALSE(progress.report(path, kPatience));
+    path.received_ago += until_first;
+    CHECK_FALSE(progress.report(path, kPatience));
+    // The answer waits behind a slow path's bulk, and so does every ack.
+    for (int i = 0; i < 10; ++i) {
+      path.received += 1448;
+      path.received_ago = milliseconds(5);
+      CHECK(progress.report(path, kPatience) == (until_first < kPatience));
+    }
+    path.received_ago = milliseconds(501);
+    CHECK_FALSE(progress.report(path, kPatience));
+    path.received += 1448;
+    path.received_ago = Duration{};
+    CHECK_FALSE(progress.report(path, kPatience));
+  }
+}
+
 TEST_CASE("the peer's bytes count without a gap, after one they do not") {
   PathReport path;
   Progress progress = behind_bulk(path);
