@@ -54,7 +54,7 @@ def test_a_reload_changes_their_number_beside_live_connections(tmp_path):
     with Pair(tmp_path) as pair:
         app, back = pair.connect()
         change(pair.client, "link", "parallel", value=2)
-        assert "link.parallel: 1 -> 2" in reload(pair.client)
+        assert "link.parallel: auto -> 2" in reload(pair.client)
         wait_links(pair, 2)
         second, second_back = pair.connect()
         assert counts(pair.client) == {"default": 1, "default#2": 1}

@@ -93,7 +93,7 @@ def test_a_thread_without_room_makes_the_others_take_more(tmp_path):
 
 
 def test_a_reload_spreads_more_links_beside_live_connections(tmp_path):
-    with Pair(tmp_path, client={"threads": 2}, server={"threads": 2}) as pair:
+    with Pair(tmp_path, client={"threads": 2, "link": {"parallel": 1}}, server={"threads": 2}) as pair:
         app, back = pair.connect()
         change(pair.client, "link", "parallel", value=2)
         reload(pair.client)

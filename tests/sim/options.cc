@@ -227,7 +227,6 @@ Options Options::draw(std::uint64_t seed) {
   std::stable_sort(options.faults.begin(), options.faults.end(),
                    [](const Fault& a, const Fault& b) { return a.at < b.at; });
   options.tls = random.one_in(10);
-  options.lanes = random.one_in(3) ? 4 : 1;
   draw_hardships(seed, options);
   return options;
 }

@@ -122,7 +122,7 @@ struct Options {
   std::size_t descriptors = 4096;    // RLIMIT_NOFILE of each agent
   Path::Shape path;                  // of each client
   Time heal_at{};
-  unsigned lanes = 1;  // that a client's link may have; of drawn worlds one in three has more
+  unsigned lanes = 1;  // that a client's link may have; drawn worlds have one
   bool tls = false;    // carriers are encrypted; of drawn worlds one in ten is
   bool trace = false;
   std::vector<ConversationScript> conversations;

@@ -66,7 +66,7 @@ TEST_CASE("a stream is young for a second or two, and a lane is busy a few after
 }
 
 TEST_CASE("losses trouble a path that is long enough for them to matter") {
-  for (Duration least : {milliseconds(20), Duration(microseconds(500))}) {
+  for (Duration least : {Duration(milliseconds(20)), Duration(microseconds(500))}) {
     Metered lane;
     lane.path.least_round_trip = least;
     std::uint64_t stream = lane.open();
