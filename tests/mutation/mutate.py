@@ -1,12 +1,14 @@
 """Changes one operator or constant at a time, and expects the tests to fail: of common/core, and of what
 drives it in common/net.
 
-    mutate.py [--count N] [--seed N] [--file NAME.cc]... [--sim-seeds N] [--list] [--json FILE]
+    mutate.py [--count N] [--seed N] [--file NAME.cc]... [--sim-seeds N] [--list]
+              [--json FILE [--seconds N]]
 
 Works on a copy of the sources in build-mutation/. Each mutant is built with its folder's unit tests and
 the simulator; it is killed when either fails or does not end, a survivor when both pass. The simulator
-is left out with --sim-seeds 0, and for a file that it does not run. Survivors are
+is left out with --sim-seeds 0. Survivors are
 printed; equivalents.txt holds those that were looked at and change nothing that anybody could see.
+With --seconds it stops after about so long, and the same command goes on where FILE ends.
 The last line is "N killed, N survived, N equivalent, N did not compile".
 """
 import argparse
@@ -25,10 +27,13 @@ SCRATCH = os.path.join(REPOSITORY, "build-mutation")
 SOURCE, BUILD = os.path.join(SCRATCH, "source"), os.path.join(SCRATCH, "build")
 COPIED = ("CMakeLists.txt", "cmake", "common", "client-agent", "server-agent", "tests", "config",
           "packaging", "docs", "scripts", "LICENSE", "README.md")
-# Folders, their files that are mutated (None: all), their unit tests, and whether the simulator runs them.
+# Folders, their files that are mutated (None: all), their unit tests, and which of those, by their files'
+# names: what is left out waits for seconds, and for nothing that a mutant here could change.
 FOLDERS = {
-    "common/core": (None, "test_core", True),
-    "common/net": (("bridge.cc", "carrier.cc", "link_driver.cc", "link_effects.cc"), "test_net", False),
+    "common/core": (None, "test_core", ()),
+    "common/net": (("bridge.cc", "carrier.cc", "link_driver.cc", "link_effects.cc"), "test_net",
+                   ("bridge_test", "link_driver_test", "server_driver_test", "client_driver_test",
+                    "connecting_test", "target_test", "socket_test", "tls_test", "tls_key_update_test")),
 }
 FIRST_BUILD_S, BUILD_S, FIRST_TEST_S = 7200, 900, 600
 PATIENCE = 10       # times what a test takes without a mutation, and no less than:
@@ -76,10 +81,13 @@ def prepare():
 
 def tests_of(path, sim_seeds):
     """[(name, program, arguments)] that a mutant of the file must get past."""
-    _, program, simulated = FOLDERS[os.path.dirname(path)]
-    tests = [(program, program, ["--abort"])]
-    if simulated and sim_seeds:
-        tests.append(("simulator", "holdfast-sim", ["--count", str(sim_seeds)]))
+    _, program, files = FOLDERS[os.path.dirname(path)]
+    own = os.path.basename(path).removesuffix(".cc") + "_test"  # which most often tells
+    some = ",".join(f"[#{name}]" for name in files)
+    tests = [(own, program, ["--abort", "-#", f"[#{own}]"]),
+             (program, program, ["--abort", "-#", *([some] if some else [])])]
+    if sim_seeds:
+        tests.append(("simulator", "holdfast-sim", ["--count", str(sim_seeds), "--jobs", "1"]))
     return tests
 
 
@@ -126,9 +134,11 @@ def main():
     parser.add_argument("--file", action="append", help="only of this file, by its name without folders")
     parser.add_argument("--sim-seeds", type=int, default=10000)
     parser.add_argument("--list", action="store_true", help="print the mutants, build nothing")
-    parser.add_argument("--json")
+    parser.add_argument("--json", metavar="FILE", help="with what came of each; it is gone on with")
+    parser.add_argument("--seconds", type=float, default=float("inf"))
     options = parser.parse_args()
-    files = sorted(f"{folder}/{name}" for folder, (some, _, _) in FOLDERS.items()
+    began = time.monotonic()
+    files = sorted(f"{folder}/{name}" for folder, (some, *_) in FOLDERS.items()
                    for name in os.listdir(os.path.join(REPOSITORY, folder))
                    if name.endswith(".cc") and (not some or name in some)
                    and (not options.file or name in options.file))
@@ -139,13 +149,16 @@ def main():
         for path, number, _, after in chosen:
             print(f"{path}:{number + 1}: {after.strip()}")
         return 0
-    known, results, limits = equivalents(), [], {}
+    known, results, limits = equivalents(), earlier(options.json, chosen), {}
     prepare()
     tests = list({test[0]: test for path, *_ in chosen
                   for test in tests_of(path, options.sim_seeds)}.values())
     if not build(tests, FIRST_BUILD_S) or killed_by(tests, limits):
         sys.exit("mutate.py: the tests do not pass without a mutation")
-    for mutant in chosen:
+    for mutant in chosen[len(results):]:
+        if time.monotonic() - began > options.seconds:
+            print(f"{len(chosen) - len(results)} to go")
+            break
         results.append((*mutant, try_one(*mutant, known, options.sim_seeds, limits)))
         if options.json:
             with open(options.json, "w") as file:
@@ -155,6 +168,17 @@ def main():
     print(f"{len(outcomes) - survived - equal - broken} killed, {survived} survived, {equal} equivalent, "
           f"{broken} did not compile")
     return 1 if survived else 0
+
+
+def earlier(path, chosen):
+    """The results that the file has from before, of the same mutants."""
+    if not path or not os.path.exists(path):
+        return []
+    with open(path) as file:
+        results = [tuple(each) for each in json.load(file)]
+    if [each[:-1] for each in results] != chosen[:len(results)]:
+        sys.exit(f"mutate.py: {path} is of other mutants")
+    return results
 
 
 def try_one(path, number, before, after, known, sim_seeds, limits):

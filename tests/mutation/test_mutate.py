@@ -1,5 +1,6 @@
 """Which mutants there are, and which are none."""
 import mutate
+import pytest
 
 
 def mutants(tmp_path, monkeypatch, text):
@@ -25,3 +26,13 @@ def test_what_was_looked_at_is_found_again(tmp_path, monkeypatch):
     monkeypatch.setattr(mutate, "HERE", str(tmp_path))
     assert mutate.equivalents() == {("common/core/x.cc", "a < b", "a <= b"),
                                     ("common/core/y.cc", "c + 1", "c + 2")}
+
+
+def test_a_run_goes_on_where_its_file_ends_and_not_with_other_mutants(tmp_path):
+    chosen = [("a.cc", 1, "a < b", "a > b"), ("a.cc", 2, "c + 1", "c - 1")]
+    assert mutate.earlier(None, chosen) == mutate.earlier(str(tmp_path / "none"), chosen) == []
+    file = tmp_path / "results"
+    file.write_text('[["a.cc", 1, "a < b", "a > b", "survived"]]')
+    assert mutate.earlier(str(file), chosen) == [(*chosen[0], "survived")]
+    with pytest.raises(SystemExit):
+        mutate.earlier(str(file), chosen[1:])
