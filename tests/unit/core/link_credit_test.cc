@@ -165,7 +165,7 @@ TEST_CASE("acks of many streams share one frame") {
   CHECK(frames[0].acks.size() == 100);
 }
 
-TEST_CASE("the window grows with need and never shrinks") {
+TEST_CASE("the window grows with need and does not shrink by itself") {
   LinkPair::Options options;
   options.one_way = milliseconds(30);
   LinkPair pair(options);
@@ -186,6 +186,27 @@ TEST_CASE("the window grows with need and never shrinks") {
   CHECK(last >= 2 * kMiB);
   CHECK(last <= 16 * kMiB);
   CHECK(pair.server.app(id).received.size() > 16 * kMiB);
+}
+
+TEST_CASE("a max_window that a reload lowers shrinks windows that have grown") {
+  LinkPair::Options options;
+  options.one_way = milliseconds(30);
+  LinkPair pair(options);
+  auto id = pair.open();
+  pair.client.write(id, std::string(16 * kMiB, 'x'));
+  pair.run_for(seconds(2));
+  auto now = [&] { return *pair.server.link->find_stream(pair.now(), StreamId{id}, nullptr); };
+  CHECK(now().window > 128 * kKiB);
+  LinkOptions mine = pair.server.link->options();
+  mine.max_window = 96 * kKiB;
+  pair.server.link->reconfigure(mine);
+  CHECK(now().window == 96 * kKiB);
+  pair.client.write(id, std::string(32 * kMiB, 'x'));  // more than was promised before
+  pair.run_for(seconds(2));
+  pair.server.app(id).appetite = 0;
+  pair.run_for(seconds(1));
+  CHECK(now().queued_bytes <= 96 * kKiB);
+  CHECK(now().queued_bytes > 0);
 }
 
 TEST_CASE("an application that is slower than the path does not make the window grow") {

@@ -102,6 +102,29 @@ TEST_CASE("A client learns the grace of a service that it adds later from the la
   CHECK_FALSE(pair.client.link->find_service("short"));
 }
 
+TEST_CASE(
+    "Who is paused for memory reads on as soon as a reload gives some, also without a carrier") {
+  LinkPair pair;
+  std::vector<std::uint64_t> ids;
+  for (int each = 0; each < 10; ++each) ids.push_back(pair.open());
+  pair.settle();
+  LinkOptions mine = pair.client.link->options();
+  mine.memory_cap = 64 * kKiB;
+  pair.client.link->reconfigure(mine);
+  pair.reachable = false;
+  pair.cut();
+  for (std::uint64_t id : ids) pair.client.write(id, std::string(64 * kKiB, 'x'));
+  pair.run_for(seconds(1));
+  CHECK(pair.client.link->send_log_bytes() <= 64 * kKiB);
+  mine.memory_cap = 16 * kMiB;
+  pair.client.link->reconfigure(mine);
+  pair.run_for(milliseconds(1));
+  CHECK(pair.client.link->send_log_bytes() > 500 * kKiB);
+  pair.reachable = true;
+  pair.run_for(seconds(10));
+  for (std::uint64_t id : ids) CHECK(pair.server.app(id).received.size() == 64 * kKiB);
+}
+
 TEST_CASE("Revoking ends the streams of what is not offered, with the cause at both ends") {
   LinkPair pair;
   std::uint64_t gone = pair.open(0);
