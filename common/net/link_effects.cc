@@ -57,6 +57,11 @@ void LinkDriver::on(const effect::OpenRefused& effect) {
 void LinkDriver::on(const effect::CloseCarrier& effect) {
   Carrier* carrier = find(effect.carrier);
   if (carrier == nullptr) return;  // it ends in order, or is lost already
+  if (effect.cause == Cause::handshake_timeout) {
+    std::string address = carrier->peer().to_string();
+    last_error_ = address + ": no answer to HELLO, handshake timeout";
+    observer_.dial_failed(address, "no answer to HELLO, handshake timeout");
+  }
   carrier->close();
   part_with(effect.carrier);
 }
