@@ -16,14 +16,6 @@ struct Guests final : public Listener::Handler {
   }
 };
 
-std::uint16_t free_port() {
-  BoundSocket probe = free_listener();
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  REQUIRE(getsockname(probe.descriptor(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  return ntohs(address.sin_port);
-}
-
 bool answers(std::uint16_t port) {
   auto address = SocketAddress::literal({"127.0.0.1", port});
   Descriptor dialled(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -71,10 +63,6 @@ TEST_CASE("Who waits at an address that is given up is handed over first") {
   Descriptor waiting = dial(*SocketAddress::literal({"127.0.0.1", port}));
   REQUIRE(bench.set.set({}).ok());
   REQUIRE(bench.guests.tags == std::vector<std::size_t>{3});
-}
-
-std::uint16_t port_of(const BoundSocket& socket) {
-  return bound_address(socket.descriptor()).endpoint().port;
 }
 
 TEST_CASE("A new address that is required and cannot be had changes nothing and is named") {

@@ -87,6 +87,15 @@ inline BoundSocket free_listener(void (*tune)(int, int) = nullptr) {
   return std::move(sockets->front());
 }
 
+inline std::uint16_t port_of(const BoundSocket& socket) {
+  return bound_address(socket.descriptor()).endpoint().port;
+}
+
+// Nobody listens there, and nobody else is likely to.
+inline std::uint16_t free_port() {
+  return port_of(free_listener());
+}
+
 // A blocking socket connected to the address.
 inline Descriptor dial(const SocketAddress& address) {
   Descriptor dialled(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
