@@ -1,6 +1,13 @@
 // A pump between a link whose peer is the test, and a port that writes down what it is asked for.
 #include "common/core/pump.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
 #include "tests/unit/core/scripted_peer.h"
 
 namespace holdfast {
@@ -126,6 +133,25 @@ std::string data_in(const std::vector<SentFrame>& frames) {
   std::string bytes;
   for (const SentFrame& frame : frames) bytes += frame.bytes;
   return bytes;
+}
+
+// Whether it ends the process by a failed CHECK; it runs in a child.
+bool aborts(const std::function<void()>& body) {
+  pid_t child = fork();
+  if (child == 0) {
+    rlimit none{0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    std::signal(SIGABRT, SIG_DFL);
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(nowhere, STDERR_FILENO);
+    dup2(nowhere, STDOUT_FILENO);
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
 Pump::Budget few_effects(std::size_t effects) {
@@ -273,6 +299,41 @@ TEST_CASE("reads of many small frames get smaller, and larger again") {
   CHECK(world.pump.read_size() == 2 * before);
   for (int i = 0; i < 10; ++i) read(none);
   CHECK(world.pump.read_size() == Pump::kMostRead);
+}
+
+// An effect's bytes are good until the next poll, and a port that drives the pump from within one
+// would poll under the feet of whoever does the first.
+TEST_CASE(
+    "a port that drives the pump while it performs an effect is a bug that ends the process") {
+  for (auto* drive :
+       {+[](World& world) { static_cast<void>(world.turn()); },
+        +[](World& world) { static_cast<void>(world.pump.prepare_read(world.now())); },
+        +[](World& world) {
+          world.pump.carrier_bytes(world.now(), world.peer.carrier(), ping_frame(1));
+        }}) {
+    World world(Role::client);
+    StreamHandle stream = world.open();
+    Buffer bytes = data_frame({stream.id, 0, 0, 65536, 0}, "abc");
+    auto read = [&] {
+      REQUIRE(world.pump.prepare_read(world.now()));
+      world.pump.carrier_bytes(world.now(), world.peer.carrier(), bytes);
+    };
+    world.performed = [&](const Effect&) { drive(world); };
+    CHECK(aborts(read));
+    world.performed = [&](const Effect&) { world.pump.touch(); };  // as a port may
+    CHECK_FALSE(aborts(read));
+  }
+}
+
+TEST_CASE("bytes that come before all effects are done are a bug that ends the process") {
+  World world(Role::client, few_effects(1));
+  world.reset(world.open_some(2));
+  auto read = [&] { world.pump.carrier_bytes(world.now(), world.peer.carrier(), ping_frame(1)); };
+  CHECK_FALSE(world.pump.prepare_read(world.now()));
+  CHECK(aborts(read));
+  while (world.turn()) {
+  }
+  CHECK_FALSE(aborts(read));
 }
 
 // --- Connects -------------------------------------------------------------------------------
