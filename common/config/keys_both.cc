@@ -127,7 +127,9 @@ SectionKeys<LimitsConfig> make_limits() {
       {.name = "memory",
        .value = value::size(&LimitsConfig::memory, kMemoryRange),
        .reload = restart,
-       .text = "For the buffers of all connections together."},
+       .text =
+           "For the buffers of all connections together: half for what is sent, half for what is "
+           "received. Each connection owns 16KiB of it in any case."},
       {.name = "connections",
        .value = value::count(&LimitsConfig::connections, kConnectionsRange),
        .reload = restart,

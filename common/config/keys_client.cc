@@ -54,7 +54,8 @@ SectionKeys<ClientLinkConfig> make_link() {
       {.name = "handshake_timeout",
        .value = value::duration(&ClientLinkConfig::handshake_timeout, kTimeoutRange),
        .reload = next_carrier,
-       .text = "From a connected socket to an established link."},
+       .text = "How long a connected server may take for its TLS handshake, and how long for its "
+               "answer after that."},
       {.name = "max_window",
        .value = value::size(&ClientLinkConfig::max_window, kWindowRange),
        .reload = at_once,

@@ -174,7 +174,8 @@ SectionKeys<PeerConfig> make_client() {
       {.name = "memory",
        .value = value::size(&PeerConfig::memory, {kMiB, kMemoryRange.most}),
        .reload = at_once,
-       .text = "How much memory each of its links may take, below *[limits]*.",
+       .text = "How much memory each of its links may take above the 16KiB that each connection "
+               "owns in any case, below *[limits]*.",
        .absent = "Default: none of its own.",
        .example = "\"64MiB\""},
   };

@@ -431,10 +431,12 @@ def test_a_key_may_be_a_systemd_credential(make_pair, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a socket to another group")
-def test_the_admin_socket_is_for_its_owner_and_its_group(make_pair):
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_the_admin_socket_is_for_its_owner_and_its_group(make_pair, role):
     group = grp.getgrgid(65534)
-    pair = make_pair(link="psk", server={"admin": {"group": group.gr_name}})
-    for agent, gid in ((pair.client, os.getegid()), (pair.server, 65534)):
+    pair = make_pair(link="psk", **{role: {"admin": {"group": group.gr_name}}})
+    for agent in (pair.client, pair.server):
+        gid = 65534 if agent.role == role else os.getegid()
         status = os.stat(agent.settings["admin"]["socket"])
         assert stat.S_IMODE(status.st_mode) == 0o660
         assert status.st_gid == gid
