@@ -170,7 +170,7 @@ std::size_t Carrier::write(std::span<const iovec> buffers) {
 void Carrier::try_again_soon(bool progress) {
   auto runs_dry = static_cast<std::size_t>(not_sent_) / 2;
   if (unsent_bytes_not_under_way(descriptor_.get()) >= runs_dry) return retry_.cancel();
-  retry_after_ = progress ? kRetry : std::min(retry_after_ * 2, kLastRetry);
+  retry_after_ = progress ? kRetry : std::clamp(retry_after_ * 2, kRetry, kLastRetry);
   retry_.arm(loop_.now() + retry_after_);
 }
 

@@ -15,6 +15,7 @@ namespace holdfast {
 class Told final : public QuietObserver {
  public:
   std::vector<std::string> words;
+  LinkEvent ended;
 
   bool has(std::string_view word) const { return count(word) != 0; }
   std::ptrdiff_t count(std::string_view word) const {
@@ -24,7 +25,10 @@ class Told final : public QuietObserver {
   void link_up(const LinkEvent&) override { say("link_up"); }
   void link_down(const LinkEvent& event) override { say("link_down:", event.cause); }
   void link_resumed(const LinkEvent&) override { say("link_resumed"); }
-  void link_ended(const LinkEvent& event) override { say("link_ended:", event.cause); }
+  void link_ended(const LinkEvent& event) override {
+    say("link_ended:", event.cause);
+    ended = event;
+  }
   void link_refused(const LinkEvent& event, Duration) override {
     say("link_refused:", event.cause);
   }

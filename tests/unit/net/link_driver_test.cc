@@ -35,6 +35,7 @@ class Told final : public QuietObserver {
   }
   void link_resumed(const LinkEvent&) override { said += "resumed "; }
   void link_ended(const LinkEvent&) override { said += "ended "; }
+  void dial_failed(const std::string&, const std::string&) override { said += "dial_failed "; }
   void connection_open(const ConnectionInfo&) override { said += "open "; }
   void connection_closed(const ConnectionInfo& info) override {
     said += "closed:" + std::string(to_string(info.summary.cause)) + " ";
@@ -298,6 +299,33 @@ TEST_CASE("A carrier's loss is told, and the next one carries on without a byte 
   write_all(application.get(), text.substr(100'000));
   pair.until([&] { return pair.far.arrived[1].size() >= text.size(); });
   CHECK((pair.far.arrived[1] == text));
+}
+
+TEST_CASE("A carrier that is lost or given up before the server's answer is a failed dial") {
+  for (bool cut : {true, false}) {
+    Pair pair;
+    if (!cut) {
+      LinkOptions hasty = pair.link.options();
+      hasty.handshake_timeout = milliseconds(50);
+      pair.link.reconfigure(hasty);
+    }
+    pair.far.hears = false;
+    pair.connect();
+    bool over = false;
+    Timer timer(pair.loop.timers(), [&] { over = true; });
+    timer.arm(pair.loop.refresh() + milliseconds(20));
+    pair.until([&] { return over; });
+    CHECK(pair.told.said.empty());
+    if (cut) pair.far.cut();
+    pair.until_said("dial_failed ");
+    CHECK_FALSE(pair.driver.last_error().empty());
+    pair.far.hears = true;
+    pair.connect();
+    pair.until_said("up ");
+    pair.far.cut();
+    pair.until_said("down:carrier_reset");
+    CHECK(pair.told.said == "dial_failed up down:carrier_reset ");
+  }
 }
 
 TEST_CASE("What the carrier does not take waits for room, and nothing is lost or doubled") {

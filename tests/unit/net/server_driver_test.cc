@@ -121,6 +121,17 @@ TEST_CASE("A connection is killed by its name, at both ends, and no other") {
   agents.echo(other);
 }
 
+TEST_CASE("A link that has ended tells the server's side what it carried") {
+  Agents agents;
+  agents.start();
+  agents.connect();
+  agents.client->shut_down();
+  agents.until([&] { return agents.at_server.has("link_ended:goodbye"); });
+  CHECK(agents.at_server.ended.bytes_up == 4);
+  CHECK(agents.at_server.ended.bytes_down == 4);
+  CHECK(agents.at_client.ended.bytes_up == 0);  // its links go on under other ids
+}
+
 // --- Reload ---------------------------------------------------------------------------------
 
 TEST_CASE("A new target is for new connections, and what lives keeps its own") {
