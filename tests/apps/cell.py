@@ -21,6 +21,7 @@ from faults import FAULTS
 from pair import Pair
 from programs import Programs, die_on_signals
 from run import Lost, Run, Untried
+from stopwatch import Stopwatch
 from wan import Wan
 
 PATH_MBIT = 40                     # so that a transfer is still under way when the fault comes
@@ -67,11 +68,13 @@ class Worker:
 
     def wait(self, patience):
         """Until it ended, or got no further for `patience` seconds after the path's return."""
-        run = self.run
+        run, last, watch = self.run, None, None
         while self.ended_at is None:
-            now = time.monotonic()
-            late = now - max([run.healed_at, *run.moments[-1:]])
-            if late > patience or now - run.healed_at > LONGEST_S:
+            now, before = time.monotonic(), last
+            last = max([run.healed_at, *run.moments[-1:]])
+            if last != before:
+                watch = Stopwatch()          # a busy machine's waits are nobody's standing still
+            if now - last > patience and watch.seconds() > patience or now - run.healed_at > LONGEST_S:
                 return
             time.sleep(0.05)
 

@@ -101,7 +101,7 @@ def test_a_steady_workload_goes_on_after_the_fault(run):
     count = run.steadily(steps.append, pace_s=0.05)
     thread.join()
     assert steps == list(range(count)) and count > 5
-    assert run.moments[-1] > run.healed_at + 2.5
+    assert run.moments[-1] > run.healed_at + 1.5
 
 
 def test_a_cell_names_what_it_does_not_know():

@@ -5,12 +5,11 @@ folder, in the foreground, and is stopped by pid.
 """
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
 
-from pair import BIN, Agent, free_port
+from pair import NAME, Agent, admin_table, free_port, write_key
 from programs import ProgramFailed, Programs, die_on_signals, start_nginx, start_redis
 from plan import FULL, QUICK
 from relay import Relay
@@ -21,7 +20,6 @@ from watching import Flow, Monitor
 
 # How the agents speak to each other: "plain" (unsafe_plaintext) or "psk" (TLS with a key of genpsk).
 LINK = "psk"
-NAME = "edge-1"
 PATH_BYTES_PER_S = 5_000_000           # the path between the agents: 40 Mbit/s
 PATH_BUFFER_BYTES = 64 * 1024          # its sockets; a path of this speed holds little more
 DOWNLOAD_LIMIT_S = 50                  # the download takes half of it; then something is wrong
@@ -133,20 +131,20 @@ class Demo:
         link_port = free_port()
         self.relay = self.path(link_port)
         web, redis = free_port(), free_port()
-        key = {"psk_file": self.write_key()} if LINK == "psk" else {}
+        key = {"psk_file": write_key(self.folder)} if LINK == "psk" else {}
         plain = {"unsafe_plaintext": True} if LINK == "plain" else {}
         server = {
             "link": {"listen": [f"127.0.0.1:{link_port}"], **plain},
             "clients": {NAME: {"services": ["web", "redis"], **key}},
             "services": {"web": {"target": f"127.0.0.1:{self.web_port}"},
                          "redis": {"target": f"127.0.0.1:{self.redis_port}"}},
-            "admin": self.admin("server")}
+            "admin": admin_table(self.folder, "server")}
         client = {
             "name": NAME,
             "link": {"server": [f"127.0.0.1:{self.relay.port}"], **plain, **key},
             "services": {"web": {"listen": f"127.0.0.1:{web}"},
                          "redis": {"listen": f"127.0.0.1:{redis}"}},
-            "admin": self.admin("client")}
+            "admin": admin_table(self.folder, "client")}
         for role, config in (("server", server), ("client", client)):
             self.agents.append(Agent(role, self.folder, config).start())
         self.server, self.client = self.agents
@@ -158,18 +156,6 @@ class Demo:
             return self.client.run("ready").returncode == 0
         self.expect(wait_for(ready, 10), "holdfast-client is ready")
         return web, redis
-
-    def admin(self, role):
-        return {"socket": os.path.join(self.folder, f"{role}.sock"),
-                "metrics": f"127.0.0.1:{free_port()}"}
-
-    def write_key(self):
-        program = os.path.join(BIN, "holdfast-client")
-        key = subprocess.run([program, "genpsk"], capture_output=True, text=True, check=True).stdout
-        path = os.path.join(self.folder, f"{NAME}.psk")
-        with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
-            file.write(key)
-        return path
 
     def with_holdfast(self):
         screen = self.screen

@@ -51,7 +51,7 @@ def test_heartbeats_stay_in_force(programs, start, make_pair, heartbeat, seconds
         wait_until(lambda: "missed heartbeats from client" in broker.said(), 5, "the broker's word")
         left = queue.queue_declare("news", passive=True).method.message_count
         assert left + len(received) == 100
-    thread.join(5)
+    thread.join(30)
     beside.close()
     if lives:
         consumer.close()

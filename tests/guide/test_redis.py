@@ -129,7 +129,7 @@ def test_the_socket_timeout_of_a_library_stays_in_force(start, make_pair, socket
     asking.start()
     hold(6)
     end_outage(pair)
-    asking.join(5)
+    asking.join(30)
     client.close()
     assert (answers == [2]) == lives
     assert lives or isinstance(answers[0], Waited)

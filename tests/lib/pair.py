@@ -338,6 +338,21 @@ def parse_address(text):
     return host.strip("[]"), int(port)
 
 
+def admin_table(folder, role):
+    """[admin] of an agent whose socket lies in the folder."""
+    return {"socket": os.path.join(folder, f"{role}.sock"), "metrics": f"127.0.0.1:{free_port()}"}
+
+
+def write_key(folder):
+    """The path of a new key for NAME."""
+    program = os.path.join(BIN, "holdfast-client")
+    key = subprocess.run([program, "genpsk"], capture_output=True, text=True, check=True).stdout
+    path = os.path.join(folder, f"{NAME}.psk")
+    with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
+        file.write(key)
+    return path
+
+
 class Pair:
     """Options: `client`, `server`: tables merged into the configs (e.g. {"link": {"grace": "2s"}});
     `services`: {name: {"target": ..., "listen": ...}}, where a missing target is a Backend of the
@@ -399,29 +414,17 @@ class Pair:
             link["unsafe_plaintext"] = True
         elif self.link_kind != "psk":
             raise ValueError(f"HOLDFAST_E2E_LINK must be plain or psk, not {self.link_kind!r}")
-        key = {} if self.link_kind == "plain" else {"psk_file": self._write_key()}
+        key = {} if self.link_kind == "plain" else {"psk_file": write_key(self.folder)}
         client = {"name": NAME, "link": {"server": [f"{self.link_host}:{dialled}"], **link, **key},
-                  "services": client_services, "admin": self._admin("client"),
+                  "services": client_services, "admin": admin_table(self.folder, "client"),
                   "log": {"level": "debug"}}
         server = {"link": {"listen": [f"{self.link_host}:{self.link_port}"], **link},
                   "clients": {NAME: {"services": list(server_services), **key}},
-                  "services": server_services, "admin": self._admin("server"),
+                  "services": server_services, "admin": admin_table(self.folder, "server"),
                   "log": {"level": "debug"}}
         if THREADS > 1:
             client["threads"] = server["threads"] = THREADS
         return client, server
-
-    def _admin(self, role):
-        return {"socket": os.path.join(self.folder, f"{role}.sock"),
-                "metrics": f"127.0.0.1:{free_port()}"}
-
-    def _write_key(self):
-        program = os.path.join(BIN, "holdfast-client")
-        key = subprocess.run([program, "genpsk"], capture_output=True, text=True, check=True).stdout
-        path = os.path.join(self.folder, f"{NAME}.psk")
-        with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
-            file.write(key)
-        return path
 
     # -- life ----------------------------------------------------------------------------------
 

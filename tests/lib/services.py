@@ -70,11 +70,32 @@ class Talk:
         return self.process.poll() is None
 
 
-class Postgres:
+class Service:
+    """A program with a port, and with a folder of its own unless everything lies in the test's."""
+
+    folder = None
+
+    def __init__(self, programs):
+        self.programs, self.port = programs, free_port()
+        self.log = f"{type(self).__name__.lower()}-{self.port}.log"
+
+    @property
+    def target(self):
+        return f"127.0.0.1:{self.port}"
+
+    def said(self):
+        return self.programs.tail(self.log, 10_000)
+
+    def remove(self):
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Postgres(Service):
     """A cluster of its own; `settings` as in postgresql.conf, `hba` lines of pg_hba.conf."""
 
     def __init__(self, programs, settings=None, base=None, hba=""):
-        self.programs, self.port = programs, free_port()
+        super().__init__(programs)
         # Beside pytest's folder, which only root may enter.
         self.folder = f"/tmp/holdfast-guide-pg-{os.getpid()}-{self.port}"
         self.data = os.path.join(self.folder, "data")
@@ -90,7 +111,6 @@ class Postgres:
             for key, value in {"listen_addresses": programs.host, "port": self.port, "fsync": "off",
                                "unix_socket_directories": "", **(settings or {})}.items():
                 file.write(f"{key} = '{value}'\n")
-        self.log = f"postgres-{self.port}.log"
         self.process = programs.start(self.words("postgres", "-D", self.data), self.log)
         wait_until(lambda: self.process.poll() is None and listens(self.process.pid, self.port)
                    and "ready to accept" in programs.tail(self.log), 20, "PostgreSQL listening")
@@ -105,22 +125,12 @@ class Postgres:
         subprocess.run(self.words(program, *arguments), check=True, capture_output=True, cwd="/tmp",
                        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
 
-    @property
-    def target(self):
-        return f"127.0.0.1:{self.port}"
 
-    def said(self):
-        return self.programs.tail(self.log, 10_000)
-
-    def remove(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class Sshd:
+class Sshd(Service):
     """sshd with a key of its own and one user's key, for who runs the tests."""
 
     def __init__(self, programs, **settings):
-        self.programs, self.port = programs, free_port()
+        super().__init__(programs)
         self.folder = f"/tmp/holdfast-guide-ssh-{os.getpid()}-{self.port}"
         os.makedirs(self.folder, mode=0o700)
         for name in ("host", "user"):
@@ -133,12 +143,7 @@ class Sshd:
                        f"AuthorizedKeysFile {self.folder}/user.pub\nPidFile none\nUsePAM no\n"
                        "StrictModes no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
                        + "".join(f"{key} {value}\n" for key, value in settings.items()))
-        self.log = f"sshd-{self.port}.log"
         programs.start_listening(["sshd", "-D", "-e", "-f", config], self.port, self.log)
-
-    @property
-    def target(self):
-        return f"127.0.0.1:{self.port}"
 
     def options(self, port, **settings):
         words = ["-F", "none", "-o", f"IdentityFile={self.folder}/user", "-o", f"Port={port}",
@@ -148,64 +153,36 @@ class Sshd:
             words += ["-o", f"{key}={value}"]
         return words
 
-    def said(self):
-        return self.programs.tail(self.log, 10_000)
 
-    def remove(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class Mosquitto:
+class Mosquitto(Service):
     def __init__(self, programs, **settings):
-        self.programs, self.port = programs, free_port()
+        super().__init__(programs)
         config = os.path.join(programs.folder, f"mosquitto-{self.port}.conf")
         with open(config, "w") as file:
             file.write(f"listener {self.port} {programs.host}\nallow_anonymous true\nuser root\n"
                        "connection_messages true\n"
                        + "".join(f"{key} {value}\n" for key, value in settings.items()))
-        self.log = f"mosquitto-{self.port}.log"
         programs.start_listening(["mosquitto", "-c", config], self.port, self.log)
 
-    @property
-    def target(self):
-        return f"127.0.0.1:{self.port}"
 
-    def said(self):
-        return self.programs.tail(self.log, 10_000)
-
-    def remove(self):
-        """Everything lies in the test's own folder."""
-
-
-class Redis:
+class Redis(Service):
     """Without persistence; `settings` as in redis.conf."""
 
     def __init__(self, programs, settings=None):
-        self.programs, self.port = programs, free_port()
+        super().__init__(programs)
         config = os.path.join(programs.folder, f"redis-{self.port}.conf")
         with open(config, "w") as file:
             file.write(f"bind {programs.host}\nport {self.port}\nsave \"\"\ndir {programs.folder}\n"
                        f"dbfilename dump-{self.port}.rdb\n"
                        + "".join(f"{key} {value}\n" for key, value in (settings or {}).items()))
-        self.log = f"redis-{self.port}.log"
         programs.start_listening(["redis-server", config], self.port, self.log)
 
-    @property
-    def target(self):
-        return f"127.0.0.1:{self.port}"
 
-    def said(self):
-        return self.programs.tail(self.log, 10_000)
-
-    def remove(self):
-        """Everything lies in the test's own folder."""
-
-
-class RabbitMQ:
+class RabbitMQ(Service):
     """One node without plugins, with an epmd of its own; `settings` as in rabbitmq.conf."""
 
     def __init__(self, programs, settings=None):
-        self.programs, self.port = programs, free_port()
+        super().__init__(programs)
         base = os.path.join(programs.folder, f"rabbitmq-{self.port}")
         os.mkdir(base)
         with open(os.path.join(base, "rabbitmq.conf"), "w") as file:
@@ -222,18 +199,7 @@ class RabbitMQ:
                        "RABBITMQ_CONFIG_FILE": f"{base}/rabbitmq.conf",
                        "RABBITMQ_ENABLED_PLUGINS_FILE": f"{base}/plugins",
                        "RABBITMQ_PID_FILE": f"{base}/pid"}
-        self.log = f"rabbitmq-{self.port}.log"
         programs.start_listening(["epmd", "-port", epmd, "-address", "127.0.0.1"], epmd, "epmd.log")
         # The script that starts it stays its parent, and passes SIGTERM on.
         programs.start(["/usr/lib/rabbitmq/bin/rabbitmq-server"], self.log, env=environment)
         wait_until(lambda: "Server startup complete" in self.said(), 180, "RabbitMQ")
-
-    @property
-    def target(self):
-        return f"127.0.0.1:{self.port}"
-
-    def said(self):
-        return self.programs.tail(self.log, 10_000)
-
-    def remove(self):
-        """Everything lies in the test's own folder."""

@@ -12,7 +12,7 @@ import os
 import socket
 
 from netns import Namespace, run
-from pair import FAST, Agent, free_port
+from pair import FAST, Agent, admin_table
 from streams import wait_until
 
 NETS = ("app", "agent", "link", "hub", "backend")
@@ -124,23 +124,19 @@ class TransparentPair:
         self.client_config = {
             "name": "edge-1", "link": {"server": [f"{SERVER[4]}:{LINK_PORT}"], **link},
             "services": {"db": {**listen, **(client or {})}}, "nft": nft,
-            "admin": self._admin("client"), "log": {"level": "debug"}}
+            "admin": admin_table(self.folder, "client"), "log": {"level": "debug"}}
         target = {"target": f"{BACKEND[4]}:{PORT}"}
         self.server_config = {
             "link": {"listen": [f"{SERVER[4]}:{LINK_PORT}"], **link},
             "clients": {"edge-1": {"services": ["db"], "sources": ["10.203.1.0/24", "fd03:1::/64"]}},
             "services": {"db": {**target, **(server or {})}},
-            "admin": self._admin("server"), "log": {"level": "debug"}}
+            "admin": admin_table(self.folder, "server"), "log": {"level": "debug"}}
         for extra, config in ((services or {}).get("client"), self.client_config), (
                 (services or {}).get("server"), self.server_config):
             for key, value in (extra or {}).items():
                 config.setdefault(key, {}).update(value)
         self.client = Agent("client", self.folder, self.client_config, lab["agent"])
         self.server = Agent("server", self.folder, self.server_config, lab["hub"])
-
-    def _admin(self, role):
-        return {"socket": os.path.join(self.folder, f"{role}.sock"),
-                "metrics": f"127.0.0.1:{free_port()}"}
 
     def start(self):
         self.server.start()

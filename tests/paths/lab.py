@@ -15,14 +15,13 @@ import subprocess
 import threading
 
 import netns
-from pair import BIN, Agent
+from pair import BIN, NAME, Agent, write_key
 from programs import ProgramFailed
 from far_services import FarServices
 from streams import wait_until
 
 EMULATOR = os.path.join(BIN, "path-emulator")
 NETS = {"pair": "10.203.1", "bare": "10.203.2"}
-NAME = "edge-1"
 READY_S = 60.0                          # on a path of 64 kbit/s or a round trip of 5 s
 LINK_PORT = 7443
 FIRST_PORT = 5001                       # of the agents: the namespaces have no other owner of ports
@@ -150,7 +149,7 @@ class Lab:
         link_host = f"{NETS['pair']}.2" if self.place == "between" else "127.0.0.1"
         self._client_host = f"{NETS['pair']}.2" if self.place == "application" else "127.0.0.1"
         target_host = f"{NETS['pair']}.2" if self.place == "service" else "127.0.0.1"
-        key = self._key()
+        key = write_key(self.folder)
         self._ports = {service: next(self._free_ports) for service in self.services.ports}
         server = {"link": {"listen": [f"{link_host}:{LINK_PORT}"], **self._link},
                   "clients": {NAME: {"services": list(self._ports), "psk_file": key}},
@@ -172,14 +171,6 @@ class Lab:
     def _admin(self, role):
         return {"socket": os.path.join(self.folder, f"{role}.sock"),
                 "metrics": f"127.0.0.1:{next(self._free_ports)}"}
-
-    def _key(self):
-        path = os.path.join(self.folder, "edge-1.psk")
-        text = subprocess.run([os.path.join(BIN, "holdfast-client"), "genpsk"], check=True, timeout=10,
-                              capture_output=True, text=True).stdout
-        with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
-            file.write(text)
-        return path
 
     def _pair_way(self):
         return Way("pair", self, {service: (self._client_host, port)

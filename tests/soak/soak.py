@@ -21,6 +21,7 @@ import outages
 import plot_soak
 from pair import TIMESCALE, Pair, merge
 from programs import die_on_signals
+from stopwatch import Stopwatch
 from traffic import Traffic, echo
 
 SHORT_MINUTES = 5                 # a shorter run has more of everything in its time
@@ -41,6 +42,7 @@ class Soak:
             (SHORT_FAULT_EVERY_S, SHORT_RELOAD_EVERY_S, SHORT_LONGEST_FAULT_S) if short
             else (FAULT_EVERY_S, RELOAD_EVERY_S, LONGEST_FAULT_S))
         self.samples, self.faults = [], []             # faults: (kind, begin, end)
+        self.returns = []                              # seconds from a fault's end to the next answer
         self.reloads = 0
         self._checks = []
         self._over = asyncio.Event()
@@ -75,6 +77,20 @@ class Soak:
                     await asyncio.sleep(seconds)
                 outages.end(self.pair)
             self.faults.append((kind, begun, time.monotonic()))
+            await self._note_return()
+
+    async def _note_return(self):
+        """How long the first answer after the last fault takes, as a stopwatch tells it."""
+        end, watch = self.faults[-1][2], Stopwatch()
+
+        def answered():
+            return next((begun + took for begun, took in reversed(self.traffic.pings[-20:])
+                         if begun + took >= end), None)
+        while not answered():
+            if self._over.is_set():
+                return
+            await asyncio.sleep(0.02)
+        self.returns.append(watch.seconds())
 
     async def _reload(self):
         """Each agent in turn gets a config with another heartbeat, window, log level or grace."""
@@ -137,7 +153,7 @@ class Soak:
             now = agent.resident_bytes()
             self.check(now <= begun + MEMORY_SLACK_BYTES,
                        f"memory of the {agent.role}: {now >> 10} KiB, {begun >> 10} KiB once warm")
-        late = [round(seconds, 2) for seconds in self.back_after() if seconds > BACK_IN_S * TIMESCALE]
+        late = [round(seconds, 2) for seconds in self.returns if seconds > BACK_IN_S * TIMESCALE]
         self.check(not late, f"an answer within {BACK_IN_S} s of each path's return {late or ''}")
         return self._checks
 

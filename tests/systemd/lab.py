@@ -20,7 +20,11 @@ LINK_PORT, SERVICE_PORT = 7443, 5432
 FAST = {"heartbeat": "200ms", "dead_after": "1s"}
 
 
-def wait_until(condition, what, seconds=10):
+# Of a busy machine: a wait ends when its condition is there.
+PATIENCE_S = 60
+
+
+def wait_until(condition, what, seconds=PATIENCE_S):
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -55,14 +59,14 @@ def status_text(unit):
     return show(unit, "StatusText")
 
 
-def wait_status(unit, pattern, seconds=10):
+def wait_status(unit, pattern, seconds=PATIENCE_S):
     try:
         return wait_until(lambda: re.search(pattern, status_text(unit)), "", seconds)
     except AssertionError:
         raise AssertionError(f"{unit} says {status_text(unit)!r}, not {pattern!r}") from None
 
 
-def wait_state(unit, state, seconds=10):
+def wait_state(unit, state, seconds=PATIENCE_S):
     try:
         wait_until(lambda: show(unit, "ActiveState") == state, "", seconds)
     except AssertionError:
@@ -271,7 +275,7 @@ def kill(unit, number=signal.SIGKILL):
     return pid
 
 
-def wait_restarted(unit, old_pid, seconds=10):
+def wait_restarted(unit, old_pid, seconds=PATIENCE_S):
     def restarted():
         return show(unit, "ActiveState") == "active" and main_pid(unit) not in (0, old_pid)
     wait_until(restarted, f"{unit} back after the end of {old_pid}", seconds)

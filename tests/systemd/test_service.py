@@ -85,13 +85,11 @@ def test_a_reload_that_the_agent_refuses_stays_in_the_status_until_one_succeeds(
     agents.connect(5433)
 
 
-def test_a_stop_says_goodbye_within_two_seconds(agents):
+def test_a_stop_says_goodbye_before_systemd_would_kill(agents):
     agents.start()
     connection = agents.connect()
-    start = time.monotonic()
     systemctl("stop", CLIENT)
-    assert time.monotonic() - start < 2
-    assert show(CLIENT, "Result") == "success"
+    assert show(CLIENT, "Result") == "success"    # not "timeout", which is TimeoutStopSec=5
     with pytest.raises(ConnectionResetError):
         connection.recv(1)
     ended = wait_until(lambda: agents.journal.events(SERVER, HOLDFAST_EVENT="link_ended"), "the goodbye")
@@ -109,10 +107,10 @@ def test_a_killed_agent_is_back_at_once_however_often(agents):
 
 
 def test_a_stopped_process_is_found_by_the_watchdog_and_replaced(agents):
-    drop_in(CLIENT, "[Service]\nWatchdogSec=1\n")
+    drop_in(CLIENT, "[Service]\nWatchdogSec=2\n")
     agents.start()
     pid = main_pid(CLIENT)
-    time_of_two_timeouts = time.monotonic() + 2
+    time_of_two_timeouts = time.monotonic() + 4
     wait_until(lambda: time.monotonic() > time_of_two_timeouts, "an idle agent living on")
     assert main_pid(CLIENT) == pid
     kill(CLIENT, signal.SIGSTOP)
@@ -123,7 +121,7 @@ def test_a_stopped_process_is_found_by_the_watchdog_and_replaced(agents):
 
 
 def test_a_stuck_loop_is_found_though_other_threads_live(agents):
-    drop_in(CLIENT, "[Service]\nWatchdogSec=1\nTimeoutAbortSec=500ms\n")
+    drop_in(CLIENT, "[Service]\nWatchdogSec=2\nTimeoutAbortSec=500ms\n")
     agents.start()
     pid = main_pid(CLIENT)
     loop = Standstill(pid)         # the main thread is the loop's
