@@ -10,6 +10,7 @@
 #include "common/agent/reach.h"
 #include "common/config/changes.h"
 #include "common/config/psk.h"
+#include "common/net/listener.h"
 
 namespace holdfast {
 namespace {
@@ -264,9 +265,16 @@ class ServerDoctor {
   }
 
   bool try_listen(const TcpAddress& address) {
-    auto fd = listen_tcp(address);
-    if (fd) return tell_(good("listen", to_string(address) + " can be had"));
-    return tell_(bad("listen", fd.error().message, "another program has it, or it is not ours"));
+    BindOptions options;
+    if (auto found = look_up(address)) {
+      for (const Reachable& each : *found) {
+        options.of_name.emplace_back(reinterpret_cast<const sockaddr*>(&each.address), each.size);
+      }
+    }
+    auto sockets = bind_sockets(HostPort{address.host, address.port}, nullptr, options);
+    if (sockets) return tell_(good("listen", to_string(address) + " can be had"));
+    return tell_(
+        bad("listen", sockets.error().message, "another program has it, or it is not ours"));
   }
 
   bool knock(const TcpAddress& address) {

@@ -27,7 +27,7 @@ void MetricsListener::serve(AdminServer& server) {
 void MetricsListener::try_once() {
   bool literal = address_->host == kEveryAddress || SocketAddress::literal(*address_);
   if (!literal) return ask();
-  if (Status done = listen({false, freebind_, {}, {}}); !done) failed(done.error().message);
+  if (Status done = listen({.freebind = freebind_}); !done) failed(done.error().message);
 }
 
 void MetricsListener::ask() {
@@ -37,7 +37,8 @@ void MetricsListener::ask() {
   }
   question_ = std::make_unique<Resolver::Question>(
       *resolver_, *address_, [this](const Resolver::Answer& answer) {
-        Status done = answer ? listen({false, freebind_, *answer, {}}) : Status(answer.error());
+        Status done =
+            answer ? listen({.freebind = freebind_, .of_name = *answer}) : Status(answer.error());
         if (!done) failed(done.error().message);
         question_.reset();
       });

@@ -143,7 +143,7 @@ Status ClientDriver::listen_on(const std::vector<ClientService>& services, bool 
                     (new_ones_required && !was_wanted(service));
     bool transparent = service.mode == ListenMode::tproxy;
     wanted.push_back(
-        {service.listen, tag, transparent, required, service.freebind, service.access});
+        {service.listen, tag, transparent, required, service.freebind, false, service.access});
   }
   return listeners_.set(wanted);
 }

@@ -3,7 +3,7 @@
 tests/rules/key_effects.py names for every key the tests that see what it does.
 """
 import json
-import socket
+import re
 import time
 
 import pytest
@@ -89,9 +89,9 @@ def test_the_log_has_the_level_in_force(make_pair, role):
     ping(app, back)
 
 
-def test_clients_know_a_server_by_its_name_or_by_its_host_and_first_address(make_pair):
+def test_clients_know_a_server_by_its_name_or_by_one_of_its_own(make_pair):
     pair = make_pair()
-    assert pair.client.json("links")[0]["peer"] == f"{socket.gethostname()}-127.0.0.1-{pair.link_port}"
+    assert re.fullmatch("server-[0-9a-f]{16}", pair.client.json("links")[0]["peer"])
     pair = make_pair(server={"name": "home-1"})
     assert pair.client.json("links")[0]["peer"] == "home-1"
 
@@ -224,27 +224,6 @@ def test_a_window_grows_to_max_window_and_no_further(make_pair, role):
     change(getattr(pair, role), "link", "max_window", value="512KiB")
     assert "link.max_window: 256KiB -> 512KiB" in reload(getattr(pair, role))
     assert widest(pair, role) == 512 << 10
-
-
-@both_roles
-def test_a_small_max_window_bounds_what_is_under_way_from_the_first_byte_on(make_pair, role):
-    pair = make_pair(**{role: {"link": {"max_window": "16KiB"}}})
-    agent = getattr(pair, role)
-    writer, reader = pair.connect() if role == "server" else reversed(pair.connect())
-    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    writer.setblocking(False)
-
-    def full():
-        try:
-            writer.send(bytes(65536))
-        except BlockingIOError:
-            pass
-        return agent.connections()[0]["queued_bytes"]
-    wait_until(lambda: full() > 8192, 10 * TIMESCALE, "bytes that wait for their reader")
-    end = Stopwatch()
-    while end.elapsed() < 1:
-        assert full() <= 16384
-    assert agent.connections()[0]["window_bytes"] == 16384
 
 
 @both_roles
