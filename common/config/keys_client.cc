@@ -63,7 +63,7 @@ SectionKeys<ClientLinkConfig> make_link() {
            "The most bytes of one connection under way to this side: sent, and not yet taken by "
            "the application here. The server's bounds the other direction. A connection's "
            "throughput is at most this, divided by the round-trip time; more takes more of "
-           "*limits.memory*. Less than 64KiB is taken for 64KiB."},
+           "*limits.memory*."},
       {.name = "open_timeout",
        .value = value::duration(&ClientLinkConfig::open_timeout, kTimeoutRange),
        .reload = new_connections,

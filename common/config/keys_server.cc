@@ -62,8 +62,7 @@ SectionKeys<ServerLinkConfig> make_link() {
       {.name = "max_window",
        .value = value::size(&ServerLinkConfig::max_window, kWindowRange),
        .reload = at_once,
-       .text = "The most bytes of one connection under way to this side, as at the client. Less "
-               "than 64KiB is taken for 64KiB."},
+       .text = "The most bytes of one connection under way to this side, as at the client."},
       {.name = "congestion_control",
        .value = value::checked_text(&ServerLinkConfig::congestion_control, "_name_",
                                     value::read_congestion_control),

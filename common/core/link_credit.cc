@@ -66,8 +66,7 @@ void Link::grow_window(Time now, StreamRecord& record) {
       static_cast<double>(record.delivered - record.epoch_delivered) *
       static_cast<double>(round_trip.count()) / static_cast<double>(elapsed.count()));
   if (record.queue.blocks == 0 && bytes * 2 > record.window) {
-    std::uint64_t grown = std::min<std::uint64_t>(
-        std::uint64_t{record.window} * 2, std::max(options_.max_window, tuning::kInitialWindow));
+    std::uint64_t grown = std::min(std::uint64_t{record.window} * 2, options_.max_window);
     record.window = static_cast<std::uint32_t>(std::max<std::uint64_t>(grown, record.window));
   }
   record.epoch_start_us = now_us;

@@ -254,7 +254,7 @@ void Link::on_open(Time now, const Open& open) {
   record.destination = open.destination;
   record.opened_at_us = now.time_since_epoch().count();
   record.send_limit = open.limit;
-  record.window = tuning::kInitialWindow;
+  record.window = static_cast<std::uint32_t>(std::min(tuning::kInitialWindow, options_.max_window));
   record.limit = record.limit_written = tuning::kFloor;  // as WELCOME said
   TraceEvent event;
   event.kind = TraceEvent::Kind::stream_open;

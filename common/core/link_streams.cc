@@ -34,7 +34,7 @@ Result<StreamHandle> Link::open(Time now, const OpenRequest& request) {
   record.source = request.source;
   record.destination = request.destination;
   record.opened_at_us = now.time_since_epoch().count();
-  record.window = tuning::kInitialWindow;
+  record.window = static_cast<std::uint32_t>(std::min(tuning::kInitialWindow, options_.max_window));
   refresh_limit(record);
   streams_.push_back<&StreamRecord::control>(opens_, slot);
   add_deadline(open_deadlines_, slot, now);  // with open_timeout as it is then

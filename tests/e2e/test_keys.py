@@ -4,6 +4,7 @@ tests/rules/key_effects.py names for every key the tests that see what it does.
 """
 import json
 import re
+import socket
 import time
 
 import pytest
@@ -224,6 +225,27 @@ def test_a_window_grows_to_max_window_and_no_further(make_pair, role):
     change(getattr(pair, role), "link", "max_window", value="512KiB")
     assert "link.max_window: 256KiB -> 512KiB" in reload(getattr(pair, role))
     assert widest(pair, role) == 512 << 10
+
+
+@both_roles
+def test_a_small_max_window_bounds_what_is_under_way_from_the_first_byte_on(make_pair, role):
+    pair = make_pair(**{role: {"link": {"max_window": "16KiB"}}})
+    agent = getattr(pair, role)
+    writer, reader = pair.connect() if role == "server" else reversed(pair.connect())
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    writer.setblocking(False)
+
+    def full():
+        try:
+            writer.send(bytes(65536))
+        except BlockingIOError:
+            pass
+        return agent.connections()[0]["queued_bytes"]
+    wait_until(lambda: full() > 8192, 10 * TIMESCALE, "bytes that wait for their reader")
+    end = Stopwatch()
+    while end.elapsed() < 1:
+        assert full() <= 16384
+    assert agent.connections()[0]["window_bytes"] == 16384
 
 
 @both_roles
