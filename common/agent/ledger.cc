@@ -156,8 +156,11 @@ void Ledger::link_ended(const LinkEvent& event) {
   history_.link_ended(idle_since_, event.link, event.cause, event.bytes_up, event.bytes_down);
   totals_.paused_credit += event.pauses_credit;
   totals_.paused_memory += event.pauses_memory;
-  LogLevel calm = event.lane ? LogLevel::debug : LogLevel::info;
-  logger_.event(in_order(event.cause) ? calm : LogLevel::warn, "link_ended",
+  bool in_vain = !in_order(event.cause);
+  logger_.event(in_vain      ? LogLevel::warn
+                : event.lane ? LogLevel::debug
+                             : LogLevel::info,
+                "link_ended",
                 {{"link", event.link.short_name()},
                  {"name", event.name},
                  {"peer", event.peer},

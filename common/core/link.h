@@ -44,7 +44,7 @@
 
 namespace holdfast {
 
-class Link {
+class Link : LinkStates {
  public:
   // `pool` must outlive the link. `seed` drives nothing that must be secret.
   Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t instance);
@@ -157,10 +157,9 @@ class Link {
   bool urgent() const { return !streams_.empty(); }
   // Since when there is no carrier; meaningful while detached or greeting.
   Time detached_since() const { return detached_since_; }
-  // A carrier is there, and a question that is overdue says that nobody hears us through it.
+  // A carrier is there, and a question through it is overdue.
   bool silent() const { return live() && liveness_.suspect(); }
-  // When the peer was heard last, of a link that is silent or has lost its carrier: from then on
-  // the outage counts. kNever of one that is heard, or never stood.
+  // Silent, or without a carrier: when the peer was heard last. kNever: it is heard, or never was.
   Time outage_since() const;
   // When the grace ends; kNever while live or where none runs.
   Time grace_deadline() const { return grace_deadline_; }
@@ -177,8 +176,7 @@ class Link {
   bool draining() const { return draining_; }
   // Server: still to be connected to its target, of which ConnectTarget told.
   bool wants_target(StreamHandle stream) const;
-  // Client: the server has nothing of this link: it was told of its end, or said so itself, or was
-  // never asked. Else it may keep it for its grace.
+  // Client: the server has nothing of this link; else it may keep it for its grace.
   bool forgotten() const { return forgotten_ || attempt_ == 0; }
   std::string_view state_name() const;
   // Why it ended, for people: what the peer did wrong, or "".
@@ -204,8 +202,7 @@ class Link {
     }
     return end == slots ? kNoSlot : end;
   }
-  // Calls `visit(StreamHandle, bytes)` with what each stream has moved for its application, both
-  // ways. One pass in the order of memory.
+  // Calls `visit(StreamHandle, bytes)` with what each has moved, both ways, in order of memory.
   template <typename Visit>
   void for_each_moved(Visit visit) const {
     auto slots = static_cast<SlotIndex>(streams_.slots());
@@ -223,14 +220,6 @@ class Link {
   void check_invariants() const;
 
  private:
-  using Detached = link_state::Detached;
-  using Greeting = link_state::Greeting;
-  using Live = link_state::Live;
-  using Standby = link_state::Standby;
-  using Leaving = link_state::Leaving;
-  using Ended = link_state::Ended;
-  using State = std::variant<Detached, Greeting, Live, Leaving, Ended>;
-
   bool client() const { return options_.role == LinkOptions::Role::client; }
   bool sending() const;  // stream frames may be sent: live, or leaving and still flushing
   bool reading() const;  // frames of the carrier mean something

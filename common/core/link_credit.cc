@@ -91,7 +91,7 @@ void Link::owe_ack(Time now, SlotIndex slot) {
   record.ack_state = AckState::later;
   later_acks_.push_back(slot);
   if (ack_deadline_ != kNever) return;
-  Duration long_path = std::min<Duration>(liveness_.round_trip() / 4, tuning::kMostAckDelay);
+  Duration long_path = std::min<Duration>(liveness_.path_round_trip() / 4, tuning::kMostAckDelay);
   ack_deadline_ = now + std::max(tuning::kAckDelay, long_path);
 }
 

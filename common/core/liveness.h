@@ -101,6 +101,8 @@ class Liveness {
   // Smoothed, but never less than the last one measured: load raises it at once. Zero before the
   // first measurement.
   Duration round_trip() const { return std::max(round_trip_, latest_); }
+  // The least measured of late: without load. Zero before the first measurement.
+  Duration path_round_trip() const { return path_; }
   // How long an answer may take before its absence is a sign.
   Duration patience() const;
 

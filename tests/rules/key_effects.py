@@ -18,7 +18,7 @@ BOTH = {
                      "e2e/test_admin.py::test_a_missing_folder_for_the_admin_socket_is_one_line_that_says_so"],
     "admin.group": ["e2e/test_security.py::test_the_admin_socket_is_for_its_owner_and_its_group"],
     "admin.metrics": ["e2e/test_admin.py::test_http_answers_on_the_metrics_address",
-                      "e2e/test_admin.py::test_a_metrics_port_in_use_is_one_line_that_names_it"],
+                      "e2e/test_admin.py::test_a_metrics_port_that_is_taken_is_told_and_had_once_it_is_free"],
     "limits.memory": ["e2e/test_keys.py::test_what_is_kept_of_writers_is_bounded_by_the_memory",
                       "e2e/test_limits.py::test_200_applications_that_never_read_disturb_nobody_and_no_memory"],
     "limits.connections": [
@@ -47,9 +47,27 @@ BOTH = {
         "e2e/test_reload.py::test_a_connection_outlives_the_rotation_of_both_certificates"],
     "link.tls.key_file": ["e2e/test_security.py::test_a_certificates_key_is_held_to_the_same",
                           "e2e/test_reload.py::test_a_connection_outlives_the_rotation_of_both_certificates"],
+    "admin.mode": ["e2e/test_listening.py::test_the_admin_sockets_mode_changes_with_a_reload"],
+    "admin.user": ["e2e/test_listening.py::test_an_unknown_user_is_told_before_anything_is_done"],
+    "admin.freebind": ["e2e/test_admin.py::test_a_metrics_address_that_the_host_lacks_is_waited_for_or_bound_anyway"],
+    "link.mptcp": ["e2e/test_multipath.py::test_a_carrier_goes_on_over_the_other_path_when_one_falls_silent",
+                   "e2e/test_multipath.py::test_where_one_side_has_none_it_is_plain_tcp"],
+    "services.NAME.keepalive": [
+        "e2e/test_patience.py::test_an_applications_host_that_vanishes_is_found_and_both_ends_say_so",
+        "e2e/test_patience.py::test_a_targets_host_that_vanishes_is_found_and_the_application_is_reset"],
+    "services.NAME.idle_timeout": [
+        "e2e/test_patience.py::test_a_silent_connection_is_reset_at_both_ends_where_a_key_says_so"],
+    "services.NAME.half_close_timeout": [
+        "e2e/test_patience.py::test_applications_that_went_away_leave_their_seats_where_a_key_says_so"],
 }
 
 CLIENT = {
+    "services.NAME.socket_mode": [
+        "e2e/test_listening.py::test_a_unix_socket_has_its_mode_owner_and_group_and_a_reload_changes_them"],
+    "services.NAME.socket_user": [
+        "e2e/test_listening.py::test_a_unix_socket_has_its_mode_owner_and_group_and_a_reload_changes_them"],
+    "services.NAME.socket_group": [
+        "e2e/test_listening.py::test_a_unix_socket_has_its_mode_owner_and_group_and_a_reload_changes_them"],
     "name": ["e2e/test_what_happens.py::test_a_client_name_that_the_server_does_not_list_is_refused_with_its_cause",
              "e2e/test_opening.py::test_two_clients_with_the_same_services_live_side_by_side_on_one_server"],
     "link.server": ["e2e/test_opening.py::test_a_dead_first_address_of_the_server_costs_little",

@@ -168,6 +168,7 @@ void World::backend(Conversation& conversation) {
     return socket.connect_failed(ECONNREFUSED);
   }
   socket.connected(std::make_unique<ApplicationEnd>(*this, conversation, 1));
+  conversation.sides[1].stands_since = now();
   conversation.sides[1].begins =
       now() + Duration(static_cast<std::int64_t>(kernel_.random().below(kServiceThinks)));
   look_at_application(conversation, 1);

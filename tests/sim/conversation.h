@@ -94,6 +94,7 @@ struct Side {
 
   // The watch's: since when, and from how many accepted bytes on, something waits to leave here.
   bool watched = false;
+  Time stands_since{};  // its end of the connection
   Time watched_since{};
   std::uint64_t watched_from = 0;
 

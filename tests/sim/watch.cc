@@ -165,6 +165,7 @@ bool Watch::may_go(const Conversation& conversation, int side) const {
   const Side& from = conversation.sides[side];
   const Side& to = conversation.sides[1 - side];
   if (to.consumed != to.accepted || to.consumed_at > from.watched_since) return false;
+  if (to.stands_since > from.watched_since) return false;
   return from.written > to.accepted || (from.said_eof && !to.got_fin);
 }
 

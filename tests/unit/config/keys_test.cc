@@ -181,7 +181,12 @@ std::vector<Sample> samples_of(const KeyFact& fact) {
   if (fact.type == "*true* or *false*") return {written("true"), written("false")};
   std::vector<Sample> samples;
   for (const std::string& word : fact.words) samples.push_back(written(word));
-  if (!fact.least.empty()) samples = {written(fact.least), written(fact.most)};
+  if (!fact.least.empty() && fact.type.starts_with("_number_")) {
+    samples.push_back({fact.least, fact.least});
+    samples.push_back({fact.most, fact.most});
+  } else if (!fact.least.empty()) {
+    samples = {written(fact.least), written(fact.most)};
+  }
   if (!samples.empty()) return samples;
   const auto sample = kSamples.find(fact.name);
   INFO(fact.key << " needs a sample in this test");
@@ -273,7 +278,8 @@ void walk_mistakes() {
     if (!fact.words.empty()) require_refused("\"nonsense\"", "is not one of ");
     if (fact.least.empty()) continue;
     for (const std::string& value : outside_of(fact)) {
-      require_refused(fact.quoted ? "\"" + value + "\"" : value,
+      bool as_text = fact.quoted && !fact.type.starts_with("_number_");
+      require_refused(as_text ? "\"" + value + "\"" : value,
                       "is out of range: at least " + fact.least + ", at most " + fact.most);
     }
   }

@@ -108,7 +108,7 @@ TEST_CASE("A new stream beside an active one has a lane opened, but not on a pat
   CHECK_FALSE(looked({down}).opens_for_another(at({})));
 }
 
-TEST_CASE("Who waits for a lane waits a few round trips; too many only beside bulk") {
+TEST_CASE("Who waits for a lane waits a few round trips, too many only beside bulk") {
   auto patience = [](Duration round_trip, bool bulk) {
     LaneState one = lane(0, 1);
     one.round_trip = round_trip;
