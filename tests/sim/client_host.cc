@@ -48,7 +48,8 @@ ClientAgent::~ClientAgent() {
 ClientLink& ClientAgent::link() {
   ClientLink* found = nullptr;
   driver_->for_each_link([&](ClientLink& link, const MemoryPool&) {
-    if (link.lane() == 0) found = &link;
+    // Lane 0, or the one in its place where another server has answered.
+    if (found == nullptr || link.lane() < found->lane()) found = &link;
   });
   require(found != nullptr, "a client without its link");
   return *found;
