@@ -54,7 +54,7 @@ def test_few_lines_about_connections_are_logged_as_soon_as_a_reload_says_so(make
     assert 0 < lines <= watch.elapsed() + 2, f"{lines} lines for {count} connections"
 
 
-RESTART = {"threads": 2, "admin.group": "root", "limits.memory": "64MiB", "limits.connections": 77,
+RESTART = {"threads": 2, "limits.memory": "64MiB", "limits.connections": 77,
            "log.format": "json", "log.trace_file": "trace"}
 
 

@@ -358,9 +358,9 @@ def test_a_peer_that_stops_in_the_middle_of_a_frame_is_a_dead_peer(scene):
 
 def test_more_links_than_it_may_have_are_refused(scene):
     codes = []
-    for slot in range(8):
+    for link in range(8):
         raw = scene.raw(start_id=77)
-        codes.append(raw.greet(slot=slot)[:2])
+        codes.append(raw.greet(slot=16 * link)[:2])       # the last four bits are a lane's
     assert codes[:4] == [(rawlink.NEW, 0)] * 4
     assert codes[4:] == [(rawlink.REFUSED, rawlink.LIMIT)] * 4
     scene.check()
