@@ -24,12 +24,12 @@ def algorithms(pair):
 def test_each_end_paces_as_its_config_says(tmp_path, threads):
     with open("/proc/sys/net/ipv4/tcp_congestion_control") as file:
         usual = file.read().strip()
-    with Pair(tmp_path, client={"threads": threads, "link": {"congestion_control": "reno"}},
+    with Pair(tmp_path, client={"threads": threads, "link": {"congestion_control": "reno", "parallel": 1}},
               server={"threads": threads}, relay=None) as pair:
         ping(*pair.connect())
         assert algorithms(pair) == {"client": "reno", "server": usual}
     with Pair(tmp_path, server={"threads": threads, "link": {"congestion_control": "reno"}},
-              client={"threads": threads}, relay=None) as pair:
+              client={"threads": threads, "link": {"parallel": 1}}, relay=None) as pair:
         ping(*pair.connect())
         assert algorithms(pair) == {"client": usual, "server": "reno"}
 
