@@ -112,7 +112,7 @@ def test_the_old_link_goes_on_with_its_own_server(pair_of, second_server):
     more = new_connection_within(pair, 2)     # not over the old one, which ends when it is empty
     app.close()
     back.close()
-    wait_until(lambda: len(pair.client.json("links")) == threads, 5 * TIMESCALE, "the old link is gone")
+    wait_until(lambda: len(pair.client.json("links")) == 1, 5 * TIMESCALE, "the old link is gone")
     ping(*new)
     ping(*more)
 
