@@ -67,6 +67,7 @@ void ClientDriver::replace_estranged() {
   for (auto& worker : workers_) {
     for (std::string& name : worker->take_estranged()) estranged_.push_back(std::move(name));
   }
+  if (estranged_.empty()) return;
   for (const std::string& name : std::exchange(estranged_, {})) {
     if (state_ != State::running) continue;
     std::optional<ClientLanes::Opened> opened = lanes_.replace(name, loop_.now());
