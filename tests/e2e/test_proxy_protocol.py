@@ -106,6 +106,7 @@ def test_one_that_waited_while_the_server_restarted_is_told_once_by_the_id_that_
     pair = make_pair(services={"raw": {"send_proxy": "v2"}})
     pair.wait_ready()
     pair.server.kill()
+    pair.client.wait_event("link_down", 30)   # else its OPEN may be on the wire, and is told server_restarted
     app = pair.dial()
     app.sendall(b"x")
     pair.server.start()
