@@ -138,6 +138,7 @@ void Link::gather_control(Time now, Gather& gather) {
 
 // Rule 7: in order of id, those to be sent again before any new one.
 void Link::gather_opens(Time now, Gather& gather) {
+  if (opens_.empty()) return;
   bool leaving = std::holds_alternative<Leaving>(state_);
   while (!opens_.empty() && !leaving && gather.room(kMaxOpenFrame) && gather.left() != 0) {
     SlotIndex slot = opens_.first;
@@ -167,6 +168,7 @@ void Link::gather_opens(Time now, Gather& gather) {
 
 // They leave some of a gather to bulk.
 void Link::gather_interactive(Time now, Gather& gather) {
+  if (interactive_.empty()) return;
   std::size_t most = gather.left();
   if (!bulk_.empty()) {
     std::size_t share = gather.most / 4 * tuning::kInteractiveQuarters;

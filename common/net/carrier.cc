@@ -16,6 +16,11 @@ constexpr Duration kLastRetry = milliseconds(250);
 // How often a carrier that is written to asks the kernel for its path's rate.
 constexpr Duration kRateAsked = milliseconds(5);
 
+// Reads that follow each other so closely are use, and its transport keeps its memory until there
+// was none for that long. A heartbeat is no use.
+constexpr Duration kUse = milliseconds(100);
+constexpr Duration kRest = seconds(1);
+
 }  // namespace
 
 Carrier::Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const TransportFactory& transport,
@@ -28,7 +33,8 @@ Carrier::Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const Transpor
       transport_(transport(descriptor_.get())),
       registration_(loop.poller(), descriptor_.get(), *this),
       deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }),
-      retry_(loop.timers(), [this] { write_on(); }) {
+      retry_(loop.timers(), [this] { write_on(); }),
+      rest_(loop.timers(), [this] { note_rest(); }) {
   tune_carrier_socket(descriptor_.get());
   multipath_ = read_multipath(descriptor_.get());
 }
@@ -43,7 +49,8 @@ Carrier::Carrier(Loop& loop, CarrierId id, Detached detached, Owner& owner)
       transport_(std::move(detached.transport)),
       registration_(loop.poller(), descriptor_.get(), *this),
       deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }),
-      retry_(loop.timers(), [this] { write_on(); }) {
+      retry_(loop.timers(), [this] { write_on(); }),
+      rest_(loop.timers(), [this] { note_rest(); }) {
   multipath_ = read_multipath(descriptor_.get());
   watch();
   if (transport_->buffered()) registration_.kick();
@@ -105,9 +112,26 @@ void Carrier::read_available() {
   } else if (outcome.status != Transport::Status::done) {
     return lost(outcome.status);
   } else if (state_ == State::standing) {
+    note_use();
     owner_->carrier_bytes(*this, buffer.first(outcome.bytes));
   }
   if (!closed() && transport_->buffered()) registration_.kick();
+}
+
+void Carrier::note_use() {
+  Time now = loop_.now();
+  if (!in_use_ && now < used_at_ + kUse) {
+    in_use_ = true;
+    transport_->keep_memory(true);
+    rest_.arm(now + kRest);
+  }
+  used_at_ = now;
+}
+
+void Carrier::note_rest() {
+  if (loop_.now() < used_at_ + kRest) return rest_.arm(used_at_ + kRest);
+  in_use_ = false;
+  transport_->keep_memory(false);
 }
 
 bool Carrier::read_once() {
@@ -238,6 +262,8 @@ Carrier::Detached Carrier::detach() {
   state_ = State::closed;
   deadline_.cancel();
   retry_.cancel();
+  rest_.cancel();
+  transport_->keep_memory(false);
   registration_.leave();
   return {std::move(descriptor_), std::move(transport_), peer_};
 }
@@ -246,6 +272,7 @@ void Carrier::shut() {
   state_ = State::closed;
   deadline_.cancel();
   retry_.cancel();
+  rest_.cancel();
   registration_.leave();
   descriptor_.reset();
 }

@@ -113,6 +113,8 @@ class Carrier final : public Poller::Watcher {
   void write_farewell();
   void read_available();
   void watch();
+  void note_use();
+  void note_rest();
   void lost(Cause cause, std::string reason);
   void lost(Transport::Status status);
   void shut();
@@ -138,6 +140,9 @@ class Carrier final : public Poller::Watcher {
   int not_sent_ = kCarrierNotSent;
   Timer retry_;
   Duration retry_after_{};
+  bool in_use_ = false;
+  Time used_at_{};
+  Timer rest_;
 };
 
 }  // namespace holdfast

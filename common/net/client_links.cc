@@ -136,11 +136,12 @@ void ClientLinks::look() {
 
 // An idle link of one lane is left alone.
 void ClientLinks::look_again() {
+  if (looked_.armed()) return;
   bool any = std::any_of(links_.begin(), links_.end(), [](const auto& link) {
     return link->lanes().most > 1 &&
            (link->link().stream_count() != 0 || link->lane() >= link->lanes().first);
   });
-  if (any && !looked_.armed()) looked_.arm(loop_.now() + tuning::kLaneSample);
+  if (any) looked_.arm(loop_.now() + tuning::kLaneSample);
 }
 
 std::vector<Endpoint> ClientLinks::addresses() const {

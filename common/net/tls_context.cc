@@ -84,7 +84,7 @@ Result<ContextPtr> make_context(const SSL_METHOD* method) {
   SSL_CTX_clear_options(raw, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(raw, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
-  SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS);  // an idle session has none
+  SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS);  // see keep_memory()
   return context;
 }
 

@@ -196,6 +196,17 @@ Transport::Outcome TlsTransport::write(std::span<const iovec> buffers) {
   return taken == 0 ? Outcome{Status::again, 0} : Outcome{Status::done, taken};
 }
 
+// SSL_CTX_set_mode(3), SSL_free_buffers(3): what holds bytes now goes once it is empty.
+void TlsTransport::keep_memory(bool keep) {
+  if (!begun()) return;
+  if (keep) {
+    SSL_clear_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);
+    return;
+  }
+  SSL_set_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);
+  SSL_free_buffers(ssl_.get());
+}
+
 void TlsTransport::shut_down() {
   SSL_shutdown(ssl_.get());
   ERR_clear_error();

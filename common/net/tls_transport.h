@@ -49,6 +49,7 @@ class TlsTransport final : public Transport {
   std::optional<std::string> shown() const override { return standing_ ? identity_ : shown_; }
   bool answered() const override { return answered_; }
   KeyUpdates key_updates() const override { return key_updates_; }
+  void keep_memory(bool keep) override;
   std::string error() const override { return error_; }
 
  private:

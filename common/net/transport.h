@@ -65,6 +65,9 @@ class Transport {
   // Bytes that write() took and the socket has not.
   virtual std::size_t unsent() const { return 0; }
   virtual KeyUpdates key_updates() const { return {}; }
+  // Keeps what memory each record needs (true), or gives it back after each (at first): a session
+  // that is in use should not ask for it anew each time, one at rest should have none.
+  virtual void keep_memory(bool) {}
   // After reset or failed, an end within the handshake, or a handshake that proved nobody whom we
   // know: why, for people.
   virtual std::string error() const = 0;

@@ -25,6 +25,7 @@ class Played final : public Transport {
   int reads = 0;
   int writes = 0;
   Status shaken = Status::done;
+  bool keeps = false;
 
   Status handshake() override { return shaken; }
   Outcome read(MutableBytes buffer) override {
@@ -47,6 +48,7 @@ class Played final : public Transport {
             static_cast<ssize_t>(size));
     return {Status::done, size};
   }
+  void keep_memory(bool keep) override { keeps = keep; }
   void shut_down() override { shutdown(descriptor_, SHUT_WR); }
   Wants wants() const override { return wanted; }
   bool buffered() const override { return !inner.empty(); }
@@ -155,6 +157,38 @@ TEST_CASE("A carrier whose owner has no time is not read, and asked again in the
   stage.until([&] { return stage.asked >= 3; });
   CHECK(stage.transport->reads == 0);
   stage.until([&] { return stage.read == "bytes"; });
+}
+
+TEST_CASE(
+    "Memory is kept from the second of two close reads on, until there was none for a while") {
+  Stage stage;
+  auto read_one = [&] {
+    stage.transport->inner = {"x"};
+    stage.peer_says("!");
+    std::size_t before = stage.read.size();
+    stage.until([&] { return stage.read.size() > before; });
+  };
+  read_one();
+  stage.turn_for(milliseconds(200));
+  read_one();
+  CHECK_FALSE(stage.transport->keeps);  // two heartbeats
+  stage.transport->inner = {"y", "z"};
+  stage.peer_says("!");
+  stage.until([&] { return stage.read.ends_with("yz"); });
+  CHECK(stage.transport->keeps);
+  Time last = stage.loop.refresh();
+  stage.until([&] { return !stage.transport->keeps; });
+  CHECK(stage.loop.refresh() - last >= milliseconds(900));
+}
+
+TEST_CASE("A carrier that leaves its loop keeps no memory") {
+  Stage stage;
+  stage.transport->inner = {"one", "two"};
+  stage.peer_says("!");
+  stage.until([&] { return stage.read == "onetwo"; });
+  REQUIRE(stage.transport->keeps);
+  Carrier::Detached left = stage.carrier->detach();
+  CHECK_FALSE(stage.transport->keeps);
 }
 
 TEST_CASE("One more read tells whether there was anything, and what it leaves is read later") {

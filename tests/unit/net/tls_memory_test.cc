@@ -1,4 +1,4 @@
-// OpenSSL gets no memory for a session: that handshake fails, and nothing else.
+// OpenSSL's memory: where it gets none a handshake fails, and nothing else; one at rest has little.
 #include <openssl/crypto.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -120,6 +120,39 @@ TEST_CASE("a handshake for which OpenSSL has no memory fails, and nothing else")
     }
   }
   CHECK(shakes_hands(contexts));
+}
+
+// OpenSSL's allocations while each end writes and reads a record.
+int allocations_of_a_round(Transport& one, Transport& other) {
+  allocations = 0;
+  for (Transport* from : {&one, &other}) {
+    std::uint8_t bytes[64] = {};
+    iovec part{bytes, sizeof bytes};
+    REQUIRE(from->write({&part, 1}).bytes == sizeof bytes);
+    REQUIRE((from == &one ? other : one).read(bytes).bytes == sizeof bytes);
+  }
+  return allocations;
+}
+
+TEST_CASE(
+    "A session that keeps its memory asks for no buffer by record, and one at rest has none") {
+  Contexts contexts;
+  Sockets sockets;
+  auto client = contexts.client->make(sockets.ends[0]);
+  auto server = contexts.server->make(sockets.ends[1]);
+  for (int turn = 0; turn < 10; ++turn) client->handshake(), server->handshake();
+  auto keep = [&](bool on) {
+    for (auto* each : {client.get(), server.get()}) each->keep_memory(on);
+  };
+  allocations_of_a_round(*client, *server);
+  int at_rest = allocations_of_a_round(*client, *server);
+  keep(true);
+  allocations_of_a_round(*client, *server);
+  // A buffer for each of two records that are written and read.
+  CHECK(allocations_of_a_round(*client, *server) == at_rest - 4);
+  keep(false);
+  CHECK(allocations_of_a_round(*client, *server) == at_rest);
+  CHECK(allocations_of_a_round(*client, *server) == at_rest);
 }
 
 }  // namespace
