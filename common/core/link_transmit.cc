@@ -138,9 +138,8 @@ void Link::gather_control(Time now, Gather& gather) {
 
 // Rule 7: in order of id, those to be sent again before any new one.
 void Link::gather_opens(Time now, Gather& gather) {
-  if (opens_.empty()) return;
-  bool leaving = std::holds_alternative<Leaving>(state_);
-  while (!opens_.empty() && !leaving && gather.room(kMaxOpenFrame) && gather.left() != 0) {
+  if (opens_.empty() || std::holds_alternative<Leaving>(state_)) return;
+  while (!opens_.empty() && gather.room(kMaxOpenFrame) && gather.left() != 0) {
     SlotIndex slot = opens_.first;
     StreamRecord& record = streams_[slot];
     // A draining server takes back what it had, and nothing new.

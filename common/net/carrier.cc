@@ -31,10 +31,7 @@ Carrier::Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const Transpor
       peer_(SocketAddress::peer_of(descriptor.get())),
       descriptor_(std::move(descriptor)),
       transport_(transport(descriptor_.get())),
-      registration_(loop.poller(), descriptor_.get(), *this),
-      deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }),
-      retry_(loop.timers(), [this] { write_on(); }),
-      rest_(loop.timers(), [this] { note_rest(); }) {
+      registration_(loop.poller(), descriptor_.get(), *this) {
   tune_carrier_socket(descriptor_.get());
   multipath_ = read_multipath(descriptor_.get());
 }
@@ -47,10 +44,7 @@ Carrier::Carrier(Loop& loop, CarrierId id, Detached detached, Owner& owner)
       state_(State::standing),
       descriptor_(std::move(detached.descriptor)),
       transport_(std::move(detached.transport)),
-      registration_(loop.poller(), descriptor_.get(), *this),
-      deadline_(loop.timers(), [this] { lost(Cause::none, "closed in order, at the deadline"); }),
-      retry_(loop.timers(), [this] { write_on(); }),
-      rest_(loop.timers(), [this] { note_rest(); }) {
+      registration_(loop.poller(), descriptor_.get(), *this) {
   multipath_ = read_multipath(descriptor_.get());
   watch();
   if (transport_->buffered()) registration_.kick();
@@ -120,8 +114,7 @@ void Carrier::read_available() {
 
 void Carrier::note_use() {
   Time now = loop_.now();
-  if (!in_use_ && now < used_at_ + kUse) {
-    in_use_ = true;
+  if (!rest_.armed() && now < used_at_ + kUse) {
     transport_->keep_memory(true);
     rest_.arm(now + kRest);
   }
@@ -130,7 +123,6 @@ void Carrier::note_use() {
 
 void Carrier::note_rest() {
   if (loop_.now() < used_at_ + kRest) return rest_.arm(used_at_ + kRest);
-  in_use_ = false;
   transport_->keep_memory(false);
 }
 
@@ -259,22 +251,22 @@ void Carrier::close() {
 
 Carrier::Detached Carrier::detach() {
   HOLDFAST_CHECK(state_ == State::standing && !blocked_);
-  state_ = State::closed;
-  deadline_.cancel();
-  retry_.cancel();
-  rest_.cancel();
+  leave_loop();
   transport_->keep_memory(false);
-  registration_.leave();
   return {std::move(descriptor_), std::move(transport_), peer_};
 }
 
 void Carrier::shut() {
+  leave_loop();
+  descriptor_.reset();
+}
+
+void Carrier::leave_loop() {
   state_ = State::closed;
   deadline_.cancel();
   retry_.cancel();
   rest_.cancel();
   registration_.leave();
-  descriptor_.reset();
 }
 
 void Carrier::lost(Transport::Status status) {

@@ -118,6 +118,7 @@ class Carrier final : public Poller::Watcher {
   void lost(Cause cause, std::string reason);
   void lost(Transport::Status status);
   void shut();
+  void leave_loop();
 
   Loop& loop_;
   CarrierId id_;
@@ -132,17 +133,17 @@ class Carrier final : public Poller::Watcher {
   Descriptor descriptor_;
   std::unique_ptr<Transport> transport_;
   Poller::Registration registration_;
-  Timer deadline_;
+  Timer deadline_{loop_.timers(),
+                  [this] { lost(Cause::none, "closed in order, at the deadline"); }};
   std::optional<Multipath> multipath_;  // as it was at first
   DeliveryRate rate_;
   Time rate_asked_at_{};
   std::size_t room_ = 0;
   int not_sent_ = kCarrierNotSent;
-  Timer retry_;
+  Timer retry_{loop_.timers(), [this] { write_on(); }};
   Duration retry_after_{};
-  bool in_use_ = false;
-  Time used_at_{};
-  Timer rest_;
+  Time used_at_{};                                       // bytes came last
+  Timer rest_{loop_.timers(), [this] { note_rest(); }};  // armed while it is in use
 };
 
 }  // namespace holdfast

@@ -198,8 +198,8 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
 bool ClientDriver::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
-  if (!workers_.empty()) note_lanes_over();
-  if (!workers_.empty() || !estranged_.empty()) replace_estranged();
+  hear_workers();
+  if (!estranged_.empty()) replace_estranged();
   if (std::exchange(lanes_seen_, false)) follow_lanes();
   settle_receptions();
   if (std::exchange(mirror_, false) && state_ == State::running) follow_targets();

@@ -150,7 +150,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   void follow_targets();
   // client_driver_lanes.cc
   void make_policies();
-  void note_lanes_over();
+  void hear_workers();
   void replace_estranged();
   void follow_lanes();
   std::optional<LinkLoad> least_load(const std::string& group, bool coming);

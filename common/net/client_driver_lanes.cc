@@ -56,18 +56,15 @@ void ClientDriver::lane_over(LaneOver over) {
   lanes_.over(over.group, over.lane, over.slot_free_at);
 }
 
-void ClientDriver::note_lanes_over() {
+void ClientDriver::hear_workers() {
   for (auto& worker : workers_) {
     for (LaneOver& each : worker->take_lanes_over()) lane_over(std::move(each));
+    for (std::string& name : worker->take_estranged()) estranged_.push_back(std::move(name));
   }
 }
 
 // Once for each, since it retires then.
 void ClientDriver::replace_estranged() {
-  for (auto& worker : workers_) {
-    for (std::string& name : worker->take_estranged()) estranged_.push_back(std::move(name));
-  }
-  if (estranged_.empty()) return;
   for (const std::string& name : std::exchange(estranged_, {})) {
     if (state_ != State::running) continue;
     std::optional<ClientLanes::Opened> opened = lanes_.replace(name, loop_.now());
