@@ -32,8 +32,8 @@ Link::~Link() {
 }
 
 CarrierId Link::carrier() const {
-  if (auto* greeting = std::get_if<Greeting>(&state_)) return greeting->carrier;
   if (auto* live = std::get_if<Live>(&state_)) return live->carrier;
+  if (auto* greeting = std::get_if<Greeting>(&state_)) return greeting->carrier;
   if (auto* leaving = std::get_if<Leaving>(&state_)) return leaving->carrier;
   return {};
 }

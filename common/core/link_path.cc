@@ -52,9 +52,9 @@ bool Link::wants_report() const {
 }
 
 bool Link::unreported() const {
-  if (carrier() == CarrierId{}) return false;
-  if (first_bytes_.unreported()) return true;
-  return liveness_.unreported() && (!live() || liveness_.wants_report());
+  bool wanted = first_bytes_.unreported() ||
+                (liveness_.unreported() && (!live() || liveness_.wants_report()));
+  return wanted && carrier() != CarrierId{};
 }
 
 // One of which nothing got through says that there is no way, not that it is slow.

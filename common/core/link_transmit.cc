@@ -63,9 +63,10 @@ std::optional<Transmit> Link::poll_transmit(Time now, std::size_t most) {
     gather.add(handshake_sent_.data(), handshake_sent_.size());
   }
   // A question and its answer wait behind no bulk: not in a gather either, which is one TLS record.
-  bool urgent = sending() && (ping_due_ || pong_due_) && !bulk_.empty();
-  if (sending()) gather_control(now, gather);
-  if (sending() && !urgent) {
+  bool urgent = (ping_due_ || pong_due_) && !bulk_.empty();
+  bool sends = sending();
+  if (sends) gather_control(now, gather);
+  if (sends && !urgent) {
     gather_refusals(now, gather);
     gather_stream_control(now, gather);
     gather_interactive(now, gather);

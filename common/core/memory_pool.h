@@ -42,6 +42,7 @@ class MemoryHalf {
 
   // A stream's part changed; both numbers are its shared bytes.
   void change(std::uint64_t from, std::uint64_t to, LinkShare& link) {
+    if (from == to) return;
     used_ = used_ - from + to;
     link.used = link.used - from + to;
     if (link.together != nullptr) link.together->change(from, to);

@@ -198,7 +198,7 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
 bool ClientDriver::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
-  hear_workers();
+  if (!workers_.empty()) hear_workers();
   if (!estranged_.empty()) replace_estranged();
   if (std::exchange(lanes_seen_, false)) follow_lanes();
   settle_receptions();

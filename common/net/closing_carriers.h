@@ -22,6 +22,7 @@ class ClosingCarriers final : public Carrier::Owner {
   }
   // No callback of a carrier is on the stack.
   void sweep() {
+    if (carriers_.empty()) return;
     std::erase_if(carriers_, [](const auto& carrier) { return carrier->closed(); });
   }
   bool empty() const { return carriers_.empty(); }

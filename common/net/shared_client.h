@@ -17,7 +17,7 @@ class SharedMemory final : public MemoryBound {
     return most - std::min(most, used());
   }
   void change(std::uint64_t from, std::uint64_t to) override {
-    if (from != to) used_.fetch_add(to - from, std::memory_order_relaxed);
+    used_.fetch_add(to - from, std::memory_order_relaxed);
   }
   std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
 

@@ -22,6 +22,11 @@ std::uint8_t* record_buffer() {
   return buffer.get();
 }
 
+// SSL_get_error(3): nothing of before may be in the queue. To look costs far less than to clear.
+void forget_errors() {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 }  // namespace
 
 Transport::Status TlsTransport::socket_failed(int error) {
@@ -93,7 +98,7 @@ Transport::Status TlsTransport::handshake() {
 
 Transport::Outcome TlsTransport::read(MutableBytes buffer) {
   if (pending() != 0) flush();
-  ERR_clear_error();
+  forget_errors();
   drained_ = false;
   messages_ = 0;
   Outcome outcome = decrypt(buffer);
@@ -184,7 +189,7 @@ Transport::Outcome TlsTransport::write(std::span<const iovec> buffers) {
   while (!buffers.empty()) {
     while (!buffers.empty() && pending() < kBatchSize) {
       renew();
-      ERR_clear_error();
+      forget_errors();
       if (!encrypt(buffers, skip, taken)) {
         if (taken != 0) break;
         return {fail(-1), 0};
