@@ -10,7 +10,8 @@ import pytest
 import relay as relay_module
 from relay import Relay, RemoteRelay
 from stopwatch import Stopwatch
-from streams import FIN, RST, Flow, is_open, payload, read_end, read_exactly, wait_until
+from streams import (FIN, RST, Flow, is_open, payload, ping, read_end, read_exactly,
+                     wait_until)
 
 
 class Path:
@@ -229,6 +230,20 @@ def test_rate_limits_each_direction(path):
     for flow in flows:
         flow.wait()
     assert watch.elapsed() > 0.45 and watch.seconds() < 1.2
+
+
+def test_a_busy_carrier_does_not_starve_another_of_the_rate(path):
+    client, server = path.pair()
+    other_client, other_server = path.pair()
+    path.relay.rate(300_000)
+    bulk = Flow(client, server, 4, 900_000)
+    bulk.wait_received(100_000)
+    watch = Stopwatch()
+    for _ in range(20):
+        ping(other_client, other_server)
+    assert watch.seconds() < 2
+    assert bulk.received < bulk.size
+    bulk.wait()
 
 
 def test_chunks_are_small_and_the_bytes_the_same(path):

@@ -121,6 +121,7 @@ class Relay:
         self._rate = 0
         self._tokens = {UP: 0.0, DOWN: 0.0}
         self._tokens_at = time.monotonic()
+        self._turns = {UP: [], DOWN: []}      # pipes that wait for tokens, the next one first
         self._cut_left = {UP: None, DOWN: None}
         self._bytes = {UP: 0, DOWN: 0}
         self._accepted = self._cuts = 0
@@ -561,7 +562,7 @@ class Relay:
                 break
             now = time.monotonic()
             due, data = pipe.queue[0]
-            wait = max(due - now, self._token_wait(pipe.direction, now))
+            wait = due - now if due > now else self._token_wait(pipe, now)
             if wait > 0:
                 self._later(pipe, now + wait)
                 return
@@ -587,6 +588,7 @@ class Relay:
             return False
         if self._rate:
             self._tokens[pipe.direction] -= sent
+            self._turns[pipe.direction].remove(pipe)
         pipe.queued -= sent
         if sent == len(data):
             pipe.queue.popleft()
@@ -607,14 +609,22 @@ class Relay:
             time.sleep(0.0005)
         self._cut_all()
 
-    def _token_wait(self, direction, now):
+    def _token_wait(self, pipe, now):
+        """Seconds until the pipe may send: each has its turn, or a busy one would starve the rest."""
         if not self._rate:
             return 0
+        direction = pipe.direction
+        turns = self._turns[direction]
+        turns[:] = [p for p in turns if p.queue and not p.blocked
+                    and not p.carrier.closing and p.carrier in self._carriers]
+        if pipe not in turns:
+            turns.append(pipe)
         passed, self._tokens_at = now - self._tokens_at, now
         burst = max(1500.0, self._rate / 100)
         for name in (UP, DOWN):
             self._tokens[name] = min(burst, self._tokens[name] + passed * self._rate)
-        missing = min(1500.0, burst) - self._tokens[direction]
+        packet = min(1500.0, burst)
+        missing = (turns.index(pipe) + 1) * packet - self._tokens[direction]
         return missing / self._rate if missing > 0 else 0
 
     def _later(self, pipe, when):
