@@ -64,7 +64,16 @@ void World::take_descriptors(int side, std::uint32_t client, Duration length, st
   if (process == nullptr) return;
   process->set_limit(process->open() + left);
   scarce_until_ = std::max(scarce_until_, now() + length);
+  if (side == 1) harm_who_waits_outside(now() + length);
   schedule(now() + length, What::descriptors_come_back, client, static_cast<std::uint64_t>(side));
+}
+
+// A dial that the server cannot accept waits in its backlog, and is accepted when its client has
+// long gone on to another.
+void World::harm_who_waits_outside(Time until) {
+  for (std::uint32_t i = 0; i < options_.clients; ++i) {
+    if (!clients_[i]->running() || !is_up(1, clients_[i]->link().id())) watch_.harm(i, until);
+  }
 }
 
 void World::give_descriptors_back(int side, std::uint32_t client) {

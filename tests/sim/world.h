@@ -186,6 +186,7 @@ class World final : private Internet, private EventSink {
   void shape_path(std::uint32_t client);
   void publish_names();
   void take_descriptors(int side, std::uint32_t client, Duration length, std::uint64_t left);
+  void harm_who_waits_outside(Time until);
   void give_descriptors_back(int side, std::uint32_t client);
   void limit_server(std::uint32_t streams);
   void end_scarcity();
