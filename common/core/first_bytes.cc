@@ -11,6 +11,14 @@ void FirstBytes::start() {
   look_at_ = kNever;
 }
 
+// On a far path a carrier is given up before its packet was sent again twice: the next one's count
+// with them, or each would be given up in its turn, for ever.
+void FirstBytes::stop() {
+  earlier_ = fresh_ && !delivers_ ? timeouts_ : 0;
+  timeouts_ = 0;
+  fresh_ = false;
+}
+
 void FirstBytes::wrote(Time now, std::size_t bytes) {
   if (!fresh_ || delivers_) return;
   under_way_ += bytes;
@@ -44,7 +52,8 @@ FirstBytes::News FirstBytes::report(Time now, const PathReport& path) {
     under_way_ = 0;
     look_at_ = kNever;
   }
-  bool stuck = path.timeouts >= tuning::kBarrenTimeouts && path.queued > tuning::kSmallSegment;
+  timeouts_ = path.queued > tuning::kSmallSegment ? path.timeouts : 0;
+  bool stuck = timeouts_ != 0 && earlier_ + timeouts_ >= tuning::kBarrenTimeouts;
   return stuck ? become_barren() : News::none;
 }
 

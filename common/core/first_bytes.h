@@ -30,7 +30,7 @@ class FirstBytes {
 
   // A carrier begins to carry the link; or none does.
   void start();
-  void stop() { fresh_ = false; }
+  void stop();
   // So much was handed to it.
   void wrote(Time now, std::size_t bytes);
 
@@ -63,6 +63,8 @@ class FirstBytes {
   std::uint32_t times_ = 0;
   std::uint32_t shown_ = 0;
   std::uint32_t unanswered_ = 0;  // carriers in a row
+  std::uint32_t timeouts_ = 0;    // of a large packet, while nothing is delivered
+  std::uint32_t earlier_ = 0;     // those of the carrier before, if it ended so
 };
 
 }  // namespace holdfast

@@ -125,6 +125,14 @@ def large_packets():
              Row("echo.worst_ms", "echo, worst", "ms", Goal("most", 4000))],
             steps=[(0, direction, {"max_packet": 1000})], sysctls=probing, short=name == "both")
     yield Scenario(
+        "swallow-far",
+        "packets over 1,000 bytes vanish (both), round trip 600 ms, 300 kB up, a typist beside",
+        {"both": {"rate_kbit": 20_000, "delay_ms": 300}},
+        {"up": Upload(300_000, limit_s=180), "echo": Typist(60)},
+        [Row("up.seconds", "time", "s", Goal("ratio_most", 1)),
+         Row("echo.worst_ms", "echo, worst", "ms", Goal("most", 20_000))],
+        steps=[(0, "both", {"max_packet": 1000})], sysctls=probing)
+    yield Scenario(
         "swallow-down", "packets over 1,000 bytes vanish (down), 300 kB down, a typist beside",
         shape, {"down": Download(300_000, limit_s=90), "echo": Typist(30)},
         [Row("down.seconds", "time", "s", Goal("most", 8)),

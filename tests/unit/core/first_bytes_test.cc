@@ -64,6 +64,38 @@ TEST_CASE("a fresh carrier whose large packet is sent again twice in vain is bar
   }
 }
 
+TEST_CASE(
+    "a large packet that two carriers in a row sent again once each makes the second barren") {
+  struct Row {
+    const char* what;
+    std::uint64_t acked, queued;  // by the first, at last
+    std::uint32_t timeouts;
+    News second;  // one that has sent its large packet again once
+  };
+  const Row rows[] = {
+      {"the same at both", 0, 3000, 1, News::barren},
+      {"the first one's never was", 0, 3000, 0, News::none},
+      {"the first one's was small", 0, 536, 1, News::none},
+      {"the first one delivered", 2896, 3000, 1, News::none},
+  };
+  for (const Row& row : rows) {
+    INFO(row.what);
+    FirstBytes first = written(3000);
+    first.report(at_ms(700), path_of(row.acked, row.queued, row.timeouts));
+    auto next_carrier = [&] {
+      first.stop();
+      first.start();
+      first.report(at_ms(1000), path_of(0, 0));
+      first.wrote(at_ms(1000), 3000);
+      CHECK(first.report(at_ms(1100), path_of(0, 3000)) == News::none);
+      return first.report(at_ms(1700), path_of(0, 3000, 1));
+    };
+    CHECK(next_carrier() == row.second);
+    // A barren one is not counted twice, and one that was given up is.
+    CHECK((next_carrier() == News::barren) == (row.second == News::none));
+  }
+}
+
 TEST_CASE("the kernel is asked while what is under way may be a large packet, and not else") {
   FirstBytes small = written(500);
   CHECK(small.next_look() == kNever);
