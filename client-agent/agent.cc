@@ -191,7 +191,10 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
     AgentSnapshot snapshot =
         begin_snapshot(facts_, around_.ledger, around_.logger, around_.loop.now());
     for (const auto& [name, service] : config_.services) {
-      snapshot.services[name].listen = join_address(service);
+      ServiceCounters& shown = snapshot.services[name];
+      shown.listen = join_address(service);
+      // Each connection has a target of its own.
+      if (service.travel) shown.target = std::nullopt;
     }
     snapshot.connections_limit = driver_.max_streams();
     snapshot.send_log_limit_bytes = driver_.memory() / 2;
@@ -266,6 +269,13 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
   Revocation revoked_by(const ClientConfig& config, const ClientCredentials&) const override {
     Revocation revoked;
     for_each_link([&](const ClientLink& link) {
+      auto wanted = config.links.find(link.group());
+      // A lane that a lower `parallel` takes away, or that goes already, ends as a whole.
+      bool stays = wanted != config.links.end() && keeps(link, wanted->second, config.threads);
+      if (!stays) {
+        revoked.connections += link.link().stream_count();
+        return;
+      }
       auto gone = [&](const LinkService& each, const StreamSummary&) {
         auto service = config.services.find(each.name);
         return service == config.services.end() || service->second.link != link.group();
@@ -321,6 +331,11 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
   void note_services() {
     facts_.services.clear();
     for (const auto& [name, service] : config_.services) facts_.services.push_back(name);
+  }
+
+  static bool keeps(const ClientLink& link, const ClientLinkConfig& wanted, unsigned threads) {
+    LaneRange lanes = lane_range(wanted, threads);
+    return link.lane() < lanes.first || (link.lane() < lanes.most && !link.retiring());
   }
 
   static bool is_first(const ClientLink& link) { return link.lane() < link.lanes().first; }

@@ -95,7 +95,7 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
     target.send_proxy = proxy_version(service.send_proxy);
     target.from_source = service.source == SourceAddress::client;
     target.patience = {service.keepalive, service.idle_timeout, service.half_close_timeout};
-    if (service.mirror) target.check_interval = service.check_interval;
+    if (service.mirror || service.check) target.check_interval = service.check_interval;
     options.services.emplace(name, std::move(target));
   }
   options.tls = std::move(credentials.tls);

@@ -21,6 +21,7 @@ struct Words {  // what was read from the command line
   std::string id;
   std::string level;
   std::string interval;  // of --watch
+  std::string service;   // of ready
   QueryWords chosen;
   bool json = false;
   ReloadRequest reload;
@@ -175,7 +176,9 @@ void add_commands(CLI::App& app, const Program& program, Words& words) {
   app.add_subcommand("drain", "Take no new connections, exit when the last one is over");
   app.add_subcommand("log-level", "Change what is logged until the agent restarts, or print it")
       ->add_option("LEVEL", words.level, "error, warn, info, debug or trace");
-  app.add_subcommand("ready", "Exit 0 when usable, 75 when not");
+  app.add_subcommand("ready", "Exit 0 when usable, 75 when not")
+      ->add_option("--service", words.service, "and this service's grant and target, as last known")
+      ->type_name("NAME");
   CLI::App* reload = app.add_subcommand("reload", "Apply a changed config; connections stay");
   reload->add_flag("--dry-run", words.reload.dry_run, "only tell what would change");
   reload->add_flag("--revoke", words.reload.revoke,
@@ -284,7 +287,7 @@ int dispatch(const std::string& command, const Invocation& call, const Words& wo
   }
   if (command == "reload") return do_reload(call, words.reload);
   if (command == "link") return do_command(call, "link_" + words.link_state, words.id);
-  if (command == "ready") return do_ready(call);
+  if (command == "ready") return do_ready(call, words.service);
   if (command == "connection") return do_connection(call, words.id);
   if (command == "log-level") return do_log_level(call, words.level);
   if (shows(command)) return show(call, command, words);

@@ -203,6 +203,18 @@ void add_services(Metrics& metrics, const std::map<std::string, ServiceCounters>
       metrics.value(count, {{"service", name}, {"cause", std::string(to_string(cause))}});
     }
   }
+  metrics.gauge("holdfast_service_granted",
+                "Client: 1 while the server grants the service, 0 not.");
+  for (const auto& [name, service] : services) {
+    if (service.granted) metrics.value(*service.granted ? 1.0 : 0.0, {{"service", name}});
+  }
+  metrics.gauge(
+      "holdfast_service_target_up",
+      "1 if the last connect to the service's target stood, a check's or a connection's.");
+  for (const auto& [name, service] : services) {
+    if (!service.target) continue;
+    metrics.value(*service.target == Cause::none ? 1.0 : 0.0, {{"service", name}});
+  }
   metrics.counter("holdfast_bytes_total",
                   "Bytes of applications, counted live; up is towards the target.");
   for (const auto& [name, service] : services) {
@@ -269,6 +281,12 @@ std::string metrics_text(const AgentSnapshot& snapshot) {
   add_certificates(metrics, snapshot);
   add_links(metrics, snapshot);
   add_reconnects(metrics, snapshot.totals);
+  if (snapshot.kind == AgentKind::client) {
+    metrics.counter("holdfast_links_refused_total", "Links that the server refused, by cause.");
+    for (const auto& [cause, count] : snapshot.totals.links_refused) {
+      metrics.value(count, {{"cause", std::string(to_string(cause))}});
+    }
+  }
   add_connections(metrics, snapshot);
   add_services(metrics, snapshot.services);
   add_memory(metrics, snapshot);

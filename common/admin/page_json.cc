@@ -199,6 +199,8 @@ Json services_json(const AgentSnapshot& snapshot) {
   for (const auto& [name, service] : snapshot.services) {
     if (out.size() == kMostServices) break;
     out.push_back({{"name", cut(name)},
+                   {"health", service_health(service)},
+                   {"fault", !service_fault(service).empty()},
                    {"opened", service.opened},
                    {"closed", by_cause(service.closed)},
                    {"bytes_up", service.bytes_up},

@@ -175,6 +175,12 @@ std::string render_status(const AgentSnapshot& snapshot, const RenderStyle& styl
   }
   for (const LinkSnapshot& link : snapshot.links) out += link_line(link, style);
   if (snapshot.links.empty()) out += "no link\n";
+  for (const auto& [name, service] : snapshot.services) {
+    std::string health = escaped(service_health(service));
+    bool well = service_fault(service).empty();
+    out += "service " + escaped(name) + ": " + (well ? health : coloured(health, kYellow, style)) +
+           "\n";
+  }
   out += connections_line(snapshot);
   const AgentTotals& totals = snapshot.totals;
   out += "since the start: " + counted(sum(totals.reconnects), "reconnect") + ", " +

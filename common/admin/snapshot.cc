@@ -87,6 +87,24 @@ std::optional<EndState> end_state_from(std::string_view text) {
   return find_by_name(kAll, text);
 }
 
+std::string service_fault(const ServiceCounters& service) {
+  if (service.granted == false) return "the server does not grant it to this client";
+  if (service.target == Cause::unknown_service) return "the server does not have or grant it";
+  if (!service.target || *service.target == Cause::none) return "";
+  if (*service.target == Cause::other) return "its target is down, the server says";
+  return "its target does not answer: " + std::string(to_string(*service.target));
+}
+
+std::string service_health(const ServiceCounters& service) {
+  std::string grant = service.granted == true ? "granted, " : "";
+  std::string when =
+      service.target_age ? ", " + show_duration(*service.target_age) + " ago" : std::string();
+  std::string fault = service_fault(service);
+  if (service.granted == false) return fault;
+  if (!fault.empty()) return grant + fault + when;
+  return grant + (service.target ? "its target answered" + when : "not asked for yet");
+}
+
 std::uint64_t connection_count(const AgentSnapshot& snapshot) {
   std::uint64_t count = 0;
   for (const auto& [state, number] : snapshot.connections_by_state) count += number;

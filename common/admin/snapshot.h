@@ -125,7 +125,18 @@ struct ServiceCounters {
   // client: where an application of its host connects, as the config writes it; empty where it
   // cannot simply do so (join_address() in connect.h).
   std::string listen{};
+  // client: whether the server grants it, as it told last; nothing: it did not yet.
+  std::optional<bool> granted{};
+  // What the last connect to its target came to, of an application's or a check; Cause::none: it
+  // stood. Nothing: there was none.
+  std::optional<Cause> target{};
+  std::optional<Duration> target_age{};
 };
+
+// A new connection would come to nothing, by all that is known; why, for people. Else empty.
+std::string service_fault(const ServiceCounters& service);
+// The whole of it in a few words: "granted, its target answered 3s ago".
+std::string service_health(const ServiceCounters& service);
 
 // Sums over everything since the start of the process.
 struct AgentTotals {
@@ -138,6 +149,7 @@ struct AgentTotals {
   std::uint64_t paused_memory = 0;
   std::uint64_t paused_descriptors = 0;             // times that accepting was paused
   std::map<Cause, std::uint64_t> carriers_refused;  // server: strangers, wrong keys, junk
+  std::map<Cause, std::uint64_t> links_refused;     // client: what the server said no with
   std::uint64_t log_lines_dropped = 0;
   bool reload_success = true;  // the last load of the config, the first one included
   std::string reload_error;    // why it was refused; empty after a good one

@@ -103,6 +103,11 @@ Json service_json(const ServiceCounters& service) {
               {"bytes_up", service.bytes_up},
               {"bytes_down", service.bytes_down}};
   if (!service.listen.empty()) out["listen"] = service.listen;
+  out["granted"] = service.granted ? Json(*service.granted) : Json(nullptr);
+  out["target"] = !service.target                  ? Json(nullptr)
+                  : *service.target == Cause::none ? Json("answers")
+                                                   : Json(to_string(*service.target));
+  out["target_age_s"] = optional_seconds(service.target_age);
   return out;
 }
 
@@ -116,6 +121,7 @@ Json totals_json(const AgentTotals& totals) {
           {"paused_memory", totals.paused_memory},
           {"paused_descriptors", totals.paused_descriptors},
           {"carriers_refused", by_cause(totals.carriers_refused)},
+          {"links_refused", by_cause(totals.links_refused)},
           {"log_lines_dropped", totals.log_lines_dropped},
           {"reload_success", totals.reload_success},
           {"reload_error", totals.reload_error},

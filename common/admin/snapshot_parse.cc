@@ -140,8 +140,18 @@ ConnectionSnapshot read_connection(const Json& json) {
 }
 
 ServiceCounters read_service(const Json& json) {
-  return {read_count(json, "opened"), read_causes(json, "closed"), read_count(json, "bytes_up"),
-          read_count(json, "bytes_down"), read_text(json, "listen")};
+  ServiceCounters service{read_count(json, "opened"), read_causes(json, "closed"),
+                          read_count(json, "bytes_up"), read_count(json, "bytes_down"),
+                          read_text(json, "listen")};
+  auto granted = json.find("granted");
+  if (granted != json.end() && granted->is_boolean()) service.granted = granted->get<bool>();
+  auto target = json.find("target");
+  if (target != json.end() && target->is_string()) {
+    bool answers = *target == "answers";
+    service.target = answers ? Cause::none : cause_from_name(target->get<std::string>());
+  }
+  service.target_age = read_optional(json, "target_age_s");
+  return service;
 }
 
 AgentTotals read_totals(const Json& json) {
@@ -155,6 +165,7 @@ AgentTotals read_totals(const Json& json) {
   totals.paused_memory = read_count(json, "paused_memory");
   totals.paused_descriptors = read_count(json, "paused_descriptors");
   totals.carriers_refused = read_causes(json, "carriers_refused");
+  totals.links_refused = read_causes(json, "links_refused");
   totals.log_lines_dropped = read_count(json, "log_lines_dropped");
   totals.reload_success = json.value("reload_success", true);
   totals.reload_error = read_text(json, "reload_error");

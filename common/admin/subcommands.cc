@@ -124,12 +124,33 @@ int do_check(const Invocation& call, const Program& program) {
   return exit_code(loaded.problems);
 }
 
-int do_ready(const Invocation& call) {
+namespace {
+
+// The exit code; 0: nothing is known against it.
+int judge_service(const Invocation& call, const std::string& name) {
+  auto answer = ask(call, "GET", "/v1/status");
+  if (int* code = std::get_if<int>(&answer)) return *code;
+  const HttpAnswer& got = std::get<HttpAnswer>(answer);
+  if (got.status != 200) return fail(call, got);
+  Result<AgentSnapshot> snapshot = parse_status(got.body);
+  if (!snapshot) return complain(call, snapshot.error().message, kExitFailed);
+  auto service = snapshot->services.find(name);
+  if (service == snapshot->services.end()) return complain(call, "no service " + name, kExitFailed);
+  std::string fault = service_fault(service->second);
+  return fault.empty() ? kExitOk : complain(call, "service " + name + ": " + fault, kExitNotReady);
+}
+
+}  // namespace
+
+int do_ready(const Invocation& call, const std::string& service) {
   auto answer = ask(call, "GET", "/v1/ready");
   if (int* code = std::get_if<int>(&answer)) return *code;
   const HttpAnswer& got = std::get<HttpAnswer>(answer);
   if (call.json) call.out << got.body;
   if (got.status == 200) {
+    if (!service.empty()) {
+      if (int code = judge_service(call, service); code != kExitOk) return code;
+    }
     if (!call.json) call.out << "ready\n";
     return kExitOk;
   }

@@ -33,7 +33,8 @@ struct ShowOptions {
 int do_show(const Invocation& call, const std::string& what, const ShowOptions& options);
 int do_connection(const Invocation& call, const std::string& id);
 int do_log_level(const Invocation& call, const std::string& level);  // empty: prints it
-int do_ready(const Invocation& call);
+// With a service: and it is granted, and its target answered last, as far as that is known.
+int do_ready(const Invocation& call, const std::string& service);
 int do_command(const Invocation& call, const std::string& name, const std::string& id);
 int do_connect(const Invocation& call, const std::string& service);
 int do_doctor(const Invocation& call, const Program& program);

@@ -28,6 +28,20 @@ bool failed_to_open(Cause cause) {
   }
 }
 
+// What the target itself, or the way to it, said no with.
+bool target_failed_with(Cause cause) {
+  switch (cause) {
+    case Cause::target_refused:
+    case Cause::target_timeout:
+    case Cause::target_unresolved:
+    case Cause::target_failed:
+    case Cause::unknown_service:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Somebody meant it, and said so.
 bool in_order(Cause cause) {
   return cause == Cause::goodbye || cause == Cause::shutdown;
@@ -180,6 +194,10 @@ void Ledger::carrier_barren(const LinkEvent& event) {
 }
 
 void Ledger::link_refused(const LinkEvent& event, Duration retry_after) {
+  {
+    std::lock_guard lock(mutex_);
+    totals_.links_refused[event.cause] += 1;
+  }
   logger_.stranger(LogLevel::warn, "link_refused",
                    {{"link", event.link.short_name()},
                     {"name", event.name},
@@ -194,7 +212,27 @@ void Ledger::link_draining(const LinkEvent& event) {
 
 // --- Connections ----------------------------------------------------------------------------
 
+void Ledger::note_target(std::string_view service, Cause result) {
+  if (service == kByDestination) return;  // each connection has a target of its own
+  auto found = targets_.find(service);
+  if (found == targets_.end()) found = targets_.emplace(service, TargetResult{}).first;
+  found->second = {result, read_boot_clock()};
+}
+
+void Ledger::target_checked(std::string_view service, Cause result) {
+  // A connect's own cause says more than that the server finds the target down.
+  std::lock_guard lock(mutex_);
+  auto known = targets_.find(service);
+  bool named = known != targets_.end() && known->second.cause != Cause::none;
+  bool vague = result == Cause::other && named;
+  note_target(service, vague ? known->second.cause : result);
+}
+
 void Ledger::connection_open(const ConnectionInfo& connection) {
+  {
+    std::lock_guard lock(mutex_);
+    note_target(connection.service, Cause::none);
+  }
   if (!logger_.enabled(LogLevel::info) || !logger_.connection_line(connection.peer)) return;
   logger_.event(LogLevel::info, "connection_open",
                 {{"id", connection.id()},
@@ -229,6 +267,9 @@ void Ledger::count_closed(const ConnectionInfo& connection) {
   service.bytes_up += connection.bytes_up;
   service.bytes_down += connection.bytes_down;
   totals_.replayed_bytes += summary.replayed_bytes;
+  if (summary.open_state != OpenState::open && target_failed_with(summary.cause)) {
+    note_target(connection.service, summary.cause);
+  }
   if (History::remembers(summary.cause)) {
     history_.connection_closed({connection.link, connection.stream.id, read_boot_clock(),
                                 std::string(connection.service), connection.client, summary.cause,
@@ -262,11 +303,13 @@ void Ledger::connection_closed(const ConnectionInfo& connection) {
                  {"cause", to_string(summary.cause)}});
 }
 
-void Ledger::connection_refused(const LinkId& link, std::string_view peer, StreamId stream,
-                                Cause cause) {
-  logger_.stranger(
-      LogLevel::warn, "connection_refused",
-      {{"id", connection_name(link, stream)}, {"peer", peer}, {"cause", to_string(cause)}});
+void Ledger::connection_refused(const OpenRefusal& refusal) {
+  logger_.stranger(LogLevel::warn, "connection_refused",
+                   {{"id", connection_name(refusal.link, refusal.stream)},
+                    {"peer", refusal.peer},
+                    {"service", refusal.service},
+                    {"cause", to_string(refusal.cause)},
+                    {"reason", refusal.reason}});
 }
 
 void Ledger::application_refused(const Refusal& refusal) {

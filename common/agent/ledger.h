@@ -34,6 +34,12 @@ class Ledger final : public Observer {
   const LinkTally* tally(const LinkId& link) const;
   // Ended connections, by service.
   const std::map<std::string, ServiceCounters, std::less<>>& closed() const { return closed_; }
+  // What the last connect to a service's target came to, and when; Cause::none: it stood.
+  struct TargetResult {
+    Cause cause = Cause::none;
+    Time at{};
+  };
+  const std::map<std::string, TargetResult, std::less<>>& targets() const { return targets_; }
   // Outages that are not over count up to `now`.
   AgentTotals totals(Time now) const;
   // Is told of links and endings here; samples come from elsewhere (history_keeper.h).
@@ -56,8 +62,8 @@ class Ledger final : public Observer {
   bool wants_connection_resumed() const override;
   void connection_resumed(const ConnectionInfo& connection) override;
   void connection_closed(const ConnectionInfo& connection) override;
-  void connection_refused(const LinkId& link, std::string_view peer, StreamId stream,
-                          Cause cause) override;
+  void connection_refused(const OpenRefusal& refusal) override;
+  void target_checked(std::string_view service, Cause result) override;
   void application_refused(const Refusal& refusal) override;
   void carrier_rejected(const std::string& address, Cause cause,
                         const std::string& reason) override;
@@ -76,12 +82,14 @@ class Ledger final : public Observer {
   LinkTally& note_outage(const LinkEvent& event);
   void outage_over(LinkTally& tally);
   void count_closed(const ConnectionInfo& connection);
+  void note_target(std::string_view service, Cause result);
 
   Logger& logger_;
   TraceFile* trace_;
   std::mutex mutex_;  // of what follows, against other loops' telling
   std::map<LinkId, LinkTally> tallies_;
   std::map<std::string, ServiceCounters, std::less<>> closed_;
+  std::map<std::string, TargetResult, std::less<>> targets_;
   AgentTotals totals_;
   Time idle_since_ = read_boot_clock();
   History history_{idle_since_};

@@ -159,6 +159,11 @@ AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, cons
   snapshot.certificates = facts.certificates;
   for (const std::string& name : facts.services) snapshot.services[name];
   for (const auto& [name, counters] : ledger.closed()) snapshot.services[name] = counters;
+  for (const auto& [name, target] : ledger.targets()) {
+    ServiceCounters& service = snapshot.services[name];
+    service.target = target.cause;
+    service.target_age = std::max(now - target.at, Duration{});
+  }
   snapshot.totals = ledger.totals(now);
   snapshot.totals.log_lines_dropped = logger.dropped();
   return snapshot;
@@ -172,6 +177,12 @@ void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const Ledger& l
   snapshot.send_log_bytes += link.send_log_bytes();
   snapshot.totals.paused_credit += link.counters().pauses_credit;
   snapshot.totals.paused_memory += link.counters().pauses_memory;
+  for (const LinkService& service : link.options().services) {
+    if (!is_client(link) || !service.offered || !service.granted) continue;
+    // Of several lanes any one's yes: what was revoked since shows as the target's answer.
+    std::optional<bool>& granted = snapshot.services[service.name].granted;
+    granted = granted.value_or(false) || *service.granted;
+  }
   std::vector<ServiceTally> tallies = link.tally();
   for (std::size_t service = 0; service < tallies.size(); ++service) {
     const ServiceTally& tally = tallies[service];

@@ -223,6 +223,7 @@ struct ServerServiceConfig {
   std::optional<Duration> keepalive{};
   std::optional<Duration> idle_timeout{};
   std::optional<Duration> half_close_timeout{};
+  bool check = false;  // the target is watched, for status and alerts; clients are told likewise
   bool operator==(const ServerServiceConfig&) const = default;
 };
 

@@ -259,11 +259,17 @@ SectionKeys<ServerServiceConfig> make_service() {
        .reload = at_once,
        .text = "Connects to the target every *check_interval*, and tells clients when it is down: "
                "refused, out of reach or unresolved. See *mirror* of the client."},
+      {.name = "check",
+       .value = value::boolean(&ServerServiceConfig::check),
+       .reload = at_once,
+       .text = "The same for who looks: *status*, the page and alerts of both agents tell from "
+               "the start whether the target takes connections, and do not wait for the first "
+               "application. *mirror* checks, too."},
       {.name = "check_interval",
        .value = value::duration(&ServerServiceConfig::check_interval,
                                 {milliseconds(100), seconds(3600)}),
        .reload = at_once,
-       .text = "How often a target with *mirror* is asked."},
+       .text = "How often a target with *mirror* or *check* is asked."},
       {.name = "source",
        .value = value::word(&ServerServiceConfig::source, kSourceWords),
        .reload = new_connections,

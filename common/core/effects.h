@@ -1,6 +1,7 @@
 // What a Link asks of its driver. Polled in order; every one is handled by one exhaustive visit.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -67,6 +68,7 @@ struct Ended {
 struct OpenRefused {
   StreamId id;
   Cause cause{};
+  std::string service;  // as the peer named it; empty: none, it asked for a destination
 };
 // Close this carrier abortively and drop what it has not sent. It is not the link's any more.
 struct CloseCarrier {

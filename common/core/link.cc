@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "common/core/service_grants.h"
+
 namespace holdfast {
 
 Link::Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t instance)
@@ -178,6 +180,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
       welcome.services.push_back({service.name, service.grace});
     }
   }
+  welcome.grants = grants_of(options_.services);
   handshake_.clear();
   encode_welcome(handshake_, welcome);
   std::vector<TableEntry> own = make_table();

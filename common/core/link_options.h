@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct LinkService {
   bool offered = true;  // false: a reload took it away; its streams stay, new ones are refused
   // Client: its OPENs name no service, and their destination decides.
   bool by_destination = false;
+  // Client: what the server told last, by WELCOME or by its answer to an OPEN; nothing: not yet.
+  std::optional<bool> granted{};
 };
 
 // What a server calls the streams whose OPEN names no service; it has them where this stands among

@@ -243,7 +243,7 @@ void Link::on_open(Time now, const Open& open) {
       return void(violation(now, "too many refused OPENs"));
     }
     refusals_.push_back({open.id, refusal});
-    return push(effect::OpenRefused{open.id, refusal});
+    return push(effect::OpenRefused{open.id, refusal, std::string(open.service)});
   }
   SlotIndex slot = streams_.add(open.id);
   StreamRecord& record = streams_[slot];
@@ -268,6 +268,7 @@ void Link::on_opened(Time now, StreamId id) {
   if (look_up(now, id, "OPENED", slot) != Lookup::found) return;
   if (streams_[slot].open_state != OpenState::sent) return;
   streams_[slot].open_state = OpenState::open;
+  options_.services[streams_[slot].service].granted = true;
   push(effect::Opened{handle(slot)});
 }
 
@@ -318,6 +319,9 @@ void Link::on_reset(Time now, const Reset& reset) {
   StreamRecord& record = streams_[slot];
   if (client() && record.open_state == OpenState::queued) {
     return void(violation(now, "RESET for a stream that the peer cannot know"));
+  }
+  if (client() && reset.code == Cause::unknown_service) {
+    options_.services[record.service].granted = false;
   }
   // Rule 13: the application has had all of it; only the last ack was not seen.
   bool quiet = record.only_last_ack_missing() || record.discarding();

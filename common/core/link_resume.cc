@@ -3,6 +3,7 @@
 
 #include "common/core/hello_reader.h"
 #include "common/core/link.h"
+#include "common/core/service_grants.h"
 
 namespace holdfast {
 namespace {
@@ -96,6 +97,7 @@ void Link::apply_welcome(Time now) {
   server_name_ = welcome.server;
   options_.grace = welcome.grace;
   graces_ = welcome.services;
+  note_grants(welcome, options_.services, graces_);
   for (LinkService& service : options_.services) service.grace = agreed_grace(service);
   if (welcome.heartbeat != Duration{}) options_.heartbeat = welcome.heartbeat;
   if (welcome.dead_after != Duration{}) options_.dead_after = welcome.dead_after;

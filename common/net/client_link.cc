@@ -94,6 +94,12 @@ void ClientLink::services_down(const std::vector<std::uint16_t>& services) {
   std::set<std::string, std::less<>> down;
   for (std::uint16_t service : services) down.insert(link_.options().services[service].name);
   if (down == down_) return;
+  for (const std::string& name : down) {
+    if (!is_down(name)) driver_->observer().target_checked(name, Cause::other);
+  }
+  for (const std::string& name : down_) {
+    if (down.find(name) == down.end()) driver_->observer().target_checked(name, Cause::none);
+  }
   down_ = std::move(down);
   host_.services_changed();
 }

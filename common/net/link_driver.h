@@ -44,6 +44,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
     virtual void carrier_barren(const SocketAddress& peer) = 0;
     // Streams ended, or more are allowed: there may be room for others.
     virtual void room_for_streams() = 0;
+    // Server: why a client that asks for it may not have it, for people.
+    virtual std::string why_unknown(std::string_view) const { return {}; }
     // With the sockets of this service's streams; asked again and again.
     virtual Patience patience(std::string_view) const { return {}; }
 
@@ -58,6 +60,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
 
   Link& link() { return link_; }
   const Link& link() const { return link_; }
+  Observer& observer() const { return observer_; }
   std::string_view peer() const;
   // A lane beside the first one; nobody needs to hear of its coming and going.
   void set_lane(bool yes) { lane_ = yes; }
@@ -137,6 +140,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
 
   void read_fresh();
   void tell_silence();
+  void tell_not_granted();
   void adapt_to_activity();
   std::size_t carrier_read_size();
   Carrier* find(CarrierId id) const;

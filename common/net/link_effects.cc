@@ -51,7 +51,9 @@ void LinkDriver::on(const effect::Ended& effect) {
 }
 
 void LinkDriver::on(const effect::OpenRefused& effect) {
-  observer_.connection_refused(link_.id(), peer(), effect.id, effect.cause);
+  OpenRefusal refusal{link_.id(), effect.id, peer(), effect.service, effect.cause, {}};
+  if (effect.cause == Cause::unknown_service) refusal.reason = host_.why_unknown(effect.service);
+  observer_.connection_refused(refusal);
 }
 
 void LinkDriver::on(const effect::CloseCarrier& effect) {
@@ -66,6 +68,18 @@ void LinkDriver::on(const effect::CloseCarrier& effect) {
   part_with(effect.carrier);
 }
 
+// Client: before an application finds out.
+void LinkDriver::tell_not_granted() {
+  std::string names;
+  for (const LinkService& service : link_.options().services) {
+    if (!service.offered || service.granted.value_or(true)) continue;
+    names += (names.empty() ? "" : ", ") + service.name;
+  }
+  if (names.empty()) return;
+  observer_.warning("the server " + link_.server_name() + " does not grant this client: " + names +
+                    " (its [clients.NAME] says what is granted)");
+}
+
 void LinkDriver::on(const effect::LinkUp& effect) {
   live_since_ = loop_.now();
   LinkEvent up = event();
@@ -73,6 +87,7 @@ void LinkDriver::on(const effect::LinkUp& effect) {
   up.connections = effect.streams;
   if (!effect.resumed) {
     observer_.link_up(up);
+    if (!lane_) tell_not_granted();
   } else {
     observer_.link_resumed(up);
     if (observer_.wants_connection_resumed()) {

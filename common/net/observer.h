@@ -62,6 +62,16 @@ struct Refusal {
   std::string reason;  // for people
 };
 
+// Server: an OPEN that did not become a connection.
+struct OpenRefusal {
+  LinkId link;
+  StreamId stream;
+  std::string_view peer;
+  std::string_view service;  // that was asked for; empty: a destination
+  Cause cause = Cause::none;
+  std::string reason;  // for people
+};
+
 // Of barren carriers in a row (FirstBytes), for people.
 inline std::string barren_text(std::uint32_t times) {
   return "established " + std::to_string(times) + (times == 1 ? " time" : " times") +
@@ -93,8 +103,10 @@ class Observer {
   virtual void connection_resumed(const ConnectionInfo& connection) = 0;
   virtual void connection_closed(const ConnectionInfo& connection) = 0;
   // Server: an OPEN that did not become a connection.
-  virtual void connection_refused(const LinkId& link, std::string_view peer, StreamId stream,
-                                  Cause cause) = 0;
+  virtual void connection_refused(const OpenRefusal& refusal) = 0;
+  // A service's target takes connections (Cause::none) or does not. Server: of a check; client: the
+  // server says so (Cause::other: it does not say why).
+  virtual void target_checked(std::string_view, Cause) {}
 
   virtual void application_refused(const Refusal& refusal) = 0;
 

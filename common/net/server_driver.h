@@ -150,6 +150,7 @@ class ServerDriver final : public Loop::Task,
   void services_down(const std::vector<std::uint16_t>&) override {}
   void room_for_streams() override { room_ = true; }
   Patience patience(std::string_view service) const override;
+  std::string why_unknown(std::string_view service) const override;
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;
   void hello(const Carrier& carrier, HelloRequest request) override;
   bool link_known_at(std::string_view source) const override;

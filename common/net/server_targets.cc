@@ -78,6 +78,13 @@ std::unique_ptr<TargetConnect> ServerDriver::begin_connect(LinkDriver& driver, S
       });
 }
 
+std::string ServerDriver::why_unknown(std::string_view service) const {
+  if (service.empty()) return "no destination is granted to this client: see [clients.NAME] allow";
+  bool known = options_.services.find(std::string(service)) != options_.services.end();
+  return known ? "not granted to this client: see [clients.NAME] services"
+               : "there is no [services.NAME] of this name here";
+}
+
 Patience ServerDriver::patience(std::string_view service) const {
   auto known = options_.services.find(std::string(service));
   return known == options_.services.end() ? Patience{} : known->second.patience;
@@ -104,8 +111,12 @@ void ServerDriver::watch_targets() {
       watches_[name] = std::move(known->second);
       continue;
     }
+    auto changed = [this] { watched_ = wake_ = true; };
+    auto checked = [this, service_name = name](Cause result) {
+      observer_.target_checked(service_name, result);
+    };
     watches_[name] = std::make_unique<TargetWatch>(loop_, resolver_, budget_, wanted,
-                                                   [this] { watched_ = wake_ = true; });
+                                                   std::move(changed), std::move(checked));
   }
 }
 

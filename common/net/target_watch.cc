@@ -3,12 +3,14 @@
 namespace holdfast {
 
 TargetWatch::TargetWatch(Loop& loop, Resolver& resolver, const DescriptorBudget& budget,
-                         Options options, std::function<void()> changed)
+                         Options options, std::function<void()> changed,
+                         std::function<void(Cause)> checked)
     : loop_(loop),
       resolver_(resolver),
       budget_(budget),
       options_(std::move(options)),
       changed_(std::move(changed)),
+      checked_(std::move(checked)),
       timer_(loop.timers(), [this] { check(); }) {
   timer_.arm(loop.now());
 }
@@ -21,6 +23,7 @@ void TargetWatch::check() {
         if (outcome.socket.valid()) clear_linger(outcome.socket.get());  // a clean end
         connect_.reset();
         timer_.arm(loop_.now() + options_.interval);
+        if (checked_) checked_(result);
         note(result);
       });
 }

@@ -17,10 +17,11 @@ class TargetWatch {
     bool operator==(const Options&) const = default;
   };
 
-  // `changed` is called when down() has changed; never from within the constructor. Everything
-  // given outlives the watch.
+  // `changed` is called when down() has changed, `checked` with what each own connect came to
+  // (Cause::none: it stands); never from within the constructor. Everything given outlives the
+  // watch.
   TargetWatch(Loop& loop, Resolver& resolver, const DescriptorBudget& budget, Options options,
-              std::function<void()> changed);
+              std::function<void()> changed, std::function<void(Cause)> checked = {});
 
   const Options& options() const { return options_; }
   // Until the first answer it is up. A target that does not answer at all stays what it was: an
@@ -37,6 +38,7 @@ class TargetWatch {
   const DescriptorBudget& budget_;
   Options options_;
   std::function<void()> changed_;
+  std::function<void(Cause)> checked_;
   bool down_ = false;
   std::unique_ptr<TargetConnect> connect_;
   Timer timer_;

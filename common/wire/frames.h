@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,14 @@ struct ServiceGrace {
   Duration grace{};
 };
 
+// The services that the server grants this client, with their graces; who is not among them is not
+// granted if the list is `whole`, which it is unless it does not fit WELCOME.
+struct ServiceGrants {
+  bool whole = true;
+  bool destinations = false;  // OPENs that name no service, too
+  std::vector<ServiceGrace> services;
+};
+
 // The server's answer. After `created` and `resumed` its table follows in TABLE frames.
 struct Welcome {
   std::uint16_t version = kVersionMax;
@@ -56,6 +65,7 @@ struct Welcome {
   std::uint64_t features = 0;
   std::vector<ServiceGrace>
       services;  // those whose grace is not the link's; at most kMaxServiceGraces
+  std::optional<ServiceGrants> grants;  // nothing: a server that does not tell
 };
 
 struct TableEntry {
@@ -134,6 +144,7 @@ struct DataHeader {
 using Buffer = std::vector<std::uint8_t>;
 
 void encode_hello(Buffer& out, const Hello& hello);
+// Grants that do not fit any more are left out.
 void encode_welcome(Buffer& out, const Welcome& welcome);
 // Appends TABLE frames of at most kMaxTableEntries each; always at least one, the last one marked.
 void encode_table(Buffer& out, StreamId highest, const std::vector<TableEntry>& entries);

@@ -21,6 +21,7 @@ enum class Parameter : std::uint16_t {
   max_streams = 18,
   initial_credit = 20,
   service_grace = 22,
+  grants = 23,
 };
 
 void put_bytes(Buffer& out, Bytes bytes) {
@@ -145,6 +146,49 @@ bool take_service_grace(Welcome& welcome, const Value& value) {
   return true;
 }
 
+// Flags of the list of grants.
+constexpr std::uint8_t kGrantsWhole = 1;
+constexpr std::uint8_t kGrantsDestinations = 2;
+
+void put_grants(Buffer& out, std::size_t frame_begin, const ServiceGrants& grants) {
+  put(out, static_cast<std::uint16_t>(Parameter::grants));
+  std::size_t begin = out.size() + 2;
+  put(out, std::uint16_t{0});
+  put(out, std::uint8_t{0});
+  bool whole = grants.whole;
+  for (const ServiceGrace& each : grants.services) {
+    std::size_t size = sizeof(std::uint64_t) + 1 + each.service.size();
+    if (out.size() - frame_begin + size > kMaxControlPayload) {
+      whole = false;
+      break;
+    }
+    put(out, static_cast<std::uint64_t>(each.grace.count()));
+    put(out, static_cast<std::uint8_t>(each.service.size()));
+    put_bytes(out, as_bytes(each.service));
+  }
+  store_big_endian(&out[begin - 2], static_cast<std::uint16_t>(out.size() - begin));
+  out[begin] = static_cast<std::uint8_t>((whole ? kGrantsWhole : 0) |
+                                         (grants.destinations ? kGrantsDestinations : 0));
+}
+
+// Who cannot read it goes without: the parameter is one that may be skipped.
+bool take_grants(Welcome& welcome, const Value& value) {
+  Reader reader(value.bytes);
+  ServiceGrants grants;
+  auto flags = reader.integer<std::uint8_t>();
+  grants.whole = (flags & kGrantsWhole) != 0;
+  grants.destinations = (flags & kGrantsDestinations) != 0;
+  while (!reader.failed() && !reader.rest().empty()) {
+    auto grace_us = reader.integer<std::uint64_t>();
+    std::string_view name = reader.short_text();
+    if (reader.failed() || grace_us > kMaxDurationUs || !valid_name(name)) return false;
+    grants.services.push_back({std::string(name), Duration(static_cast<std::int64_t>(grace_us))});
+  }
+  if (reader.failed()) return false;
+  welcome.grants = std::move(grants);
+  return true;
+}
+
 bool take_welcome_parameter(Welcome& welcome, Parameter type, const Value& value) {
   switch (type) {
     case Parameter::features:
@@ -165,6 +209,8 @@ bool take_welcome_parameter(Welcome& welcome, Parameter type, const Value& value
       return value.read(welcome.initial_credit);
     case Parameter::service_grace:
       return take_service_grace(welcome, value);
+    case Parameter::grants:
+      return take_grants(welcome, value);
     default:
       return false;
   }
@@ -258,6 +304,7 @@ void encode_welcome(Buffer& out, const Welcome& welcome) {
     put(out, static_cast<std::uint64_t>(service.grace.count()));
     put_bytes(out, as_bytes(service.service));
   }
+  if (welcome.grants) put_grants(out, begin, *welcome.grants);
   end_frame(out, begin);
 }
 

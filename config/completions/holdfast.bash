@@ -50,7 +50,8 @@ _holdfast() {
 
   case $command in
     '') choices=$commands options+=' --json -V --version' ;;
-    check | ready | connection | doctor) options+=' --json' ;;
+    check | connection | doctor) options+=' --json' ;;
+    ready) options+=' --json --service' ;;
     status | links) options+=' --json --watch' ;;
     connections) options+=' --json --watch --service --state --client --sort --limit' ;;
     reload) options+=' --json --dry-run --revoke' ;;

@@ -75,7 +75,7 @@ for program in holdfast-client holdfast-server
     complete -c $program -n __holdfast_none -a genpsk -d 'Print a new pre-shared key'
 
     complete -c $program -n '__holdfast_in status connections links' -l watch -d 'Again and again'
-    complete -c $program -n '__holdfast_in connections' -l service -x -a '(__holdfast_ask connections service)'
+    complete -c $program -n '__holdfast_in connections ready' -l service -x -a '(__holdfast_ask connections service)'
     complete -c $program -n '__holdfast_in connections' -l state -x -a 'opening open closing detached'
     complete -c $program -n '__holdfast_in connections' -l client -x
     complete -c $program -n '__holdfast_in connections' -l sort -x \

@@ -89,6 +89,10 @@ def test_a_reload_to_one_lane_lets_the_others_end_with_their_connections(tmp_pat
         wait_links(pair, 2)
         app, back = pair.connect()
         change(pair.client, "link", "parallel", value=1)
+        beside = sum(link["connections"] for link in pair.client.json("links") if "#" in link["name"])
+        assert beside == 1
+        told = reload(pair.client, "--dry-run", "--revoke")
+        assert "would end 1 connection" in told, told
         assert "link.parallel: auto -> 1" in reload(pair.client)
         ping(app, back)
         bulk.stop()

@@ -144,6 +144,7 @@ SERVER = {
         "e2e/test_proxy_protocol.py::test_a_service_is_told_whose_connection_it_is_before_its_first_byte"],
     "services.NAME.mirror": ["e2e/test_transparent.py::test_without_mirror_at_the_server_the_listener_is_open",
                              "e2e/test_keys.py::test_a_target_is_asked_every_check_interval_from_a_reload_on"],
+    "services.NAME.check": ["e2e/test_service_health.py::test_a_checked_target_is_known_before_the_first_application"],
     "services.NAME.check_interval": [
         "e2e/test_keys.py::test_a_target_is_asked_every_check_interval_from_a_reload_on"],
     "services.NAME.source": [

@@ -109,8 +109,8 @@ void Agent::connection_closed(const ConnectionInfo& connection) {
   world_.stream_ended(*this, connection);
 }
 
-void Agent::connection_refused(const LinkId&, std::string_view peer, StreamId, Cause cause) {
-  world_.open_refused(*this, peer, cause);
+void Agent::connection_refused(const OpenRefusal& refusal) {
+  world_.open_refused(*this, refusal.peer, refusal.cause);
 }
 
 void Agent::application_refused(const Refusal& refusal) {

@@ -60,8 +60,7 @@ class Agent : public Process, public Observer {
   bool wants_connection_resumed() const override { return false; }
   void connection_resumed(const ConnectionInfo&) override {}
   void connection_closed(const ConnectionInfo& connection) override;
-  void connection_refused(const LinkId& link, std::string_view peer, StreamId stream,
-                          Cause cause) override;
+  void connection_refused(const OpenRefusal& refusal) override;
   void application_refused(const Refusal& refusal) override;
   void carrier_rejected(const std::string& address, Cause cause,
                         const std::string& reason) override;

@@ -311,6 +311,22 @@ TEST_CASE("ready is 0 with the link up and 75 with the reason without") {
   CHECK(site.run({"status"}).code == kExitOk);
 }
 
+TEST_CASE("ready asks for one service, too, when it is named") {
+  Site site;
+  AgentSnapshot agent = sample_snapshot();
+  agent.services["db"].granted = false;
+  agent.services["gw"].target = Cause::target_timeout;
+  site.agent.set(agent);
+  site.serve();
+  CHECK(site.run({"ready", "--service", "web"}).code == kExitOk);
+  Ran db = site.run({"ready", "--service", "db"});
+  CHECK(db.code == kExitNotReady);
+  CHECK(has(db.err, "service db: the server does not grant it to this client"));
+  CHECK(has(site.run({"ready", "--service", "gw"}).err, "target_timeout"));
+  CHECK(site.run({"ready", "--service", "nobody"}).code == kExitFailed);
+  CHECK(site.run({"ready"}).code == kExitOk);
+}
+
 TEST_CASE("connections can be chosen, and a wrong wish is 64 with the nearest right one") {
   Site site;
   site.serve();

@@ -38,9 +38,27 @@ TEST_CASE("the status of a live link is a few plain lines") {
         "ready\n"
         "link home: live for 3m12s, round trip 24.1ms, carrier 198.51.100.10:7443, "
         "3 connections\n"
+        "service web: not asked for yet\n"
         "connections: 3 of at most 10000 (2 open, 1 closing)\n"
         "since the start: 2 reconnects, 34s of outage, 0 B replayed\n"
         "send log: 1.2 MiB of at most 128.0 MiB\n");
+}
+
+TEST_CASE("a service is told as granted or not, with its target's last answer") {
+  ServiceCounters service;
+  CHECK(service_health(service) == "not asked for yet");
+  service.granted = true;
+  service.target = Cause::none;
+  service.target_age = seconds(3);
+  CHECK(service_health(service) == "granted, its target answered, 3.0s ago");
+  CHECK(service_fault(service).empty());
+  service.target = Cause::target_refused;
+  CHECK(service_health(service) == "granted, its target does not answer: target_refused, 3.0s ago");
+  service.target = Cause::other;
+  CHECK(service_health(service) == "granted, its target is down, the server says, 3.0s ago");
+  service.granted = false;
+  CHECK(service_health(service) == "the server does not grant it to this client");
+  CHECK_FALSE(service_fault(service).empty());
 }
 
 TEST_CASE("the status of a lost link says what is safe for how long, and why it is down") {

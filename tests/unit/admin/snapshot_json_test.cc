@@ -20,6 +20,22 @@ TEST_CASE("a status comes back as it was sent") {
   CHECK(got->totals.carriers_refused == sent.totals.carriers_refused);
 }
 
+TEST_CASE("a service's health comes back as it was sent") {
+  AgentSnapshot sent = sample_snapshot();
+  sent.services["web"].granted = true;
+  sent.services["web"].target = Cause::none;
+  sent.services["web"].target_age = seconds(2);
+  sent.services["db"].granted = false;
+  sent.services["db"].target = Cause::target_refused;
+  auto got = parse_status(status_json(sent));
+  REQUIRE(got.ok());
+  CHECK(status_json(*got) == status_json(sent));
+  CHECK(got->services["web"].target == Cause::none);
+  CHECK(got->services["web"].target_age == Duration(seconds(2)));
+  CHECK(got->services["db"].granted == false);
+  CHECK(got->services["db"].target == Cause::target_refused);
+}
+
 TEST_CASE("connections come back as they were sent") {
   std::string text = connections_json({sample_connection(), sample_connection()});
   auto got = parse_connections(text);

@@ -118,7 +118,7 @@ TEST_CASE("What changes while there is no carrier is told with the next one, the
   CHECK(pair.client.services_down == std::vector<Down>{{index_of(*pair.client.link, "short")}});
 }
 
-TEST_CASE("A WELCOME names the graces of 128 services and what has no room keeps the link's") {
+TEST_CASE("A WELCOME tells the grace of every service, also beyond the 128th") {
   LinkPair::Options options;
   options.services.clear();
   for (int i = 0; i < 130; ++i) {
@@ -129,10 +129,55 @@ TEST_CASE("A WELCOME names the graces of 128 services and what has no room keeps
   const auto& services = pair.client.link->options().services;
   REQUIRE(services.size() == 130);
   CHECK(services[127].grace == seconds(10));
-  CHECK(services[128].grace == seconds(300));
+  CHECK(services[128].grace == seconds(10));
+  CHECK(services[129].grace == seconds(10));
   auto id = pair.open(129);
   pair.settle();
   CHECK(pair.client.app(id).opened);
+}
+
+std::optional<bool> granted(LinkPair& pair, const char* name) {
+  for (const LinkService& service : pair.client.link->options().services) {
+    if (service.name == name) return service.granted;
+  }
+  return std::nullopt;
+}
+
+// Both sides' services, and one that only the client has.
+void want_more(LinkPair& pair) {
+  LinkOptions client = pair.client.link->options();
+  client.services.push_back({"secret", {}});
+  client.services.push_back({"office", {}});
+  client.services.back().by_destination = true;
+  pair.client.link->reconfigure(client);
+}
+
+TEST_CASE("A client knows from the start what it is granted and what not") {
+  LinkPair pair;
+  want_more(pair);
+  CHECK_FALSE(granted(pair, "echo"));
+  pair.settle();
+  CHECK(granted(pair, "echo") == true);
+  CHECK(granted(pair, "secret") == false);
+  CHECK(granted(pair, "office") == false);
+}
+
+TEST_CASE("What an OPEN is answered with counts until the next WELCOME") {
+  LinkPair pair;
+  pair.settle();
+  const LinkOptions before = pair.server.link->options();
+  LinkOptions server = before;
+  std::erase_if(server.services, [](const LinkService& each) { return each.name == "echo"; });
+  pair.server.link->reconfigure(server);
+  pair.settle();
+  CHECK(granted(pair, "echo") == true);
+  pair.open(index_of(*pair.client.link, "echo"));
+  pair.settle();
+  CHECK(granted(pair, "echo") == false);
+  pair.server.link->reconfigure(before);
+  pair.cut();
+  pair.run_for(seconds(1));
+  CHECK(granted(pair, "echo") == true);
 }
 
 TEST_CASE("A server that watches nothing leaves nothing down") {

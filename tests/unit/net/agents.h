@@ -16,6 +16,7 @@ class Told final : public QuietObserver {
  public:
   std::vector<std::string> words;
   LinkEvent ended;
+  std::string refused_service, refused_reason;  // of the last OPEN that was refused
 
   bool has(std::string_view word) const { return count(word) != 0; }
   std::ptrdiff_t count(std::string_view word) const {
@@ -37,8 +38,10 @@ class Told final : public QuietObserver {
   void connection_closed(const ConnectionInfo& connection) override {
     say("closed:", connection.summary.cause);
   }
-  void connection_refused(const LinkId&, std::string_view, StreamId, Cause cause) override {
-    say("refused:", cause);
+  void connection_refused(const OpenRefusal& refusal) override {
+    say("refused:", refusal.cause);
+    refused_service = refusal.service;
+    refused_reason = refusal.reason;
   }
   void application_refused(const Refusal& refusal) override {
     say("application_refused:", refusal.cause);

@@ -31,7 +31,7 @@ class QuietObserver : public Observer {
   bool wants_connection_resumed() const override { return false; }
   void connection_resumed(const ConnectionInfo&) override {}
   void connection_closed(const ConnectionInfo&) override {}
-  void connection_refused(const LinkId&, std::string_view, StreamId, Cause) override {}
+  void connection_refused(const OpenRefusal&) override {}
   void application_refused(const Refusal&) override {}
   void carrier_rejected(const std::string&, Cause, const std::string&) override {}
   void dial_failed(const std::string&, const std::string&) override {}

@@ -65,6 +65,17 @@ std::vector<TableEntry> sample_table() {
   return {{StreamId{2}, 1000, 900, 65536, true}, {StreamId{9}, 0, 0, 4096, false}};
 }
 
+Welcome granting_welcome() {
+  Welcome welcome;
+  welcome.instance = 0x1122334455667788;
+  welcome.server = "gate";
+  welcome.grace = seconds(300);
+  welcome.grants.emplace();
+  welcome.grants->destinations = true;
+  welcome.grants->services = {{"web", seconds(300)}, {"postgres", seconds(600)}};
+  return welcome;
+}
+
 Welcome refused_welcome() {
   Welcome welcome;
   welcome.verdict = Verdict::refused;
@@ -85,6 +96,7 @@ TEST_CASE("every frame is encoded to its golden bytes") {
   std::vector<Row> rows = {
       {"hello", hello_frame(sample_hello())},
       {"welcome", welcome_frame(sample_welcome())},
+      {"welcome_grants", welcome_frame(granting_welcome())},
       {"welcome_refused", welcome_frame(refused_welcome())},
       {"table", table_frames(9, sample_table())},
       {"table_empty", table_frames(0, {})},
@@ -116,7 +128,7 @@ TEST_CASE("every golden file belongs to a frame that the tests know") {
   for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
     if (entry.path().extension() == ".hex") files += 1;
   }
-  CHECK(files == 18);
+  CHECK(files == 19);
 }
 
 TEST_CASE("HELLO is read back from its golden bytes") {
@@ -134,6 +146,19 @@ TEST_CASE("HELLO is read back from its golden bytes") {
   CHECK(hello->start_id == 0x0102030405060708);
   CHECK(hello->ordinal == 2);
   CHECK(hello->features == 0);
+}
+
+TEST_CASE("grants are read back from their golden bytes") {
+  auto welcome = decode_welcome(payload_of(golden("welcome_grants")));
+  REQUIRE(welcome.ok());
+  REQUIRE(welcome->grants);
+  CHECK(welcome->grants->whole);
+  CHECK(welcome->grants->destinations);
+  REQUIRE(welcome->grants->services.size() == 2);
+  CHECK(welcome->grants->services[0].service == "web");
+  CHECK(welcome->grants->services[1].service == "postgres");
+  CHECK(welcome->grants->services[1].grace == seconds(600));
+  CHECK_FALSE(decode_welcome(payload_of(golden("welcome")))->grants);
 }
 
 TEST_CASE("WELCOME is read back from its golden bytes") {

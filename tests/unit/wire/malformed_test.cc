@@ -45,8 +45,9 @@ bool decodes(FrameType type, Bytes payload) {
 }
 
 std::vector<std::string> control_frames() {
-  return {"hello", "welcome", "table", "open", "open_intercepted", "opened", "fin", "abort",
-          "reset", "ack",     "ping",  "pong", "goodbye"};
+  return {"hello",  "welcome", "welcome_grants", "table", "open", "open_intercepted",
+          "opened", "fin",     "abort",          "reset", "ack",  "ping",
+          "pong",   "goodbye"};
 }
 
 // Where a payload may end short of its whole length and still be one: whole parameters and
@@ -58,6 +59,10 @@ bool may_end_at(const std::string& name, std::size_t size, std::size_t whole) {
   if (name == "hello") return size == 50 || size == 58 || size == 70 || size == 82;
   if (name == "welcome") {
     std::vector<std::size_t> ends = {29, 41, 53, 65, 77, 85, 97, 109};
+    return std::find(ends.begin(), ends.end(), size) != ends.end();
+  }
+  if (name == "welcome_grants") {
+    std::vector<std::size_t> ends = {21, 33, 45, 57, 69, 77, 89, 101};
     return std::find(ends.begin(), ends.end(), size) != ends.end();
   }
   return false;
@@ -274,6 +279,38 @@ TEST_CASE("a service grace needs a name and only so many are taken") {
   for (int i = 0; i < 128; ++i) many = many + parameter(22, zero + text("s" + std::to_string(i)));
   CHECK(decode_welcome(welcome_with(many)).ok());
   CHECK_FALSE(decode_welcome(welcome_with(many + parameter(22, zero + text("more")))).ok());
+}
+
+TEST_CASE("grants that cannot be read are skipped, and nothing is taken of them") {
+  Buffer zero(8, 0);
+  auto grants = [](const Buffer& value) {
+    auto welcome = decode_welcome(welcome_with(parameter(23, value)));
+    REQUIRE(welcome.ok());
+    return welcome->grants;
+  };
+  CHECK(grants({1})->services.empty());
+  CHECK(grants(Buffer{1} + zero + Buffer{3, 'w', 'e', 'b'})->services.size() == 1);
+  for (const Buffer& bad : {Buffer{}, Buffer{1, 0}, Buffer{1} + zero, Buffer{1} + zero + Buffer{0},
+                            Buffer{1} + zero + Buffer{3, 'w'}, Buffer{1} + zero + Buffer{1, '*'},
+                            Buffer{1} + Buffer(8, 0xff) + Buffer{1, 'a'}}) {
+    CHECK_FALSE(grants(bad));
+  }
+}
+
+TEST_CASE("grants that do not fit WELCOME are left out, and that is told") {
+  Welcome welcome;
+  welcome.server = "gate";
+  welcome.grants.emplace();
+  for (int i = 0; i < 1000; ++i) {
+    welcome.grants->services.push_back({std::string(60, 'x') + std::to_string(i), seconds(1)});
+  }
+  Buffer frame = welcome_frame(welcome);
+  CHECK(frame.size() <= kFrameHeaderSize + kMaxControlPayload);
+  auto read = decode_welcome(payload_of(frame));
+  REQUIRE(read.ok());
+  CHECK_FALSE(read->grants->whole);
+  CHECK(read->grants->services.size() > 200);
+  CHECK(read->grants->services.size() < 1000);
 }
 
 TEST_CASE("WELCOME with an unknown verdict or without a server name is refused") {
