@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/admin/history.h"
 #include "common/config/config.h"
 
 namespace holdfast {
@@ -91,10 +92,24 @@ Json connection_json(const ConnectionSnapshot& connection) {
           {"resumes", connection.resumes}};
 }
 
+bool matches(const ConnectionSnapshot& connection, const TopConnections& top) {
+  return top.service.empty() || connection.service == top.service;
+}
+
+// Nothing where connections are not listed.
+Json matching(const std::optional<std::vector<ConnectionSnapshot>>& connections,
+              const TopConnections& top) {
+  if (!connections) return nullptr;
+  return std::count_if(connections->begin(), connections->end(),
+                       [&](const ConnectionSnapshot& one) { return matches(one, top); });
+}
+
 Json top_json(const std::vector<ConnectionSnapshot>& connections, const TopConnections& top) {
   std::vector<const ConnectionSnapshot*> chosen;
   chosen.reserve(connections.size());
-  for (const ConnectionSnapshot& one : connections) chosen.push_back(&one);
+  for (const ConnectionSnapshot& one : connections) {
+    if (matches(one, top)) chosen.push_back(&one);
+  }
   std::size_t count = std::min(top.most, chosen.size());
   std::partial_sort(
       chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(count), chosen.end(),
@@ -112,6 +127,7 @@ Json connections_json(const AgentSnapshot& snapshot, const TopConnections& top) 
   return {{"total", connection_count(snapshot)},
           {"limit", snapshot.connections_limit},
           {"by_state", std::move(by_state)},
+          {"matching", matching(snapshot.connections, top)},
           {"top", snapshot.connections ? top_json(*snapshot.connections, top) : Json(nullptr)}};
 }
 
@@ -198,11 +214,16 @@ Json services_json(const AgentSnapshot& snapshot) {
   Json out = Json::array();
   for (const auto& [name, service] : snapshot.services) {
     if (out.size() == kMostServices) break;
+    std::map<Cause, std::uint64_t> unusual = service.closed;
+    for (auto& [cause, count] : unusual) {
+      if (!History::remembers(cause)) count = 0;
+    }
     out.push_back({{"name", cut(name)},
                    {"health", service_health(service)},
                    {"fault", !service_fault(service).empty()},
                    {"opened", service.opened},
                    {"closed", by_cause(service.closed)},
+                   {"unusual", by_cause(unusual)},
                    {"bytes_up", service.bytes_up},
                    {"bytes_down", service.bytes_down}});
   }

@@ -22,6 +22,7 @@ struct TopConnections {
   enum class Order : std::uint8_t { bytes, age, unacked };
   std::size_t most = 0;  // none
   Order order = Order::bytes;
+  std::string service{};  // only this one's; empty: all
 };
 std::optional<TopConnections::Order> order_from(std::string_view text);
 

@@ -55,6 +55,8 @@ TopConnections top_of(const HttpParameters& parameters) {
   }
   auto sort = parameters.find("sort");
   if (sort != parameters.end()) top.order = order_from(sort->second).value_or(top.order);
+  auto service = parameters.find("service");
+  if (service != parameters.end()) top.service = service->second;
   return top;
 }
 

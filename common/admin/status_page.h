@@ -3,7 +3,7 @@
 //   GET / and /status        the page
 //   GET /status.json         page_json(); ?since=S: samples after this uptime, in seconds;
 //                            ?sort=bytes|age|unacked and ?top=N: the connections to list, at most
-//                            kMostTop, none without them
+//                            kMostTop, none without them; &service=NAME: only this one's
 //
 // Read-only. Everything is sent with a policy that lets the page load nothing but its JSON.
 #pragma once

@@ -231,7 +231,8 @@ def hostile(data, wanted):
             return [change(v, key) for v in value]
         return HOSTILE if isinstance(value, str) and key not in ("state", "result", "kind") else value
     data.update(change(data))
-    data["services"] = [{"name": HOSTILE, "opened": 1, "closed": {HOSTILE: 2}, "bytes_up": 1, "bytes_down": 2}]
+    data["services"] = [{"name": HOSTILE, "health": HOSTILE, "fault": True, "opened": 1, "closed": {HOSTILE: 2},
+                         "unusual": {HOSTILE: 2}, "bytes_up": 1, "bytes_down": 2}]
     data["totals"]["reconnects"] = {HOSTILE: 3}
     data["connections"]["by_state"][HOSTILE] = 1
 
@@ -302,8 +303,10 @@ def crowd(data, wanted):
             "queued_bytes": dice.choice([0, 0, 8192]), "paused": i == 2, "duration_s": 90000 / (i + 1),
             "detached_s": 40.5 if i % 3 else 0, "resumes": i % 3} for i in range(50)]
     data["connections"].update(total=312, by_state={"opening": 1, "open": 305, "closing": 6, "detached": 0}, top=top[:int(wanted["top"])])
-    data["services"] = [{"name": name, "opened": 41235, "closed": {"client_fin": 40900, "target_fin": 20, "grace_expired": 3},
-                         "bytes_up": 10 ** 10, "bytes_down": 10 ** 12} for name in ("postgres", "redis", "ssh", "web")]
+    data["services"] = [{"name": name, "health": "granted, its target does not answer: target_refused, 3 s ago"
+                         if name == "web" else "granted, its target answered 3 s ago", "fault": name == "web",
+                         "opened": 41235, "closed": {"client_fin": 40900, "target_fin": 20, "grace_expired": 3},
+                         "unusual": {"grace_expired": 3}, "bytes_up": 10 ** 10, "bytes_down": 10 ** 12} for name in ("postgres", "redis", "ssh", "web")]
     history["endings"] = [{"id": f"3fa9c1d2-{i}", "at": now - 9000 + i * 300, "service": "web", "client": f"10.1.0.7:{4000 + i}",
                            "cause": cause, "bytes_up": 100, "bytes_down": 100, "duration_s": 33} for i, cause in
                           enumerate(["target_refused", "grace_expired", "grace_expired", "admin_kill", "target_timeout"])]
@@ -318,8 +321,9 @@ def test_a_busy_agent_is_legible_on_a_desk_and_on_a_phone(tmp_path, shots):
                               ("dark-phone-busy", {**PHONE, "dark": True}), ("light-phone-busy", PHONE)):
             with Browser(**options) as browser:
                 browser.open(page)
-                browser.wait("return document.querySelectorAll('#connections tbody tr').length === 15")
-                assert "and 297 more" in browser.text("#connections")
+                listed = 5 if "phone" in name else 15
+                browser.wait(f"return document.querySelectorAll('#connections tbody tr').length === {listed}")
+                assert f"and {312 - listed} more" in browser.text("#connections")
                 assert weak_texts(browser) == []
                 assert browser.run("return document.querySelectorAll('#outages tbody tr').length") == 12
                 assert fits(browser), name
@@ -341,6 +345,72 @@ def test_a_fresh_agent_without_anything_is_legible(tmp_path, shots):
         browser.wait("return document.querySelector('#connections').innerText.includes('None now')")
         assert fits(browser)
         browser.screenshot(shots("dark-phone-empty"))
+        assert browser.problems() == []
+
+
+def test_a_service_can_be_chosen_and_an_id_copied(tmp_path):
+    services = {"raw": {"target": EchoBackend()}, "web": {"target": EchoBackend()}}
+    with Pair(tmp_path, services=services) as pair, Browser() as browser:
+        apps = [pair.dial("raw") for _ in range(20)] + [pair.dial("web") for _ in range(3)]
+        browser.open(url(pair.client))
+        browser.wait("return document.querySelectorAll('#connections tbody tr').length === 15")
+        assert "and 8 more" in browser.text("#connections")
+        browser.run("""
+            const choice = document.querySelector('#service');
+            choice.value = 'web';
+            choice.dispatchEvent(new Event('change'));
+        """)
+        browser.wait("return document.querySelectorAll('#connections tbody tr').length === 3")
+        led = browser.run("return [...document.querySelectorAll('#connections td strong')].map(e => e.innerText)")
+        assert led == ["web"] * 3
+        assert "more" not in browser.text("#connections")
+        ids = {each["id"] for each in pair.client.connections()}
+        browser.run("""
+            window.copied = [];
+            Object.defineProperty(navigator, 'clipboard', {value: {writeText: async text => copied.push(text)}});
+            document.querySelector('#connections .copy').click();
+        """)
+        browser.wait("return document.querySelector('#connections .copy').innerText === 'copied'")
+        (copied,) = browser.run("return window.copied")
+        assert copied in ids
+        assert browser.problems() == []
+        for app in apps:
+            app.close()
+
+
+def test_unusual_ends_are_grouped_and_a_service_without_a_target_is_told(tmp_path, shots):
+    services = {"raw": {"target": EchoBackend()}, "web": {"target": f"127.0.0.1:{free_port()}"}}
+    with Pair(tmp_path, services=services) as pair, Browser() as browser:
+        pair.dial("raw")
+        for _ in range(5):
+            pair.dial_in_vain("web")
+        browser.open(url(pair.client))
+        browser.wait("return document.querySelectorAll('#endings tbody tr').length === 1")
+        browser.wait("return document.querySelector('#endings td.n').innerText === '5'")
+        assert "target_refused" in browser.text("#endings")
+        assert "5 connections" in browser.text("#endings-about")
+        assert "web" in browser.text("#services-about")
+        assert "does not answer: target_refused" in browser.text("#services")
+        browser.screenshot(shots("light-desktop-service-down"))
+
+
+def test_a_phone_shows_the_rest_at_a_touch_and_a_young_agents_axis_is_short(tmp_path):
+    with Pair(tmp_path) as pair, Browser(**PHONE) as browser:
+        ping(*pair.connect())
+        pair.client.run("reconnect")
+        pair.client.wait_event("link_resumed")
+        browser.open(url(pair.client))
+        browser.wait("return document.querySelectorAll('#outages tbody tr').length === 1")
+        seen = "return document.querySelector('[aria-label=\"Outages\"] details').open"
+        assert not browser.run(seen)
+        browser.run("document.querySelector('[aria-label=\"Outages\"] summary').click()")
+        assert browser.run(seen)
+        browser.wait("return document.querySelector('#outages tbody') !== null")
+        assert browser.run("return document.querySelectorAll('details[open]').length") == 1
+        assert browser.run("return document.querySelector('#links .axis span').innerText") == "1 min ago"
+        assert browser.run("return document.querySelectorAll('#graphs .axis').length") == 4
+        browser.resize(1200, 900)
+        browser.wait("return document.querySelectorAll('details:not([open])').length === 0")
         assert browser.problems() == []
 
 

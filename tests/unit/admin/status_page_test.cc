@@ -124,6 +124,21 @@ TEST_CASE("the JSON is not stored, and says what the agent says") {
   CHECK(has(response.body, "\"top\":null"));
 }
 
+TEST_CASE("the connections of one service are listed, and counted apart") {
+  AgentSnapshot snapshot;
+  snapshot.connections = {connection("c1", 10, 1), connection("c2", 20, 1),
+                          connection("c3", 30, 1)};
+  (*snapshot.connections)[1].service = "other";
+  std::string one = page_json(snapshot, {5, TopConnections::Order::bytes, "other"});
+  CHECK(listed_ids(one) == std::vector<std::string>{"c2"});
+  CHECK(has(one, "\"matching\":1,"));
+  std::string all = page_json(snapshot, {1, TopConnections::Order::bytes, ""});
+  CHECK(listed_ids(all) == std::vector<std::string>{"c3"});
+  CHECK(has(all, "\"matching\":3,"));
+  std::string none = page_json(snapshot, {5, TopConnections::Order::bytes, "no such"});
+  CHECK(has(none, "\"matching\":0,"));
+}
+
 TEST_CASE("the page of an agent that does not answer gets a 503 with the reason") {
   Page page;
   page.agent.fail("the agent's loop did not answer within 2 s");
