@@ -145,10 +145,10 @@ class Link : LinkStates {
   const LinkId& id() const { return id_; }
   std::uint64_t instance() const { return instance_; }
   std::uint64_t attempt() const { return attempt_; }
-  // The carrier in use (greeting or live), or 0.
-  CarrierId carrier() const;
+  CarrierId carrier() const;  // in use (greeting or live), or 0
   bool live() const { return std::holds_alternative<Live>(state_); }
   bool ended() const { return std::holds_alternative<Ended>(state_); }
+  Cause end_cause() const { return std::get<Ended>(state_).cause; }  // once ended
   bool detached() const { return std::holds_alternative<Detached>(state_); }
   bool leaving() const { return std::holds_alternative<Leaving>(state_); }
   // Client: a carrier is wanted (none, or the one in use is suspect).

@@ -9,6 +9,8 @@ namespace {
 // How soon a refused newcomer may ask again: the old link's silence may show by then.
 constexpr Duration kDuplicateRetry = seconds(2);
 constexpr Duration kLimitRetry = seconds(5);
+// Ended links whose end is remembered, for clients that come back later.
+constexpr std::size_t kMostPast = 1024;
 
 bool same_process(const Hello& hello, std::uint64_t start_id) {
   return hello.start_id == start_id;
@@ -38,14 +40,28 @@ LinkRegistry::Decision LinkRegistry::hello(Time now, CarrierId carrier, const Cl
   if (request.cut_short) {
     // Without its whole table nothing can be resumed, nor would it be the next time.
     if (known) end_link(now, found->second, Cause::protocol);
-    return Unknown{};
+    return unknown(hello.link, client.name);
   }
   if (hello.instance != 0) {
-    if (!known || found->second.link->instance() != hello.instance) return Unknown{};
+    if (!known || found->second.link->instance() != hello.instance) {
+      return unknown(hello.link, client.name);
+    }
     return resume(now, carrier, found->second, request);
   }
   if (known) return resume(now, carrier, found->second, request);
   return create(now, carrier, client, std::move(request));
+}
+
+LinkRegistry::Unknown LinkRegistry::unknown(const LinkId& link, const std::string& client) const {
+  auto entry = links_.find(link);
+  if (entry != links_.end() && entry->second.link->ended() && entry->second.client == client) {
+    Cause cause = entry->second.link->end_cause();
+    return {tells_how_a_link_ended(cause) ? cause : Cause::none};
+  }
+  auto past = std::find_if(past_.rbegin(), past_.rend(), [&](const Past& each) {
+    return each.link == link && each.client == client;
+  });
+  return {past != past_.rend() ? past->cause : Cause::none};
 }
 
 LinkRegistry::Decision LinkRegistry::resume(Time now, CarrierId carrier, Entry& entry,
@@ -278,6 +294,9 @@ void LinkRegistry::remove(const LinkId& id) {
   if (found == links_.end()) return;
   HOLDFAST_CHECK(found->second.link->ended());
   give_back(found->second);
+  Cause cause = found->second.link->end_cause();
+  if (tells_how_a_link_ended(cause)) past_.push_back({id, found->second.client, cause});
+  if (past_.size() > kMostPast) past_.pop_front();
   auto own = by_client_.find(found->second.client);
   std::erase(own->second, id);
   if (own->second.empty()) by_client_.erase(own);
@@ -303,9 +322,10 @@ Buffer LinkRegistry::welcome_refused(const Refused& refused) const {
   return out;
 }
 
-Buffer LinkRegistry::welcome_unknown() const {
+Buffer LinkRegistry::welcome_unknown(const Unknown& unknown) const {
   Welcome welcome;
   welcome.verdict = Verdict::unknown;
+  welcome.code = unknown.why;
   welcome.server = options_.server_name;
   Buffer out;
   encode_welcome(out, welcome);

@@ -8,6 +8,7 @@
 // at once, each with one when that does not answer.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -56,12 +57,15 @@ class LinkRegistry {
     Link* link = nullptr;
     bool created = false;
   };
-  // Send welcome_refused() (or unknown) and close.
+  // Send welcome_refused() (or welcome_unknown()) and close.
   struct Refused {
     Cause cause{};
     Duration retry_after{};
   };
-  struct Unknown {};
+  struct Unknown {
+    Cause why =
+        Cause::none;  // how the client's link ended here; none: not known any more, or never
+  };
   // Close without a word: answering would make an old attempt look new.
   struct Stale {};
   // The link that stands in the way is being asked; keep the carrier and poll().
@@ -105,7 +109,7 @@ class LinkRegistry {
   void drain(Time now);
 
   Buffer welcome_refused(const Refused& refused) const;
-  Buffer welcome_unknown() const;
+  Buffer welcome_unknown(const Unknown& unknown) const;
   const RegistryOptions& options() const { return options_; }
   // A reload: `policy_of` tells what each client may have now, or nothing for one that is gone:
   // its links stay, and are offered no service any more. Link::reconfigure() says when what counts.
@@ -127,6 +131,12 @@ class LinkRegistry {
     Time asked_at;
     Time give_up_at;
   };
+  // A link that ended here, of which its client may not know.
+  struct Past {
+    LinkId link;
+    std::string client;
+    Cause cause{};
+  };
   struct Waiter {
     CarrierId carrier;
     ClientPolicy client;
@@ -143,6 +153,7 @@ class LinkRegistry {
   // Nothing: it waits on.
   std::optional<Decision> decide(Time now, Waiter& waiter);
   LinkOptions options_for(const ClientPolicy& client) const;
+  Unknown unknown(const LinkId& link, const std::string& client) const;
   void end_link(Time now, Entry& entry, Cause cause);
   void succeed(Time now, Entry& entry);
   void settle_doubts(Time now);
@@ -163,6 +174,7 @@ class LinkRegistry {
   std::vector<Doubt> doubts_;
   std::vector<std::pair<std::string, std::uint64_t>> gone_;
   std::vector<LinkId> touched_;
+  std::deque<Past> past_;  // the last kMostPast
 };
 
 }  // namespace holdfast

@@ -67,7 +67,8 @@ void Link::on_welcome(Time now, Welcome welcome) {
     case Verdict::unknown:
       if (instance_ == 0) return refuse(Cause::protocol, {});
       forgotten_ = true;
-      return become_ended(now, Cause::server_restarted);
+      return become_ended(
+          now, tells_how_a_link_ended(welcome.code) ? welcome.code : Cause::server_restarted);
     case Verdict::created:
     case Verdict::resumed:
       break;

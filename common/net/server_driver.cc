@@ -223,9 +223,11 @@ void ServerDriver::decide(CarrierId carrier, LinkRegistry::Decision decision) {
                    newcomers_.refuse(carrier, refused.cause, "refused",
                                      registry_.welcome_refused(refused));
                  },
-                 [&](const LinkRegistry::Unknown&) {
-                   newcomers_.refuse(carrier, Cause::server_restarted, "unknown link",
-                                     registry_.welcome_unknown());
+                 [&](const LinkRegistry::Unknown& unknown) {
+                   bool known = unknown.why != Cause::none;
+                   newcomers_.refuse(carrier, known ? unknown.why : Cause::server_restarted,
+                                     known ? "its link has ended" : "unknown link",
+                                     registry_.welcome_unknown(unknown));
                  },
                  [&](const LinkRegistry::Stale&) {
                    newcomers_.refuse(carrier, Cause::stale, "an older attempt", {});

@@ -35,6 +35,10 @@ struct Hello {
 };
 
 enum class Verdict : std::uint8_t { created = 1, resumed = 2, unknown = 3, refused = 4 };
+// Ends of which a client may not know, and that say more to it than that its link is unknown.
+inline bool tells_how_a_link_ended(Cause cause) {
+  return cause == Cause::grace_expired || cause == Cause::client_restarted;
+}
 
 struct ServiceGrace {
   std::string service;
@@ -53,7 +57,7 @@ struct ServiceGrants {
 struct Welcome {
   std::uint16_t version = kVersionMax;
   Verdict verdict = Verdict::created;
-  Cause code = Cause::none;    // why, when refused
+  Cause code = Cause::none;    // why, when refused; when unknown: how it ended, where that is known
   std::uint64_t instance = 0;  // random, drawn when the link was created; never 0 then
   std::string server;          // name
   Duration retry_after{};      // with refused: not before; 0 is "as you like"

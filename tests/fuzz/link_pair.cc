@@ -370,8 +370,8 @@ class Pair {
         server_.streams.clear();
       }
       server_.wire.carrier = carrier;
-    } else if (std::holds_alternative<LinkRegistry::Unknown>(decision)) {
-      server_.wire.pipe = registry_.welcome_unknown();
+    } else if (auto* unknown = std::get_if<LinkRegistry::Unknown>(&decision)) {
+      server_.wire.pipe = registry_.welcome_unknown(*unknown);
     } else if (auto* refused = std::get_if<LinkRegistry::Refused>(&decision)) {
       server_.wire.pipe = registry_.welcome_refused(*refused);
     }

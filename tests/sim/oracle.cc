@@ -63,7 +63,10 @@ void World::link_ended(const Agent& agent, const LinkEvent& event) {
   if (event.cause == Cause::grace_expired) {
     Duration grace =
         std::min({options_.grace, options_.service_grace[0], options_.service_grace[1]});
-    if (record(agent.side(), event.link).longest_until(now()) + kTellingSlack < grace) {
+    // A client may be told that it was the server's.
+    Duration outage = record(agent.side(), event.link).longest_until(now());
+    if (agent.side() == 0) outage = std::max(outage, record(1, event.link).longest_until(now()));
+    if (outage + kTellingSlack < grace) {
       kernel_.blame(who + "'s grace expired too early");
     }
   }
@@ -248,8 +251,7 @@ bool World::explained(Conversation& conversation, int side, Cause cause) {
       });
     }
     case Cause::server_restarted:
-      // Or its link there has ended by its grace, or by somebody who took its place.
-      return excuses.server_restarted || excuses.displaced || excuses.outage_over_grace;
+      return excuses.server_restarted || excuses.displaced;
     case Cause::goodbye:
     case Cause::shutdown:
       return excuses.goodbye || excuses.drain || excuses.displaced;

@@ -240,6 +240,21 @@ TEST_CASE("a restarted server resets its streams with the cause and unsent ones 
   world.finish();
 }
 
+TEST_CASE("a client that comes back after the server's own grace is told just that") {
+  Options options = slow_path();
+  options.grace = options.service_grace[0] = seconds(2);
+  World world(options);
+  Conversation& one = world.converse(trickle(1000000, 100));
+  world.run_until(at(seconds(1)));
+  // The client counts its grace from when it holds its carrier for lost, and that takes longer.
+  world.apply(fault(FaultKind::cut_server_sees));
+  world.apply(fault(FaultKind::outage, seconds(4)));
+  world.run_until(at(seconds(10)));
+  CHECK(one.sides[1].ended_cause == Cause::grace_expired);
+  CHECK(one.sides[0].ended_cause == Cause::grace_expired);
+  world.finish();
+}
+
 TEST_CASE("another server that answers has what is new, and the old waits for its own") {
   for (bool comes_back : {false, true}) {
     World world(slow_path());

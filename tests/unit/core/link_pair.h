@@ -436,8 +436,8 @@ class LinkPair {
       return;
     }
     Buffer answer;
-    if (std::holds_alternative<LinkRegistry::Unknown>(decision))
-      answer = registry.welcome_unknown();
+    if (auto* unknown = std::get_if<LinkRegistry::Unknown>(&decision))
+      answer = registry.welcome_unknown(*unknown);
     if (auto* no = std::get_if<LinkRegistry::Refused>(&decision))
       answer = registry.welcome_refused(*no);
     if (!answer.empty()) to_client_.push_back({now_ + options_.one_way, answer});

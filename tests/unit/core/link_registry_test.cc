@@ -77,7 +77,10 @@ std::string name_of(const Registry::Decision& decision) {
   if (auto* refused = std::get_if<Registry::Refused>(&decision)) {
     return "refused " + std::string(to_string(refused->cause));
   }
-  if (std::holds_alternative<Registry::Unknown>(decision)) return "unknown";
+  if (auto* unknown = std::get_if<Registry::Unknown>(&decision)) {
+    return unknown->why == Cause::none ? "unknown"
+                                       : "unknown " + std::string(to_string(unknown->why));
+  }
   if (std::holds_alternative<Registry::Stale>(decision)) return "stale";
   return "waiting";
 }
@@ -385,6 +388,47 @@ TEST_CASE("an ended link is forgotten on request and its id says unknown") {
   CHECK(name_of(bench.hello(at_ms(7), {1, instance, 3})) == "unknown");
 }
 
+TEST_CASE("who comes back to a link that ended is told how, where that says more") {
+  struct Row {
+    Cause ended;
+    const char* told;
+  };
+  const Row rows[] = {
+      {Cause::grace_expired, "unknown grace_expired"},
+      {Cause::client_restarted, "unknown client_restarted"},
+      {Cause::admin_kill, "unknown"},
+      {Cause::goodbye, "unknown"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.told);
+    Bench bench;
+    bench.hello(at_ms(0), {1, 0, 1});
+    std::uint64_t instance = bench.instance(1);
+    bench.registry.find(link_id(1))->end(at_ms(5), row.ended);
+    CHECK(name_of(bench.hello(at_ms(6), {1, instance, 2})) == row.told);
+    bench.registry.remove(link_id(1));
+    CHECK(name_of(bench.hello(at_ms(7), {1, instance, 3})) == row.told);
+    // It is nobody else's business.
+    Bench::Greeting other{1, instance, 4};
+    other.name = "edge-2";
+    CHECK(name_of(bench.hello(at_ms(8), other)) == "unknown");
+  }
+}
+
+TEST_CASE("of thousands of links that ended only the last ones are remembered") {
+  Bench bench;
+  std::uint64_t first = 0;
+  for (int i = 0; i < 1026; ++i) {
+    auto number = static_cast<std::uint8_t>(i == 0 ? 1 : i == 1025 ? 3 : 2);
+    bench.hello(at_ms(i), {number, 0, 1, 7, static_cast<std::uint64_t>(i) + 1});
+    if (i == 0) first = bench.instance(1);
+    bench.registry.find(link_id(number))->end(at_ms(i), Cause::grace_expired);
+    bench.registry.remove(link_id(number));
+  }
+  CHECK(name_of(bench.hello(at_ms(2000), {1, first, 2})) == "unknown");
+  CHECK(name_of(bench.hello(at_ms(2000), {3, first, 2})) == "unknown grace_expired");
+}
+
 TEST_CASE("a draining server refuses new links and resumes old ones") {
   Bench bench;
   bench.hello(at_ms(0), {1, 0, 1});
@@ -405,10 +449,11 @@ TEST_CASE("a link that is saying goodbye is not revived by a later greeting") {
 
 TEST_CASE("the answers that are no link carry the server's name") {
   Bench bench;
-  Buffer unknown = bench.registry.welcome_unknown();
+  Buffer unknown = bench.registry.welcome_unknown({Cause::grace_expired});
   auto first = decode_welcome(Bytes(unknown).subspan(kFrameHeaderSize));
   REQUIRE(first.ok());
   CHECK(first->verdict == Verdict::unknown);
+  CHECK(first->code == Cause::grace_expired);
   CHECK(first->server == "gate");
   Buffer refused = bench.registry.welcome_refused({Cause::limit, seconds(5)});
   auto second = decode_welcome(Bytes(refused).subspan(kFrameHeaderSize));

@@ -493,20 +493,33 @@ TEST_CASE("a link that ended with a GOODBYE of its own greets anew when it is re
   CHECK_FALSE(peer.link().ended());
 }
 
-TEST_CASE("unknown from the link's own server is final") {
-  ScriptedPeer peer(Role::client);
-  auto id = peer.open();
-  peer.lose_carrier();
-  peer.link().carrier_up(peer.now(), CarrierId{77}, Duration{});
-  peer.transmit();
-  Welcome welcome;
-  welcome.verdict = Verdict::unknown;
-  welcome.server = "gate";
-  Buffer bytes = welcome_frame(welcome);
-  peer.link().carrier_bytes(peer.now(), CarrierId{77}, bytes);
-  peer.end.drain();
-  CHECK(peer.end.ended == Cause::server_restarted);
-  CHECK(peer.end.app(id).reset == Cause::server_restarted);
+TEST_CASE("unknown from the link's own server is final, and may say how the link ended there") {
+  struct Row {
+    Cause code, ended;
+  };
+  const Row rows[] = {
+      {Cause::none, Cause::server_restarted},
+      {Cause::grace_expired, Cause::grace_expired},
+      {Cause::client_restarted, Cause::client_restarted},
+      {Cause::admin_kill, Cause::server_restarted},  // no end of a link that a client may not know
+      {Cause::other, Cause::server_restarted},
+  };
+  for (const Row& row : rows) {
+    ScriptedPeer peer(Role::client);
+    auto id = peer.open();
+    peer.lose_carrier();
+    peer.link().carrier_up(peer.now(), CarrierId{77}, Duration{});
+    peer.transmit();
+    Welcome welcome;
+    welcome.verdict = Verdict::unknown;
+    welcome.code = row.code;
+    welcome.server = "gate";
+    Buffer bytes = welcome_frame(welcome);
+    peer.link().carrier_bytes(peer.now(), CarrierId{77}, bytes);
+    peer.end.drain();
+    CHECK(peer.end.ended == row.ended);
+    CHECK(peer.end.app(id).reset == row.ended);
+  }
 }
 
 TEST_CASE("attempt numbers rise with every greeting and the instance stays") {
