@@ -11,6 +11,7 @@
 #include "common/config/changes.h"
 #include "common/config/psk.h"
 #include "common/net/listener.h"
+#include "common/net/refusal_text.h"
 
 namespace holdfast {
 namespace {
@@ -153,16 +154,9 @@ class ClientDoctor {
     }
     std::string cause(to_string(welcome->code));
     std::string what = where + ": " + config_.name + " is refused (" + cause + ")";
-    switch (welcome->code) {
-      case Cause::version:
-        return tell_(bad("version", what, "install the same release on both hosts"));
-      case Cause::limit:
-        return tell_(bad("name", what, "it has as many links as [clients.NAME] links allows"));
-      default:
-        return tell_(bad("name", what,
-                         "`name` here must be the [clients.NAME] whose key this is, and that "
-                         "client's access must not have ended (expires)"));
-    }
+    bool version = welcome->code == Cause::version;
+    return tell_(
+        bad(version ? "version" : "name", what, refusal_text(welcome->code, config_.name)));
   }
 
   bool measure(ProbeLink& probe, const std::string& where) {

@@ -47,6 +47,11 @@ bool in_order(Cause cause) {
   return cause == Cause::goodbye || cause == Cause::shutdown;
 }
 
+// At a client the config's name of the link, of which "#N" is a lane; at a server the client.
+std::string group_of(const LinkEvent& event) {
+  return event.name.empty() ? event.peer : event.name.substr(0, event.name.find('#'));
+}
+
 }  // namespace
 
 const Ledger::LinkTally* Ledger::tally(const LinkId& link) const {
@@ -65,6 +70,12 @@ Ledger::LinkTally& Ledger::note_outage(const LinkEvent& event) {
   LinkTally& tally = tallies_[event.link];
   if (!tally.down_since) tally.down_since = event.since;
   tally.changed_at = *tally.down_since;
+  if (!event.lane || event.connections != 0) {
+    GroupOutage& group = outages_[group_of(event)];
+    group.since =
+        group.lanes.empty() ? *tally.down_since : std::min(group.since, *tally.down_since);
+    group.lanes.insert(event.link);
+  }
   return tally;
 }
 
@@ -75,15 +86,22 @@ void Ledger::reloaded(const std::string& fault) {
   (good ? totals_.reloads : totals_.reloads_failed) += 1;
 }
 
-void Ledger::outage_over(LinkTally& tally) {
-  if (tally.down_since) totals_.outage_total += read_boot_clock() - *tally.down_since;
-  tally.down_since.reset();
+void Ledger::outage_over(const LinkEvent& event) {
+  tallies_[event.link].down_since.reset();
+  // A client learns the server's name late, and another name is another group: by the link.
+  for (auto group = outages_.begin(); group != outages_.end(); ++group) {
+    if (group->second.lanes.erase(event.link) == 0) continue;
+    if (!group->second.lanes.empty()) return;
+    totals_.outage_total += read_boot_clock() - group->second.since;
+    outages_.erase(group);
+    return;
+  }
 }
 
 AgentTotals Ledger::totals(Time now) const {
   AgentTotals totals = totals_;
-  for (const auto& [link, tally] : tallies_) {
-    if (tally.down_since) totals.outage_total += std::max(now - *tally.down_since, Duration{});
+  for (const auto& [group, outage] : outages_) {
+    totals.outage_total += std::max(now - outage.since, Duration{});
   }
   return totals;
 }
@@ -93,7 +111,7 @@ AgentTotals Ledger::totals(Time now) const {
 void Ledger::link_up(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
   LinkTally& tally = note_change(event.link);
-  outage_over(tally);
+  outage_over(event);
   history_.link_up(tally.changed_at, event.link, event.peer,
                    event.name == kDefaultLinkName ? "" : event.name);
   logger_.event(event.lane ? LogLevel::debug : LogLevel::info, "link_up",
@@ -123,7 +141,7 @@ void Ledger::link_down(const LinkEvent& event) {
 void Ledger::link_resumed(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
   LinkTally& tally = note_change(event.link);
-  outage_over(tally);
+  outage_over(event);
   history_.link_resumed(tally.changed_at, event.link, event.connections);
   totals_.connections_resumed += event.connections;
   logger_.event(LogLevel::info, "link_resumed",
@@ -152,7 +170,7 @@ void Ledger::link_silent(const LinkEvent& event) {
 void Ledger::link_heard(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
   LinkTally& tally = note_change(event.link);
-  outage_over(tally);
+  outage_over(event);
   history_.link_heard(tally.changed_at, event.link, event.connections);
   logger_.event(LogLevel::info, "link_heard",
                 {{"link", event.link.short_name()},
@@ -164,7 +182,7 @@ void Ledger::link_heard(const LinkEvent& event) {
 
 void Ledger::link_ended(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
-  outage_over(note_change(event.link));
+  outage_over(event);
   tallies_.erase(event.link);
   idle_since_ = read_boot_clock();
   history_.link_ended(idle_since_, event.link, event.cause, event.bytes_up, event.bytes_down);
@@ -194,15 +212,18 @@ void Ledger::carrier_barren(const LinkEvent& event) {
 }
 
 void Ledger::link_refused(const LinkEvent& event, Duration retry_after) {
-  {
-    std::lock_guard lock(mutex_);
-    totals_.links_refused[event.cause] += 1;
-  }
+  std::lock_guard lock(mutex_);
+  totals_.links_refused[event.cause] += 1;
+  auto times =
+      refusals_.admit(event.name + "\n" + std::string(to_string(event.cause)), read_boot_clock());
+  if (!times) return;
   logger_.stranger(LogLevel::warn, "link_refused",
                    {{"link", event.link.short_name()},
                     {"name", event.name},
                     {"cause", to_string(event.cause)},
-                    {"retry_after_s", retry_after}});
+                    {"reason", event.detail},
+                    {"retry_after_s", retry_after},
+                    {"times", *times}});
 }
 
 void Ledger::link_draining(const LinkEvent& event) {
@@ -328,12 +349,22 @@ void Ledger::carrier_rejected(const std::string& address, Cause cause, const std
   totals_.carriers_refused[cause] += 1;
   // Port scans and health checks come and go.
   bool nothing_said = cause == Cause::carrier_eof || cause == Cause::carrier_reset;
-  logger_.stranger(nothing_said ? LogLevel::debug : LogLevel::warn, "carrier_rejected",
-                   {{"address", address}, {"cause", to_string(cause)}, {"reason", reason}});
+  if (nothing_said && !logger_.enabled(LogLevel::debug)) return;
+  std::string line =
+      address.substr(0, address.rfind(':')) + "\n" + std::string(to_string(cause)) + "\n" + reason;
+  auto times = refusals_.admit(line, read_boot_clock());
+  if (!times) return;
+  logger_.stranger(
+      nothing_said ? LogLevel::debug : LogLevel::warn, "carrier_rejected",
+      {{"address", address}, {"cause", to_string(cause)}, {"reason", reason}, {"times", *times}});
 }
 
 void Ledger::dial_failed(const std::string& address, const std::string& reason) {
-  logger_.stranger(LogLevel::info, "dial_failed", {{"address", address}, {"reason", reason}});
+  std::lock_guard lock(mutex_);
+  auto times = dials_.admit(address + "\n" + reason, read_boot_clock());
+  if (!times) return;
+  logger_.stranger(LogLevel::warn, "dial_failed",
+                   {{"address", address}, {"reason", reason}, {"times", *times}});
 }
 
 void Ledger::draining(std::size_t connections) {

@@ -8,10 +8,12 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "common/admin/history.h"
 #include "common/admin/log.h"
+#include "common/admin/repeats.h"
 #include "common/admin/snapshot.h"
 #include "common/agent/trace_file.h"
 #include "common/core/link.h"
@@ -79,8 +81,14 @@ class Ledger final : public Observer {
 
  private:
   LinkTally& note_change(const LinkId& link);
+  // Lanes of one link that are not heard at the same time are one outage of it, and a lane beside
+  // the first one that carries nothing is none.
+  struct GroupOutage {
+    Time since{};
+    std::set<LinkId> lanes;
+  };
   LinkTally& note_outage(const LinkEvent& event);
-  void outage_over(LinkTally& tally);
+  void outage_over(const LinkEvent& event);
   void count_closed(const ConnectionInfo& connection);
   void note_target(std::string_view service, Cause result);
 
@@ -88,10 +96,13 @@ class Ledger final : public Observer {
   TraceFile* trace_;
   std::mutex mutex_;  // of what follows, against other loops' telling
   std::map<LinkId, LinkTally> tallies_;
+  std::map<std::string, GroupOutage> outages_;  // that go on, by group_of()
   std::map<std::string, ServiceCounters, std::less<>> closed_;
   std::map<std::string, TargetResult, std::less<>> targets_;
   AgentTotals totals_;
   Time idle_since_ = read_boot_clock();
+  Repeats dials_;     // that failed, by address and reason
+  Repeats refusals_;  // of links, and of carriers by host, cause and reason
   History history_{idle_since_};
 };
 

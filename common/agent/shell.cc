@@ -214,7 +214,7 @@ int run_shell(const ShellOptions& options,
 }
 
 HostPort host_port(const TcpAddress& address) {
-  return {address.host, address.port};
+  return {address.host, address.port, address.written_at};
 }
 
 NetAddress net_address(const Address& address) {

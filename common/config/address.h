@@ -21,7 +21,10 @@ namespace holdfast {
 struct TcpAddress {
   std::string host;  // without brackets
   std::uint16_t port = 0;
-  bool operator==(const TcpAddress&) const = default;
+  std::string written_at{};  // key and place in the config, for messages; makes no other address
+  bool operator==(const TcpAddress& other) const {
+    return host == other.host && port == other.port;
+  }
 };
 struct UnixAddress {
   std::string path;

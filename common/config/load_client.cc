@@ -6,6 +6,12 @@ namespace {
 ClientLinkConfig read_link(TableReader& link, const Loading& loading, const LimitsConfig& limits) {
   ClientLinkConfig out = read_section(client_link_keys(), link, loading);
   out.tls = read_tls(client_tls_keys(), link, loading);
+  const std::vector<TextItem> servers = link.peek("server");
+  for (std::size_t i = 0; i < servers.size() && servers.size() == out.server.size(); ++i) {
+    const Place& place = servers[i].place;
+    out.server[i].written_at =
+        place.key + " in " + loading.report.file_of(place) + ":" + std::to_string(place.line);
+  }
   rules::link_has_one_proof(link, out, loading);
   rules::dead_after_outlasts_heartbeat(link, out.heartbeat, out.dead_after, loading);
   rules::window_fits_memory(link, out.max_window, limits, loading);

@@ -3,6 +3,15 @@
 #include "common/base/overloaded.h"
 
 namespace holdfast {
+namespace {
+
+// RFC 8446, section 5.1: a record of type handshake, version 3.x.
+bool begins_as_tls(Bytes bytes) {
+  return bytes.size() >= 2 && bytes[0] == 22 && bytes[1] == 3;
+}
+
+}  // namespace
+
 void HelloReader::fail(std::string reason) {
   state_ = State::failed;
   reason_ = std::move(reason);
@@ -46,14 +55,18 @@ HelloReader::State HelloReader::feed(Bytes bytes) {
   while (state_ == State::incomplete) {
     FrameReader::Item item = reader_.next();
     if (std::holds_alternative<FrameReader::NeedMore>(item)) break;
-    std::visit(overloaded{
-                   [](const FrameReader::NeedMore&) {},
-                   [&](const FrameReader::ControlFrame& frame) { take(frame); },
-                   [&](const DataHeader&) { fail("DATA before HELLO"); },
-                   [&](const FrameReader::DataPart&) { fail("DATA before HELLO"); },
-                   [&](const FrameReader::Malformed& bad) { fail(bad.error.message); },
-               },
-               item);
+    std::visit(
+        overloaded{
+            [](const FrameReader::NeedMore&) {},
+            [&](const FrameReader::ControlFrame& frame) { take(frame); },
+            [&](const DataHeader&) { fail("DATA before HELLO"); },
+            [&](const FrameReader::DataPart&) { fail("DATA before HELLO"); },
+            [&](const FrameReader::Malformed& bad) {
+              bool tls = !greeted_ && begins_as_tls(bytes);
+              fail(tls ? "it speaks TLS, and this link is unsafe_plaintext" : bad.error.message);
+            },
+        },
+        item);
   }
   if (state_ == State::complete && (reader_.unread() != 0 || reader_.inside_frame())) {
     fail("bytes after the table and before WELCOME");

@@ -42,7 +42,7 @@ std::vector<SocketAddress> keep_places(const std::vector<SocketAddress>& old,
 
 AddressBook::AddressBook(Loop& loop, Resolver& resolver, std::vector<HostPort> servers,
                          std::function<void()> changed,
-                         std::function<void(const std::string&)> failed)
+                         std::function<void(const HostPort&, const std::string&)> failed)
     : loop_(loop), resolver_(resolver), changed_(std::move(changed)), failed_(std::move(failed)) {
   entries_.reserve(servers.size());  // questions refer to their entry
   for (HostPort& server : servers) {
@@ -81,7 +81,7 @@ void AddressBook::refresh(bool urgent, bool anew) {
 
 void AddressBook::answered(Entry& entry, const Resolver::Answer& answer) {
   entry.question.reset();
-  if (!answer) return tell_failure(answer.error().message);
+  if (!answer) return tell_failure(entry.server, answer.error().message);
   told_.clear();
   if (entry.known == *answer) return;
   entry.known = *answer;
@@ -89,11 +89,11 @@ void AddressBook::answered(Entry& entry, const Resolver::Answer& answer) {
   changed_();
 }
 
-void AddressBook::tell_failure(const std::string& why) {
+void AddressBook::tell_failure(const HostPort& server, const std::string& why) {
   if (why == told_ && loop_.now() - told_at_ < kTellAgain) return;
   told_ = why;
   told_at_ = loop_.now();
-  failed_(why);
+  failed_(server, why);
 }
 
 void AddressBook::rebuild() {

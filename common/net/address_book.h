@@ -15,10 +15,11 @@ namespace holdfast {
 
 class AddressBook {
  public:
-  // `changed` is called when addresses() did, never from within refresh(). `failed` is told why a
-  // look-up came to nothing; the same words again only after a while.
+  // `changed` is called when addresses() did, never from within refresh(). `failed` is told of what
+  // and why a look-up came to nothing; the same words again only after a while.
   AddressBook(Loop& loop, Resolver& resolver, std::vector<HostPort> servers,
-              std::function<void()> changed, std::function<void(const std::string&)> failed);
+              std::function<void()> changed,
+              std::function<void(const HostPort&, const std::string&)> failed);
 
   // Looks the names up that are due, which is sooner where somebody waits (`urgent`) or no address
   // is known. `anew`: what was found before may be wrong by now.
@@ -39,13 +40,13 @@ class AddressBook {
   };
 
   void answered(Entry& entry, const Resolver::Answer& answer);
-  void tell_failure(const std::string& why);
+  void tell_failure(const HostPort& server, const std::string& why);
   void rebuild();
 
   Loop& loop_;
   Resolver& resolver_;
   std::function<void()> changed_;
-  std::function<void(const std::string&)> failed_;
+  std::function<void(const HostPort&, const std::string&)> failed_;
   std::vector<Entry> entries_;
   std::vector<SocketAddress> addresses_;
   std::uint64_t version_ = 0;

@@ -278,7 +278,8 @@ void Carrier::lost(Transport::Status status) {
     case Transport::Status::failed:
       return lost(Cause::tls, transport_->error());
     default:
-      return lost(Cause::carrier_reset, transport_->error());
+      return lost(Cause::carrier_reset,
+                  transport_->error() + (state_ == State::handshaking ? " in the handshake" : ""));
   }
 }
 

@@ -42,9 +42,9 @@ void Dials::look_up() {
   if (book_ != nullptr) earlier_versions_ += book_->version();
   book_ = std::make_unique<AddressBook>(
       loop_, resolver_, options_.servers, [this] { wake_(); },
-      [this](const std::string& why) {
-        last_error_ = why;
-        observer_.dial_failed("", why);
+      [this](const HostPort& server, const std::string& why) {
+        last_error_ = server.written_at.empty() ? why : why + " (" + server.written_at + ")";
+        observer_.dial_failed(server.host + ":" + std::to_string(server.port), last_error_);
       });
 }
 
@@ -223,8 +223,11 @@ void Dials::carrier_standing(Carrier& carrier) {
   stands_(std::move(dial->carrier));
 }
 
-void Dials::carrier_lost(Carrier& carrier, Cause, const std::string& reason) {
-  if (Dial* dial = dial_of(carrier); dial != nullptr) failed(*dial, reason);
+void Dials::carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) {
+  Dial* dial = dial_of(carrier);
+  if (dial == nullptr) return;
+  bool said_nothing = cause == Cause::carrier_eof || cause == Cause::carrier_reset;
+  failed(*dial, said_nothing ? reason + " (another program, or a link without TLS?)" : reason);
 }
 
 void Dials::failed(Dial& dial, const std::string& reason) {

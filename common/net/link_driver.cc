@@ -86,11 +86,15 @@ void LinkDriver::carrier_writable(Carrier&) {
 
 void LinkDriver::carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) {
   std::string address = carrier.peer().to_string();
-  last_error_ = address + ": " + reason;
   bool client = link_.options().role == LinkOptions::Role::client;
-  if (client && !link_.live() && carrier.id() == link_.carrier()) {
-    observer_.dial_failed(address, reason);  // in TLS 1.3 a client learns late that it is refused
+  bool dialled = client && !link_.live() && carrier.id() == link_.carrier();
+  // In TLS 1.3 a client learns late that it is refused.
+  std::string why = reason;
+  if (dialled && cause == Cause::carrier_eof) {
+    why += " before its answer (it is another program, or wants TLS, or its log says why)";
   }
+  last_error_ = address + ": " + why;
+  if (dialled) observer_.dial_failed(address, why);
   link_.carrier_down(loop_.now(), carrier.id(), cause);
   part_with(carrier.id());
   touch();

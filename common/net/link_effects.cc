@@ -1,5 +1,6 @@
 // What the link asks for, done: one small function an effect.
 #include "common/net/link_driver.h"
+#include "common/net/refusal_text.h"
 
 namespace holdfast {
 
@@ -125,7 +126,9 @@ void LinkDriver::on(const effect::LinkEnded& effect) {
 void LinkDriver::on(const effect::Refused& effect) {
   LinkEvent refused = event();
   refused.cause = effect.cause;
-  last_error_ = "the server refused: " + std::string(to_string(effect.cause));
+  refused.detail = refusal_text(effect.cause, link_.options().name);
+  last_error_ = "the server refused: " + std::string(to_string(effect.cause)) +
+                (refused.detail.empty() ? "" : " (" + refused.detail + ")");
   observer_.link_refused(refused, effect.retry_after);
   host_.link_refused(effect.cause, effect.retry_after);
 }

@@ -39,6 +39,7 @@ class ServerCommons final : public LinkQuota {
       if (commons_ != nullptr) commons_->leave(key_);
     }
     std::size_t loop() const { return loop_; }
+    const std::string& client() const { return key_.first; }
 
    private:
     ServerCommons* commons_;

@@ -5,6 +5,7 @@
 
 #include "common/base/overloaded.h"
 #include "common/net/link_spread.h"
+#include "common/net/refusal_text.h"
 #include "common/net/secure_random.h"
 
 namespace holdfast {
@@ -220,7 +221,8 @@ void ServerDriver::decide(CarrierId carrier, LinkRegistry::Decision decision) {
   std::visit(overloaded{
                  [&](const LinkRegistry::Accepted& accepted) { accept_link(carrier, accepted); },
                  [&](const LinkRegistry::Refused& refused) {
-                   newcomers_.refuse(carrier, refused.cause, "refused",
+                   newcomers_.refuse(carrier, refused.cause,
+                                     refusal_text(refused.cause, deciding_.at(carrier).client()),
                                      registry_.welcome_refused(refused));
                  },
                  [&](const LinkRegistry::Unknown& unknown) {

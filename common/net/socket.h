@@ -45,7 +45,8 @@ class Descriptor {
 struct HostPort {
   std::string host;  // name or literal
   std::uint16_t port = 0;
-  bool operator==(const HostPort&) const = default;
+  std::string written_at{};  // where somebody wrote it, for messages; makes no other address
+  bool operator==(const HostPort& other) const { return host == other.host && port == other.port; }
 };
 // To listen: 0.0.0.0 and [::] at once.
 inline constexpr const char* kEveryAddress = "*";

@@ -129,10 +129,29 @@ class ClientContext final : public TlsContext {
   std::uint64_t key_update_after_;
 };
 
+// What came is no TLS at all: it is read as a record of a version that never was.
+bool is_no_tls(unsigned long error) {
+  if (ERR_GET_LIB(error) != ERR_LIB_SSL) return false;
+  switch (ERR_GET_REASON(error)) {
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST:
+    case SSL_R_PACKET_LENGTH_TOO_LONG:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::string describe_client_failure(bool with_key, SSL*, const Proof& proof) {
   int alert = alert_of(ERR_peek_error());
+  bool no_tls = is_no_tls(ERR_peek_error());
   std::string error = last_error();
   if (!proof.refused_certificate.empty()) return proof.refused_certificate;
+  if (no_tls) {
+    return "TLS handshake failed: " + error +
+           " (what answers is another program, or a server with unsafe_plaintext = true)";
+  }
   if (alert < 0) return "TLS handshake failed: " + error;
   if (with_key) {
     return "the server refused the handshake (" + error +
@@ -215,7 +234,12 @@ class ServerContext final : public TlsContext {
 
 std::string describe_server_failure(SSL*, const Proof& proof) {
   int alert = alert_of(ERR_peek_error());
+  bool no_tls = is_no_tls(ERR_peek_error());
   std::string error = last_error();
+  if (no_tls) {
+    return "TLS handshake failed: " + error +
+           " (another program, or a client with unsafe_plaintext = true)";
+  }
   if (proof.unknown_key) return "no client has the key that was offered";
   if (proof.name) return "client " + *proof.name + " offered a wrong key (" + error + ")";
   if (!proof.refused_certificate.empty()) return proof.refused_certificate;

@@ -58,8 +58,7 @@ class Monitor:
         status = json.loads(self._client.run("status", "--json").stdout)
         links = status.get("links") or [{}]
         self.state = links[0].get("state", "?")
-        self.outage_s = sum(link.get("outage_total_s", 0) + (link.get("detached_for_s") or 0)
-                            for link in links)
+        self.outage_s = status.get("totals", {}).get("outage_total_s", 0)
         self.resumes = sum(link.get("resumes", 0) for link in links)
         self.resent = self._client.replayed() + self._server.replayed()
 

@@ -178,10 +178,10 @@ SETUPS = {
     "the client's key has the right id only": ("client", lambda s: s.write_key(
         s.own_key().partition(":")[0] + ":" + "7" * 64), "key", "same psk_file on both sides"),
     "the name is not the key's": ("client", lambda s: s.change("client", {"name": "edge-9"}), "name",
-                                  r"edge-9 is refused \(auth\).*must be the \[clients.NAME\]"),
+                                  r"edge-9 is refused \(auth\).*name must be that of \[clients.NAME\]"),
     "the name is unknown, without keys": ("client", wrong_name_without_keys, "name", "edge-9 is refused"),
     "the access has ended": ("client", lambda s: s.change("server", {"clients": {NAME: {"expires": "2020-01-01"}}}),
-                             "name", "must not have ended"),
+                             "name", "or its access has ended"),
     "the client has all its links!": ("client", a_link_of_its_own_is_one_too_many, "name", r"\(limit\).*links"),
     "the server has no such service": ("client", service, "grant", r"web: unknown_service.*\[services.web\]"),
     "the service is not granted": ("client", granted_not, "grant", "web: unknown_service.*does not list it"),

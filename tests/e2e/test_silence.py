@@ -77,3 +77,24 @@ def test_a_link_that_never_stood_is_not_called_detached(make_pair):
     wait_until(lambda: pair.client.connections(), 5, "the application waits")
     assert pair.client.json("links")[0]["state"] in ("waiting", "greeting")
     app.close()
+
+
+def test_an_outage_of_several_lanes_is_one(make_pair):
+    pair = make_pair(client={"link": {**LIVENESS["link"], "parallel": 3}}, server=LIVENESS)
+    wait_until(lambda: len(pair.client.json("links")) == 3, 10 * TIMESCALE, "three lanes")
+    connections = [pair.connect() for _ in range(6)]
+    for app, back in connections:
+        ping(app, back)
+    watch = Stopwatch()
+    pair.relay.refuse()
+    pair.relay.cut()
+    wait_until(lambda: watch.seconds() >= 2, 10, "the cut's length")
+    running = {agent: agent.status()["totals"]["outage_total_s"] for agent in (pair.client, pair.server)}
+    longest = watch.elapsed() + 1   # from the last byte heard on; three times as long is not
+    pair.relay.accept()
+    for app, back in connections:
+        ping(app, back)
+    most = watch.elapsed() + 1
+    for agent, told in running.items():
+        assert 1.5 < told <= longest, agent.role
+        assert told <= agent.status()["totals"]["outage_total_s"] <= most, agent.role

@@ -34,6 +34,13 @@ Outcome read(const Buffer& bytes, std::uint32_t max_streams = 1000) {
   return {reader.state(), reader.reason()};
 }
 
+TEST_CASE("a TLS greeting on a plaintext link is called by its name") {
+  const std::vector<std::uint8_t> client_hello = {22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3};
+  HelloReader reader(10);
+  CHECK(reader.feed(client_hello) == HelloReader::State::failed);
+  CHECK(reader.reason() == "it speaks TLS, and this link is unsafe_plaintext");
+}
+
 }  // namespace
 
 TEST_CASE("a HELLO and its table are read however they are chunked") {

@@ -199,7 +199,7 @@ TEST_CASE("A server's name that cannot be resolved is looked up again for ever")
   std::vector<std::string> failed;
   AddressBook book(
       names.loop, names.resolver, {{"hub", 7443}}, [&] { changed += 1; },
-      [&](const std::string& why) { failed.push_back(why); });
+      [&](const HostPort&, const std::string& why) { failed.push_back(why); });
   for (std::size_t round = 0; round < 3; ++round) {
     INFO("round " << round);
     book.refresh(false, false);
@@ -221,7 +221,8 @@ TEST_CASE("A server's name that cannot be resolved is looked up again for ever")
 TEST_CASE("A lost carrier has the server's name looked up at once") {
   Names names;
   AddressBook book(
-      names.loop, names.resolver, {{"hub", 7443}}, [] {}, [](const std::string&) {});
+      names.loop, names.resolver, {{"hub", 7443}}, [] {},
+      [](const HostPort&, const std::string&) {});
   book.refresh(false, true);
   names.answer(0, found("10.0.0.1"));
   names.pass(milliseconds(250));
