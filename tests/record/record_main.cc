@@ -34,6 +34,8 @@ int main(int argc, char** argv) {
   std::uint64_t steps = 0;
   for (std::uint64_t seed = from; seed < from + count; ++seed) {
     sim::Options options = sim::Options::draw(seed);
+    // What lanes share at a server is an input of each that no tape has.
+    options.lanes = options.first_lanes = 1;
     // A reload asks the server's policy back, which no tape knows.
     if (std::any_of(options.faults.begin(), options.faults.end(), [](const sim::Fault& fault) {
           return fault.kind == sim::FaultKind::limit_server;

@@ -48,6 +48,7 @@ void fields(Tape& tape, PathReport& value) {
   tape.in(value.least_round_trip);
   tape.in(value.segment);
   tape.in(value.timeouts);
+  tape.in(value.beside);
 }
 
 void fields(Tape& tape, OpenRequest& value) {

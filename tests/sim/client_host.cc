@@ -19,7 +19,7 @@ ClientAgent::ClientAgent(World& world, std::uint32_t client, const std::string& 
   link.link.services = world.services();
   link.link.start_id = world.kernel().random().next();
   link.servers = world.servers();
-  link.lanes = {1, wanted.lanes};
+  link.lanes = {wanted.first_lanes, wanted.lanes};
   link.tls = world.client_tls(name);
   ClientHost& self = world.client(client);
   for (std::uint16_t i = 0; i < wanted.services; ++i) {
@@ -110,6 +110,20 @@ std::size_t ClientHost::stream_count() {
   std::size_t count = 0;
   for (ClientLink* lane : agent_->lanes()) count += lane->link().stream_count();
   return count;
+}
+
+std::vector<const Link*> ClientHost::links() {
+  std::vector<const Link*> all;
+  if (!running()) return all;
+  for (ClientLink* lane : agent_->lanes()) all.push_back(&lane->link());
+  return all;
+}
+
+const Link* ClientHost::link_of(const Conversation& conversation) {
+  for (const Link* link : links()) {
+    if (World::connection_of(conversation, *link, world_.now())) return link;
+  }
+  return nullptr;
 }
 
 void ClientHost::network_changed() {

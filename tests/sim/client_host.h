@@ -56,6 +56,10 @@ class ClientHost {
   const Link& link() { return agent_->link().link(); }
   bool has(const LinkId& link);
   std::size_t stream_count();
+  // Its lanes' links; none while it does not run.
+  std::vector<const Link*> links();
+  // Of the lane that has the conversation's connection; null: none has.
+  const Link* link_of(const Conversation& conversation);
   const MemoryPool& pool() { return agent_->pool(); }
 
  private:

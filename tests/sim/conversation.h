@@ -74,6 +74,7 @@ struct Side {
   std::uint64_t accepted = 0;  // by the kernels
   std::uint64_t consumed = 0;  // by the application
   Time consumed_at{};
+  bool orphan = false;  // it ended when its link was over at the client
   bool got_fin = false;
   bool got_reset = false;
   std::uint64_t lost = 0;  // of what the agent's kernel had accepted, by that reset

@@ -130,6 +130,7 @@ void World::note_harm(const Fault& fault) {
     case FaultKind::names_unknown:
       return watch_.hinder_all(until);
     case FaultKind::limit_server:
+    case FaultKind::small_packets:  // swallowed() tells when it matters
       return;
     default:
       return watch_.harm(fault.client, until);
@@ -199,6 +200,9 @@ void World::apply(const Fault& fault) {
       return shape_path(client);
     case FaultKind::swallow:
       its.swallow_until = std::max(its.swallow_until, until);
+      return shape_path(client);
+    case FaultKind::small_packets:
+      its.swallow_over = static_cast<std::uint32_t>(fault.bytes);
       return shape_path(client);
     case FaultKind::middlebox:
       its.answer_until = std::max(its.answer_until, until);

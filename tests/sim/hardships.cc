@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "common/core/memory_pool.h"
+#include "common/core/tuning.h"
+#include "common/wire/constants.h"
 
 namespace holdfast::sim {
 namespace {
@@ -124,6 +126,11 @@ void differ(Random& random, Options& options) {
   options.server_streams = static_cast<std::uint32_t>(random.between(1, applications + 1));
 }
 
+void sort_faults(Options& options) {
+  std::stable_sort(options.faults.begin(), options.faults.end(),
+                   [](const Fault& a, const Fault& b) { return a.at < b.at; });
+}
+
 }  // namespace
 
 void harden(Random& random, Hardship hardship, Options& options) {
@@ -172,8 +179,44 @@ void draw_hardships(std::uint64_t seed, Options& options) {
     options.hardships.push_back(hardship);
     harden(random, hardship, options);
   }
-  std::stable_sort(options.faults.begin(), options.faults.end(),
-                   [](const Fault& a, const Fault& b) { return a.at < b.at; });
+  sort_faults(options);
+}
+
+void draw_small_packets(std::uint64_t seed, Options& options) {
+  Random random(seed * 2 + 0x3711);
+  if (!random.one_in(12)) return;
+  // A server that gives a carrier up within ten round trips may do so each time before a client has
+  // found out: docs/PATHS.md.
+  if (options.dead_after < 20 * (options.path.delay + options.path.jitter)) return;
+  auto horizon = static_cast<std::uint64_t>(options.heal_at.time_since_epoch().count());
+  bool from_the_beginning = random.one_in(2);
+  for (std::uint32_t client = 0; client < options.clients; ++client) {
+    if (client != 0 && random.one_in(2)) continue;
+    Fault fault;
+    fault.kind = FaultKind::small_packets;
+    fault.client = client;
+    fault.bytes = random.between(tuning::kSmallSegment, 1440);
+    if (!from_the_beginning) fault.at = Time(Duration(random.below(horizon)));
+    options.faults.push_back(fault);
+  }
+  sort_faults(options);
+}
+
+void draw_lanes(std::uint64_t seed, Options& options) {
+  Random random(seed * 2 + 0x1a9e);
+  if (!random.one_in(3)) return;
+  if (random.one_in(2)) {
+    options.lanes = tuning::kMostLanes;
+    return;
+  }
+  options.lanes = static_cast<unsigned>(random.one_in(8) ? random.between(5, kLanesOfALink)
+                                                         : random.between(2, 4));
+  // As many carriers as that leave an agent with hardly more descriptors none for connections.
+  if (options.descriptors < Options{}.descriptors) options.lanes = std::min(options.lanes, 4U);
+  // Nor has a slow line room for so many handshakes at once.
+  if (options.path.rate != 0 && options.path.rate < 40000)
+    options.lanes = std::min(options.lanes, 4U);
+  options.first_lanes = options.lanes;
 }
 
 const char* to_string(Hardship hardship) {

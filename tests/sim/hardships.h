@@ -29,5 +29,10 @@ const char* to_string(Hardship hardship);
 // Gives the world one of them or two, unless the seed leaves it alone, as three of four do.
 void draw_hardships(std::uint64_t seed, Options& options);
 void harden(Random& random, Hardship hardship, Options& options);
+// Lets one world in twelve have paths that never pass large packets, from the beginning or from one
+// moment on; numbers of their own again, and so for those of the lanes.
+void draw_small_packets(std::uint64_t seed, Options& options);
+// One world in three has several lanes, as many as `parallel` makes: "auto", or a number.
+void draw_lanes(std::uint64_t seed, Options& options);
 
 }  // namespace holdfast::sim

@@ -228,6 +228,8 @@ Options Options::draw(std::uint64_t seed) {
                    [](const Fault& a, const Fault& b) { return a.at < b.at; });
   options.tls = random.one_in(10);
   draw_hardships(seed, options);
+  draw_small_packets(seed, options);
+  draw_lanes(seed, options);
   return options;
 }
 
@@ -307,6 +309,8 @@ const char* to_string(FaultKind kind) {
       return "descriptors_server";
     case FaultKind::limit_server:
       return "limit_server";
+    case FaultKind::small_packets:
+      return "small_packets";
   }
   return "invalid";
 }
@@ -362,14 +366,12 @@ std::string Options::describe() const {
   std::snprintf(
       text, sizeof text,
       "seed %llu: %s, %u client(s), grace %.1fs/%.1fs/%.1fs heartbeat %.1fs dead_after %.1fs "
-      "open_timeout %.1fs%s\n  window %llu memory %llu streams %u delay %.3fs rate %llu "
+      "open_timeout %.1fs lanes %u..%u%s\n  window %llu memory %llu streams %u delay %.3fs rate "
+      "%llu "
       "buffers %zu %zu heal at %.3fs\n",
       static_cast<unsigned long long>(seed), size.c_str(), clients, in_seconds(grace),
       in_seconds(service_grace[0]), in_seconds(service_grace[1]), in_seconds(heartbeat),
-      in_seconds(dead_after), in_seconds(open_timeout),
-      lanes > 1 ? (tls ? " lanes tls" : " lanes")
-      : tls     ? " tls"
-                : "",
+      in_seconds(dead_after), in_seconds(open_timeout), first_lanes, lanes, tls ? " tls" : "",
       static_cast<unsigned long long>(max_window), static_cast<unsigned long long>(memory),
       max_streams, in_seconds(path.delay), static_cast<unsigned long long>(path.rate),
       path.send_buffer, path.receive_buffer, in_seconds(heal_at.time_since_epoch()));

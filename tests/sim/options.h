@@ -57,8 +57,10 @@ enum class FaultKind : std::uint8_t {
   descriptors_client,  // it may have hardly more than it has
   descriptors_server,
   limit_server,  // a reload allows few connections, another one as many as before
+  // For good, whatever heals (hardships.h):
+  small_packets,  // of `bytes` of payload at most; the path does not pass what is larger
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::limit_server) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::small_packets) + 1;
 // What every world's faults are drawn from.
 inline constexpr int kUsualFaultKinds = static_cast<int>(FaultKind::clone_client) + 1;
 const char* to_string(FaultKind kind);
@@ -122,8 +124,10 @@ struct Options {
   std::size_t descriptors = 4096;    // RLIMIT_NOFILE of each agent
   Path::Shape path;                  // of each client
   Time heal_at{};
-  unsigned lanes = 1;  // that a client's link may have; drawn worlds have one
-  bool tls = false;    // carriers are encrypted; of drawn worlds one in ten is
+  // How many lanes a client's link has at once, and may have.
+  unsigned first_lanes = 1;
+  unsigned lanes = 1;
+  bool tls = false;  // carriers are encrypted; of drawn worlds one in ten is
   bool trace = false;
   std::vector<ConversationScript> conversations;
   std::vector<Fault> faults;

@@ -49,7 +49,7 @@ void World::link_down(const Agent& agent, const LinkEvent& event) {
   // Of a clone it is its original's harm that counts.
   for (std::uint32_t i = 0; i < options_.clients && !finished_; ++i) {
     bool its = agent.side() == 0 ? agent.client() == i : clients_[i]->name() == event.peer;
-    if (its) watch_.carrier_lost(agent, i, event.cause);
+    if (its && !left_by_itself(i, event)) watch_.carrier_lost(agent, i, event.cause);
   }
   counter(totals_.carrier_ends, event.cause) += 1;
 }
@@ -63,16 +63,17 @@ void World::link_ended(const Agent& agent, const LinkEvent& event) {
   if (event.cause == Cause::grace_expired) {
     Duration grace =
         std::min({options_.grace, options_.service_grace[0], options_.service_grace[1]});
+    if (agent.side() == 1) over_grace_.insert(event.link);
     // A client may be told that it was the server's.
+    bool told = agent.side() == 0 && over_grace_.count(event.link) != 0;
     Duration outage = record(agent.side(), event.link).longest_until(now());
-    if (agent.side() == 0) outage = std::max(outage, record(1, event.link).longest_until(now()));
-    if (outage + kTellingSlack < grace) {
+    if (!told && outage + kTellingSlack < grace) {
       kernel_.blame(who + "'s grace expired too early");
     }
   }
   if (agent.side() == 0) {
-    // What stands in the way of streams to come does so on every lane; the first one is for good.
-    if (!event.lane) new_link(agent.client());
+    over_.insert(event.link);
+    lane_ended(agent.client(), event);
     return;
   }
   // What the client opens before it hears of that is lost with the link.
@@ -91,6 +92,7 @@ bool World::is_up(int side, const LinkId& link) {
 void World::new_link(std::uint32_t client) {
   Excuses old = std::exchange(standing_[client], {});
   standing_[client].displaced = old.displaced;
+  old_lanes_.erase(client);
 }
 
 void World::server_starts() {
@@ -166,6 +168,7 @@ void World::stream_ended(const Agent& agent, const ConnectionInfo& connection) {
   if (connection.summary.sent_bytes != side.taken) {
     kernel_.blame(conversation->name() + ": wrong sent_bytes");
   }
+  side.orphan = agent.side() == 1 && over_.count(connection.link) != 0;
   Duration& longest = longest_[conversation->index];
   for (int each = 0; each < 2; ++each) {
     longest = std::max(longest, record(each, connection.link).longest_until(now()));
@@ -217,7 +220,10 @@ bool World::explained(Conversation& conversation, int side, Cause cause) {
       if (!scarce(conversation)) return false;
       return excuses.refused_open = true;
     case Cause::grace_expired:
-      watch_.grace_ran_out(conversation.client);
+      // A lane whose GOODBYE was lost, of a process that is gone, waits for the whole of its grace.
+      // So it does at a server whose client's own grace was over before.
+      if (conversation.sides[side].orphan) return excuses.outage_over_grace || excuses.any();
+      if (options_.lanes == 1 || !excuses.goodbye) watch_.grace_ran_out(conversation.client);
       return excuses.outage_over_grace;
     case Cause::client_restarted:
       return excuses.client_restarted || excuses.displaced || excuses.goodbye;

@@ -18,6 +18,7 @@ constexpr Duration kLookUpAgain = seconds(5);
 void World::shape_path(std::uint32_t client) {
   Path& its = path(client);
   Path::Shape shape = options_.path;
+  shape.largest = std::min(shape.largest, its.swallow_over);
   Time next = kNever;
   if (now() < its.storm_until) {
     shape.loss = kStormLoss;
@@ -69,10 +70,11 @@ void World::take_descriptors(int side, std::uint32_t client, Duration length, st
 }
 
 // A dial that the server cannot accept waits in its backlog, and is accepted when its client has
-// long gone on to another.
+// long gone on to another. Lanes dial also where one is up.
 void World::harm_who_waits_outside(Time until) {
   for (std::uint32_t i = 0; i < options_.clients; ++i) {
-    if (!clients_[i]->running() || !is_up(1, clients_[i]->link().id())) watch_.harm(i, until);
+    bool dials = options_.lanes > 1 || !clients_[i]->running();
+    if (dials || !is_up(1, clients_[i]->link().id())) watch_.harm(i, until);
   }
 }
 

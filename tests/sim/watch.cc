@@ -8,11 +8,9 @@
 namespace holdfast::sim {
 namespace {
 
-// Whoever was never harmed has been whole for long.
-constexpr Time kBefore = Time(-seconds(100000));
-// So long both agents may have nothing to do while something waits: acks go after 25 ms, and each
-// may take a turn or two.
-constexpr Duration kRest = milliseconds(100);
+// So long both agents may have nothing to do while something waits: acks go after 25 ms, on a path
+// that is or seemed long after 200 ms, and each may take a turn or two.
+constexpr Duration kRest = milliseconds(300);
 // Who waits on is looked at again.
 constexpr Duration kLookAgain = milliseconds(250);
 // A link that streams wait for is up again, once the path carries: dials every 400 ms, a SYN and
@@ -22,6 +20,14 @@ constexpr Duration kUpAgain = seconds(6);
 constexpr Duration kBackInTime = seconds(2);
 // An application that nothing holds up is accepted, and its service connected to.
 constexpr Duration kOpened = seconds(3);
+// A lane finds out that smaller segments pass: a carrier that is found silent, and two that deliver
+// nothing; and knows it for so long (net/segment_limit.cc).
+constexpr Duration kLearns = seconds(10);
+constexpr Duration kKnown = seconds(590);
+
+Time hole_until(Connection& carrier) {
+  return std::max(carrier.flow_from(0).hole_until(), carrier.flow_from(1).hole_until());
+}
 
 }  // namespace
 
@@ -31,9 +37,9 @@ Watch::Watch(World& world) : world_(world) {}
 
 void Watch::enter(std::uint32_t client) {
   if (harmed_until_.size() > client) return;
-  harmed_until_.resize(client + 1, kBefore);
+  harmed_until_.resize(client + 1, kLongAgo);
   hindered_until_.resize(client + 1);
-  wanted_since_.resize(client + 1, kNever);
+  held_up_until_.resize(client + 1, kLongAgo);
 }
 
 void Watch::harm(std::uint32_t client, Time until) {
@@ -53,12 +59,46 @@ void Watch::hinder_all(Time until) {
   for (std::uint32_t i = 0; i < hindered_until_.size(); ++i) hinder(i, until);
 }
 
-Time Watch::harmed_until(std::uint32_t client) const {
-  return std::max(harmed_until_[client], world_.path(client).stuck_until());
+void Watch::carrier_gone(std::uint32_t client, Connection& carrier) {
+  enter(client);
+  Time until = std::min(hole_until(carrier), world_.now());
+  held_up_until_[client] = std::max(held_up_until_[client], until);
+}
+
+Time Watch::held_up_until(std::uint32_t client) const {
+  Time until = held_up_until_[client];
+  for (Connection* each : world_.carriers_of(client)) until = std::max(until, hole_until(*each));
+  return until;
+}
+
+// Whoever was asked then is suspect, and a standby that is on its way takes over.
+Duration Watch::verdict() const {
+  const Path::Shape& path = world_.options().path;
+  return seconds(2) + 12 * path.delay + 4 * path.jitter;
+}
+
+void Watch::swallowed(std::uint32_t client, const LinkId& lane) {
+  enter(client);
+  Time now = world_.now();
+  auto [found, first] = learns_since_.try_emplace({client, lane}, now);
+  Time& since = found->second;
+  bool forgotten = std::max(harmed_until_[client], hindered_until_[client]) >= since;
+  if (forgotten || now > since + kKnown) since = now;
+}
+
+Time Watch::learns_until(std::uint32_t client) const {
+  const Path::Shape& path = world_.options().path;
+  Time until = kLongAgo;
+  for (const auto& [whose, since] : learns_since_) {
+    if (whose.first != client) continue;
+    until = std::max(until, since + kLearns + 40 * path.delay + 16 * path.jitter);
+  }
+  return until;
 }
 
 Time Watch::free_from(std::uint32_t client) const {
-  return std::max(harmed_until(client), hindered_until_[client]);
+  return std::max({harmed_until_[client], hindered_until_[client], held_up_until(client),
+                   learns_until(client)});
 }
 
 // A carrier that is dead when the harm ends is asked, found silent, and so may be the one that was
@@ -70,11 +110,32 @@ Duration Watch::settling() const {
 }
 
 bool Watch::whole_since(std::uint32_t client, Time moment) const {
-  return harmed_until(client) + settling() < moment;
+  return harmed_until_[client] + settling() < moment &&
+         held_up_until(client) + verdict() < moment && learns_until(client) < moment;
 }
 
-void Watch::carrier_lost(const Agent& agent, std::uint32_t client, Cause cause) const {
-  if (!whole_since(client, world_.now())) return;
+// What was written takes the line so long that a question's answer, which is behind it, may come
+// later than a path of this length lets anybody expect. An agent learns of it, so it happens now
+// and then only.
+bool Watch::answers_late(std::uint32_t client) {
+  std::uint64_t rate = world_.path(client).shape().rate;
+  std::uint64_t most = 0;
+  for (int side = 0; side < 2; ++side) {
+    std::uint64_t waits = 0;
+    for (Connection* each : world_.carriers_of(client)) {
+      const Flow& flow = each->flow_from(side);
+      waits += flow.written() - flow.acked();
+    }
+    most = std::max(most, waits);
+  }
+  bool late = rate != 0 && Duration(static_cast<std::int64_t>(most * 1000000 / rate)) >= kNoticed;
+  late = late || world_.path(client).queued_until() + verdict() > world_.now();
+  if (late) harm(client, world_.now());
+  return late;
+}
+
+void Watch::carrier_lost(const Agent& agent, std::uint32_t client, Cause cause) {
+  if (!whole_since(client, world_.now()) || answers_late(client)) return;
   world_.kernel().blame(std::string(agent.side() == 0 ? "the client" : "the server") +
                         " lost a carrier on a path that carries: " + std::string(to_string(cause)));
 }
@@ -100,8 +161,8 @@ void Watch::grace_ran_out(std::uint32_t client) const {
 void Watch::look_around() {
   for (std::uint32_t i = 0; i < world_.options().clients; ++i) {
     if (!world_.client(i).running() || !world_.server().running()) continue;
-    look_at_link(i);
-    look_at_silence(i);
+    look_at_links(i);
+    for (const Link* lane : world_.client(i).links()) look_at_silence(i, lane->id());
   }
   for (auto& conversation : world_.conversations()) look_at_opening(*conversation);
 }
@@ -112,31 +173,33 @@ bool Watch::running(std::uint32_t client, Time since) const {
          world_.server().agent()->stalled_until() <= since;
 }
 
-void Watch::look_at_link(std::uint32_t client) {
-  const Link& link = world_.client(client).link();
-  Time& since = wanted_since_[client];
-  if (link.live() || !link.urgent() || !running(client, world_.now())) {
-    since = kNever;
-    return;
-  }
-  if (since == kNever) since = world_.now();
+void Watch::look_at_links(std::uint32_t client) {
+  std::map<std::pair<std::uint32_t, LinkId>, Time> wanted;
   Duration most = kUpAgain + world_.options().handshake_timeout + 20 * world_.options().path.delay +
                   world_.transfer_time();
-  require(world_.now() <= std::max(since, free_from(client)) + most,
-          "a client's link stays down though the path carries");
+  for (const Link* lane : world_.client(client).links()) {
+    if (lane->live() || !lane->urgent() || !running(client, world_.now())) continue;
+    auto known = wanted_since_.find({client, lane->id()});
+    Time since = known == wanted_since_.end() ? world_.now() : known->second;
+    require(world_.now() <= std::max(since, free_from(client)) + most,
+            "a client's link stays down though the path carries");
+    wanted[{client, lane->id()}] = since;
+  }
+  std::erase_if(wanted_since_, [&](const auto& each) { return each.first.first == client; });
+  wanted_since_.merge(wanted);
 }
 
 // Each end has heard something of the other, or holds its carrier for dead.
-void Watch::look_at_silence(std::uint32_t client) const {
+void Watch::look_at_silence(std::uint32_t client, const LinkId& lane) const {
   const Options& options = world_.options();
   ClientHost& host = world_.client(client);
   if (!running(client, world_.now())) return;
   for (int side = 0; side < 2; ++side) {
-    if (!world_.is_up(side, host.link().id())) continue;
+    if (!world_.is_up(side, lane)) continue;
     Time heard{};
     Time awake =
         side == 0 ? host.agent()->stalled_until() : world_.server().agent()->stalled_until();
-    for (Connection* each : world_.carriers_of(client)) {
+    for (Connection* each : world_.carriers_of(client, lane)) {
       if (!each->open(side)) continue;
       heard = std::max({heard, each->stands_since(), each->flow_to(side).last_arrival(),
                         each->flow_from(side).last_ack()});
@@ -169,14 +232,15 @@ bool Watch::may_go(const Conversation& conversation, int side) const {
   return from.written > to.accepted || (from.said_eof && !to.got_fin);
 }
 
-// Nothing of the client's carrier moves, has moved since then, or is under way.
-bool Watch::rests(std::uint32_t client, Time since) const {
+// Nothing of its lane's carrier moves, has moved since then, or is under way.
+bool Watch::rests(const Conversation& conversation, Time since) const {
+  std::uint32_t client = conversation.client;
+  if (!running(client, since)) return false;
   ClientHost& host = world_.client(client);
-  if (!running(client, since) || !host.link().live() || !world_.is_up(1, host.link().id())) {
-    return false;
-  }
+  const Link* lane = host.links().size() == 1 ? &host.link() : host.link_of(conversation);
+  if (lane == nullptr || !lane->live() || !world_.is_up(1, lane->id())) return false;
   bool any = false;
-  for (Connection* each : world_.carriers_of(client)) {
+  for (Connection* each : world_.carriers_of(client, lane->id())) {
     if (each->was_cut() || !each->open(0) || !each->open(1)) return false;
     for (int side = 0; side < 2; ++side) {
       const Flow& flow = each->flow_from(side);
@@ -197,7 +261,7 @@ void Watch::look(Conversation& conversation, int side) {
   if (from.written == to.accepted && (!from.said_eof || to.got_fin)) return;
   bool stands = to.end != nullptr;
   if (stands && to.accepted == from.watched_from && may_go(conversation, side) &&
-      rests(conversation.client, from.watched_since)) {
+      rests(conversation, from.watched_since)) {
     throw Failure(conversation.name() + (side == 0 ? " at the client: " : " at the backend: ") +
                   "something waits while its carrier rests");
   }
@@ -219,8 +283,10 @@ void Watch::look_at_opening(const Conversation& conversation) const {
                    conversation.name() + ": nobody accepts the application");
   }
   // The link is up all the time, or its own time counts.
-  const Link& link = world_.client(conversation.client).link();
-  if (!link.live()) return;
+  ClientHost& host = world_.client(conversation.client);
+  const Link* lane = host.link_of(conversation);
+  if (lane == nullptr) lane = &host.link();
+  if (!lane->live()) return;
   Duration most = kUpAgain + kOpened + settling() + 20 * world_.options().path.delay;
   require(world_.now() <= whole + most, conversation.name() + ": nobody asks the service");
 }

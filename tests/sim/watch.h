@@ -11,9 +11,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/base/ids.h"
 #include "common/base/time.h"
 #include "common/wire/cause.h"
 
@@ -34,13 +37,18 @@ class Watch {
   // that moment is found out in settling().
   void harm(std::uint32_t client, Time until);
   void harm_all(Time until);
+  // Something large vanishes on a path that never passes it: until the lane has found out that
+  // smaller segments pass. It knows then, unless something else harms it.
+  void swallowed(std::uint32_t client, const LinkId& lane);
+  // A connection of the client's is over at both ends: what held it up holds nothing up any more.
+  void carrier_gone(std::uint32_t client, Connection& carrier);
   // New carriers and connections cannot be had until then; what stands goes on.
   void hinder(std::uint32_t client, Time until);
   void hinder_all(Time until);
 
   // --- What an agent says: its code is on the stack ---
   // A link went down.
-  void carrier_lost(const Agent& agent, std::uint32_t client, Cause cause) const;
+  void carrier_lost(const Agent& agent, std::uint32_t client, Cause cause);
   // Some end of the client's was turned away.
   void turned_away(std::uint32_t client, const std::string& why) const;
   // A connection of the client's ended with its grace.
@@ -56,22 +64,30 @@ class Watch {
  private:
   // When nothing that was done to it lasts any more.
   Time free_from(std::uint32_t client) const;
-  // Likewise, of what may cost carriers; a segment that is lost again and again is an outage.
-  Time harmed_until(std::uint32_t client) const;
+  // Until then carriers are held up by segments that are lost whenever they are sent again.
+  Time held_up_until(std::uint32_t client) const;
+  // How long a question that such a one held up may yet cost the carrier.
+  Duration verdict() const;
+  // Until then lanes may yet find out what the path passes.
+  Time learns_until(std::uint32_t client) const;
   // No harm since `moment`, counting what it takes to find out.
   bool whole_since(std::uint32_t client, Time moment) const;
   Duration settling() const;
+  bool answers_late(std::uint32_t client);
   bool running(std::uint32_t client, Time since) const;
-  bool rests(std::uint32_t client, Time since) const;
+  bool rests(const Conversation& conversation, Time since) const;
   bool may_go(const Conversation& conversation, int side) const;
-  void look_at_link(std::uint32_t client);
-  void look_at_silence(std::uint32_t client) const;
+  void look_at_links(std::uint32_t client);
+  void look_at_silence(std::uint32_t client, const LinkId& lane) const;
   void look_at_opening(const Conversation& conversation) const;
 
   World& world_;
   std::vector<Time> harmed_until_;  // by client, clones as well
   std::vector<Time> hindered_until_;
-  std::vector<Time> wanted_since_;  // the link is down, streams wait; kNever: not so
+  std::vector<Time> held_up_until_;  // of carriers that are gone
+  // A link is down, streams wait; by client and lane.
+  std::map<std::pair<std::uint32_t, LinkId>, Time> wanted_since_;
+  std::map<std::pair<std::uint32_t, LinkId>, Time> learns_since_;
 };
 
 }  // namespace holdfast::sim

@@ -215,7 +215,7 @@ bool World::quiet() {
   if (!all_ended() || !server_->running()) return false;
   for (std::uint32_t i = 0; i < options_.clients; ++i) {
     ClientHost& host = *clients_[i];
-    if (!host.running() || !host.link().live()) return false;
+    if (!host.running() || !lanes_stand(i)) return false;
     if (host.stream_count() != 0 || host.pool().arena.in_use() != 0) return false;
   }
   std::size_t streams = 0;
@@ -227,16 +227,10 @@ bool World::quiet() {
   return streams == 0 && blocks == 0 && links_are_the_clients();
 }
 
-// Lanes go when they have been empty for a while, or with their grace.
-bool World::links_are_the_clients() {
-  std::size_t links = server_->links();
-  return links == options_.clients || (options_.lanes > 1 && links > options_.clients);
-}
-
 void World::check_quiet() {
   for (std::uint32_t i = 0; i < options_.clients; ++i) {
     ClientHost& host = *clients_[i];
-    require(host.running() && host.link().live(), "a link is not live again");
+    require(host.running() && lanes_stand(i), "a link is not live again");
     require(host.stream_count() == 0, "a client's records outlive the streams");
     require(host.pool().arena.in_use() == 0, "a client's arena is not empty");
     require(host.pool().streams() == 0, "a client's pool counts streams");
@@ -382,6 +376,7 @@ void World::gone(Connection& connection) {
     first_bytes_[0] = connection.flow(Direction::to_client).consumed();
   }
   if (connection.was_cut()) totals_.cuts += 1;
+  watch_.carrier_gone(found->second, connection);
   carriers_.erase(found);
 }
 

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,8 @@ class World final : private Internet, private EventSink {
   bool all_ended() const;
   // Standing connections of the client to the server.
   std::vector<Connection*> carriers_of(std::uint32_t client);
+  // Those of them that no other lane of the client's has, as far as the server knows.
+  std::vector<Connection*> carriers_of(std::uint32_t client, const LinkId& lane);
   // As the agent of this side told last.
   bool is_up(int side, const LinkId& link);
   // All bytes of the world one after the other, with room to spare.
@@ -100,6 +103,7 @@ class World final : private Internet, private EventSink {
   void open_refused(const Agent& agent, std::string_view peer, Cause cause);
   // A process of the client begins: its links know nothing of what happened to those before.
   void new_link(std::uint32_t client);
+  void lane_ended(std::uint32_t client, const LinkEvent& event);
   void process_ends(const Agent& agent);
   void server_starts();
   void count(const LinkCounters& counters) { totals_.replayed_bytes += counters.replayed_bytes; }
@@ -160,6 +164,7 @@ class World final : private Internet, private EventSink {
   void socket_gone(Socket& socket) override;
   void established(Connection& connection) override;
   void struck(Connection& connection) override;
+  void swallowed(Connection& connection) override;
   void gone(Connection& connection) override;
   void reap();
 
@@ -199,6 +204,11 @@ class World final : private Internet, private EventSink {
   bool outage_over_grace(const Conversation& conversation) const;
   bool quiet();
   bool links_are_the_clients();
+  bool lanes_stand(std::uint32_t client);
+  // A lane that comes and goes, and that its client has given up since it carried nothing.
+  bool left_by_itself(std::uint32_t client, const LinkEvent& event);
+  // The lane whose carrier it is, as far as the server knows; else nobody's.
+  LinkId lane_of(const Connection& connection, std::uint32_t client);
   void check_quiet();
   Duration patience() const;
   // For every stream of the client that is not over yet.
@@ -225,6 +235,10 @@ class World final : private Internet, private EventSink {
   std::map<std::pair<LinkId, int>, LinkRecord> links_;
   std::vector<Ended> ended_;                   // not judged yet
   std::map<std::uint32_t, Duration> longest_;  // outage of each conversation, by index
+  std::set<LinkId> over_grace_;                // that a server ended
+  std::set<LinkId> over_;                      // at their clients
+  // Links that were there when their client's first lane ended, and that have not.
+  std::map<std::uint32_t, std::set<LinkId>> old_lanes_;
   std::vector<Excuses> standing_;  // of each client, for streams that it opens from now on
   Duration longest_server_stall_{};
   std::uint32_t server_streams_;

@@ -42,6 +42,7 @@ Connection::~Connection() {
 
 void Connection::dial(Socket& socket) {
   dialling_ = &socket;
+  from_ = socket.own();
   try_syn();
 }
 
@@ -55,7 +56,8 @@ void Connection::try_syn() {
                             number_);
   }
   bool refuse = !middlebox && now < path_.refuse_until;
-  Duration trip = 2 * path_.shape().delay;
+  Duration trip = 2 * path_.shape().delay + path_.wait(Direction::to_server, now);
+  trip += path_.wait(Direction::to_client, now + trip);
   if (!refuse) trip += Duration(static_cast<std::int64_t>(kernel_.random().below(2000)));
   kernel_.schedule(now + trip, Kernel::Kind::handshake, refuse ? kRefusal : kAnswer, number_);
 }
@@ -232,6 +234,7 @@ void Connection::acknowledged(Direction direction) {
 void Connection::schedule(Direction direction) {
   auto index = static_cast<std::size_t>(direction);
   Flow& one = flow(direction);
+  if (one.take_swallowed()) kernel_.network().swallowed(*this);
   attend(one.next_arrival(), arrival_planned_[index], Kernel::Kind::arrival, direction);
   attend(one.next_ack(), ack_planned_[index], Kernel::Kind::ack, direction);
 }

@@ -34,6 +34,8 @@ class Connection {
   Flow& flow(Direction direction) { return flows_[static_cast<int>(direction)]; }
   Flow& flow_from(int side) { return flows_[side]; }
   Flow& flow_to(int side) { return flows_[1 - side]; }
+  // Where it was dialled from.
+  const Address& from() const { return from_; }
   bool standing() const { return standing_; }
   Time stands_since() const { return stands_since_; }
   bool open(int side) const { return ends_[side] != nullptr; }
@@ -88,6 +90,7 @@ class Connection {
   std::uint64_t number_;
   Path& path_;
   Address to_;
+  Address from_;
   Flow flows_[2];
   TcpEnd* ends_[2] = {nullptr, nullptr};
   Socket* dialling_ = nullptr;

@@ -68,6 +68,7 @@ void Flow::send_segment(std::size_t bytes, bool finish, Time now) {
     if (at == kNever) at = retransmitted(bytes, now);
   } else {
     retransmissions_ += 1;
+    swallowed_ = true;
   }
   // What comes behind a hole waits for it.
   if (!segments_.empty()) at = std::max(at, segments_.back().at);
@@ -90,13 +91,20 @@ Time Flow::retransmitted(std::size_t bytes, Time now) {
     retransmissions_ += 1;
     Time at = path_.carry_again(direction_, bytes + kHeader, again);
     if (at != kNever) {
-      if (tries > 0) path_.note_stuck(at);
+      note_hole(now, at);
       return at;
     }
     after = std::max(2 * after, timeout());
   }
-  path_.note_stuck(again + after);
+  note_hole(now, again + after);
   return again + after;
+}
+
+// Holes that follow on each other hold up as one.
+void Flow::note_hole(Time from, Time until) {
+  if (from > hole_until_) hole_from_ = from;
+  hole_until_ = std::max(hole_until_, until);
+  if (hole_until_ - hole_from_ >= kNoticed) hole_noticed_until_ = hole_until_;
 }
 
 // --- The receiver's kernel ---------------------------------------------------------------------

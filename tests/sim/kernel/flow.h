@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "common/base/bytes.h"
@@ -68,6 +69,11 @@ class Flow {
   Time truncate(std::uint64_t keep, Time now);
   // The path passes other sizes now: what was stuck is sent again.
   void unstick(Time now);
+  // Something was sent that the path does not pass, since this was asked last.
+  bool take_swallowed() { return std::exchange(swallowed_, false); }
+  // It is held up by a segment that was lost whenever it was sent again, until then; of holes that
+  // an agent's question cannot overlook the last one, long ago if there was none.
+  Time hole_until() const { return hole_noticed_until_; }
 
   // --- For TCP_INFO ---
   std::uint32_t retransmissions() const { return retransmissions_; }
@@ -95,6 +101,7 @@ class Flow {
   void send_segment(std::size_t bytes, bool finish, Time now);
   Time retransmitted(std::size_t bytes, Time now);
   Duration timeout() const;
+  void note_hole(Time from, Time until);
 
   Path& path_;
   Direction direction_;
@@ -120,6 +127,10 @@ class Flow {
   std::deque<Segment> segments_;  // on their way
   std::deque<Ack> acks_;
   Time held_until_{};
+  bool swallowed_ = false;
+  Time hole_from_ = kLongAgo;
+  Time hole_until_ = kLongAgo;
+  Time hole_noticed_until_ = kLongAgo;
   std::size_t window_;  // congestion
   std::size_t threshold_ = SIZE_MAX;
   Duration round_trip_{};

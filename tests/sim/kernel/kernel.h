@@ -29,6 +29,8 @@ class Internet {
   virtual void established(Connection& connection) = 0;
   // It breaks at a planned place.
   virtual void struck(Connection& connection) = 0;
+  // Something large vanishes on it, and will not arrive while the path is as it is.
+  virtual void swallowed(Connection& connection) = 0;
   // It is over at both ends.
   virtual void gone(Connection& connection) = 0;
   // Closed; it may have asked for a connection.
@@ -64,6 +66,10 @@ class Kernel final : private EventSink {
   bool listen(const Address& address, Socket& socket);
   Socket* listener(const Address& address);
   void socket_gone(Socket& socket);
+  // For a socket that connects without one.
+  std::uint16_t next_port() {
+    return static_cast<std::uint16_t>(kFirstPort + last_port_++ % (65536 - kFirstPort));
+  }
 
   // --- Connections over paths ---
   Connection& dial(Socket& socket, Path& path, const Address& to);
@@ -86,6 +92,8 @@ class Kernel final : private EventSink {
   void leave(Process& process);
 
  private:
+  static constexpr std::uint32_t kFirstPort = 32768;  // net.ipv4.ip_local_port_range
+
   void on_event(const Event& event) override;
 
   Time now_{};
@@ -96,6 +104,7 @@ class Kernel final : private EventSink {
   std::map<Address, Socket*> listeners_;
   std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
   std::uint64_t last_connection_ = 0;
+  std::uint32_t last_port_ = 0;
   std::unique_ptr<Names> names_;
   std::string blame_;
 };

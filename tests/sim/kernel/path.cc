@@ -42,6 +42,9 @@ Time Path::carry(Direction direction, Line& own, std::size_t bytes, Time now) {
   auto takes = static_cast<std::int64_t>(bytes * 1000000 / shape_.rate);
   if (shape_.queue_by_flow) takes *= 1 + busy_flows(direction, own, now);
   line.free = now + wait + Duration(takes);
+  if (line.free - now >= kNoticed) {
+    queued_until_ = std::max(queued_until_, at + (line.free - now));
+  }
   return lost(direction, now) ? kNever : at + (line.free - now);
 }
 

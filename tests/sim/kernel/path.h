@@ -7,6 +7,7 @@
 // vanishes, however often it is sent.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -14,6 +15,10 @@
 #include "common/base/time.h"
 
 namespace holdfast::sim {
+
+// The least that a question may take before it is a sign.
+inline constexpr Duration kNoticed = milliseconds(500);
+inline constexpr Time kLongAgo = Time(-seconds(100000));
 
 // Towards whom.
 enum class Direction : std::uint8_t { to_server, to_client };
@@ -54,9 +59,13 @@ class Path {
   Time carry(Direction direction, Line& own, std::size_t bytes, Time now);
   // The same for one that is sent again, some time ahead.
   Time carry_again(Direction direction, std::size_t bytes, Time at);
-  // A segment was sent again and lost again: when it arrives at last.
-  void note_stuck(Time until) { stuck_until_ = std::max(stuck_until_, until); }
-  Time stuck_until() const { return stuck_until_; }
+  // How long what is sent now waits behind what others have sent; a flow's own queue has no others.
+  Duration wait(Direction direction, Time now) const {
+    if (shape_.rate == 0 || shape_.queue_by_flow) return {};
+    return std::max(lines_[static_cast<int>(direction)].free - now, Duration{});
+  }
+  // Of what had to wait for long in a queue, when the last of it arrived or will.
+  Time queued_until() const { return queued_until_; }
   bool passes(std::size_t payload) const { return payload <= shape_.largest; }
   // Segments matter one by one.
   bool counts_segments() const {
@@ -72,6 +81,7 @@ class Path {
   // --- Of all of it; whoever sets these reshapes it ---
   Time storm_until{};
   Time swallow_until{};
+  std::uint32_t swallow_over = UINT32_MAX;  // for good
 
  private:
   bool lost(Direction direction, Time at);
@@ -81,8 +91,8 @@ class Path {
   Shape shape_;
   Random& random_;
   Line lines_[2];
+  Time queued_until_ = kLongAgo;
   Time burst_until_[2] = {};
-  Time stuck_until_ = Time(-seconds(100000));  // long ago
   std::vector<const Line*> flows_[2];
 };
 

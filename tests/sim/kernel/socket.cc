@@ -47,7 +47,7 @@ int Socket::connect(const Address& address) {
     case State::fresh:
       state_ = State::connecting;
       peer_ = address;
-      if (own_.host == 0) own_ = {process_.host(), 0};
+      if (own_.host == 0) own_ = {process_.host(), process_.kernel().next_port()};
       process_.kernel().network().connect(*this, address);
       return failed(EINPROGRESS);
     case State::connecting:

@@ -28,6 +28,7 @@ class OnePath final : public Internet {
 
   void connect(Socket& socket, const Address& to) override { kernel.dial(socket, path, to); }
   void established(Connection& made) override { connection = made.number(); }
+  void swallowed(Connection&) override {}
   void struck(Connection&) override {}
   void gone(Connection&) override {}
   void socket_gone(Socket&) override {}
