@@ -9,6 +9,7 @@ void FirstBytes::start() {
   received_ = 0;
   under_way_ = 0;
   look_at_ = kNever;
+  counted_ = passed_ = false;
 }
 
 // On a far path a carrier is given up before its packet was sent again twice: the next one's count
@@ -38,6 +39,7 @@ FirstBytes::News FirstBytes::report(Time now, const PathReport& path) {
     wrote(now, 0);
   }
   segment_ = path.segment;
+  passed_ = path.queued == 0;
   received_ = path.received - first_->received;
   if (received_ >= 2 * segment_) unanswered_ = 0;
   if (delivers_) return News::none;
@@ -45,7 +47,7 @@ FirstBytes::News FirstBytes::report(Time now, const PathReport& path) {
   if (acked >= 2 * segment_ || (path.queued == 0 && acked > segment_)) {
     delivers_ = true;
     look_at_ = kNever;
-    times_ = shown_ = 0;
+    times_ = shown_ = mute_ = 0;
     return News::delivers;
   }
   if (path.queued == 0) {
@@ -57,11 +59,14 @@ FirstBytes::News FirstBytes::report(Time now, const PathReport& path) {
   return stuck ? become_barren() : News::none;
 }
 
-bool FirstBytes::unanswered() {
-  if (!fresh_ || !first_) return false;
+bool FirstBytes::unanswered(bool greeting) {
+  if (!fresh_ || !first_ || counted_) return false;
+  counted_ = true;
   unanswered_ += 1;
   if (received_ >= 2 * segment_) return false;  // it is not fresh; the next one is
-  return unanswered_ > 1 && become_barren() == News::barren;
+  if (unanswered_ <= 1) return false;
+  mute_ += greeting ? 1 : 0;
+  return become_barren() == News::barren;
 }
 
 FirstBytes::News FirstBytes::become_barren() {

@@ -41,13 +41,18 @@ class FirstBytes {
   // It has come, with a report or without.
   void looked(Time now);
   News report(Time now, const PathReport& path);
-  // The peer's kernel has our question, and no answer has come. True: so the carrier is barren.
-  bool unanswered();
+  // The peer's kernel has our question, or our greeting, and no answer has come. True: so the
+  // carrier is barren.
+  bool unanswered(bool greeting = false);
+  // All that was handed to it has reached the peer's kernel.
+  bool passed() const { return first_ && passed_; }
   // A question was answered.
   void answered() { shown_ = 0; }
 
   // Barren carriers in a row, and the same for people: none once a question was answered.
   std::uint32_t times() const { return times_; }
+  // Those of them that show a path to be slow rather than something in between to be mute.
+  std::uint32_t slow_times() const { return times_ - mute_; }
   std::uint32_t shown() const { return shown_; }
 
  private:
@@ -62,9 +67,12 @@ class FirstBytes {
   Time look_at_ = kNever;
   std::uint32_t times_ = 0;
   std::uint32_t shown_ = 0;
+  std::uint32_t mute_ = 0;        // of times_: greetings
   std::uint32_t unanswered_ = 0;  // carriers in a row
-  std::uint32_t timeouts_ = 0;    // of a large packet, while nothing is delivered
-  std::uint32_t earlier_ = 0;     // those of the carrier before, if it ended so
+  bool counted_ = false;          // this one among them
+  bool passed_ = false;
+  std::uint32_t timeouts_ = 0;  // of a large packet, while nothing is delivered
+  std::uint32_t earlier_ = 0;   // those of the carrier before, if it ended so
 };
 
 }  // namespace holdfast

@@ -58,6 +58,7 @@ void LaneMeter::look_at_streams(const Link& link) {
 void LaneMeter::look_at_path(const Link& link, const PathReport& path, std::uint64_t bytes_s) {
   round_trip_ = std::max(link.liveness().round_trip(), path.least_round_trip);
   least_ = path.least_round_trip;
+  ack_time_ = std::min(path.ack_time, tuning::kMostAckTime);
   lost_ += path.lost - std::min(path.lost, lost_before_);
   lost_before_ = path.lost;
   bool queues = bulk_ != 0 && bytes_s < tuning::kFastPath &&

@@ -35,6 +35,8 @@ class LaneMeter {
   bool troubled() const { return troubled_; }
   // Of the path, with what is queued on it; zero: not known.
   Duration round_trip() const { return round_trip_; }
+  // How long an ack took, by the kernel, with what the lane has queued itself.
+  Duration ack_time() const { return ack_time_; }
   // The path's own; zero: not known.
   Duration least_round_trip() const { return least_; }
 
@@ -63,6 +65,7 @@ class LaneMeter {
   std::uint64_t lost_before_ = 0;
   std::uint64_t lost_ = 0;
   bool troubled_ = false;
+  Duration ack_time_{};
   Duration round_trip_{};
   Duration least_{};
 };

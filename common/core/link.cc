@@ -133,6 +133,7 @@ void Link::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
   Greeting greeting;
   greeting.carrier = carrier;
   greeting.since = greeting.moved_at = now;
+  greeting.unanswered_at = now + liveness_.patience();
   // Doubles with every failure, so that a slow path is not greeted anew for ever.
   int doublings = std::min(failed_greetings_, 5);
   greeting.impatient_at =

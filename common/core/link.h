@@ -80,8 +80,7 @@ class Link : LinkStates {
   // means stop reading until ResumeReading. Must be followed by commit() (0 bytes are fine).
   std::size_t prepare(StreamHandle stream, std::size_t want, std::span<iovec> buffers);
   void commit(Time now, StreamHandle stream, std::size_t size);
-  // The application's EOF was read.
-  void finish(Time now, StreamHandle stream);
+  void finish(Time now, StreamHandle stream);  // the application's EOF was read
   // The application reset its connection; the socket is gone. In order after the bytes.
   void abort(Time now, StreamHandle stream);
   // The same, but that its host has vanished; the other agent is told so.
@@ -99,8 +98,7 @@ class Link : LinkStates {
 
   // Says GOODBYE after at most a second of flushing what applications have already closed.
   void goodbye(Time now, Cause reason);
-  // Server: no new streams from now on.
-  void drain(Time now);
+  void drain(Time now);  // server: no new streams from now on
   // Server: the services whose targets take no connections now; told to a client that wants it,
   // with every carrier and at every change.
   void tell_down(std::vector<std::string> names);

@@ -32,7 +32,7 @@ void Link::path_report(Time now, CarrierId of, const PathReport& path) {
 
 void Link::start_first_bytes() {
   first_bytes_.start();
-  liveness_.be_patient(std::min(first_bytes_.times(), tuning::kBarrenDoublings));
+  liveness_.be_patient(std::min(first_bytes_.slow_times(), tuning::kBarrenDoublings));
 }
 
 // It is no use waiting for its answers.
@@ -67,6 +67,7 @@ void Link::greeting_moves(Time now, Greeting& greeting) {
   greeting.impatient = false;
   greeting.impatient_at = std::max(greeting.impatient_at, now + liveness_.patience());
   greeting.moved_at = now;
+  greeting.unanswered_at = now + liveness_.patience();
   greeting.moved = true;
 }
 

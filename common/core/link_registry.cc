@@ -96,6 +96,15 @@ LinkRegistry::Decision LinkRegistry::create(Time now, CarrierId carrier, const C
     waiters_.push_back({carrier, client, std::move(request), id, now, give_up_at});
     return Waiting{};
   }
+  // The lanes of one link are one process's, also where the old one had none in this very slot.
+  for (Entry* each : entries_of(client.name)) {
+    bool lane = each->slot / kLanesOfALink == hello.slot / kLanesOfALink;
+    if (!lane || same_process(hello, each->start_id) || each->link->ended()) continue;
+    std::pair<std::string, std::uint64_t> process(client.name, each->start_id);
+    if (std::find(gone_.begin(), gone_.end(), process) != gone_.end()) continue;
+    gone_.push_back(process);
+    process_gone(now, process.first, process.second);
+  }
   return make(now, carrier, client, request);
 }
 

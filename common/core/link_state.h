@@ -19,6 +19,7 @@ struct LinkStates {
     Time moved_at;       // its last progress,
     bool moved = false;  // if there was any
     Time impatient_at;   // when another carrier is wanted beside this one
+    Time unanswered_at;  // when no answer is a sign that large packets do not arrive
     bool impatient = false;
     bool welcomed = false;  // WELCOME is read, its table is not complete
     Welcome welcome;

@@ -10,6 +10,7 @@ Time Link::next_timeout() const {
   auto at = [&next](Time time) { next = std::min(next, time); };
   if (auto* greeting = std::get_if<Greeting>(&state_)) {
     if (!greeting->impatient) at(greeting->impatient_at);
+    at(greeting->unanswered_at);
     at(greeting->moved_at + options_.handshake_timeout);
   }
   if (live()) at(liveness_.next_timeout());
@@ -49,6 +50,11 @@ void Link::timeout_greeting(Time now) {
   auto* greeting = std::get_if<Greeting>(&state_);
   if (greeting == nullptr) return;
   if (now >= greeting->impatient_at) greeting->impatient = true;
+  // An answer that is large, with what waits behind it, is swallowed as a whole.
+  if (now >= greeting->unanswered_at) {
+    greeting->unanswered_at = kNever;
+    if (first_bytes_.passed() && first_bytes_.unanswered(true)) become_barren(now);
+  }
   if (now < greeting->moved_at + options_.handshake_timeout) return;
   greeting_failed(*greeting);
   drop_carrier(now, Cause::handshake_timeout, true);

@@ -32,7 +32,8 @@ Duration Liveness::patience() const {
 }
 
 Duration Liveness::silent_patience() const {
-  return std::max(path_ * tuning::kSuspectRoundTrips, tuning::kSuspectAfter) * (1 << doublings_);
+  Duration own = std::max(path_ * tuning::kSuspectRoundTrips, tuning::kSuspectAfter);
+  return std::max(own, 2 * beside_) * (1 << doublings_);
 }
 
 Time Liveness::ask_at() const {
@@ -88,6 +89,7 @@ bool Liveness::pong(Time now, std::uint64_t token) {
 void Liveness::report(Time now, const PathReport& path) {
   if (state_ == State::fresh) return;
   look_at_ = now + tuning::kLookEvery;
+  beside_ = path.beside;
   if (!progress_.report(path, silent_patience())) return;
   moved_at_ = now;
   if (state_ == State::suspect) state_ = State::asked;

@@ -103,6 +103,11 @@ class Liveness {
   Duration round_trip() const { return std::max(round_trip_, latest_); }
   // The least measured of late: without load. Zero before the first measurement.
   Duration path_round_trip() const { return path_; }
+  // Likewise, or longer: while bytes come, an answer that has not come is behind them.
+  Duration loaded_round_trip(Time now) const {
+    bool heard = now - last_heard_ < tuning::kSuspectAfter;
+    return heard ? std::max(round_trip(), pings_.waiting(now)) : round_trip();
+  }
   // How long an answer may take before its absence is a sign.
   Duration patience() const;
 
@@ -117,7 +122,8 @@ class Liveness {
   Duration dead_after_{};
   Duration round_trip_{};  // smoothed
   Duration latest_{};
-  Duration path_{};  // the least measured of late: without load
+  Duration path_{};    // the least measured of late: without load
+  Duration beside_{};  // PathReport::beside
   Time last_heard_{};
   Time written_since_ = kNever;  // first write since something was heard
   Time asked_at_ = kNever;

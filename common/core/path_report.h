@@ -20,6 +20,9 @@ struct PathReport {
   std::uint64_t lost = 0;     // packets sent again, and packets of the peer's that overtook others
   // How often in a row what was sent again went unacknowledged, each time after twice as long.
   std::uint32_t timeouts = 0;
+  // Not the kernel's: the longest loaded round trip of what else shares the path. A question waits
+  // in the same queue.
+  Duration beside{};
 };
 
 }  // namespace holdfast

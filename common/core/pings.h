@@ -28,6 +28,11 @@ class Pings {
     if (token == last_) waiting_ = false;
     return std::max(Duration(1), now - Time(Duration(static_cast<std::int64_t>(token))));
   }
+  // How long the last one has waited for its answer; zero: it has it, or there is none.
+  Duration waiting(Time now) const {
+    if (!waiting_) return {};
+    return now - Time(Duration(static_cast<std::int64_t>(last_)));
+  }
   // While bytes flow: one at a time, and not too often; `rest` later where little depends on it.
   bool measure_due(Time now, Duration rest = {}) const {
     return !waiting_ && now >= next_measure_ + rest;

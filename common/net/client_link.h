@@ -119,6 +119,8 @@ class ClientLink final : public LinkDriver::Host {
   unsigned lane() const { return lane_; }
   const LaneRange& lanes() const { return lanes_; }
   const LaneMeter& meter() const { return meter_; }
+  // PathReport::beside of its carriers.
+  void beside(Duration round_trip) { driver_->set_beside(round_trip); }
   LaneView view() const { return meter_.view(loop_.now(), link_); }
   // It was opened beside others that are up, and is likely to be up before `until`.
   void expect(Time until) { comes_until_ = until; }

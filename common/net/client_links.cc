@@ -124,12 +124,25 @@ std::vector<LaneState> ClientLinks::lanes(std::string_view group) const {
   return lanes;
 }
 
+// The longest round trip of the other lanes that move something.
+Duration ClientLinks::busiest_beside(const ClientLink& lane) const {
+  Duration longest{};
+  for (const auto& link : links_) {
+    if (link.get() == &lane || link->group() != lane.group() || !link->link().live()) continue;
+    if (!link->view().busy) continue;
+    Duration asked = link->link().liveness().loaded_round_trip(loop_.now());
+    longest = std::max({longest, asked, link->meter().ack_time()});
+  }
+  return longest;
+}
+
 void ClientLinks::look() {
   for (auto& link : links_) {
     if (link->lanes().most == 1 || link->leaving()) continue;
     link->look();
     if (link->useless()) link->leave(Cause::goodbye);
   }
+  for (auto& link : links_) link->beside(busiest_beside(*link));
   host_.lanes_seen();
   host_.wake();
 }

@@ -90,6 +90,7 @@ class ClientLinks {
   };
 
   void settle_waiting();
+  Duration busiest_beside(const ClientLink& lane) const;
   void look();
   void look_again();
   // By its own name; null: there is none, or it is leaving.

@@ -170,7 +170,10 @@ bool LinkDriver::read_once(CarrierId id) {
 
 std::optional<PathReport> LinkDriver::path(CarrierId id) const {
   const Carrier* carrier = find(id);
-  return carrier == nullptr ? std::nullopt : carrier->path();
+  if (carrier == nullptr) return std::nullopt;
+  std::optional<PathReport> path = carrier->path();
+  if (path) path->beside = beside_;
+  return path;
 }
 
 std::size_t LinkDriver::room(CarrierId id) {

@@ -64,6 +64,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   std::string_view peer() const;
   // A lane beside the first one; nobody needs to hear of its coming and going.
   void set_lane(bool yes) { lane_ = yes; }
+  // See PathReport.
+  void set_beside(Duration round_trip) { beside_ = round_trip; }
   // Client: when the link has ended, it is for good.
   void set_last() { last_ = true; }
   // What the kernel says of the path of the carrier in use.
@@ -185,6 +187,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   ClosingCarriers& closing_;
   std::string peer_;
   std::string name_;
+  Duration beside_{};
   bool lane_ = false;
   bool last_ = false;
   std::string last_error_;

@@ -61,6 +61,7 @@ def test_new_connections_go_over_a_second_link_while_old_ones_wait(pair_of, thre
     app, back = open_one(pair)
     pair.server.kill()
     watch = Stopwatch()
+    pair.client.wait_event("link_down")       # else its OPEN may be on the wire, and holds it to hub-1
     waited = pair.dial()                      # while nobody answers
     waited.sendall(b"waited")
     start_as(pair, "hub-2")

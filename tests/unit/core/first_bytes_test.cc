@@ -162,6 +162,32 @@ TEST_CASE("an answer that does not come makes the second carrier barren, not the
   CHECK(other.unanswered());
 }
 
+TEST_CASE("an answer that two greetings in a row wait for makes the second one barren") {
+  ScriptedPeer peer(LinkOptions::Role::client);
+  peer.open();
+  auto greet = [&](std::uint64_t number, bool passed) {
+    peer.link().carrier_down(peer.now(), peer.link().carrier(), Cause::carrier_reset);
+    CarrierId carrier{number};
+    peer.link().carrier_up(peer.now(), carrier, milliseconds(20));
+    peer.transmit();
+    PathReport path = path_of(0, 0);
+    peer.link().path_report(peer.now(), carrier, path);
+    path.acked = passed ? 300 : 0;
+    path.queued = passed ? 0 : 300;
+    peer.link().path_report(peer.now(), carrier, path);
+    peer.pass(seconds(2));
+    peer.link().timeout(peer.now());
+    peer.end.drain();
+  };
+  greet(77, true);
+  CHECK(peer.link().counters().carriers_barren == 0);
+  CHECK(peer.link().wants_carrier());
+  greet(78, false);  // nothing got there: an outage
+  CHECK(peer.link().counters().carriers_barren == 0);
+  greet(79, true);
+  CHECK(peer.link().counters().carriers_barren == 1);
+}
+
 TEST_CASE("a client that sees its carrier barren wants another at once and says so") {
   ScriptedPeer peer(LinkOptions::Role::client);
   peer.open();

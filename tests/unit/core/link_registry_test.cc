@@ -249,6 +249,27 @@ TEST_CASE("a process that is gone on one slot is gone on all: its links without 
   CHECK(bench.registry.take_gone().empty());
 }
 
+TEST_CASE("a new process in one lane's slot finds the lanes of an old one in the others") {
+  struct Row {
+    const char* what;
+    std::uint32_t old_slot;
+    bool detached, ends;
+  };
+  const Row rows[] = {
+      {"another lane of the link, without a carrier", 3, true, true},
+      {"another lane, that may answer", 3, false, false},
+      {"another link of the client", kLanesOfALink, true, false},
+  };
+  for (const Row& row : rows) {
+    INFO(row.what);
+    Bench bench;
+    bench.hello(at_ms(0), {1, 0, 1, 7, 1, row.old_slot});
+    if (row.detached) bench.lose_carrier(at_ms(1), 1);
+    CHECK(name_of(bench.hello(at_ms(2), {2, 0, 1, 8, 1, 0})) == "created");
+    CHECK(bench.registry.find(link_id(1))->ended() == row.ends);
+  }
+}
+
 TEST_CASE("of a process that seems gone, a link that answers stays and one that does not ends") {
   for (bool answers : {true, false}) {
     Bench bench;

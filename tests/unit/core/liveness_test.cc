@@ -199,6 +199,36 @@ TEST_CASE("where nothing at all is heard the path's own round trip counts, not t
   }
 }
 
+TEST_CASE("what another lane has queued gives a question time") {
+  Liveness liveness = standing();
+  CHECK(when(liveness, Action::ping) == at_ms(2000));
+  PathReport path;
+  path.beside = milliseconds(700);
+  liveness.report(at_ms(2000), path);
+  CHECK(liveness.timeout(at_ms(2500)) == Action::none);
+  liveness.report(at_ms(2500), path);
+  CHECK(liveness.timeout(at_ms(3399)) == Action::none);
+  CHECK(liveness.timeout(at_ms(3400)) == Action::suspect);
+
+  Liveness other = standing();
+  CHECK(when(other, Action::ping) == at_ms(2000));
+  other.report(at_ms(2000), path);
+  path.beside = {};  // it has ended
+  other.report(at_ms(2500), path);
+  CHECK(other.timeout(at_ms(2500)) == Action::suspect);
+}
+
+TEST_CASE("while bytes come, an answer that has not come makes the loaded round trip longer") {
+  Liveness liveness = standing();
+  std::uint64_t token = liveness.ping(at_ms(2000));
+  liveness.heard(at_ms(2900));
+  CHECK(liveness.loaded_round_trip(at_ms(3000)) == seconds(1));
+  CHECK(liveness.loaded_round_trip(at_ms(3500)) == milliseconds(20));  // nothing comes: an outage
+  liveness.heard(at_ms(3600));
+  CHECK(liveness.pong(at_ms(3600), token));
+  CHECK(liveness.loaded_round_trip(at_ms(3700)) == milliseconds(1600));
+}
+
 TEST_CASE("a path that has become shorter counts at once") {
   Liveness liveness = standing();
   liveness.start(at_ms(1000), seconds(1), seconds(15), seconds(2));
