@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import netns
 from blocks import BLOCKS, COMMAND, CONFIG, INVITE, PAGES, README, blocks_of, title
 from pair import BIN, REPOSITORY, Pair
 
@@ -30,12 +31,17 @@ def script_of(page, marks, skip=()):
         if BLOCKS[page][title(body)] not in marks:
             continue
         if kind == "toml":
-            lines.append(f"cat > {re.match(r'# (\S+)', body)[1]} <<'END'\n{body}END")
+            name = re.match(r"# (\S+)", body)[1]
+            lines.append(f"cat > {name} <<'END'\n{body}END")
         else:
             lines.append("\n".join(line for line in body.splitlines() if not line.startswith(skip or "\0")))
     return "\n".join(lines)
 
 
+needs_root = pytest.mark.skipif(netns.why_unavailable() is not None, reason=str(netns.why_unavailable()))
+
+
+@needs_root
 def test_the_readme_does_what_it_says(tmp_path):
     words = script_of("README.md", {README}, skip=("export PATH",))
     run = alone(words.replace("kill $(jobs -p)", "holdfast-client status -c client.toml --json > status\n"
@@ -46,6 +52,7 @@ def test_the_readme_does_what_it_says(tmp_path):
     assert '"ready": true' in (tmp_path / "try" / "status").read_text()
 
 
+@needs_root
 def test_the_manuals_quick_start_does_what_it_says(tmp_path):
     page = "docs/man/holdfast.7.scd"
     words = next(body for _, body in blocks_of(page) if body.startswith("cp -r"))
@@ -55,6 +62,7 @@ def test_the_manuals_quick_start_does_what_it_says(tmp_path):
     assert "Directory listing" in run.stdout
 
 
+@needs_root
 @pytest.mark.parametrize("page", [page for page in PAGES if INVITE in BLOCKS.get(page, {})])
 def test_invite_and_join_as_they_stand_there(tmp_path, page):
     # Two hosts are two mount namespaces' /etc/holdfast: here one after the other.
@@ -111,7 +119,7 @@ def test_every_command_of_the_manuals_works(tmp_path, role, monkeypatch):
     commands = [body.strip() for kind, body in blocks_of(page)
                 if kind == "command" and BLOCKS[page][title(body)] == COMMAND]
     assert len(commands) > 3
-    with Pair(tmp_path, link="psk") as pair:
+    with Pair(tmp_path, link="psk", services={"postgres": {}}) as pair:
         agent = getattr(pair, role)
         for command in commands:
             words = command.replace(f"/run/holdfast/{role}.sock", agent.settings["admin"]["socket"])
