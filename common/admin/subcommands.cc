@@ -4,6 +4,7 @@
 
 #include "common/admin/escape.h"
 #include "common/admin/snapshot_json.h"
+#include "common/admin/unit_user.h"
 #include "common/config/files.h"
 #include "common/config/load.h"
 #include "common/config/psk.h"
@@ -110,6 +111,13 @@ CheckedConfig check_config(const Program& program, const std::string& path) {
 int do_check(const Invocation& call, const Program& program) {
   Loaded loaded = load_all(program, call.config_path);
   forgive_credentials(loaded.problems);
+  std::vector<Problem> his = problems_of_unit_user(loaded.problems, [&] {
+    std::vector<Problem> problems =
+        load(program.kind, call.config_path, Surroundings::checked).problems;
+    forgive_credentials(problems);
+    return problems;
+  });
+  loaded.problems.insert(loaded.problems.end(), his.begin(), his.end());
   if (call.json) {
     call.out << problems_to_json(loaded.problems) << "\n";
   } else {

@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 
 import pytest
@@ -219,6 +220,35 @@ def test_check_passes_beside_the_running_agent(pair):
         result = agent.run("check")
         assert result.returncode == OK, result.stderr + result.stdout
     ping(*pair.connect())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it is root who may read everything")
+def test_check_as_root_warns_of_a_key_that_the_units_user_cannot_read():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        key = os.path.join(folder, "edge-1.psk")
+        with open(key, "w") as file:
+            file.write(program("client", "genpsk").stdout)
+        os.chmod(key, 0o600)
+        config = os.path.join(folder, "client.toml")
+        with open(config, "w") as file:
+            file.write(toml({"name": "edge-1", "link": {"server": ["127.0.0.1:7443"], "psk_file": key},
+                             "services": {"web": {"listen": f"127.0.0.1:{free_port()}"}}}))
+        # The user is the package's: in a mount namespace whose accounts have him.
+        for file, line in (("passwd", "holdfast:x:61234:61234::/:/usr/sbin/nologin"), ("group", "holdfast:x:61234:")):
+            with open(f"/etc/{file}") as old, open(os.path.join(folder, file), "w") as new:
+                new.write("".join(each for each in old if not each.startswith("holdfast:")) + line + "\n")
+        around = f"mount --bind {folder}/passwd /etc/passwd && mount --bind {folder}/group /etc/group && exec "
+
+        def told():
+            run = subprocess.run(["unshare", "--mount", "sh", "-c",
+                                  f"{around}{BIN}/holdfast-client check -c {config}"], capture_output=True, text=True)
+            assert run.returncode == OK, run.stdout + run.stderr
+            return run.stdout
+        assert re.search(rf"client.toml:\d+: link.psk_file: warning: for the units' user holdfast: cannot open {key}",
+                         told())
+        os.chown(key, 61234, 61234)
+        assert "warning" not in told()
 
 
 @both_roles
