@@ -221,4 +221,19 @@ bool clashes(const ListenAddress& one, const ListenAddress& other) {
   return one == other;
 }
 
+bool leads_to(const TcpAddress& target, const TcpAddress& own) {
+  if (target.port != own.port) return false;
+  if (target.host == own.host) return true;
+  auto every = [](const std::string& host) {
+    return host == "0.0.0.0" || host == "::" || host == kEveryHost;
+  };
+  auto loopback = [](const std::string& host) {
+    return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+  };
+  bool target_here = every(target.host) || loopback(target.host);
+  if (every(own.host)) return target_here;
+  // A name may mean any of them; all of 127.0.0.0/8 is this host's, each for itself.
+  return target.host == "localhost" && (own.host == "127.0.0.1" || own.host == "::1");
+}
+
 }  // namespace holdfast

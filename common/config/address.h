@@ -36,6 +36,10 @@ struct SystemdSocket {
 };
 
 using Address = std::variant<TcpAddress, UnixAddress>;
+// Whether who connects to `target` from this host meets who listens at `own`, as far as the two
+// tell without asking the host for its addresses.
+bool leads_to(const TcpAddress& target, const TcpAddress& own);
+
 using ListenAddress = std::variant<TcpAddress, UnixAddress, SystemdSocket>;
 
 // Longest path that sockaddr_un.sun_path holds with its final zero (unix(7)).

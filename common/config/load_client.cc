@@ -46,7 +46,8 @@ std::map<std::string, ClientLinkConfig> read_links(TableReader& top, TableReader
 }
 
 void read_services(TableReader& top, TableReader& links, Listeners& listeners,
-                   const Loading& loading, std::map<std::string, ClientServiceConfig>& out) {
+                   const Loading& loading, const std::map<std::string, ClientLinkConfig>& dialled,
+                   std::map<std::string, ClientServiceConfig>& out) {
   // With mistakes of their own they count, too.
   rules::ClientServices all(
       links.present() ? links.keys() : std::vector<std::string>{kDefaultLinkName}, listeners,
@@ -54,6 +55,7 @@ void read_services(TableReader& top, TableReader& links, Listeners& listeners,
   top.table("services").each_table([&](const std::string& name, TableReader& table) {
     ClientServiceConfig service = read_section(client_service_keys(), table, loading);
     all.check(name, table, service);
+    rules::listen_is_not_the_server(table, service, dialled, loading);
     if (table.filled("listen")) out[name] = std::move(service);
     finish_table(client_service_keys(), table, name);
   });
@@ -76,7 +78,7 @@ ClientConfig read_client(const TomlNode& root, const Loading& loading) {
   TableReader links = top.table("links");
   config.links = read_links(top, links, loading, config.limits);
   rules::threads_have_links(top, config, loading);
-  read_services(top, links, listeners, loading, config.services);
+  read_services(top, links, listeners, loading, config.links, config.services);
   read_agent_tables(Side::client, top, loading, listeners, config);
   finish_table(top_keys(Side::client), top);
   return config;

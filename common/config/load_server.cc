@@ -18,9 +18,10 @@ ServerLinkConfig read_link(TableReader& link, const Loading& loading, const Limi
 }
 
 ServerServiceConfig read_service(const std::string& name, TableReader& table,
-                                 const Loading& loading) {
+                                 const ServerLinkConfig& link, const Loading& loading) {
   ServerServiceConfig service = read_section(server_service_keys(), table, loading);
   rules::source_goes_with_target(table, service, loading);
+  rules::target_is_not_the_link(table, service, link, loading);
   finish_table(server_service_keys(), table, name);
   return service;
 }
@@ -48,7 +49,7 @@ ServerConfig read_server(const TomlNode& root, const Loading& loading) {
   if (!top.filled("name")) name_by_default(config, loading);
   TableReader services = top.table("services");
   services.each_table([&](const std::string& name, TableReader& table) {
-    config.services[name] = read_service(name, table, loading);
+    config.services[name] = read_service(name, table, config.link, loading);
   });
   rules::ServerClients all(link, config, loading);
   top.table("clients").each_table([&](const std::string& name, TableReader& table) {

@@ -84,6 +84,11 @@ void threads_have_links(const TableReader& top, const ClientConfig& config, cons
 // Whether `mode` of a [services.NAME] says that connections are turned to its listener.
 bool is_turned_to(const TableReader& service);
 
+// The agent would dial itself.
+void listen_is_not_the_server(const TableReader& table, const ClientServiceConfig& service,
+                              const std::map<std::string, ClientLinkConfig>& links,
+                              const Loading& loading);
+
 // What the services of a client must be to each other and to its links: for one after the other.
 class ClientServices {
  public:
@@ -114,6 +119,9 @@ class ClientServices {
 // ---- The server
 
 void link_listens_alone(const TableReader& link, Listeners& listeners, const Loading& loading);
+// A stream to there would come back to the agent itself.
+void target_is_not_the_link(const TableReader& table, const ServerServiceConfig& service,
+                            const ServerLinkConfig& link, const Loading& loading);
 void source_goes_with_target(const TableReader& table, const ServerServiceConfig& service,
                              const Loading& loading);
 

@@ -133,6 +133,24 @@ void ClientServices::socket_keys_have_a_socket(const TableReader& table,
   }
 }
 
+void listen_is_not_the_server(const TableReader& table, const ClientServiceConfig& service,
+                              const std::map<std::string, ClientLinkConfig>& links,
+                              const Loading& loading) {
+  const auto place = table.filled("listen");
+  if (!place || service.mode != ServiceMode::explicit_address) return;
+  auto dials_itself = [&](const ListenAddress& each) {
+    const auto* own = std::get_if<TcpAddress>(&each);
+    return own != nullptr && std::any_of(links.begin(), links.end(), [&](const auto& link) {
+             const auto& servers = link.second.server;
+             return std::any_of(servers.begin(), servers.end(),
+                                [&](const TcpAddress& server) { return leads_to(server, *own); });
+           });
+  };
+  if (!std::any_of(service.listen.begin(), service.listen.end(), dials_itself)) return;
+  loading.report.error(*place, "it is the server's address of a link: the agent would dial itself",
+                       "give the service another port");
+}
+
 void ClientServices::link_exists(TableReader& table, ClientServiceConfig& service) {
   if (links_.size() > 1) table.require("link", "there are several: " + listed(links_));
   const auto place = table.filled("link");

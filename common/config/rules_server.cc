@@ -40,6 +40,20 @@ void link_listens_alone(const TableReader& link, Listeners& listeners, const Loa
   }
 }
 
+void target_is_not_the_link(const TableReader& table, const ServerServiceConfig& service,
+                            const ServerLinkConfig& link, const Loading& loading) {
+  const auto place = table.filled("target");
+  const auto* target = std::get_if<TcpAddress>(&service.target);
+  if (!place || target == nullptr) return;
+  for (const ListenAddress& each : link.listen) {
+    const auto* own = std::get_if<TcpAddress>(&each);
+    if (own == nullptr || !leads_to(*target, *own)) continue;
+    loading.report.error(*place, "it is this agent's own link port: a connection would come back",
+                         "where does the service listen?");
+    return;
+  }
+}
+
 void source_goes_with_target(const TableReader& table, const ServerServiceConfig& service,
                              const Loading& loading) {
   const auto place = table.filled("source");

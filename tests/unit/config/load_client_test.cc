@@ -25,6 +25,14 @@ LoadedClient parsed(const std::string& text) {
   return parse_client_config(text, "/etc/holdfast/client.toml", Surroundings::ignored);
 }
 
+TEST_CASE(
+    "a service that listens where the link's server is would be dialled by the agent itself") {
+  const std::string local = replaced(kGood, "198.51.100.10:7443", "127.0.0.1:7443");
+  require_one(parsed(replaced(local, "127.0.0.1:5432", "127.0.0.1:7443")).problems, Severity::error,
+              {6, "services.db.listen", "the agent would dial itself", "another port"});
+  CHECK(parsed(replaced(kGood, "127.0.0.1:5432", "127.0.0.1:7443")).problems.empty());
+}
+
 TEST_CASE("a client config without mistakes has every default filled in") {
   const LoadedClient loaded = parsed(kGood);
   INFO(format_problems(loaded.problems));

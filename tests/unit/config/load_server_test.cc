@@ -132,6 +132,23 @@ TEST_CASE("a server's unknown keys are told with the nearest or where they belon
   });
 }
 
+TEST_CASE("a target that is the agent's own link port is refused, and others are not") {
+  for (const char* own : {"127.0.0.1:7443", "localhost:7443", "0.0.0.0:7443", "[::1]:7443"}) {
+    const std::string target = std::string("target = \"") + own + "\"";
+    require_each({{"target = \"127.0.0.1:5432\"",
+                   target,
+                   {7, "services.db.target", "own link port", "where does the service listen"}}});
+  }
+  for (const char* other : {"127.0.0.1:7444", "192.0.2.1:7443", "db.example.org:7443"}) {
+    const std::string target = std::string("target = \"") + other + "\"";
+    CHECK(parsed(replaced(kGood, "target = \"127.0.0.1:5432\"", target)).problems.empty());
+  }
+  // It listens on one address; 127.0.0.1 is another.
+  const std::string one = replaced(kGood, "0.0.0.0:7443", "192.0.2.9:7443");
+  CHECK(parsed(replaced(one, "127.0.0.1:5432", "127.0.0.1:7443")).problems.empty());
+  CHECK_FALSE(parsed(replaced(one, "127.0.0.1:5432", "192.0.2.9:7443")).problems.empty());
+}
+
 TEST_CASE("a client that lists an unknown service is told the nearest one") {
   require_each({
       {"[\"db\"]",
