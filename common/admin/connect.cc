@@ -157,13 +157,11 @@ Result<UniqueFd> connect_tcp(const TcpAddress& address) {
 std::variant<std::string, int> address_of(const Invocation& call, const std::string& service) {
   std::map<std::string, std::string> known;
   if (call.config_path.empty() || !call.socket.empty()) {
-    auto answer = ask(call, "GET", "/v1/status");
-    if (int* code = std::get_if<int>(&answer)) return *code;
-    const HttpAnswer& got = std::get<HttpAnswer>(answer);
-    if (got.status != 200) return fail(call, got);
-    Result<AgentSnapshot> status = parse_status(got.body);
-    if (!status) return complain(call, status.error().message, kExitFailed);
-    for (const auto& [name, each] : status->services) known[name] = each.listen;
+    auto status = ask_status(call);
+    if (int* code = std::get_if<int>(&status)) return *code;
+    for (const auto& [name, each] : std::get<AgentSnapshot>(status).services) {
+      known[name] = each.listen;
+    }
   } else {
     auto loaded = load_for(call);
     if (int* code = std::get_if<int>(&loaded)) return *code;

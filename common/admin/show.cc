@@ -44,10 +44,9 @@ class Viewer {
   Look look(std::size_t rows) {
     if (call_.json) return fetch(call_, target(what_, query_));
     if (what_ == "connections" && !watching_) return connections(query_);
-    auto body = fetch(call_, "/v1/status");
-    if (int* code = std::get_if<int>(&body)) return *code;
-    Result<AgentSnapshot> snapshot = parse_status(std::get<std::string>(body));
-    if (!snapshot) return complain(call_, snapshot.error().message, kExitFailed);
+    auto asked = ask_status(call_);
+    if (int* code = std::get_if<int>(&asked)) return *code;
+    const auto* snapshot = &std::get<AgentSnapshot>(asked);
     if (what_ == "status") return status(*snapshot);
     RateTable rates = link_rates_.update(passed(snapshot->links, snapshot->uptime));
     std::string head = watching_ ? header(*snapshot) : "";
@@ -199,10 +198,9 @@ int do_connection(const Invocation& call, const std::string& id) {
   }
   Result<ConnectionSnapshot> connection = parse_one_connection(std::get<std::string>(body));
   if (!connection) return complain(call, connection.error().message, kExitFailed);
-  Look status = fetch(call, "/v1/status");
-  if (int* code = std::get_if<int>(&status)) return *code;
-  Result<AgentSnapshot> snapshot = parse_status(std::get<std::string>(status));
-  if (!snapshot) return complain(call, snapshot.error().message, kExitFailed);
+  auto asked = ask_status(call);
+  if (int* code = std::get_if<int>(&asked)) return *code;
+  const auto* snapshot = &std::get<AgentSnapshot>(asked);
   const LinkSnapshot* link = nullptr;
   for (const LinkSnapshot& one : snapshot->links) {
     if (one.id == connection->link) link = &one;

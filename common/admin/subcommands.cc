@@ -98,6 +98,16 @@ int fail(const Invocation& call, const HttpAnswer& answer) {
   return answer.status == 503 ? kExitUnreachable : kExitFailed;
 }
 
+std::variant<AgentSnapshot, int> ask_status(const Invocation& call) {
+  auto answer = ask(call, "GET", "/v1/status");
+  if (int* code = std::get_if<int>(&answer)) return *code;
+  const HttpAnswer& got = std::get<HttpAnswer>(answer);
+  if (got.status != 200) return fail(call, got);
+  Result<AgentSnapshot> snapshot = parse_status(got.body);
+  if (!snapshot) return complain(call, snapshot.error().message, kExitFailed);
+  return std::move(*snapshot);
+}
+
 CheckedConfig check_config(const Program& program, const std::string& path) {
   Loaded loaded = load_all(program, path);
   forgive_credentials(loaded.problems);
@@ -136,14 +146,11 @@ namespace {
 
 // The exit code; 0: nothing is known against it.
 int judge_service(const Invocation& call, const std::string& name) {
-  auto answer = ask(call, "GET", "/v1/status");
-  if (int* code = std::get_if<int>(&answer)) return *code;
-  const HttpAnswer& got = std::get<HttpAnswer>(answer);
-  if (got.status != 200) return fail(call, got);
-  Result<AgentSnapshot> snapshot = parse_status(got.body);
-  if (!snapshot) return complain(call, snapshot.error().message, kExitFailed);
-  auto service = snapshot->services.find(name);
-  if (service == snapshot->services.end()) return complain(call, "no service " + name, kExitFailed);
+  auto status = ask_status(call);
+  if (int* code = std::get_if<int>(&status)) return *code;
+  const auto& services = std::get<AgentSnapshot>(status).services;
+  auto service = services.find(name);
+  if (service == services.end()) return complain(call, "no service " + name, kExitFailed);
   std::string fault = service_fault(service->second);
   return fault.empty() ? kExitOk : complain(call, "service " + name + ": " + fault, kExitNotReady);
 }

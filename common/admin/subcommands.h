@@ -63,6 +63,8 @@ std::variant<AgentConfig, int> load_for(const Invocation& call);
 // The agent's answer, or the exit code after saying why there is none.
 std::variant<HttpAnswer, int> ask(const Invocation& call, const std::string& method,
                                   const std::string& target);
+// What the agent is and has now, or the exit code likewise.
+std::variant<AgentSnapshot, int> ask_status(const Invocation& call);
 // Prints the reason after the program's name, and returns the code.
 int complain(const Invocation& call, const std::string& reason, int code);
 // Says what the agent objects to, and returns the exit code.

@@ -155,8 +155,9 @@ class ClientDoctor {
     std::string cause(to_string(welcome->code));
     std::string what = where + ": " + config_.name + " is refused (" + cause + ")";
     bool version = welcome->code == Cause::version;
-    return tell_(
-        bad(version ? "version" : "name", what, refusal_text(welcome->code, config_.name)));
+    std::string remedy = refusal_text(welcome->code, config_.name);
+    if (remedy.empty()) remedy = "the server's log says why (carrier_rejected)";
+    return tell_(bad(version ? "version" : "name", what, remedy));
   }
 
   bool measure(ProbeLink& probe, const std::string& where) {

@@ -7,27 +7,6 @@
 namespace holdfast {
 namespace {
 
-// Causes that a connection ends with before it is one: an application that tries again in a tight
-// loop meets the same one each time.
-bool failed_to_open(Cause cause) {
-  switch (cause) {
-    case Cause::target_refused:
-    case Cause::target_timeout:
-    case Cause::target_unresolved:
-    case Cause::target_failed:
-    case Cause::open_timeout:
-    case Cause::unknown_service:
-    case Cause::not_allowed:
-    case Cause::source_failed:
-    case Cause::loop:
-    case Cause::limit:
-    case Cause::draining:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // What the target itself, or the way to it, said no with.
 bool target_failed_with(Cause cause) {
   switch (cause) {
@@ -39,6 +18,22 @@ bool target_failed_with(Cause cause) {
       return true;
     default:
       return false;
+  }
+}
+
+// Causes that a connection ends with before it is one: an application that tries again in a tight
+// loop meets the same one each time.
+bool failed_to_open(Cause cause) {
+  switch (cause) {
+    case Cause::open_timeout:
+    case Cause::not_allowed:
+    case Cause::source_failed:
+    case Cause::loop:
+    case Cause::limit:
+    case Cause::draining:
+      return true;
+    default:
+      return target_failed_with(cause);
   }
 }
 
