@@ -54,7 +54,7 @@ def test_an_instance_of_the_template_runs_beside_the_plain_unit(agents):
     agents.configure_client(f"{ETC}/client-west.toml", services={"postgres": {"listen": "127.0.0.1:5433"}},
                             admin={"socket": "/run/holdfast/client-west.sock"})
     systemctl("start", f"{CLIENT}@west")
-    wait_status(f"{CLIENT}@west", "^link down, retrying: the server refused: duplicate_name$")
+    wait_status(f"{CLIENT}@west", "^link down, retrying: the server refused: duplicate_name \\(another live agent")
 
 
 def test_a_log_file_may_be_written_where_the_unit_says(agents):
