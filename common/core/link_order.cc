@@ -16,8 +16,8 @@ namespace {
 constexpr std::size_t kSpareTalkers = 64;
 // At the server, of one link. Beyond them there is no order: a client that makes thousands wait
 // makes them cost a look each.
-constexpr std::size_t kMostEndings = 64;
-constexpr std::size_t kMostConnects = 64;
+constexpr std::size_t kMostEndings = 256;
+constexpr std::size_t kMostConnects = 256;
 
 }  // namespace
 
@@ -174,12 +174,26 @@ bool Link::still_held(Time now, OpenOrder::Connect& connect) {
   return true;
 }
 
+// Those of one service go in order: while one is held, so are all after it. Only the first of them
+// may find that nothing moves: the others' turn has not come.
 void Link::settle_connects(Time now) {
   if (order_.connects.empty()) return;
   order_.look_at = kNever;
+  std::vector<StreamHandle> held;  // the first of each service
+  bool released = false;
   std::erase_if(order_.connects, [&](OpenOrder::Connect& each) {
     if (!wants_target(each.stream)) return true;
-    if (still_held(now, each)) return false;
+    const StreamRecord& opening = *find(each.stream);
+    bool turn = std::none_of(held.begin(), held.end(), [&](const StreamHandle& first) {
+      return same_service(*find(first), opening);
+    });
+    if (!turn && now < each.since + tuning::kFollowEnds) return false;
+    if (released) each.moved_at = now;
+    if (turn && still_held(now, each)) {
+      held.push_back(each.stream);
+      return false;
+    }
+    released = true;
     push(effect::ConnectTarget{each.stream});
     return true;
   });

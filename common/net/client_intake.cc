@@ -12,6 +12,8 @@ constexpr std::size_t kMostReceptions = 512;
 }  // namespace
 
 void ClientDriver::accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) {
+  // An older one's end may have come since the poller was asked, and belongs before this one.
+  loop_.poller().look_once_more();
   const ClientService& service = services_[listener.tag()];
   Endpoint source = normalized(peer.endpoint());
   if (service.mode != ListenMode::explicit_address) return intercepted(listener, socket, source);
@@ -119,6 +121,7 @@ void ClientDriver::announced(const ClientService& service, Descriptor& socket,
       std::make_unique<ProxyReception>(loop_, std::move(socket), kProxyHeaderPatience,
                                        [this, &reception](ProxyReception::Outcome outcome) {
                                          reception.outcome = std::move(outcome);
+                                         loop_.poller().look_once_more();
                                          wake_ = true;
                                        });
 }

@@ -109,6 +109,7 @@ void ClientWorker::leave(Time deadline) {
 
 void ClientWorker::take(ClientHandover handover) {
   wake_ = took_ = true;
+  thread_.loop().poller().look_once_more();  // as where it was accepted
   ++now_.taken;
   // In order: nobody overtakes those of the group who wait.
   if (!leaving_ && (any_waits(handover.group) || !open(handover))) {

@@ -96,26 +96,35 @@ void Poller::wait(int most_ms) {
     registration->due_ = true;
   }
   if (!refused_.empty() && (most_ms < 0 || most_ms > kAskRefused_ms)) most_ms = kAskRefused_ms;
+  bool patient = !patient_kicked_.empty();
+  bool others = call_ready(most_ms);
+  patient = patient || patient_ready_;
+  others = run_kicked() || others;
+  if (!refused_.empty()) ask_refused();
+  if (patient && (!others || read_boot_clock() >= patient_again_)) call_patient();
+  if (std::exchange(once_more_, false)) call_ready(0);
+}
+
+// True if anybody was called.
+bool Poller::call_ready(int most_ms) {
   int count = epoll_wait(epoll_.get(), batch_.data(), static_cast<int>(kBatch), most_ms);
   batch_size_ = count < 0 ? 0 : static_cast<std::size_t>(count);
-  bool others = false;
-  bool patient = !patient_kicked_.empty();
+  patient_ready_ = false;
+  bool any = false;
   for (std::size_t i = 0; i < batch_size_; ++i) {
     void* who = batch_[i].data.ptr;
     if (who == nullptr) continue;
     if (who == this) {
-      patient = true;
+      patient_ready_ = true;
     } else {
-      others = true;
+      any = true;
       auto* registration = static_cast<Registration*>(who);
       bool due = std::exchange(registration->due_, false);
       registration->watcher_.on_ready(batch_[i].events | (due ? kKicked : 0U));
     }
   }
   batch_size_ = 0;
-  others = run_kicked() || others;
-  if (!refused_.empty()) ask_refused();
-  if (patient && (!others || read_boot_clock() >= patient_again_)) call_patient();
+  return any;
 }
 
 void Poller::call_patient() {

@@ -90,6 +90,10 @@ class Poller {
   // How many are asked by hand.
   std::size_t refused() const { return refused_.size(); }
 
+  // Before this turn ends, whoever is ready by now is called as well. For who took in something
+  // new: what was there before it came, of those that are known, is heard in the same turn.
+  void look_once_more() { once_more_ = true; }
+
   // Somebody was kicked: the loop must not sleep.
   bool busy() const { return !kicked_.empty() || !patient_kicked_.empty(); }
 
@@ -97,6 +101,7 @@ class Poller {
   // One turn's work; what more is ready waits for the next turn.
   static constexpr std::size_t kBatch = 256;
 
+  bool call_ready(int most_ms);
   bool run_kicked();
   void call_patient();
   bool call_kicked_patient();
@@ -115,6 +120,8 @@ class Poller {
   std::vector<Registration*> refused_;
   Time ask_refused_at_{};
   std::function<void(int error)> told_refusal_;
+  bool patient_ready_ = false;
+  bool once_more_ = false;
   Time patient_again_{};  // not before, while others have something to do
 };
 

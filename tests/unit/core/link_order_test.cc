@@ -203,4 +203,42 @@ TEST_CASE("after an outage an OPEN follows what is replayed") {
   CHECK(place_of(frames, FrameType::fin, old) < place_of(frames, FrameType::open, young));
 }
 
+// A service behind a busy host: each of many short connections takes a while, all of them longer
+// than one may stand still.
+TEST_CASE("at the server a chain of short connections keeps its order while it moves") {
+  LinkPair pair;
+  pair.server.connects = false;
+  constexpr std::uint64_t kMany = 100;
+  for (std::uint64_t i = 0; i < kMany; ++i) {
+    auto id = pair.open();
+    pair.client.write(id, "job");
+    pair.client.finish(id);
+  }
+  pair.settle();
+  for (std::uint64_t id = 1; id <= kMany; ++id) {
+    pair.run_for(milliseconds(4));
+    INFO("connection " << id);
+    REQUIRE(pair.server.has_app(id));
+    REQUIRE_FALSE(pair.server.has_app(id + 1));
+    pair.server.link->opened(pair.now(), pair.server.app(id).handle);
+    pair.server.eat(id, UINT64_MAX);
+    pair.settle();
+    CHECK(pair.server.app(id).fin_seen);
+  }
+}
+
+TEST_CASE(
+    "at the server nobody waits for a chain that stands still, nor longer than half a second") {
+  LinkPair pair;
+  pair.server.connects = false;
+  for (int i = 0; i < 20; ++i) pair.client.finish(pair.open());
+  pair.settle();
+  CHECK_FALSE(pair.server.has_app(2));
+  pair.run_for(milliseconds(100));
+  CHECK(pair.server.has_app(2));
+  CHECK_FALSE(pair.server.has_app(20));
+  pair.run_for(milliseconds(500));
+  CHECK(pair.server.has_app(20));
+}
+
 }  // namespace holdfast

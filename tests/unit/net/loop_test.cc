@@ -43,6 +43,37 @@ TEST_CASE("a descriptor that the host does not watch is asked by hand, and nothi
   CHECK(loop.poller().refused() == 0);
 }
 
+TEST_CASE("who took in something new hears in the same turn what was there before it") {
+  Loop loop;
+  int pipe[2];
+  REQUIRE(pipe2(pipe, O_CLOEXEC | O_NONBLOCK) == 0);
+  Descriptor out(pipe[0]), in(pipe[1]);
+  struct Older final : Poller::Watcher {
+    void on_ready(std::uint32_t) override { heard = true; }
+    bool heard = false;
+  } older;
+  struct Taker final : Poller::Watcher {
+    void on_ready(std::uint32_t) override {
+      // Since the poller was asked an older one's end has come.
+      REQUIRE(write(end, "x", 1) == 1);
+      if (looks) poller->look_once_more();
+    }
+    int end = -1;
+    bool looks = false;
+    Poller* poller = nullptr;
+  } taker;
+  taker.end = in.get();
+  taker.poller = &loop.poller();
+  taker.looks = GENERATE(false, true);
+  Poller::Registration old(loop.poller(), out.get(), older);
+  old.set(Poller::Registration::kRead);
+  Poller::Registration taking(loop.poller(), in.get(), taker);
+  taking.set_patient(true);
+  taking.kick();
+  loop.poller().wait(0);
+  CHECK(older.heard == taker.looks);
+}
+
 TEST_CASE("Timers run in order, not before their time, and not once cancelled") {
   Loop loop;
   std::vector<int> order;
