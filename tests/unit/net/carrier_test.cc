@@ -178,7 +178,7 @@ TEST_CASE(
   CHECK(stage.transport->keeps);
   Time last = stage.loop.refresh();
   stage.until([&] { return !stage.transport->keeps; });
-  CHECK(stage.loop.refresh() - last >= milliseconds(900));
+  CHECK(stage.loop.refresh() - last >= milliseconds(500));
 }
 
 TEST_CASE("A carrier that leaves its loop keeps no memory") {

@@ -154,9 +154,11 @@ struct Named {
   DescriptorBudget budget{1024};
   std::optional<TargetConnect::Outcome> outcome;
   std::unique_ptr<TargetConnect> connect;
+  Time began{};
 
   void start(std::uint16_t port, Duration patience = seconds(3)) {
     outcome.reset();
+    began = loop.refresh();
     connect = std::make_unique<TargetConnect>(
         loop, resolver, budget, Target{HostPort{"db.example", port}, patience}, Approach{},
         [this](TargetConnect::Outcome got) { outcome = std::move(got); });
@@ -165,11 +167,10 @@ struct Named {
     resolver.answered(last, std::vector<SocketAddress>{*SocketAddress::literal({host, 0})});
   }
   void fail() { resolver.answered(last, Error{"no answer"}); }
-  // Gives how long it took.
+  // Gives how long it took since start().
   Duration finish() {
-    Time begin = loop.refresh();
     turn_until(loop, [&] { return outcome.has_value(); });
-    return loop.refresh() - begin;
+    return loop.refresh() - began;
   }
 };
 
@@ -197,7 +198,7 @@ TEST_CASE("The last good address of a name is used while its name server is sile
   CHECK(named.outcome->socket.valid());
   named.fail();
   named.start(port);
-  CHECK(named.finish() < milliseconds(500));
+  CHECK(named.finish() < seconds(1));
   CHECK(named.outcome->socket.valid());
 }
 
