@@ -40,12 +40,12 @@ bool is_literal(const std::string& name) {
          ::inet_pton(AF_INET6, name.c_str(), &address) == 1;
 }
 
+}  // namespace
+
 std::string machine_name() {
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
 }
-
-}  // namespace
 
 std::string why_not_this_host(std::string_view host, std::string_view own) {
   std::string name(name_of(host));

@@ -12,4 +12,7 @@ namespace holdfast {
 // Else why not, and what to do, in one line.
 std::string why_not_this_host(std::string_view host, std::string_view own);
 
+// gethostname(2); empty if there is none.
+std::string machine_name();
+
 }  // namespace holdfast

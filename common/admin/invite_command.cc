@@ -8,8 +8,10 @@
 
 #include "common/admin/escape.h"
 #include "common/admin/file_batch.h"
+#include "common/admin/host_check.h"
 #include "common/admin/invite_line.h"
 #include "common/admin/pairing.h"
+#include "common/config/default_name.h"
 #include "common/config/files.h"
 #include "common/config/load.h"
 #include "common/config/table_reader.h"
@@ -18,6 +20,9 @@
 namespace holdfast {
 namespace {
 
+// Of a new server's name: so much of the host's, and digits that tell hosts of one name apart.
+constexpr std::size_t kMostOfHost = 40;
+constexpr std::size_t kDigitsApart = 8;
 constexpr std::string_view kMark = "# Made by `holdfast-server invite`";
 
 // Where invite puts what, beside a server's config.
@@ -176,11 +181,23 @@ class Inviter {
   }
 
   // The least that a server needs: where it listens, and its socket where no unit makes a folder.
+  // Clients know the server by it, and no two servers may share one: not even those of hosts that
+  // are called alike.
+  static std::string new_name(const TcpAddress& listen) {
+    std::string host = machine_name();
+    host = host.substr(0, std::min(host.find('.'), kMostOfHost));
+    std::string own = default_server_name({listen});
+    std::string apart = own.substr(own.rfind('-') + 1, kDigitsApart);
+    return (is_valid_name(host) ? host : "server") + "-" + apart;
+  }
+
   std::string main_text() const {
     const TcpAddress& first = invite_.server.front();
     bool six = first.host.find(':') != std::string::npos;
-    std::string text = mark() + "# All keys: man 5 holdfast.toml\n[link]\nlisten = [\"" +
-                       (six ? "[::]:" : "0.0.0.0:") + std::to_string(first.port) + "\"]\n";
+    std::string text = mark() +
+                       "# All keys: man 5 holdfast.toml\nname = " + quoted(new_name(first)) +
+                       "\n\n[link]\nlisten = [\"" + (six ? "[::]:" : "0.0.0.0:") +
+                       std::to_string(first.port) + "\"]\n";
     if (folder_of(places_.main) != usual_.configs) {
       text += "\n[admin]\nsocket = \"server.sock\"\n";
     }

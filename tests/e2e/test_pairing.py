@@ -87,6 +87,10 @@ def test_one_line_pairs_two_hosts_that_had_no_config(site):
     assert site.files(site.there) == {"server.toml", "server.d/edge-1.toml", "server.d/edge-1.psk",
                                       "server.d/service-echo.toml"}
     assert mode(site.there / "server.d/edge-1.psk") == 0o600
+    # A name of its own, by which clients know it: nothing to warn of.
+    assert re.search(r'^name = "[A-Za-z0-9_.-]+-[0-9a-f]{8}"$', (site.there / "server.toml").read_text(), re.M)
+    checked = program("server", "check", "-c", site.server)
+    assert checked.returncode == OK and "warning" not in checked.stdout + checked.stderr
     joined = site.join(line)
     assert joined.returncode == OK, joined.stderr
     assert site.files(site.here) == {"client.toml", "edge-1.psk"}
