@@ -10,12 +10,15 @@
 import itertools
 import json
 import os
+import pathlib
 import socket
 import subprocess
 import threading
+import time
 
 import netns
 from pair import BIN, NAME, Agent, write_key
+from pki import make_certificates, tls
 from programs import ProgramFailed
 from far_services import FarServices
 from streams import wait_until
@@ -81,8 +84,9 @@ class Way:
 
 
 class Lab:
-    def __init__(self, folder, shape, place="between", link=None, seed=1, sysctls=None):
+    def __init__(self, folder, shape, place="between", link=None, seed=1, sysctls=None, certificates=False):
         self.folder, self.place, self._shape = folder, place, shape
+        self._certificates = certificates
         self._link, self._seed, self._sysctls = link or {}, seed, sysctls or {}
         self._spaces, self.agents, self.emulator, self.services = [], [], None, None
         self._free_ports = itertools.count(FIRST_PORT)
@@ -150,15 +154,15 @@ class Lab:
         link_host = f"{NETS['pair']}.2" if self.place == "between" else "127.0.0.1"
         self._client_host = f"{NETS['pair']}.2" if self.place == "application" else "127.0.0.1"
         target_host = f"{NETS['pair']}.2" if self.place == "service" else "127.0.0.1"
-        key = write_key(self.folder)
         self._ports = {service: next(self._free_ports) for service in self.services.ports}
-        server = {"link": {"listen": [f"{link_host}:{LINK_PORT}"], **self._link},
-                  "clients": {NAME: {"services": list(self._ports), "psk_file": key}},
+        proof = self._proof(link_host)
+        server = {"link": {"listen": [f"{link_host}:{LINK_PORT}"], **proof["server"], **self._link},
+                  "clients": {NAME: {"services": list(self._ports), **proof["entry"]}},
                   "services": {service: {"target": f"{target_host}:{port}"}
                                for service, port in self.services.ports.items()},
                   "admin": self._admin("server")}
         client = {"name": NAME,
-                  "link": {"server": [f"{link_host}:{LINK_PORT}"], "psk_file": key, **self._link},
+                  "link": {"server": [f"{link_host}:{LINK_PORT}"], **proof["client"], **self._link},
                   "services": {service: {"listen": f"{self._client_host}:{port}"}
                                for service, port in self._ports.items()},
                   "admin": self._admin("client")}
@@ -166,8 +170,20 @@ class Lab:
             self.agents.append(Agent(role, self.folder, config, space).start())
         self.server, self.client = self.agents
 
+    def _proof(self, host):
+        """What shows who is who: a key, or certificates."""
+        if not self._certificates:
+            key = {"psk_file": write_key(self.folder)}
+            return {"server": {}, "client": key, "entry": key}
+        made = make_certificates(pathlib.Path(self.folder) / "pki", host, NAME)
+        return {"server": {"tls": tls(made, "server")}, "entry": {},
+                "client": {"tls": {**tls(made, NAME), "server_name": host}}}
+
     def wait_ready(self):
+        """Gives how long it took."""
+        began = time.monotonic()
         wait_until(lambda: self.client.run("ready").returncode == 0, READY_S, "holdfast-client ready")
+        return time.monotonic() - began
 
     def _admin(self, role):
         return {"socket": os.path.join(self.folder, f"{role}.sock"),

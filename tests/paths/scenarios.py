@@ -56,6 +56,7 @@ class Scenario:
     sysctls: dict = field(default_factory=dict)
     short: bool = False
     alone: bool = False                 # it needs the processors for itself
+    certificates: bool = False          # in place of a key
     idle_s: float = 0                   # nothing runs for so long; packets are counted
 
 
@@ -138,6 +139,11 @@ def large_packets():
         [Row("down.seconds", "time", "s", Goal("most", 8)),
          Row("echo.worst_ms", "echo, worst", "ms", Goal("most", 4000))],
         steps=[(0, "down", {"max_packet": 1000})], sysctls=probing)
+    yield Scenario(
+        "swallow-certificates", "packets over 1,000 bytes vanish, certificates: until the link stands, 300 kB up",
+        {"both": {**shape["both"], "max_packet": 1000}}, {"up": Upload(300_000, limit_s=90)},
+        [Row("ready_s", "until ready", "s", Goal("most", 8)), Row("up.seconds", "time", "s", Goal("most", 8))],
+        sysctls=probing, certificates=True)
 
 
 def far_ends():

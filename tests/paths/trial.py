@@ -21,14 +21,15 @@ def run(scenario, seed):
     with tempfile.TemporaryDirectory(prefix="holdfast-paths-") as folder:
         os.chmod(folder, 0o700)
         try:
-            with Lab(folder, scenario.shape, scenario.place, scenario.link, seed, scenario.sysctls) as lab:
+            with Lab(folder, scenario.shape, scenario.place, scenario.link, seed, scenario.sysctls,
+                     scenario.certificates) as lab:
                 return _in_lab(scenario, lab)
         except (ProgramFailed, AssertionError, OSError) as error:
             raise LabFailed(f"{scenario.name}: {error}") from error
 
 
 def _in_lab(scenario, lab):
-    lab.wait_ready()
+    ready_s = lab.wait_ready()
     time.sleep(SETTLE_S)
     before = {name: _packets(lab, name) for name in lab.ways}
     steps = threading.Thread(target=_walk, args=(scenario.steps, lab, time.monotonic()), daemon=True)
@@ -50,6 +51,7 @@ def _in_lab(scenario, lab):
             ours, rival = measures["ours.kilobytes"], measures["rival.kilobytes"]
             measures["share"] = 100 * ours / max(1, ours + rival)
     results["pair"]["carriers_lost"], results["bare"]["carriers_lost"] = lab.carriers_lost(), 0
+    results["pair"]["ready_s"], results["bare"]["ready_s"] = ready_s, 0
     return {"measures": results, "failures": failures,
             "paths": {name: lab.emulator.stats(name) for name in lab.ways}}
 
