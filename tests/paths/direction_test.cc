@@ -1,8 +1,9 @@
 // A direction of the emulated path, under a clock of the test's own.
 #include "tests/paths/direction.h"
 
-#include <catch2/catch.hpp>
 #include <map>
+
+#include "tests/catch.h"
 
 namespace holdfast::paths {
 namespace {

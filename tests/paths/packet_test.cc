@@ -1,8 +1,7 @@
 // What the emulator reads of packets, and the middlebox that answers connects.
 #include "tests/paths/packet.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/paths/path.h"
 
 namespace holdfast::paths {

@@ -1,6 +1,5 @@
 // The replayer itself: a record that was altered is found out, and where.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/record/replayer.h"
 #include "tests/record/shard.h"
 #include "tests/source_folder.h"
@@ -40,9 +39,9 @@ TEST_CASE("A byte of the digest that differs names seed, link, step and call") {
   CHECK(divergence->seed == record.seed);
   CHECK(divergence->step > record.steps / 10);
   CHECK(divergence->step < record.steps);
-  CHECK_THAT(divergence->describe(), Catch::Contains("the digest differs; it is of"));
-  CHECK_THAT(divergence->describe(), Catch::Contains("next_timeout="));
-  CHECK_THAT(divergence->describe(), Catch::StartsWith("seed " + std::to_string(record.seed)));
+  CHECK_THAT(divergence->describe(), ContainsSubstring("the digest differs; it is of"));
+  CHECK_THAT(divergence->describe(), ContainsSubstring("next_timeout="));
+  CHECK_THAT(divergence->describe(), StartsWith("seed " + std::to_string(record.seed)));
 }
 
 TEST_CASE("Another effect than the recorded one is told as such") {
@@ -55,8 +54,8 @@ TEST_CASE("Another effect than the recorded one is told as such") {
   auto divergence = replayed(record);
   REQUIRE(divergence);
   CHECK(divergence->call == Call::poll_effect);
-  CHECK_THAT(divergence->what, Catch::Contains("effect"));
-  CHECK_THAT(divergence->what, Catch::Contains(", now " + now));
+  CHECK_THAT(divergence->what, ContainsSubstring("effect"));
+  CHECK_THAT(divergence->what, ContainsSubstring(", now " + now));
 }
 
 TEST_CASE("An input that differs shows in what follows") {
@@ -81,7 +80,7 @@ TEST_CASE("A record cut short, or of unknown calls, is told as such") {
   record.columns[kCheckColumn - 3][5] = 0xff;
   auto unknown = replayed(record);
   REQUIRE(unknown);
-  CHECK_THAT(unknown->what, Catch::Contains("no call has this number"));
+  CHECK_THAT(unknown->what, ContainsSubstring("no call has this number"));
 }
 
 TEST_CASE("A file that is no record is refused") {

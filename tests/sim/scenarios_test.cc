@@ -1,7 +1,6 @@
 // Named scenarios: one world each, nothing random but chunk sizes, the fault is one visible line.
-#include <catch2/catch.hpp>
-
 #include "common/core/memory_pool.h"
+#include "tests/catch.h"
 #include "tests/sim/world.h"
 
 namespace holdfast::sim {

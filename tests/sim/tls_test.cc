@@ -1,8 +1,8 @@
 // Worlds whose carriers are encrypted: what TLS between the link and the path must not change.
-#include <catch2/catch.hpp>
 #include <cstdio>
 #include <cstdlib>
 
+#include "tests/catch.h"
 #include "tests/sim/runner.h"
 
 namespace holdfast::sim {

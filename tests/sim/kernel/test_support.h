@@ -6,12 +6,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <functional>
 #include <tuple>
 #include <utility>
 
 #include "common/net/socket.h"
+#include "tests/catch.h"
 #include "tests/sim/kernel/connection.h"
 #include "tests/sim/kernel/kernel.h"
 #include "tests/sim/kernel/process.h"

@@ -3,10 +3,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <catch2/catch.hpp>
-
 #include "common/admin/unique_fd.h"
 #include "common/config/psk.h"
+#include "tests/catch.h"
 #include "tests/unit/admin/fixtures.h"
 
 namespace holdfast {

@@ -1,6 +1,6 @@
 #include "common/admin/history.h"
 
-#include <catch2/catch.hpp>
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

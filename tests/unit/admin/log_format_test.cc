@@ -1,8 +1,9 @@
 #include "common/admin/log_format.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

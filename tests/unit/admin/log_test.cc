@@ -6,9 +6,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <catch2/catch.hpp>
 #include <chrono>
 
+#include "tests/catch.h"
 #include "tests/stopwatch.h"
 #include "tests/unit/admin/fixtures.h"
 

@@ -1,10 +1,10 @@
 #include "common/admin/metrics.h"
 
-#include <catch2/catch.hpp>
 #include <regex>
 #include <set>
 #include <sstream>
 
+#include "tests/catch.h"
 #include "tests/unit/admin/fixtures.h"
 
 namespace holdfast {

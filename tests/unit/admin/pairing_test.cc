@@ -1,8 +1,7 @@
-#include <catch2/catch.hpp>
-
 #include "common/admin/file_batch.h"
 #include "common/admin/invite_line.h"
 #include "common/admin/redact.h"
+#include "tests/catch.h"
 #include "tests/unit/admin/fixtures.h"
 
 namespace holdfast {

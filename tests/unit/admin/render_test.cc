@@ -1,8 +1,7 @@
 #include "common/admin/render.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/admin/units_text.h"
+#include "tests/catch.h"
 #include "tests/unit/admin/fixtures.h"
 
 namespace holdfast {

@@ -1,7 +1,6 @@
 #include "common/admin/snapshot_json.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/admin/fixtures.h"
 
 namespace holdfast {

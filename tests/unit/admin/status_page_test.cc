@@ -1,9 +1,9 @@
 #include "common/admin/status_page.h"
 
-#include <catch2/catch.hpp>
 #include <regex>
 
 #include "common/admin/page_json.h"
+#include "tests/catch.h"
 #include "tests/unit/admin/fixtures.h"
 
 namespace holdfast {

@@ -1,8 +1,7 @@
 // What --watch is made of: rates, and what fits a screen.
-#include <catch2/catch.hpp>
-
 #include "common/admin/rates.h"
 #include "common/admin/screen.h"
+#include "tests/catch.h"
 #include "tests/unit/admin/fixtures.h"
 
 namespace holdfast {

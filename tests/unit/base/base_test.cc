@@ -1,10 +1,9 @@
-#include <catch2/catch.hpp>
-
 #include "common/base/ids.h"
 #include "common/base/overloaded.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/base/time.h"
+#include "tests/catch.h"
 
 namespace holdfast {
 

@@ -1,6 +1,6 @@
 #include "common/base/network.h"
 
-#include <catch2/catch.hpp>
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

@@ -1,7 +1,8 @@
 #include "common/base/remedy.h"
 
-#include <catch2/catch.hpp>
 #include <cerrno>
+
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

@@ -1,6 +1,6 @@
 #include "common/base/ring.h"
 
-#include <catch2/catch.hpp>
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

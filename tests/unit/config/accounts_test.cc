@@ -1,7 +1,7 @@
 // Users, groups and modes of a config.
 #include "common/config/accounts.h"
 
-#include <catch2/catch.hpp>
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {
@@ -15,7 +15,7 @@ TEST_CASE("a mode is three or four octal digits") {
     INFO(text);
     auto parsed = parse_file_mode(text);
     REQUIRE_FALSE(parsed.ok());
-    CHECK_THAT(parsed.error().message, Catch::Contains("\"0660\""));
+    CHECK_THAT(parsed.error().message, ContainsSubstring("\"0660\""));
   }
 }
 
@@ -28,8 +28,8 @@ TEST_CASE("users and groups are known by name or number") {
   CHECK_FALSE(find_user("4294967295").ok());
   auto missing = find_user("no-such-user-here");
   REQUIRE_FALSE(missing.ok());
-  CHECK_THAT(missing.error().message, Catch::Contains("no user \"no-such-user-here\""));
-  CHECK_THAT(find_group("no-such-group-here").error().message, Catch::Contains("no group"));
+  CHECK_THAT(missing.error().message, ContainsSubstring("no user \"no-such-user-here\""));
+  CHECK_THAT(find_group("no-such-group-here").error().message, ContainsSubstring("no group"));
 }
 
 }  // namespace

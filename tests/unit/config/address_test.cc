@@ -1,8 +1,9 @@
 #include "common/config/address.h"
 
-#include <catch2/catch.hpp>
 #include <utility>
 #include <vector>
+
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {
@@ -57,14 +58,14 @@ TEST_CASE("a wrong address says what is wrong") {
     INFO(text);
     const Result<ListenAddress> parsed = parse_listen_address(text);
     REQUIRE_FALSE(parsed.ok());
-    CHECK_THAT(parsed.error().message, Catch::Contains(reason));
+    CHECK_THAT(parsed.error().message, ContainsSubstring(reason));
   }
 }
 
 TEST_CASE("a systemd socket cannot be connected to") {
   const Result<Address> parsed = parse_address("systemd:web");
   REQUIRE_FALSE(parsed.ok());
-  CHECK_THAT(parsed.error().message, Catch::Contains("can be listened on"));
+  CHECK_THAT(parsed.error().message, ContainsSubstring("can be listened on"));
 }
 
 TEST_CASE("only addresses of this host are local") {

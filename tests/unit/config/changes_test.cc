@@ -1,7 +1,7 @@
 // What a reload would change.
 #include "common/config/changes.h"
 
-#include <catch2/catch.hpp>
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

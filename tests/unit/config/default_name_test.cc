@@ -1,10 +1,10 @@
 #include "common/config/default_name.h"
 
-#include <catch2/catch.hpp>
 #include <fstream>
 #include <string>
 
 #include "common/config/load.h"
+#include "tests/catch.h"
 #include "tests/unit/config/support.h"
 
 namespace holdfast {

@@ -271,7 +271,7 @@ void walk_mistakes() {
       CHECK(errors[0].file.starts_with("/etc/holdfast/"));
       CHECK(errors[0].line == document.line_of(fact.key));
       CHECK(errors[0].key == fact.key);
-      CHECK_THAT(errors[0].reason, Catch::Contains(reason));
+      CHECK_THAT(errors[0].reason, ContainsSubstring(reason));
     };
     require_refused("1.5", "expected ");
     require_refused("{}", "expected ");

@@ -1,7 +1,8 @@
 #include "common/config/problem.h"
 
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "common/config/problem.h"
+#include "tests/catch.h"
 #include "tests/source_folder.h"
 
 namespace holdfast::test {
@@ -39,8 +39,8 @@ inline void require_one(const std::vector<Problem>& problems, Severity severity,
   REQUIRE(found.size() == 1);
   CHECK(found[0].line == expected.line);
   CHECK(found[0].key == expected.key);
-  CHECK_THAT(found[0].reason, Catch::Contains(expected.reason));
-  CHECK_THAT(found[0].hint, Catch::Contains(expected.hint));
+  CHECK_THAT(found[0].reason, ContainsSubstring(expected.reason));
+  CHECK_THAT(found[0].hint, ContainsSubstring(expected.hint));
 }
 
 inline std::string replaced(std::string text, const std::string& old, const std::string& with) {

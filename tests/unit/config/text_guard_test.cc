@@ -1,8 +1,9 @@
 #include "common/config/text_guard.h"
 
-#include <catch2/catch.hpp>
 #include <string>
 #include <vector>
+
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {
@@ -24,7 +25,7 @@ TEST_CASE("control characters are refused with their line") {
     const auto fault = guard_text("a = 1\nb = \"" + std::string(1, c) + "\"\n");
     REQUIRE(fault.has_value());
     CHECK(fault->line == 2);
-    CHECK_THAT(fault->reason, Catch::Contains("control character"));
+    CHECK_THAT(fault->reason, ContainsSubstring("control character"));
   }
   CHECK(guard_text(std::string("a\0b", 3)).has_value());
 }
@@ -89,7 +90,7 @@ TEST_CASE("a text of more than one MiB is refused") {
   CHECK_FALSE(guard_text(std::string(kMaxConfigBytes, '\n')).has_value());
   const auto fault = guard_text(std::string(kMaxConfigBytes + 1, '\n'));
   REQUIRE(fault.has_value());
-  CHECK_THAT(fault->reason, Catch::Contains("too large"));
+  CHECK_THAT(fault->reason, ContainsSubstring("too large"));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // Keys of both sides by which neither the application nor the service is told.
-#include <catch2/catch.hpp>
-
 #include "common/config/load.h"
+#include "tests/catch.h"
 #include "tests/unit/config/support.h"
 
 namespace holdfast {

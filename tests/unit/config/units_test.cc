@@ -1,8 +1,9 @@
 #include "common/config/units.h"
 
-#include <catch2/catch.hpp>
 #include <utility>
 #include <vector>
+
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {
@@ -48,7 +49,7 @@ TEST_CASE("a wrong duration says what is wrong and how to write it") {
     INFO(text);
     const Result<Duration> parsed = parse_duration(text);
     REQUIRE_FALSE(parsed.ok());
-    CHECK_THAT(parsed.error().message, Catch::Contains(reason));
+    CHECK_THAT(parsed.error().message, ContainsSubstring(reason));
   }
 }
 
@@ -67,7 +68,7 @@ TEST_CASE("decimal units of size are refused with the binary ones as a hint") {
     INFO(text);
     const Result<std::uint64_t> parsed = parse_size(text);
     REQUIRE_FALSE(parsed.ok());
-    CHECK_THAT(parsed.error().message, Catch::Contains(reason));
+    CHECK_THAT(parsed.error().message, ContainsSubstring(reason));
   }
 }
 

@@ -1,11 +1,11 @@
 // In steady state the data path takes no memory from the heap.
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 #include <utility>
 
 #include "common/core/pump.h"
+#include "tests/catch.h"
 #include "tests/unit/core/scripted_peer.h"
 
 namespace {

@@ -4,11 +4,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <deque>
 
 #include "common/base/random.h"
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

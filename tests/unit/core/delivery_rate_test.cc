@@ -1,8 +1,7 @@
 #include "common/core/delivery_rate.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/core/tuning.h"
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

@@ -1,8 +1,9 @@
 #include "common/core/dialer.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <map>
+
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

@@ -1,7 +1,6 @@
 #include "common/core/first_bytes.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/scripted_peer.h"
 
 namespace holdfast {

@@ -1,7 +1,6 @@
 #include "common/core/hello_reader.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/wire/support.h"
 
 namespace holdfast {

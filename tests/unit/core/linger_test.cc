@@ -1,6 +1,5 @@
 // Rule 9's patience with an ABORT, and outages.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/link_pair.h"
 
 namespace holdfast {

@@ -1,6 +1,5 @@
 // Acks and credit: an ack means delivered; credit follows need and never shrinks.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/scripted_peer.h"
 
 namespace holdfast {

@@ -1,6 +1,5 @@
 // Another server that answers, and streams that move to another link.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/scripted_peer.h"
 
 namespace holdfast {

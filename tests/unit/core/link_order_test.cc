@@ -1,6 +1,5 @@
 // What an OPEN follows: bytes and ends of older streams of its service, and for how long.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/scripted_peer.h"
 
 namespace holdfast {

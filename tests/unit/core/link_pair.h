@@ -11,7 +11,6 @@
 // Nothing here is random: the same calls give the same run.
 #pragma once
 
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -25,6 +24,7 @@
 #include "common/core/link.h"
 #include "common/core/link_registry.h"
 #include "common/core/pump.h"
+#include "tests/catch.h"
 
 namespace holdfast::test {
 

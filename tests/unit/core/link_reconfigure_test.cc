@@ -1,6 +1,5 @@
 // What a reload changes of a link that lives: at once, from the next carrier on, or never.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/link_pair.h"
 
 namespace holdfast::test {

@@ -1,6 +1,5 @@
 // Resuming: the exchange of tables, replay, and tables of hostile peers.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/scripted_peer.h"
 
 namespace holdfast {

@@ -1,6 +1,5 @@
 // Services by destination, and which services' targets are down.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/link_pair.h"
 
 namespace holdfast::test {

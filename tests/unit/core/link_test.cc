@@ -1,8 +1,7 @@
 // What two links do together: bytes, ends, outages, ends of links.
 #include "common/core/link.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/scripted_peer.h"
 
 namespace holdfast {

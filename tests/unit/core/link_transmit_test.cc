@@ -1,6 +1,5 @@
 // What leaves, and in which order: fairness, control ahead of bulk, pinned blocks, floods.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/scripted_peer.h"
 
 namespace holdfast {

@@ -1,6 +1,6 @@
 #include "common/core/memory_pool.h"
 
-#include <catch2/catch.hpp>
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

@@ -1,8 +1,7 @@
 #include "common/core/progress.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/core/liveness.h"
+#include "tests/catch.h"
 #include "tests/unit/core/scripted_peer.h"
 
 namespace holdfast {

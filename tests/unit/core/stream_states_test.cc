@@ -1,6 +1,5 @@
 // Every state of a stream x every event, at both ends: the tables of docs/PROTOCOL.md, checked.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/scripted_peer.h"
 
 namespace holdfast {

@@ -1,9 +1,9 @@
 #include "common/core/stream_table.h"
 
-#include <catch2/catch.hpp>
 #include <list>
 
 #include "common/base/random.h"
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

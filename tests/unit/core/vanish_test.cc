@@ -1,6 +1,5 @@
 // A host that is gone: as a reset, but both agents know why.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/core/link_pair.h"
 
 namespace holdfast {

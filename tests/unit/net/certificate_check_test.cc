@@ -1,8 +1,7 @@
 // An agent's own TLS files, looked at before it runs.
 #include "common/net/certificate_check.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/net/certificates.h"
 
 using namespace holdfast;

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <catch2/catch.hpp>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "tests/catch.h"
 #include "tests/unit/net/certificates.h"
 
 namespace holdfast::test {

@@ -1,8 +1,9 @@
 // Who makes room when there are too many newcomers.
 #include "common/net/seats.h"
 
-#include <catch2/catch.hpp>
 #include <deque>
+
+#include "tests/catch.h"
 
 using namespace holdfast;
 using Stage = Seat::Stage;

@@ -1,9 +1,8 @@
 // What the links of one client have together.
 #include "common/net/shared_client.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/core/memory_pool.h"
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

@@ -6,9 +6,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

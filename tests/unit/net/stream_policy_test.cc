@@ -1,6 +1,6 @@
 #include "common/net/stream_policy.h"
 
-#include <catch2/catch.hpp>
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

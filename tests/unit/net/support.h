@@ -1,7 +1,6 @@
 // What the tests of common/net share: a loop turned until something is so, and pairs of sockets.
 #pragma once
 
-#include <catch2/catch.hpp>
 #include <functional>
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "common/net/loop.h"
 #include "common/net/observer.h"
 #include "common/net/socket.h"
+#include "tests/catch.h"
 
 namespace holdfast {
 

@@ -3,10 +3,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <ctime>
 
 #include "common/net/tls.h"
+#include "tests/catch.h"
 #include "tests/unit/net/certificates.h"
 
 using namespace holdfast;

@@ -1,10 +1,10 @@
 // KeyUpdate: keys change under traffic, and a peer cannot make a weapon of it.
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <vector>
 
 #include "common/base/random.h"
 #include "common/net/tls.h"
+#include "tests/catch.h"
 #include "tests/unit/net/raw_tls.h"
 
 using namespace holdfast;

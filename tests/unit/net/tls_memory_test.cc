@@ -3,10 +3,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cstdlib>
 
 #include "common/net/tls.h"
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {

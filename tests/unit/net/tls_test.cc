@@ -5,11 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <vector>
 
 #include "common/base/random.h"
+#include "tests/catch.h"
 
 using namespace holdfast;
 

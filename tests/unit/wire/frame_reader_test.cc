@@ -1,9 +1,8 @@
 #include "common/wire/frame_reader.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/base/random.h"
 #include "common/wire/coding.h"
+#include "tests/catch.h"
 #include "tests/unit/wire/support.h"
 
 namespace holdfast {

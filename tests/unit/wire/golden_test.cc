@@ -1,6 +1,5 @@
 // The codec against tests/golden/*.hex: what goes out, and what is read from it.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/wire/support.h"
 
 namespace holdfast {

@@ -1,6 +1,5 @@
 // Bad frames: every truncation, and each corruption that the protocol names.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/unit/wire/support.h"
 
 namespace holdfast {
