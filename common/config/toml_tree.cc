@@ -18,9 +18,34 @@
 namespace holdfast {
 namespace {
 
+#if TOML11_VERSION_MAJOR >= 4
+
+struct Config : toml::type_config {
+  using comment_type = toml::discard_comments;
+  template <typename Key, typename Member>
+  using table_type = std::map<Key, Member>;
+};
+using Value = toml::basic_value<Config>;
+
+int line_of(const toml::source_location& location) {
+  return static_cast<int>(std::max<std::size_t>(location.first_line_number(), 1));
+}
+
+struct Lines {
+  int of(const Value& value) const { return line_of(value.location()); }
+};
+
+const std::string& text_in(const Value& value) {
+  return value.as_string();
+}
+
+#else
+
 using Value = toml::basic_value<toml::discard_comments, std::map, std::vector>;
 
-// Line numbers from offsets: toml11 counts line ends from the top for each value it is asked about.
+// Line numbers from offsets: toml11 3 counts line ends from the top for each value whose location()
+// it is asked for, some seconds for five thousand tables; hence its region, which is not in its
+// manual.
 class Lines {
  public:
   explicit Lines(std::string_view text) {
@@ -28,8 +53,11 @@ class Lines {
       if (text[i] == '\n') ends_.push_back(i);
     }
   }
-  int at(std::size_t offset) const {
-    const auto end = std::lower_bound(ends_.begin(), ends_.end(), offset);
+  int of(const Value& value) const {
+    const auto* region = dynamic_cast<const toml::detail::region*>(toml::detail::get_region(value));
+    if (region == nullptr || !region->is_ok()) return 1;
+    const auto end = std::lower_bound(ends_.begin(), ends_.end(),
+                                      static_cast<std::size_t>(region->first() - region->begin()));
     return 1 + static_cast<int>(end - ends_.begin());
   }
 
@@ -37,11 +65,11 @@ class Lines {
   std::vector<std::size_t> ends_;
 };
 
-int line_of(const Value& value, const Lines& lines) {
-  const auto* region = dynamic_cast<const toml::detail::region*>(toml::detail::get_region(value));
-  if (region == nullptr || !region->is_ok()) return 1;
-  return lines.at(static_cast<std::size_t>(region->first() - region->begin()));
+const std::string& text_in(const Value& value) {
+  return value.as_string().str;
 }
+
+#endif
 
 TomlNode convert(const Value& value, const Lines& lines);
 
@@ -58,7 +86,7 @@ TomlTable convert_table(const Value& value, const Lines& lines) {
 
 TomlNode convert(const Value& value, const Lines& lines) {
   TomlNode node;
-  node.line = line_of(value, lines);
+  node.line = lines.of(value);
   switch (value.type()) {
     case toml::value_t::boolean:
       node.value = value.as_boolean();
@@ -70,7 +98,7 @@ TomlNode convert(const Value& value, const Lines& lines) {
       node.value = value.as_floating();
       break;
     case toml::value_t::string:
-      node.value = value.as_string().str;
+      node.value = text_in(value);
       break;
     case toml::value_t::array: {
       TomlArray array;
@@ -86,11 +114,6 @@ TomlNode convert(const Value& value, const Lines& lines) {
       break;
   }
   return node;
-}
-
-std::string after_last(const std::string& text, const std::string& mark) {
-  const std::size_t at = text.rfind(mark);
-  return at == std::string::npos ? text : text.substr(at + mark.size());
 }
 
 // toml11 says what it could not read; how it is written is said here.
@@ -112,7 +135,38 @@ std::string hint_for(const std::string& reason) {
   return "";
 }
 
-// toml11 explains itself in a drawing:
+TomlFault fault_of(int line, std::string reason, std::string remark) {
+  if (reason.starts_with("toml::")) {
+    const std::size_t colon = reason.find(": ");
+    if (colon != std::string::npos) reason = reason.substr(colon + 2);
+  }
+  while (reason.ends_with('.')) reason.pop_back();
+  while (remark.ends_with('.')) remark.pop_back();
+  if (!remark.empty() && remark != "here") reason += ": " + remark;
+  std::string hint = hint_for(reason);
+  return TomlFault{line, std::move(reason), std::move(hint)};
+}
+
+#if TOML11_VERSION_MAJOR >= 4
+
+std::variant<TomlNode, TomlFault> parse(std::istream& stream, const std::string&) {
+  const auto parsed = toml::try_parse<Config>(stream, "config");
+  if (parsed.is_ok()) return convert(parsed.unwrap(), Lines());
+  if (parsed.unwrap_err().empty()) return fault_of(1, "the text cannot be read as TOML", "");
+  const toml::error_info& error = parsed.unwrap_err().front();
+  if (error.locations().empty()) return fault_of(1, error.title(), "");
+  const auto& [location, remark] = error.locations().front();
+  return fault_of(line_of(location), error.title(), remark);
+}
+
+#else
+
+std::string after_last(const std::string& text, const std::string& mark) {
+  const std::size_t at = text.rfind(mark);
+  return at == std::string::npos ? text : text.substr(at + mark.size());
+}
+
+// toml11 3 explains itself in a drawing:
 //   [error] toml::parse_table: invalid line format
 //    --> file
 //      |
@@ -120,16 +174,11 @@ std::string hint_for(const std::string& reason) {
 //      |      ^--- expected newline, but got 's'.
 // Its first line and the last remark make one sentence, the last number is the line.
 TomlFault fault_of(const toml::syntax_error& error) {
-  TomlFault fault{static_cast<int>(error.location().line()), ""};
+  int line = static_cast<int>(error.location().line());
   std::istringstream drawing(error.what());
-  std::string text;
-  std::string remark;
-  std::getline(drawing, text);
-  fault.reason = after_last(text, "[error] ");
-  if (fault.reason.starts_with("toml::")) {
-    const std::size_t colon = fault.reason.find(": ");
-    if (colon != std::string::npos) fault.reason = fault.reason.substr(colon + 2);
-  }
+  std::string reason, text, remark;
+  std::getline(drawing, reason);
+  reason = after_last(reason, "[error] ");
   while (std::getline(drawing, text)) {
     const std::size_t bar = text.find(" | ");
     if (bar == std::string::npos) continue;
@@ -137,7 +186,7 @@ TomlFault fault_of(const toml::syntax_error& error) {
     const std::size_t first = margin.find_first_not_of(' ');
     if (first != std::string::npos) {
       const bool numeric = margin.find_first_not_of("0123456789", first) == std::string::npos;
-      if (numeric && margin.size() - first < 8) fault.line = std::stoi(margin.substr(first));
+      if (numeric && margin.size() - first < 8) line = std::stoi(margin.substr(first));
       continue;
     }
     const std::size_t mark = text.find_first_of("^~", bar);
@@ -145,12 +194,19 @@ TomlFault fault_of(const toml::syntax_error& error) {
     const std::size_t words = text.find_first_not_of("^~- ", mark);
     if (words != std::string::npos) remark = text.substr(words);
   }
-  while (fault.reason.ends_with('.')) fault.reason.pop_back();
-  while (remark.ends_with('.')) remark.pop_back();
-  if (!remark.empty() && remark != "here") fault.reason += ": " + remark;
-  fault.hint = hint_for(fault.reason);
-  return fault;
+  return fault_of(line, std::move(reason), std::move(remark));
 }
+
+std::variant<TomlNode, TomlFault> parse(std::istream& stream, const std::string& text) {
+  try {
+    return convert(toml::parse<toml::discard_comments, std::map, std::vector>(stream, "config"),
+                   Lines(text));
+  } catch (const toml::syntax_error& error) {
+    return fault_of(error);
+  }
+}
+
+#endif
 
 }  // namespace
 
@@ -174,10 +230,7 @@ std::variant<TomlNode, TomlFault> parse_toml(std::string_view text) {
   copy += '\n';  // toml11 reads past the end of a literal string that nothing closes
   try {
     std::istringstream stream(copy);
-    const Value root = toml::parse<toml::discard_comments, std::map, std::vector>(stream, "config");
-    return convert(root, Lines(copy));
-  } catch (const toml::syntax_error& error) {
-    return fault_of(error);
+    return parse(stream, copy);
   } catch (const std::exception& error) {
     return TomlFault{1, std::string("the text cannot be read as TOML: ") + error.what()};
   }
