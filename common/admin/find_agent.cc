@@ -25,7 +25,7 @@ Result<AgentSnapshot> status_of(const std::string& socket) {
 }
 
 bool runs(AgentKind kind, const std::string& socket, const std::string& name) {
-  int error = probe_unix(socket);
+  int error = connect_unix(socket).error;
   if (error != 0 && error != EACCES && error != EPERM) return false;  // a dead agent's
   if (name.starts_with(to_string(kind))) return true;
   if (error != 0) return false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 
 namespace holdfast {
 namespace {
@@ -70,14 +71,37 @@ std::string_view request_path(std::string_view text) {
   return target.substr(0, target.find_first_of(" ?#\r\n"));
 }
 
-std::string without_ranges(std::string_view text) {
-  std::size_t head = head_size(text).value_or(text.size());
-  std::string kept;
-  kept.reserve(text.size());
-  for_each_line(text.substr(0, head), [&](std::string_view line) {
-    if (!is_header(line, "range") && !is_header(line, "if-range")) kept += line;
-  });
-  return kept.append(text.substr(head));
+std::string percent_decoded(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned char byte = 0;
+    const char* digits = text.data() + i + 1;
+    if (text[i] == '%' && text.size() - i > 2 &&
+        std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+      out.push_back(static_cast<char>(byte));
+      i += 2;
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
+}
+
+void add_parameters(std::string_view query, HttpParameters& parameters) {
+  auto decoded = [](std::string_view text) {
+    std::string spaced(text);
+    std::replace(spaced.begin(), spaced.end(), '+', ' ');
+    return percent_decoded(spaced);
+  };
+  while (!query.empty()) {
+    std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(pair.size() + 1, query.size()));
+    std::size_t equals = std::min(pair.find('='), pair.size());
+    std::string name = decoded(pair.substr(0, equals));
+    std::string_view value = pair.substr(std::min(equals + 1, pair.size()));
+    if (!name.empty()) parameters.emplace(std::move(name), decoded(value));
+  }
 }
 
 }  // namespace holdfast

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/admin/http_server.h"
+
 namespace holdfast {
 
 // The size of the request at the beginning of `text`, head and body; nothing while the head is not
@@ -16,8 +18,10 @@ std::optional<std::size_t> request_size(std::string_view text);
 // "/status" of "GET /status?top=3 HTTP/1.1 ...", "" of what is no request line.
 std::string_view request_path(std::string_view text);
 
-// Without Range and If-Range: a server may always answer with the whole (RFC 9110, 14.2), and a
-// list of ranges makes many answers of one.
-std::string without_ranges(std::string_view text);
+// "a b" of "a%20b"; what is no escape stays as it is.
+std::string percent_decoded(std::string_view text);
+
+// Adds the parts of "a=1&b=x+y"; of several with one name the first counts.
+void add_parameters(std::string_view query, HttpParameters& parameters);
 
 }  // namespace holdfast

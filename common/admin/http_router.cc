@@ -1,119 +1,192 @@
 #include "common/admin/http_router.h"
 
-#include <httplib.h>
+#include <zlib.h>
 
-#include <algorithm>
-#include <set>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/core/buffers_range.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/serializer.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <exception>
+#include <utility>
 
 #include "common/admin/http_request.h"
 
 namespace holdfast {
 namespace {
 
-// Beside an answer's body: its head.
-constexpr std::size_t kMostHead_bytes = 65536;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using Request = http::request<http::string_body>;
+using Response = http::response<http::string_body>;
 
-// A request and its answer as httplib reads and writes them.
-class TextStream final : public httplib::Stream {
- public:
-  TextStream(std::string request, std::size_t most) : request_(std::move(request)), most_(most) {}
+// Boost's own kind of string_view, which its versions name differently.
+template <typename Text>
+std::string_view view(const Text& text) {
+  return {text.data(), text.size()};
+}
 
-  bool is_readable() const override { return position_ < request_.size(); }
-  bool is_writable() const override { return true; }
-  void get_remote_ip_and_port(std::string& ip, int& port) const override { ip.clear(), port = 0; }
-  void get_local_ip_and_port(std::string& ip, int& port) const override { ip.clear(), port = 0; }
-  socket_t socket() const override { return -1; }  // there is none
+bool begins(std::string_view text, std::string_view with) {
+  return text.substr(0, with.size()) == with;
+}
 
-  ssize_t read(char* to, std::size_t size) override {
-    std::size_t taken = std::min(size, request_.size() - position_);
-    std::copy_n(request_.data() + position_, taken, to);
-    position_ += taken;
-    return static_cast<ssize_t>(taken);
+// Worth compressing, and in memory as one piece anyway.
+bool is_text(std::string_view content_type) {
+  return begins(content_type, "text/") || begins(content_type, "application/json");
+}
+
+// Empty: it did not work, which is no reason to answer nothing.
+std::string gzipped(const std::string& text) {
+  z_stream stream{};
+  constexpr int kGzip = 16, kMemoryLevel = 8;
+  if (text.size() > UINT32_MAX / 2 ||
+      deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + kGzip, kMemoryLevel,
+                   Z_DEFAULT_STRATEGY) != Z_OK) {
+    return "";
   }
+  std::string out(deflateBound(&stream, text.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  bool done = deflate(&stream, Z_FINISH) == Z_STREAM_END;
+  out.resize(done ? stream.total_out : 0);
+  deflateEnd(&stream);
+  return out;
+}
 
-  ssize_t write(const char* from, std::size_t size) override {
-    if (size > most_ - answer_.size()) return -1;
-    answer_.append(from, size);
-    return static_cast<ssize_t>(size);
-  }
-
-  std::string take_answer() { return std::move(answer_); }
-
- private:
-  const std::string request_;
-  const std::size_t most_;
-  std::size_t position_ = 0;
-  std::string answer_;
-};
-
-// httplib without its sockets and threads.
-class HttpRouterImpl final : public HttpRouter, private httplib::Server {
- public:
-  HttpRouterImpl(std::vector<HttpRoute> routes, const HttpLimits& limits)
-      : answer_bytes_(limits.answer_bytes) {
-    set_payload_max_length(limits.request_bytes);
-    for (HttpRoute& route : routes) add(std::move(route));
-    set_error_handler([](const httplib::Request&, httplib::Response& response) {
-      if (!response.body.empty()) return;
-      std::string status = std::to_string(response.status);
-      response.set_content("{\"error\":\"HTTP status " + status + "\"}\n", "application/json");
+std::string text_of(Response& response, bool head_only) {
+  http::response_serializer<http::string_body> serializer(response);
+  serializer.split(head_only);  // the head comes alone, and is all that is taken
+  std::string out;
+  out.reserve(response.body().size() + 512);
+  beast::error_code error;
+  while (!error && !serializer.is_done() && !(head_only && serializer.is_header_done())) {
+    serializer.next(error, [&](beast::error_code&, const auto& buffers) {
+      std::size_t taken = 0;
+      for (auto buffer : beast::buffers_range_ref(buffers)) {
+        out.append(static_cast<const char*>(buffer.data()), buffer.size());
+        taken += buffer.size();
+      }
+      serializer.consume(taken);
     });
-    // The library's signature.
-    auto failed = [](const httplib::Request&, httplib::Response& response,
-                     std::exception_ptr) {  // NOLINT(performance-unnecessary-value-param)
-      response.status = 500;
-    };
-    set_exception_handler(failed);
+  }
+  return error ? "" : out;
+}
+
+void set_json_error(Response& response, unsigned status, const std::string& what) {
+  response.result(status);
+  response.set(http::field::content_type, "application/json");
+  response.body() = "{\"error\":\"" + what + "\"}\n";
+}
+
+// Messages are read and written by Boost.Beast, as text: no socket, no thread of its own.
+class HttpRouterImpl final : public HttpRouter {
+ public:
+  HttpRouterImpl(std::vector<HttpRoute> routes, const HttpLimits& limits) : limits_(limits) {
+    for (HttpRoute& route : routes) {
+      std::string path = route.path;
+      auto& table = route.method == HttpRoute::Method::get ? get_ : post_;
+      table.emplace(std::move(path), std::move(route));
+    }
   }
 
-  std::string answer(std::string_view request) override {
-    TextStream stream(without_ranges(request), answer_bytes_ + kMostHead_bytes);
-    bool closed = false;
-    process_request(stream, true, closed, nullptr);
-    return stream.take_answer();
+  std::string answer(std::string_view text) override {
+    Response response(http::status::ok, 11);
+    response.keep_alive(false);
+    http::request_parser<http::string_body> parser;
+    parser.header_limit(static_cast<std::uint32_t>(limits_.request_bytes));
+    parser.body_limit(limits_.request_bytes);
+    parser.eager(true);
+    beast::error_code error;
+    parser.put(boost::asio::buffer(text.data(), text.size()), error);
+    bool head_only = false;
+    if (error || !parser.is_done()) {
+      bool large = error == http::error::body_limit;
+      response.result(large ? http::status::payload_too_large : http::status::bad_request);
+    } else {
+      const Request& request = parser.get();
+      head_only = request.method() == http::verb::head;
+      route(request, response);
+      compress_for(request, response);
+    }
+    if (response.result_int() >= 400 && response.body().empty()) {
+      unsigned status = response.result_int();
+      set_json_error(response, status, "HTTP status " + std::to_string(status));
+    }
+    response.prepare_payload();
+    return text_of(response, head_only);
   }
 
   bool is_health(std::string_view request) const override {
-    return health_.find(request_path(request)) != health_.end();
+    auto found = get_.find(request_path(request));
+    return found != get_.end() && found->second.health;
   }
 
  private:
-  void add(HttpRoute route) {
-    std::string pattern = route.path;
-    auto method = route.method;
-    if (route.health) health_.insert(pattern);
-    auto handler = [this, make = std::move(route.answer), refuse = std::move(route.refuse_host)](
-                       const httplib::Request& request, httplib::Response& response) {
-      std::string why_not = refuse ? refuse(request.get_header_value("Host")) : "";
-      if (!why_not.empty()) {
-        response.status = 403;
-        return response.set_content(why_not, "text/plain; charset=utf-8");
-      }
-      give(make({request.params.begin(), request.params.end()}), response);
-    };
-    if (method == HttpRoute::Method::get) {
-      Get(pattern, std::move(handler));
-    } else {
-      Post(pattern, std::move(handler));
+  using Routes = std::map<std::string, HttpRoute, std::less<>>;
+
+  void route(const Request& request, Response& response) const {
+    http::verb method = request.method();
+    if (method == http::verb::unknown) return response.result(http::status::bad_request);
+    std::string_view target = view(request.target());
+    std::string_view query = target.substr(std::min(target.find('?'), target.size()));
+    std::string path = percent_decoded(target.substr(0, target.size() - query.size()));
+    bool get = method == http::verb::get || method == http::verb::head;
+    const Routes& routes = get ? get_ : post_;
+    auto found = routes.find(path);
+    if (found == routes.end() || (!get && method != http::verb::post)) {
+      return response.result(http::status::not_found);
+    }
+    const HttpRoute& route = found->second;
+    std::string why_not =
+        route.refuse_host ? route.refuse_host(view(request[http::field::host])) : "";
+    if (!why_not.empty()) {
+      response.result(http::status::forbidden);
+      response.set(http::field::content_type, "text/plain; charset=utf-8");
+      response.body() = std::move(why_not);
+      return;
+    }
+    HttpParameters parameters;
+    if (!query.empty()) add_parameters(query.substr(1), parameters);
+    if (begins(view(request[http::field::content_type]), "application/x-www-form-urlencoded")) {
+      add_parameters(request.body(), parameters);
+    }
+    try {
+      give(route.answer(parameters), response);
+    } catch (const std::exception&) {
+      response.result(http::status::internal_server_error);
     }
   }
 
-  void give(HttpResponse made, httplib::Response& response) const {
-    if (made.body.size() > answer_bytes_) {
-      response.status = 503;
-      return response.set_content("{\"error\":\"the answer has more than " +
-                                      std::to_string(answer_bytes_ >> 20) +
-                                      " MiB: ask for less (limit=, service=, client=)\"}\n",
-                                  "application/json");
+  void give(HttpResponse made, Response& response) const {
+    if (made.body.size() > limits_.answer_bytes) {
+      return set_json_error(response, 503,
+                            "the answer has more than " +
+                                std::to_string(limits_.answer_bytes >> 20) +
+                                " MiB: ask for less (limit=, service=, client=)");
     }
-    response.status = made.status;
-    for (const auto& [name, value] : made.headers) response.set_header(name, value);
-    response.set_header("Content-Type", made.content_type);
-    response.body = std::move(made.body);
+    response.result(static_cast<unsigned>(made.status));
+    for (const auto& [name, value] : made.headers) response.set(name, value);
+    response.set(http::field::content_type, made.content_type);
+    response.body() = std::move(made.body);
   }
 
-  const std::size_t answer_bytes_;
-  std::set<std::string, std::less<>> health_;
+  static void compress_for(const Request& request, Response& response) {
+    std::string_view accepted = view(request[http::field::accept_encoding]);
+    if (accepted.find("gzip") == std::string_view::npos || response.body().empty() ||
+        !is_text(view(response[http::field::content_type]))) {
+      return;
+    }
+    std::string smaller = gzipped(response.body());
+    if (smaller.empty()) return;
+    response.set(http::field::content_encoding, "gzip");
+    response.body() = std::move(smaller);
+  }
+
+  const HttpLimits limits_;
+  Routes get_, post_;
 };
 
 }  // namespace

@@ -36,7 +36,7 @@ Status make_room(const std::string& path) {
                  " cannot be made: something that is not a socket is there; remove it, or set "
                  "another [admin] socket"};
   }
-  int error = probe_unix(path);
+  int error = connect_unix(path).error;
   if (error == ECONNREFUSED) {
     ::unlink(path.c_str());
     return Ok{};
@@ -58,13 +58,14 @@ Id wanted(const std::optional<Id>& now, const std::optional<Id>& before, Id own)
 
 }  // namespace
 
-int probe_unix(const std::string& path) {
-  if (path.size() > kMaxUnixPathBytes) return ENAMETOOLONG;
+UnixConnection connect_unix(const std::string& path) {
+  if (path.size() > kMaxUnixPathBytes) return {UniqueFd(), ENAMETOOLONG};
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return errno;
+  if (!fd) return {UniqueFd(), errno};
   sockaddr_un address = unix_address(path);
   int result = ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
-  return result == 0 ? 0 : errno;
+  if (result != 0) return {UniqueFd(), errno};
+  return {std::move(fd), 0};
 }
 
 UnixListener::UnixListener(UniqueFd fd, std::string path, const SocketAccess& access)

@@ -36,7 +36,12 @@ class UnixListener {
   std::uint64_t inode_ = 0;
 };
 
-// 0 when something listens at the path, else connect(2)'s errno.
-int probe_unix(const std::string& path);
+// A socket that does not block, connected to the one that listens at the path; or none, and
+// connect(2)'s errno.
+struct UnixConnection {
+  UniqueFd fd;
+  int error = 0;
+};
+UnixConnection connect_unix(const std::string& path);
 
 }  // namespace holdfast

@@ -58,7 +58,7 @@ std::string days_left(const CertificateEnds& ends) {
 }
 
 bool agent_runs(const AdminConfig& admin) {
-  return probe_unix(admin.socket) == 0;
+  return connect_unix(admin.socket).error == 0;
 }
 
 class ClientDoctor {

@@ -39,7 +39,7 @@ HEAVY = {
     r"toml(\.hpp|/)": {"common/config/toml_tree.cc"},
     r"CLI/": {"common/admin/cli.cc"},
     r"spdlog/": {"common/admin/log.cc"},
-    r"httplib\.h": {"common/admin/http_router.cc", "common/admin/http_client.cc"},
+    r"boost/": {"common/admin/http_router.cc", "common/admin/http_client.cc"},
     r"prometheus/": {"common/admin/metrics.cc"},
     r"nlohmann/": {"common/admin/page_json.cc", "common/admin/snapshot_json.cc",
                    "common/admin/snapshot_parse.cc",
@@ -194,6 +194,9 @@ class Structure(unittest.TestCase):
                         problems.append(f"{path}: includes {include}")
                 if include.startswith("catch2/"):
                     problems.append(f"{path}: includes {include}")
+        problems += [f"{path}: includes {include}: tests/catch.h is for both majors of Catch2"
+                     for path in sources("tests") if path != "tests/catch.h"
+                     for include in includes_of(path) if include.startswith("catch2/")]
         self.complain(problems)
 
     def test_headers_are_included_once(self):

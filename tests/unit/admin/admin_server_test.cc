@@ -5,10 +5,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <chrono>
 #include <thread>
 
@@ -16,6 +16,7 @@
 #include "common/admin/http_server.h"
 #include "common/admin/loop_backend.h"
 #include "common/admin/unique_fd.h"
+#include "tests/catch.h"
 #include "tests/stopwatch.h"
 #include "tests/unit/admin/fixtures.h"
 
@@ -359,6 +360,83 @@ TEST_CASE("junk gets no more than an error") {
     CHECK_FALSE(has(hear(fd), " 200 "));
   }
   CHECK(served.ask("GET", "/livez").status == 200);
+}
+
+// The head and the body of the answer to `request`.
+std::pair<std::string, std::string> answer_to(const std::string& socket,
+                                              const std::string& request) {
+  UniqueFd fd = connect_unix(socket);
+  say(fd, request);
+  std::string answer = hear(fd);
+  std::size_t end = answer.find("\r\n\r\n");
+  REQUIRE(end != std::string::npos);
+  return {answer.substr(0, end + 4), answer.substr(end + 4)};
+}
+
+TEST_CASE("an answer is compressed for whoever takes gzip, and its head alone is had by HEAD") {
+  Served served;
+  auto [head, body] =
+      answer_to(served.config.socket, "GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  CHECK_FALSE(has(head, "Content-Encoding"));
+  CHECK(has(head, "Content-Length: " + std::to_string(body.size()) + "\r\n"));
+  CHECK(has(head, "Connection: close\r\n"));
+  auto [zipped_head, zipped] =
+      answer_to(served.config.socket,
+                "GET /status HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: br, gzip\r\n\r\n");
+  CHECK(has(zipped_head, "Content-Encoding: gzip\r\n"));
+  CHECK(has(zipped_head, "Content-Length: " + std::to_string(zipped.size()) + "\r\n"));
+  CHECK(zipped.size() < body.size() / 2);
+  std::string unzipped(body.size(), '\0');
+  z_stream stream{};
+  REQUIRE(inflateInit2(&stream, MAX_WBITS + 16) == Z_OK);
+  stream.next_in = reinterpret_cast<Bytef*>(zipped.data());
+  stream.avail_in = static_cast<uInt>(zipped.size());
+  stream.next_out = reinterpret_cast<Bytef*>(unzipped.data());
+  stream.avail_out = static_cast<uInt>(unzipped.size());
+  CHECK(inflate(&stream, Z_FINISH) == Z_STREAM_END);
+  CHECK(stream.total_out == body.size());
+  inflateEnd(&stream);
+  CHECK(unzipped == body);
+  auto [only_head, nothing] =
+      answer_to(served.config.socket, "HEAD /status HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  CHECK(only_head == head);
+  CHECK(nothing.empty());
+}
+
+TEST_CASE("what is not served is refused by its status, in JSON") {
+  Served served;
+  struct Case {
+    const char* request;
+    const char* status;
+  };
+  for (const Case& each :
+       {Case{"GET /nowhere HTTP/1.1\r\n\r\n", "404"},
+        Case{"POST /livez HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "404"},
+        Case{"GET /v1/drain HTTP/1.1\r\n\r\n", "404"},
+        Case{"DELETE /livez HTTP/1.1\r\n\r\n", "404"}, Case{"FETCH /livez HTTP/1.1\r\n\r\n", "400"},
+        Case{"GET /livez HTTP/2.0\r\n\r\n", "400"},
+        Case{"GET /livez HTTP/1.1\r\nno header\r\n\r\n", "400"},
+        Case{"POST /v1/drain HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "400"}}) {
+    auto [head, body] = answer_to(served.config.socket, each.request);
+    INFO(each.request);
+    CHECK(has(head, std::string("HTTP/1.1 ") + each.status + " "));
+    CHECK(has(head, "Content-Type: application/json\r\n"));
+    CHECK(body == std::string("{\"error\":\"HTTP status ") + each.status + "\"}\n");
+  }
+  CHECK(served.agent.commands().empty());
+}
+
+TEST_CASE("parameters come in the query and as a form, escaped or not") {
+  Served served;
+  answer_to(served.config.socket,
+            "POST /v1/%6bill?id=00%31%31 HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+  answer_to(served.config.socket,
+            "POST /v1/kill HTTP/1.1\r\nContent-Length: 7\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n\r\nid=0011");
+  auto commands = served.agent.commands();
+  REQUIRE(commands.size() == 2);
+  CHECK(commands[0].id == "0011");
+  CHECK(commands[1].id == "0011");
 }
 
 TEST_CASE("ranges are not served: the whole answer, once") {

@@ -1,6 +1,6 @@
 #include "common/admin/http_request.h"
 
-#include <catch2/catch.hpp>
+#include "tests/catch.h"
 
 namespace holdfast {
 namespace {
@@ -29,11 +29,20 @@ TEST_CASE("a request's path is what stands before its query") {
   CHECK(request_path("").empty());
 }
 
-TEST_CASE("ranges are taken out, however they are written, and nothing else") {
-  CHECK(without_ranges("GET / HTTP/1.1\r\nHost: x\r\nRange: bytes=0-,0-\r\nrAnGe :a\r\n"
-                       "If-Range: b\r\nX-Range: c\r\n\r\nRange: of a body\r\n") ==
-        "GET / HTTP/1.1\r\nHost: x\r\nX-Range: c\r\n\r\nRange: of a body\r\n");
-  CHECK(without_ranges("GET /range: HTTP/1.1\r\n\r\n") == "GET /range: HTTP/1.1\r\n\r\n");
+TEST_CASE("escapes are read, and what is none stays") {
+  CHECK(percent_decoded("a%20b%2Fc%ff") == "a b/c\xff");
+  CHECK(percent_decoded("%zz%4%") == "%zz%4%");
+  CHECK(percent_decoded("%-1%+1% 1") == "%-1%+1% 1");
+  CHECK(percent_decoded(std::string("%00", 3)) == std::string(1, '\0'));
+  CHECK(percent_decoded("").empty());
+}
+
+TEST_CASE("a query's parts are parameters, the first of a name") {
+  HttpParameters parameters;
+  add_parameters("id=a%26b&x=1+2&&=nameless&flag&x=3&y==&", parameters);
+  CHECK(parameters == HttpParameters{{"id", "a&b"}, {"x", "1 2"}, {"flag", ""}, {"y", "="}});
+  add_parameters("", parameters);
+  CHECK(parameters.size() == 4);
 }
 
 }  // namespace
