@@ -19,9 +19,9 @@ constexpr std::uint64_t kSmallLimit = 8 * 1024;
 
 template <typename Encode>
 void append(Buffer& out, std::size_t most, Encode encode) {
-  std::size_t before = out.size();
-  out.resize(before + most);
-  out.resize(before + encode(MutableBytes(out.data() + before, most)));
+  Buffer piece(most);
+  piece.resize(encode(MutableBytes(piece.data(), most)));
+  out.insert(out.end(), piece.begin(), piece.end());
 }
 
 }  // namespace
