@@ -25,6 +25,8 @@ struct LaneView {
 
 class LaneMeter {
  public:
+  // Of a lane that is opened now, and so has been empty for no time.
+  explicit LaneMeter(Time now) : empty_since_(now) {}
   // A stream was opened.
   void opened(Time now);
   // Once in kLaneSample while there are streams. `path`: of the carrier, if there is one.
@@ -56,7 +58,7 @@ class LaneMeter {
   std::uint64_t moved_ = 0;  // by the link, as of the last sample
   Time sampled_at_{};
   std::optional<Time> moved_at_;
-  Time empty_since_{};
+  Time empty_since_;
   // Streams opened in the last second that was looked at, and in the one before.
   Time second_{};
   std::size_t opened_now_ = 0;

@@ -20,6 +20,7 @@ ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions optio
       group_(options.group),
       lane_(options.lane),
       lanes_(options.lanes),
+      meter_(loop_.now()),
       tls_(std::move(options.tls)),
       patience_(std::move(options.patience)),
       link_(options.link, around.pool, random_link_id(), 0) {

@@ -8,7 +8,7 @@ namespace {
 // A client's lane, looked at as often as an agent does.
 struct Metered {
   LinkPair pair;
-  LaneMeter meter;
+  LaneMeter meter{pair.now()};
   PathReport path;
 
   Metered() {
@@ -31,6 +31,18 @@ struct Metered {
   }
   LaneView view() const { return meter.view(pair.now(), *pair.client.link); }
 };
+
+// Else it would go before the stream comes that it was opened for.
+TEST_CASE("a lane that was just opened has been empty for no time") {
+  Metered lane;
+  Time opened = lane.pair.now() - milliseconds(100);
+  CHECK(lane.view().empty_since == opened);
+  lane.samples(1, 0, 0);
+  CHECK(lane.view().empty_since == opened);
+  lane.open();
+  LaneView view = lane.samples(1, 0, 0);
+  CHECK(view.empty_since == lane.pair.now());
+}
 
 TEST_CASE("a stream that moves a modem's worth for long is bulk, and none when it pauses") {
   Metered lane;
