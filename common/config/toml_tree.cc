@@ -122,12 +122,17 @@ std::string hint_for(const std::string& reason) {
     const char* words;
     const char* hint;
   };
+  constexpr const char* kQuotes = "a string ends on its line, with the quote it began with";
   static constexpr Advice kAdvice[] = {
       {"unknown value", "a string stands in straight quotes, as in key = \"value\""},
-      {"not a valid string", "a string ends on its line, with the quote it began with"},
+      {"not a valid string", kQuotes},
+      {"invalid string", kQuotes},
       {"key-value separator", "write key = value"},
+      {"key value separator", "write key = value"},
       {"already exists", "keep one of the two"},
+      {"already defined", "keep one of the two"},
       {"invalid key", "write [table], or key = value"},
+      {"invalid table key", "write [table], or key = value"},
   };
   for (const Advice& advice : kAdvice) {
     if (reason.find(advice.words) != std::string::npos) return advice.hint;
@@ -156,7 +161,14 @@ std::variant<TomlNode, TomlFault> parse(std::istream& stream, const std::string&
   const toml::error_info& error = parsed.unwrap_err().front();
   if (error.locations().empty()) return fault_of(1, error.title(), "");
   const auto& [location, remark] = error.locations().front();
-  return fault_of(line_of(location), error.title(), remark);
+  std::string reason = error.title();
+  if (const std::size_t at = reason.find("already"); remark == "inserting this") {
+    // "toml::...: failed to insert a value, value already exists"
+    const std::size_t comma = reason.rfind(", ", at);
+    if (comma != std::string::npos) reason = reason.substr(comma + 2);
+    return fault_of(line_of(location), std::move(reason), "");
+  }
+  return fault_of(line_of(location), std::move(reason), remark);
 }
 
 #else

@@ -215,7 +215,10 @@ TEST_CASE("what newcomers write is told with how to write it") {
   const std::string server = "[\"198.51.100.10:7443\"]";
   require_each({
       {"\"edge-1\"", "edge-1", {1, "", "unknown value", "straight quotes"}},
-      {"\"edge-1\"", "\"edge-1", {1, "", "not a valid string", "the quote it began with"}},
+      {"\"edge-1\"",
+       "\"edge-1",
+       {1, "", test::words("not a valid string", "invalid string format"),
+        "the quote it began with"}},
       {"name =", "name:", {1, "", "separator", "write key = value"}},
       {server, "\"https://h:7443\"", {3, "link.server", "it has a scheme; write host:port", ""}},
       {"/etc/holdfast/e.psk", "~/e.psk", {4, "link.psk_file", "~ is not expanded", "whole path"}},
@@ -464,7 +467,9 @@ TEST_CASE("all mistakes of a file are told at once") {
 
 TEST_CASE("a syntax error ends its file with its line") {
   require_each({
-      {"[services.db]", "[services.db", {5, "", "invalid key", ""}},
+      {"[services.db]",
+       "[services.db",
+       {5, "", test::words("invalid key", "invalid table key"), "write [table]"}},
       {"name = \"edge-1\"", "name = \"edge-1\"\nname = \"b\"", {2, "", "already exists", ""}},
   });
 }

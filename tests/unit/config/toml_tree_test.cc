@@ -5,8 +5,12 @@
 #include <vector>
 
 #include "tests/catch.h"
+#include "tests/unit/config/support.h"
 
 namespace holdfast {
+
+using namespace test;
+
 namespace {
 
 TomlFault fault_of(const std::string& text) {
@@ -73,15 +77,18 @@ TEST_CASE("a syntax error has its line and a reason in one sentence") {
     std::string reason;
   };
   const std::vector<Case> cases = {
-      {"a = 1\nb = \n", 2, "missing value after key-value separator"},
-      {"a = 1\n\na = 2\n", 3, "value (\"a\") already exists: value defined twice"},
-      {"[a]\nx = 1\n[a]\n", 3, "table (\"a\") already exists"},
-      {"\n\n[abc\n", 3, "invalid key"},
-      {"x = 5s\n", 1, "expected newline, but got 's'"},
-      {"a b = 3\n", 1, "invalid format for key"},
+      {"a = 1\nb = \n", 2,
+       words("missing value after key-value separator", "unknown value appeared")},
+      {"a = 1\n\na = 2\n", 3,
+       words("value (\"a\") already exists: value defined twice", "value already exists")},
+      {"[a]\nx = 1\n[a]\n", 3, words("table (\"a\") already exists", "table already defined")},
+      {"\n\n[abc\n", 3, words("invalid key", "invalid table key: expected ]")},
+      {"x = 5s\n", 1,
+       words("expected newline, but got 's'", "newline (LF / CRLF) or EOF is expected")},
+      {"a b = 3\n", 1, words("invalid format for key", "invalid key value separator")},
       {"x = yes\n", 1, "unknown value appeared"},
-      {"ok = 1\nx = \"abc\n", 2, "not a valid string"},
-      {"ok = 1\nx = {a = 1\n", 2, "missing curly brace"},
+      {"ok = 1\nx = \"abc\n", 2, words("not a valid string", "invalid string format")},
+      {"ok = 1\nx = {a = 1\n", 2, words("missing curly brace", "closing `}`")},
   };
   for (const Case& c : cases) {
     const TomlFault fault = fault_of(c.text);
