@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/core/tuning.h"
+
 namespace holdfast {
 namespace {
 
@@ -103,9 +105,12 @@ void Dials::look_at_handshakes() {
     std::optional<PathReport> path = dial->carrier->path();
     if (!path) continue;
     if (path->received != 0) dial->heard = now - path->received_ago;
-    bool silent = path->received == 0 && path->acked != 0 && path->queued == 0;
-    if (!silent || dial->unanswered) continue;
-    if (now < dial->began + kUnanswered + 2 * dial->connect_took) continue;
+    if (path->received != 0 || dial->unanswered) continue;
+    bool silent = path->acked != 0 && path->queued == 0 &&
+                  now >= dial->began + kUnanswered + 2 * dial->connect_took;
+    // A hello with a share of ML-KEM is larger than a packet.
+    bool stuck = path->queued > tuning::kSmallSegment && path->timeouts != 0;
+    if (!silent && !stuck) continue;
     dial->unanswered = true;
     Limit& limit = limit_of(dial->address);
     limit.unanswered += 1;

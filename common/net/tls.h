@@ -1,9 +1,10 @@
 // TLS 1.3 for carriers, by OpenSSL 3: who may talk to us, and as whom.
 //
 // Pre-shared keys with ephemeral key exchange (RFC 8446, 2.2 and 4.2.9), or certificates, or at a
-// server both. TLS 1.3 only; one group, so that no hello is answered by a retry; no
-// early data. A key's id is what travels in clear, not the client's name. A client that was let in
-// by certificate keeps a ticket of the server's, and shows itself by it at its next handshake.
+// server both. TLS 1.3 only; keys are exchanged by X25519 with ML-KEM-768 beside it where both
+// ends' OpenSSL has that (3.5), else by X25519, and no hello is answered by a retry; no early data.
+// A key's id is what travels in clear, not the client's name. A client that was let in by
+// certificate keeps a ticket of the server's, and shows itself by it at its next handshake.
 //
 // Contexts are made once from loaded secrets and make one transport a carrier. Replacing a context
 // (a reload) leaves standing carriers alone.

@@ -50,7 +50,10 @@ void give_secrets(SSL_CTX* context, Secrets secrets) {
 
 // The suites whose hash is SHA-256, which an external key is bound to (RFC 8446, 4.2.11).
 constexpr char kSuites[] = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
-// One group: a client's first guess is then always right, and no hello costs a retry.
+// A client sends a share of every group that it knows, and each knows X25519: whatever a server
+// takes, no hello costs a retry. The first is X25519 with ML-KEM-768 beside it, which OpenSSL has
+// from 3.5 on, as it has the asterisk (a share is sent).
+constexpr char kHybridGroups[] = "*X25519MLKEM768:*X25519";
 constexpr char kGroups[] = "X25519";
 constexpr unsigned char kPskSuite[] = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
 
@@ -70,15 +73,20 @@ SSL_SESSION* session_of(SSL* ssl, const unsigned char* key, std::size_t size) {
   return nullptr;
 }
 
+bool set_groups(SSL_CTX* context) {
+  if (SSL_CTX_set1_groups_list(context, kHybridGroups) == 1) return true;
+  ERR_clear_error();
+  return SSL_CTX_set1_groups_list(context, kGroups) == 1;
+}
+
 Result<ContextPtr> make_context(const SSL_METHOD* method) {
   ContextPtr context(SSL_CTX_new(method));
   if (!context) return Error{"OpenSSL: " + last_error()};
   SSL_CTX* raw = context.get();
   bool good = SSL_CTX_set_min_proto_version(raw, TLS1_3_VERSION) == 1 &&
               SSL_CTX_set_max_proto_version(raw, TLS1_3_VERSION) == 1 &&
-              SSL_CTX_set_ciphersuites(raw, kSuites) == 1 &&
-              SSL_CTX_set1_groups_list(raw, kGroups) == 1 && SSL_CTX_set_num_tickets(raw, 0) == 1 &&
-              hold_secrets(raw);
+              SSL_CTX_set_ciphersuites(raw, kSuites) == 1 && set_groups(raw) &&
+              SSL_CTX_set_num_tickets(raw, 0) == 1 && hold_secrets(raw);
   if (!good) return Error{"OpenSSL: " + last_error()};
   SSL_CTX_set_options(raw, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_clear_options(raw, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
@@ -162,8 +170,7 @@ std::string describe_client_failure(bool with_key, SSL*, const Proof& proof) {
 }
 
 std::unique_ptr<Transport> ClientContext::make(int descriptor) {
-  SslPtr ssl(SSL_new(context_.get()));
-  if (ssl != nullptr) SSL_set_connect_state(ssl.get());
+  SslPtr ssl = new_session(context_.get(), SSL_set_connect_state);
   if (ssl != nullptr && !with_key_) {
     std::array<unsigned char, 16> address{};
     bool literal = inet_pton(AF_INET, server_name_.c_str(), address.data()) == 1 ||
@@ -269,6 +276,16 @@ Proof& proof_of(SSL* ssl) {
 
 void set_proof(SSL* ssl, Proof& proof) {
   SSL_set_ex_data(ssl, proof_index(), &proof);
+}
+
+SslPtr new_session(SSL_CTX* context, void (*set_role)(SSL*)) {
+  ERR_clear_error();
+  SslPtr ssl(SSL_new(context));
+  if (ssl == nullptr) return ssl;
+  set_role(ssl.get());
+  // It returns nothing; without memory OpenSSL from 3.2 on leaves a session that crashes when used.
+  if (ERR_peek_error() != 0) ssl.reset();
+  return ssl;
 }
 
 std::string last_error() {

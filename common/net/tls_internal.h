@@ -62,6 +62,10 @@ struct Identified {
   std::string problem;
 };
 
+// A session in the role that SSL_set_connect_state or SSL_set_accept_state gives it; null: there is
+// no memory for one.
+SslPtr new_session(SSL_CTX* context, void (*set_role)(SSL*));
+
 // Turns a failed handshake into words.
 using Describe = std::function<std::string(SSL*, const Proof&)>;
 using Identify = std::function<Identified(SSL*)>;

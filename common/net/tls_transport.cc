@@ -62,9 +62,8 @@ Identified TlsTransport::identified() {
 
 Transport::Status TlsTransport::handshake() {
   if (!begun() && context_ != nullptr) {
-    ssl_.reset(SSL_new(context_.get()));
+    ssl_ = new_session(context_.get(), SSL_set_accept_state);
     context_.reset();
-    if (begun()) SSL_set_accept_state(ssl_.get());
     if (begun() && !begin()) ssl_.reset();
   }
   if (!begun()) {
@@ -206,6 +205,7 @@ void TlsTransport::keep_memory(bool keep) {
   if (!begun()) return;
   if (keep) {
     SSL_clear_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);
+    SSL_set_mode(ssl_.get(), 0);  // from 3.2 on, only this tells those who hold the buffers
     return;
   }
   SSL_set_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);

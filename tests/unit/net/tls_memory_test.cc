@@ -148,8 +148,10 @@ TEST_CASE(
   int at_rest = allocations_of_a_round(*client, *server);
   keep(true);
   allocations_of_a_round(*client, *server);
-  // A buffer for each of two records that are written and read.
-  CHECK(allocations_of_a_round(*client, *server) == at_rest - 4);
+  // A buffer for each of two records that are written and read; of those, OpenSSL from 3.2 on asks
+  // for two in any case.
+  CHECK(allocations_of_a_round(*client, *server) ==
+        at_rest - (OpenSSL_version_num() < 0x30200000L ? 4 : 2));
   keep(false);
   CHECK(allocations_of_a_round(*client, *server) == at_rest);
   CHECK(allocations_of_a_round(*client, *server) == at_rest);
