@@ -33,7 +33,7 @@ std::uint32_t slot_of(const std::string& link) {
 }
 
 LinkOptions link_options(const ClientConfig& config, const std::string& name,
-                         std::uint64_t start_id) {
+                         std::uint64_t start_id, const MarkKey& mark_key) {
   const ClientLinkConfig& set = config.links.at(name);
   LinkOptions link;
   link.role = LinkOptions::Role::client;
@@ -52,6 +52,7 @@ LinkOptions link_options(const ClientConfig& config, const std::string& name,
   link.max_streams =
       std::min(static_cast<std::uint32_t>(config.limits.connections), kMostTableEntries);
   link.start_id = start_id;
+  link.mark_key = mark_key;
   link.trace = config.log.trace_file.has_value();
   return link;
 }
@@ -101,15 +102,18 @@ LaneRange lane_range(const ClientLinkConfig& link, unsigned threads) {
 }
 
 Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentials& credentials,
-                                     std::uint64_t start_id, std::size_t descriptors) {
+                                     std::uint64_t start_id, LoopWatch& loops,
+                                     std::size_t descriptors) {
   auto activation = check_activation(config, "");
   if (!activation) return activation.error();
   ClientOptions options;
+  options.loops = &loops;
   for (const auto& [name, link] : config.links) {
     ClientLinkOptions& one = options.links.emplace_back();
     one.name = one.group = name;
     one.lanes = lane_range(link, config.threads);
-    one.link = link_options(config, name, start_id);
+    one.link = link_options(config, name, start_id, loops.key());
+    one.loops = &loops;
     for (const auto& [service, set] : config.services) {
       if (set.link != name) continue;
       one.patience[service] = {set.keepalive, set.idle_timeout, set.half_close_timeout};
@@ -141,11 +145,13 @@ bool any_plaintext(const ClientConfig& config) {
 class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCredentials> {
  public:
   ClientAgent(const Around& around, ClientConfig config, CredentialMarks marks,
-              CertificateEnds ends, ClientOptions options, std::uint64_t start_id)
+              CertificateEnds ends, ClientOptions options, std::uint64_t start_id,
+              std::unique_ptr<LoopWatch> loops)
       : around_(around),
         config_(std::move(config)),
         marks_(std::move(marks)),
         start_id_(start_id),
+        loops_(std::move(loops)),
         driver_(around.loop, std::move(options), around.ledger) {
     facts_ = {AgentKind::client, config_.name,   around.config_path, {},
               around.loop.now(), std::move(ends)};
@@ -288,7 +294,7 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
   Status apply(ClientConfig config, ClientCredentials credentials,
                std::map<std::string, FoundAddresses> names, bool revoke) override {
     if (credentials.any()) protect_memory();
-    auto options = client_options(config, credentials, start_id_, around_.descriptors);
+    auto options = client_options(config, credentials, start_id_, *loops_, around_.descriptors);
     if (!options) return options.error();
     options->names = std::move(names);
     if (Status done = around_.admin.set_access(config.admin); !done) return done;
@@ -403,6 +409,7 @@ class ClientAgent final : public Agent, public Reloadable<ClientConfig, ClientCr
   ClientConfig config_;
   CredentialMarks marks_;
   std::uint64_t start_id_;
+  std::unique_ptr<LoopWatch> loops_;  // outlives the driver
   AgentFacts facts_;
   ClientDriver driver_;
 };
@@ -420,9 +427,10 @@ int run_client_agent(const ClientConfig& config, const std::string& config_path,
   if (!credentials) return refuse(config_path, credentials.error().message);
   if (credentials->any()) protect_memory();
   std::uint64_t start_id = random_u64();
+  auto loops = std::make_unique<LoopWatch>(random_mark_key());
   ShellOptions shell{AgentKind::client,     config.log, config.admin, config_path,
                      any_plaintext(config), warnings};
-  auto options = client_options(config, *credentials, start_id, raise_descriptor_limit());
+  auto options = client_options(config, *credentials, start_id, *loops, raise_descriptor_limit());
   if (!options) return refuse(config_path, options.error().message);
   options->names = look_up_listen_names(config);
   auto unused = check_activation(config, config_path);
@@ -430,7 +438,7 @@ int run_client_agent(const ClientConfig& config, const std::string& config_path,
   return run_shell(shell, [&](const Around& around) {
     return std::make_unique<ClientAgent>(around, config, std::move(credentials->marks),
                                          std::move(credentials->ends), std::move(*options),
-                                         start_id);
+                                         start_id, std::move(loops));
   });
 }
 

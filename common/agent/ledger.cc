@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/config/config.h"
+#include "common/net/loop_watch.h"
 
 namespace holdfast {
 namespace {
@@ -326,6 +327,19 @@ void Ledger::connection_refused(const OpenRefusal& refusal) {
                     {"service", refusal.service},
                     {"cause", to_string(refusal.cause)},
                     {"reason", refusal.reason}});
+}
+
+void Ledger::loop_found(const std::string& services) {
+  std::lock_guard lock(mutex_);
+  auto times = loops_.admit(services, read_boot_clock());
+  if (!times) return;
+  logger_.event(LogLevel::warn, "loop_found",
+                {{"services", services},
+                 {"reason",
+                  "the target leads back to this agent's own listener; mend `target` of one of "
+                  "them at the server. Until then they take no connections but for a try every " +
+                      std::to_string(LoopWatch::kRefused / seconds(1)) + " s"},
+                 {"times", *times}});
 }
 
 void Ledger::application_refused(const Refusal& refusal) {

@@ -66,6 +66,7 @@ class Ledger final : public Observer {
   void connection_closed(const ConnectionInfo& connection) override;
   void connection_refused(const OpenRefusal& refusal) override;
   void target_checked(std::string_view service, Cause result) override;
+  void loop_found(const std::string& services) override;
   void application_refused(const Refusal& refusal) override;
   void carrier_rejected(const std::string& address, Cause cause,
                         const std::string& reason) override;
@@ -102,6 +103,7 @@ class Ledger final : public Observer {
   AgentTotals totals_;
   Time idle_since_ = read_boot_clock();
   Repeats dials_;     // that failed, by address and reason
+  Repeats loops_;     // by their services
   Repeats refusals_;  // of links, and of carriers by host, cause and reason
   History history_{idle_since_};
 };

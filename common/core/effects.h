@@ -59,6 +59,11 @@ struct ConnectTarget {
 struct Opened {
   StreamHandle stream;
 };
+// Client: the connection that the server made for it has this mark. At most once for a stream.
+struct Origin {
+  StreamHandle stream;
+  std::uint64_t mark = 0;
+};
 // The last of a stream: its record is gone. Exactly one for every stream that was opened here.
 struct Ended {
   StreamHandle stream;
@@ -122,6 +127,6 @@ using Effect =
                  effect::ResumeReading, effect::ConnectTarget, effect::Opened, effect::Ended,
                  effect::OpenRefused, effect::CloseCarrier, effect::VerifyCarrier, effect::LinkUp,
                  effect::LinkDown, effect::LinkEnded, effect::Refused, effect::Draining,
-                 effect::ServicesDown, effect::Barren>;
+                 effect::ServicesDown, effect::Barren, effect::Origin>;
 
 }  // namespace holdfast

@@ -124,6 +124,7 @@ void Link::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
   hello.start_id = options_.start_id;
   hello.ordinal = ordinal_;
   hello.features = kFeatureServicesDown;
+  hello.mark_key = options_.mark_key;
   handshake_.clear();
   encode_hello(handshake_, hello);
   std::vector<TableEntry> table = make_table();
@@ -172,6 +173,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
     welcome.dead_after = options_.dead_after;
   }
   peer_features_ = hello.features;
+  options_.mark_key = hello.mark_key;
   if (down_) welcome.features = hello.features & kFeatureServicesDown;
   welcome.max_streams = options_.max_streams;
   welcome.initial_credit = tuning::kFloor;
@@ -319,6 +321,7 @@ void Link::clear_lists() {
     record.control = record.ack = record.data = {};
     record.in_control = false;
     record.opened_unsent = false;
+    if (!client()) record.origin = 0;
     record.ack_state = AckState::none;
     record.data_list = DataList::none;
     if (client() && record.open_state == OpenState::queued) {

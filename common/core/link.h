@@ -76,6 +76,8 @@ class Link : LinkStates {
   Result<StreamHandle> open(Time now, const OpenRequest& request);
   // Server: the backend is connected.
   void opened(Time now, StreamHandle stream);
+  // Server, after opened(): that connection's mark. Told on the carrier in use, or never.
+  void tell_origin(Time now, StreamHandle stream, std::uint64_t mark);
   // Room for at most `want` bytes from the application: fills `buffers`, returns how many; 0
   // means stop reading until ResumeReading. Must be followed by commit() (0 bytes are fine).
   std::size_t prepare(StreamHandle stream, std::size_t want, std::span<iovec> buffers);
@@ -172,8 +174,7 @@ class Link : LinkStates {
   const LinkCounters& counters() const { return counters_; }
   const LinkOptions& options() const { return options_; }
   bool draining() const { return draining_; }
-  // Server: still to be connected to its target, of which ConnectTarget told.
-  bool wants_target(StreamHandle stream) const;
+  bool wants_target(StreamHandle stream) const;  // server: after ConnectTarget, until opened()
   // Client: the server has nothing of this link; else it may keep it for its grace.
   bool forgotten() const { return forgotten_ || attempt_ == 0; }
   std::string_view state_name() const;
@@ -294,6 +295,7 @@ class Link : LinkStates {
   void on_data_part(Time now, const FrameReader::DataPart& part);
   void on_open(Time now, const Open& open);
   void on_opened(Time now, StreamId id);
+  void on_origin(Time now, const Origin& origin);  // link_origin.cc
   void on_fin(Time now, const Fin& fin);
   void on_abort(Time now, const Abort& abort);
   void on_reset(Time now, const Reset& reset);

@@ -9,6 +9,7 @@
 #include "common/base/bytes.h"
 #include "common/base/time.h"
 #include "common/core/client_share.h"
+#include "common/wire/frames.h"
 
 namespace holdfast {
 
@@ -45,6 +46,9 @@ struct LinkOptions {
   std::uint64_t memory_cap = UINT64_MAX;  // of the shared memory, each way
   // Server: for which both hold, too: all of the client's links together. Outlives them.
   ClientShare* share = nullptr;  // null: there is but one
+  // Client: of all the process's links; zeros: the server is to tell no marks. Server: the
+  // client's, by the last HELLO.
+  MarkKey mark_key{};
   // Client only.
   std::uint32_t slot = 0;
   std::uint64_t start_id = 0;

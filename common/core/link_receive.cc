@@ -147,6 +147,9 @@ void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
       if (!client()) break;
       return with(decode_services_down(payload),
                   [&](const ServicesDown& down) { on_services_down(down); });
+    case FrameType::origin:
+      if (!client()) break;
+      return with(decode_origin(payload), [&](const Origin& origin) { on_origin(now, origin); });
     case FrameType::hello:
     case FrameType::welcome:
     case FrameType::table:

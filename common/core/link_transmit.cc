@@ -204,6 +204,9 @@ void Link::gather_stream_control(Time now, Gather& gather) {
     record.opened_unsent = false;
     gather.header(encode_opened(gather.space(), record.stream()));
     trace_frame(now, TraceEvent::Kind::send, FrameType::opened, record.id);
+    if (record.origin == 0) continue;  // else both have room in one small frame's
+    gather.header(encode_origin(gather.space(), {record.stream(), record.origin}));
+    trace_frame(now, TraceEvent::Kind::send, FrameType::origin, record.id);
   }
 }
 

@@ -133,6 +133,7 @@ struct StreamRecord {
   std::uint64_t linger_mark = 0;
   std::uint32_t resumes = 0;
   std::uint32_t generation = 0;  // of the slot
+  std::uint64_t origin = 0;      // its connection's mark; server: to be told with OPENED
   Endpoint source;
   Endpoint destination;
 

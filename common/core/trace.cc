@@ -60,6 +60,8 @@ std::string_view to_string(FrameType type) {
       return "GOODBYE";
     case FrameType::services_down:
       return "SERVICES_DOWN";
+    case FrameType::origin:
+      return "ORIGIN";
   }
   return "invalid";
 }

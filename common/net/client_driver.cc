@@ -34,6 +34,7 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes& lane
              part_of(options.connections, spread.size(), 0), streams_, observer, *this),
       services_(std::move(options.services)),
       listeners_(loop, links_.resolver(), budget_, *this, observer, tune_application_socket, [] {}),
+      loops_(options.loops),
       deadline_(loop.timers(), [this] { wake_ = true; }) {
   remember(options.names);
   make_policies();

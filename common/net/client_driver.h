@@ -18,6 +18,7 @@
 #include "common/net/client_worker.h"
 #include "common/net/interception.h"
 #include "common/net/listener_set.h"
+#include "common/net/loop_watch.h"
 #include "common/net/proxy_reception.h"
 #include "common/net/shared_streams.h"
 
@@ -43,7 +44,8 @@ struct ClientOptions {
   std::map<std::string, FoundAddresses> names;  // of listen addresses (look_up_names)
   std::vector<ClientLinkOptions> links;  // each as its lane 0, with the services that name it
   std::vector<ClientService> services;
-  std::uint64_t memory = 0;  // bytes
+  LoopWatch* loops = nullptr;  // as all links have it; it stays as it was at a reload
+  std::uint64_t memory = 0;    // bytes
   std::uint32_t connections = 0;
   unsigned threads = 1;            // loops; each has its part of memory and connections
   std::size_t descriptors = 1024;  // RLIMIT_NOFILE
@@ -126,6 +128,8 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   void open(const ClientService& service, Descriptor& socket, const Ends& ends);
   void place(ClientHandover& comer);
   void refuse(Descriptor& socket, const Refusal& refusal);
+  bool comes_back(const ClientService& service, Listener& listener, Descriptor& socket,
+                  const Endpoint& source);
   void intercepted(Listener& listener, Descriptor& socket, const Endpoint& source);
   const ClientService* service_for(const Listener& listener, const Endpoint& destination) const;
   std::string loop_at(const Endpoint& destination) const;
@@ -177,6 +181,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   std::vector<ClientService> services_;  // by their listeners' tags
   ListenerSet listeners_;
   std::vector<std::unique_ptr<Reception>> receptions_;
+  LoopWatch* loops_;
   Timer deadline_;
 };
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "common/net/client_driver.h"
+#include "common/net/connection_marks.h"
 
 namespace holdfast {
 namespace {
@@ -17,6 +18,7 @@ void ClientDriver::accepted(Listener& listener, Descriptor& socket, const Socket
   const ClientService& service = services_[listener.tag()];
   Endpoint source = normalized(peer.endpoint());
   if (service.mode != ListenMode::explicit_address) return intercepted(listener, socket, source);
+  if (comes_back(service, listener, socket, source)) return;
   if (service.proxy_from) return announced(service, socket, source);
   open(service, socket, {peer.is_unix() ? peer.endpoint() : source, {}});
 }
@@ -40,6 +42,27 @@ void ClientDriver::place(ClientHandover& comer) {
 void ClientDriver::refuse(Descriptor& socket, const Refusal& refusal) {
   close_with_reset(socket);
   observer_.application_refused(refusal);
+}
+
+// The service is one of a loop. Else the connection is noted, which may be one that the server made
+// for a stream of ours.
+bool ClientDriver::comes_back(const ClientService& service, Listener& listener, Descriptor& socket,
+                              const Endpoint& source) {
+  if (loops_ == nullptr || !ip_of(source)) return false;
+  Time now = loop_.now();
+  if (!loops_->refuses(service.name, now)) {
+    Endpoint here = SocketAddress::own_of(socket.get()).endpoint();
+    auto found = loops_->accepted(service.name, connection_mark(loops_->key(), source, here), now);
+    if (!found) return false;
+    observer_.loop_found(*found);
+    if (!loops_->refuses(service.name, now)) return false;
+  }
+  refuse(socket, {listener.name(),
+                  source.to_string(),
+                  {},
+                  Cause::loop,
+                  "the target of service " + service.name + " leads back to this agent"});
+  return true;
 }
 
 // --- Intercepted: the original destination decides --------------------------------------------

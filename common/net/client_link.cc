@@ -23,6 +23,7 @@ ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions optio
       meter_(loop_.now()),
       tls_(std::move(options.tls)),
       patience_(std::move(options.patience)),
+      loops_(options.loops),
       link_(options.link, around.pool, random_link_id(), 0) {
   driver_ =
       std::make_unique<LinkDriver>(loop_, link_, *this, around.observer, around.closing, "", name_);
@@ -103,6 +104,24 @@ void ClientLink::services_down(const std::vector<std::uint16_t>& services) {
   }
   down_ = std::move(down);
   host_.services_changed();
+}
+
+// Only what is surely of a loop is reset here: the stream whose mark tells of it, and later ones.
+// The others end by that, as each feeds the next one, and the newest is refused at the listener.
+void ClientLink::stream_connected(StreamHandle stream, std::uint64_t mark) {
+  if (loops_ == nullptr) return;
+  Time now = loop_.now();
+  auto summary = link_.find_stream(now, stream.id, nullptr);
+  if (!summary) return;
+  // The OPEN took its time to the server, and the connection its way to us: about half of what it
+  // took until now, and rarely less than an eighth.
+  Time not_before = now - summary->age + summary->age / 8;
+  const std::string& service = link_.options().services[summary->service].name;
+  LoopWatch::Answer answer = loops_->connected(service, mark, not_before, now);
+  if (answer.found) driver_->observer().loop_found(*answer.found);
+  if (!answer.loop) return;
+  link_.reset(now, stream, Cause::loop);
+  wants_pump(*driver_);
 }
 
 Patience ClientLink::patience(std::string_view service) const {

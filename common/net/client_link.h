@@ -15,6 +15,7 @@
 #include "common/core/memory_pool.h"
 #include "common/net/dial.h"
 #include "common/net/link_driver.h"
+#include "common/net/loop_watch.h"
 #include "common/net/secure_random.h"
 #include "common/net/tls.h"
 
@@ -46,6 +47,7 @@ struct ClientLinkSettings {
   std::uint32_t mark = 0;          // as in DialOptions
   std::string congestion_control;  // likewise
   bool mptcp = false;              // likewise
+  LoopWatch* loops = nullptr;      // of the process, outlives the links; null: nobody looks for any
 };
 
 struct ClientLinkOptions : ClientLinkSettings {
@@ -153,6 +155,7 @@ class ClientLink final : public LinkDriver::Host {
   TargetStart connect_target(LinkDriver&, StreamHandle) override { return {}; }
   void link_refused(Cause cause, Duration retry_after) override;
   void carrier_barren(const SocketAddress& peer) override { dials_->barren(peer); }
+  void stream_connected(StreamHandle stream, std::uint64_t mark) override;
   void room_for_streams() override { host_.room(); }
   void services_down(const std::vector<std::uint16_t>& services) override;
   Patience patience(std::string_view service) const override;
@@ -177,6 +180,7 @@ class ClientLink final : public LinkDriver::Host {
   bool wake_ = true;
   std::set<std::string, std::less<>> down_;  // services
   std::map<std::string, Patience, std::less<>> patience_;
+  LoopWatch* loops_;
   Link link_;
   std::unique_ptr<LinkDriver> driver_;
   std::unique_ptr<Dials> dials_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/core/tuning.h"
+#include "common/net/connection_marks.h"
 
 namespace holdfast {
 namespace {
@@ -255,6 +256,13 @@ void LinkDriver::connected(StreamHandle stream, TargetConnect::Outcome outcome) 
     return link_.reset(loop_.now(), stream, outcome.cause);
   }
   link_.opened(loop_.now(), stream);
+  // With another's address as its own it says nothing of who made it.
+  if (link_.options().mark_key != MarkKey{} && !outcome.is_unix && !outcome.from_source) {
+    int socket = outcome.socket.get();
+    Mark mark = connection_mark(link_.options().mark_key, SocketAddress::own_of(socket).endpoint(),
+                                SocketAddress::peer_of(socket).endpoint());
+    link_.tell_origin(loop_.now(), stream, mark.value);
+  }
   attach(stream, std::move(outcome.socket), outcome.is_unix);
   auto summary = link_.find_stream(loop_.now(), stream.id, nullptr);
   if (summary) observer_.connection_open(info(stream, *summary));

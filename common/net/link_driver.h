@@ -40,6 +40,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
     virtual void link_refused(Cause cause, Duration retry_after) = 0;
     // Client: the services whose targets take no connections now; all others do.
     virtual void services_down(const std::vector<std::uint16_t>& services) = 0;
+    // Client: the server connected the stream, and that connection has this mark.
+    virtual void stream_connected(StreamHandle, std::uint64_t) {}
     // A carrier to there was established and delivered nothing: are large packets lost?
     virtual void carrier_barren(const SocketAddress& peer) = 0;
     // Streams ended, or more are allowed: there may be room for others.
@@ -178,6 +180,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   void on(const effect::Draining& effect);
   void on(const effect::ServicesDown& effect);
   void on(const effect::Barren& effect);
+  void on(const effect::Origin& effect);
 
   Loop& loop_;
   Link& link_;

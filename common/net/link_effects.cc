@@ -137,6 +137,10 @@ void LinkDriver::on(const effect::ServicesDown& effect) {
   host_.services_down(effect.services);
 }
 
+void LinkDriver::on(const effect::Origin& effect) {
+  host_.stream_connected(effect.stream, effect.mark);
+}
+
 void LinkDriver::on(const effect::Barren& effect) {
   const Carrier* carrier = find(effect.carrier);
   if (carrier == nullptr) return;

@@ -108,6 +108,10 @@ class Observer {
   // server says so (Cause::other: it does not say why).
   virtual void target_checked(std::string_view, Cause) {}
 
+  // Client: services whose targets lead back to its own listeners, "web -> db -> web"; they take no
+  // connections for a while.
+  virtual void loop_found(const std::string&) {}
+
   virtual void application_refused(const Refusal& refusal) = 0;
 
   // A socket on the link port came to nothing before it was anybody's. Strangers can cause these.

@@ -26,6 +26,12 @@ std::uint64_t random_u64() {
   return value;
 }
 
+MarkKey random_mark_key() {
+  MarkKey key{};
+  fill(key.data(), key.size());
+  return key;
+}
+
 LinkId random_link_id() {
   LinkId id;
   fill(id.bytes.data(), id.bytes.size());

@@ -7,11 +7,13 @@
 #include <string_view>
 
 #include "common/base/ids.h"
+#include "common/wire/frames.h"
 
 namespace holdfast {
 
 std::uint64_t random_u64();
 LinkId random_link_id();
+MarkKey random_mark_key();
 
 // What connection_name() made, read back.
 struct ConnectionName {

@@ -99,6 +99,7 @@ void TargetConnect::connect_to(std::vector<SocketAddress> addresses, Time more_u
 void TargetConnect::tell(Connector::Outcome connected) {
   Outcome outcome;
   outcome.is_unix = connected.address.is_unix();
+  outcome.from_source = approach_.from_source;
   if (!connected.descriptor.valid()) {
     outcome.cause = cause_of(connected.error);
   } else if (!announce(connected)) {

@@ -37,6 +37,7 @@ class TargetConnect {
     Descriptor socket;  // connected, if valid; else
     Cause cause = Cause::none;
     bool is_unix = false;
+    bool from_source = false;  // its own address is the application's
   };
   // Called once, never from within the constructor; may destroy this.
   using Callback = std::function<void(Outcome)>;

@@ -33,6 +33,7 @@ enum class FrameType : std::uint8_t {
   drain = 26,
   goodbye = 28,
   services_down = 29,  // optional: who does not know it skips it
+  origin = 31,         // likewise
 };
 
 // Feature bits of HELLO and WELCOME: agreed anew on every carrier.

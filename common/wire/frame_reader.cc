@@ -9,7 +9,7 @@ namespace {
 
 bool known(FrameType type) {
   auto value = static_cast<std::uint8_t>(type);
-  if (type == FrameType::services_down) return true;
+  if (type == FrameType::services_down || type == FrameType::origin) return true;
   return value % 2 == 0 && value >= static_cast<std::uint8_t>(FrameType::hello) &&
          value <= static_cast<std::uint8_t>(FrameType::goodbye);
 }

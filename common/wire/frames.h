@@ -4,6 +4,7 @@
 // give the frame or an Error that names what is wrong with it; nothing is sized by a peer's word.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,6 +21,9 @@
 
 namespace holdfast {
 
+// By which connections are marked (ORIGIN); zeros: none is to be.
+using MarkKey = std::array<std::uint8_t, 16>;
+
 // The client's greeting, first frame on every carrier; its table follows in TABLE frames.
 struct Hello {
   std::uint16_t version_min = kVersionMin;
@@ -32,6 +36,7 @@ struct Hello {
   std::uint64_t start_id = 0;  // random, drawn once by the client's process
   std::uint64_t ordinal = 0;   // rises with every link that this process made for this slot
   std::uint64_t features = 0;
+  MarkKey mark_key{};  // random, drawn once by the client's process
 };
 
 enum class Verdict : std::uint8_t { created = 1, resumed = 2, unknown = 3, refused = 4 };
@@ -100,6 +105,11 @@ struct Open {
 struct Opened {
   StreamId id;
 };
+// The mark of the TCP connection that the server made for the stream.
+struct Origin {
+  StreamId id;
+  std::uint64_t mark = 0;  // not 0
+};
 struct Fin {
   StreamId id;
   std::uint64_t offset = 0;
@@ -162,6 +172,7 @@ inline constexpr std::size_t kMaxSmallFrame = 64;
 inline constexpr std::size_t kMaxOpenFrame = 160;
 std::size_t encode_open(MutableBytes to, const Open& open);
 std::size_t encode_opened(MutableBytes to, StreamId id);
+std::size_t encode_origin(MutableBytes to, const Origin& origin);
 std::size_t encode_data_header(MutableBytes to, const DataHeader& header);
 std::size_t encode_fin(MutableBytes to, const Fin& fin);
 std::size_t encode_abort(MutableBytes to, const Abort& abort);
@@ -179,6 +190,7 @@ Result<Welcome> decode_welcome(Bytes payload);
 Result<TableChunk> decode_table(Bytes payload);
 Result<Open> decode_open(Bytes payload);
 Result<Opened> decode_opened(Bytes payload);
+Result<Origin> decode_origin(Bytes payload);
 Result<Fin> decode_fin(Bytes payload);
 Result<Abort> decode_abort(Bytes payload);
 Result<Reset> decode_reset(Bytes payload);

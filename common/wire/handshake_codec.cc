@@ -22,6 +22,7 @@ enum class Parameter : std::uint16_t {
   initial_credit = 20,
   service_grace = 22,
   grants = 23,
+  mark_key = 25,
 };
 
 void put_bytes(Buffer& out, Bytes bytes) {
@@ -93,6 +94,11 @@ struct Value {
     into = Duration(static_cast<std::int64_t>(microseconds_count));
     return true;
   }
+  bool read(MarkKey& into) const {
+    if (bytes.size() != into.size()) return false;
+    std::copy(bytes.begin(), bytes.end(), into.begin());
+    return true;
+  }
   bool read_name(std::string& into, std::size_t most) const {
     if (bytes.empty() || bytes.size() > most) return false;
     into.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -128,6 +134,8 @@ bool take_hello_parameter(Hello& hello, Parameter type, const Value& value) {
       return value.read(hello.start_id);
     case Parameter::ordinal:
       return value.read(hello.ordinal);
+    case Parameter::mark_key:
+      return value.read(hello.mark_key);
     default:
       return false;
   }
@@ -260,6 +268,11 @@ void encode_hello(Buffer& out, const Hello& hello) {
   put_parameter(out, Parameter::start_id, hello.start_id);
   put_parameter(out, Parameter::ordinal, hello.ordinal);
   put_parameter(out, Parameter::features, hello.features);
+  if (hello.mark_key != MarkKey{}) {
+    put(out, static_cast<std::uint16_t>(Parameter::mark_key));
+    put(out, static_cast<std::uint16_t>(hello.mark_key.size()));
+    put_bytes(out, hello.mark_key);
+  }
   end_frame(out, begin);
 }
 

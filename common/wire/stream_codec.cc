@@ -93,6 +93,23 @@ Result<Opened> decode_opened(Bytes payload) {
   return opened;
 }
 
+std::size_t encode_origin(MutableBytes to, const Origin& origin) {
+  Writer writer(to);
+  put_header(writer, FrameType::origin, 16);
+  writer.integer(origin.id.value);
+  writer.integer(origin.mark);
+  return writer.size();
+}
+
+Result<Origin> decode_origin(Bytes payload) {
+  Reader reader(payload);
+  Origin origin;
+  origin.id = StreamId{reader.integer<std::uint64_t>()};
+  origin.mark = reader.integer<std::uint64_t>();
+  if (!reader.complete() || origin.mark == 0) return bad("ORIGIN");
+  return origin;
+}
+
 std::size_t encode_data_header(MutableBytes to, const DataHeader& header) {
   Writer writer(to);
   put_header(writer, FrameType::data, kDataPrefixSize + header.length);

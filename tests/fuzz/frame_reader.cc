@@ -72,6 +72,9 @@ void decode(const FrameReader::ControlFrame& frame) {
     case FrameType::data:
       FUZZ_CHECK(false);
       break;
+    case FrameType::origin:
+      (void)decode_origin(payload).ok();
+      break;
     case FrameType::services_down:
       (void)decode_services_down(frame.payload).ok();
       break;

@@ -75,6 +75,9 @@ struct Side final : Pump::Port {
                    [&](const effect::DeliverAbort& e) {
                      if (takes) link->abort_delivered(now, e.stream);
                    },
+                   [&](const effect::Origin& e) {
+                     if (!forged_) FUZZ_CHECK(is_client && e.mark == e.stream.id.value);
+                   },
                    [&](const effect::Ended& e) { streams[e.stream.id.value].handle = {}; },
                    [](const auto&) {},
                },
@@ -169,6 +172,7 @@ class Pair {
   Pair() : registry_(registry_options(), server_pool_, 1) {
     LinkOptions options = link_options();
     options.role = LinkOptions::Role::client;
+    options.mark_key = {7};
     options.name = "edge-1";
     client_link_ = std::make_unique<Link>(options, client_pool_, LinkId{{1}}, 0);
     client_.drive(*client_link_);
@@ -319,6 +323,7 @@ class Pair {
   void connect(Side::Stream& stream) {
     if (!std::exchange(stream.waits_for_connect, false)) return;
     server_.link->opened(now_, stream.handle);
+    server_.link->tell_origin(now_, stream.handle, stream.handle.id.value);
     server_.eat(stream);
   }
   void dial() {

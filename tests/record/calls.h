@@ -53,8 +53,9 @@ enum class Call : std::uint8_t {
   path_report,
   process_gone,
   vanish,
+  tell_origin,
 };
-inline constexpr int kCalls = static_cast<int>(Call::vanish) + 1;
+inline constexpr int kCalls = static_cast<int>(Call::tell_origin) + 1;
 const char* to_string(Call call);
 
 }  // namespace holdfast::record

@@ -67,6 +67,10 @@ void put_effect(Tape& tape, const std::optional<Effect>& effect) {
                  [&](const effect::ResumeReading& e) { put_handle(tape, e.stream); },
                  [&](const effect::ConnectTarget& e) { put_handle(tape, e.stream); },
                  [&](const effect::Opened& e) { put_handle(tape, e.stream); },
+                 [&](const effect::Origin& e) {
+                   put_handle(tape, e.stream);
+                   tape.mix("mark", e.mark);
+                 },
                  [&](const effect::Ended& e) {
                    put_handle(tape, e.stream);
                    put_summary(tape, e.summary);

@@ -302,6 +302,9 @@ void Replayer::call_stream(Object& object) {
     case Call::abort:
       link.abort(now_, stream);
       break;
+    case Call::tell_origin:
+      link.tell_origin(now_, stream, read<std::uint64_t>());
+      break;
     case Call::vanish:
       link.vanish(now_, stream);
       break;

@@ -60,7 +60,8 @@ const char* to_string(Call call) {
                                                              "(about calls)",
                                                              "path_report",
                                                              "process_gone",
-                                                             "vanish"};
+                                                             "vanish",
+                                                             "tell_origin"};
   auto index = static_cast<std::size_t>(call);
   return index < kNames.size() ? kNames[index] : "?";
 }

@@ -142,6 +142,11 @@ WRAPPED(void, opened, LINK_OPENED, Link* self, Time now, StreamHandle stream) {
   stream_call(Call::opened, self, now, stream, real_opened);
 }
 
+WRAPPED(void, tell_origin, LINK_TELL_ORIGIN, Link* self, Time now, StreamHandle stream,
+        std::uint64_t mark) {
+  stream_call(Call::tell_origin, self, now, stream, real_tell_origin, mark);
+}
+
 WRAPPED(size_t, prepare, LINK_PREPARE, Link* self, StreamHandle stream, size_t want,
         Buffers buffers) {
   Recorder* recorder = recorder_of(self);

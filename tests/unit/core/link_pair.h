@@ -115,6 +115,7 @@ class End final : public Pump::Port {
                    [&](const effect::Draining&) { draining = true; },
                    [&](const effect::ServicesDown& e) { services_down.push_back(e.services); },
                    [&](const effect::Barren& e) { barren.push_back(e); },
+                   [&](const effect::Origin& e) { origins[e.stream.id.value].push_back(e.mark); },
                    [&](const effect::ConnectTarget&) { FAIL("the pump's"); },
                    [&](const effect::VerifyCarrier&) { FAIL("the pump's"); },
                },
@@ -166,6 +167,7 @@ class End final : public Pump::Port {
   std::optional<Cause> ended;
   std::vector<CarrierId> finished;
   std::vector<effect::Barren> barren;
+  std::map<std::uint64_t, std::vector<std::uint64_t>> origins;
   bool draining = false;
   std::uint64_t effects = 0;
   std::size_t gather = tuning::kMaxGather;
@@ -252,6 +254,7 @@ class LinkPair {
     std::uint32_t streams = 1000;
     std::size_t gather = tuning::kMaxGather;
     bool trace = false;
+    MarkKey mark_key{};
   };
 
   LinkPair() : LinkPair(Options{}) {}
@@ -264,6 +267,7 @@ class LinkPair {
     mine.role = LinkOptions::Role::client;
     mine.name = "edge-1";
     mine.start_id = 77;
+    mine.mark_key = options.mark_key;
     LinkId id;
     id.bytes[0] = 1;
     client_link_ = std::make_unique<Link>(mine, client.pool, id, 0);

@@ -56,6 +56,9 @@ inline SentFrame decode_sent(const FrameReader::ControlFrame& frame) {
     case FrameType::opened:
       sent.id = decode_opened(frame.payload)->id.value;
       break;
+    case FrameType::origin:
+      sent.id = decode_origin(frame.payload)->id.value;
+      break;
     case FrameType::goodbye:
       sent.code = decode_goodbye(frame.payload)->reason;
       break;
@@ -101,13 +104,15 @@ class ScriptedPeer {
  public:
   using Role = LinkOptions::Role;
 
-  explicit ScriptedPeer(Role role, std::uint64_t memory = 64 * kMiB, std::uint32_t streams = 1000)
+  explicit ScriptedPeer(Role role, std::uint64_t memory = 64 * kMiB, std::uint32_t streams = 1000,
+                        const MarkKey& mark_key = {})
       : end(memory, streams), role_(role) {
     LinkOptions options;
     options.role = role;
     options.name = "me";
     options.services = {{"echo", seconds(300)}};
     options.max_streams = streams;
+    options.mark_key = mark_key;
     link_ = std::make_unique<Link>(options, end.pool, LinkId{{1}}, role == Role::server ? 99 : 0);
     end.link = link_.get();
     end.now = Time(seconds(10));

@@ -27,6 +27,12 @@ Hello sample_hello() {
   return hello;
 }
 
+Hello marking_hello() {
+  Hello hello = sample_hello();
+  for (std::uint8_t i = 0; i < 16; ++i) hello.mark_key[i] = static_cast<std::uint8_t>(0xc0 + i);
+  return hello;
+}
+
 Welcome sample_welcome() {
   Welcome welcome;
   welcome.verdict = Verdict::resumed;
@@ -94,6 +100,7 @@ TEST_CASE("every frame is encoded to its golden bytes") {
   DataHeader data{StreamId{5}, 4096, 77, 69632, 5};
   std::vector<Row> rows = {
       {"hello", hello_frame(sample_hello())},
+      {"hello_marks", hello_frame(marking_hello())},
       {"welcome", welcome_frame(sample_welcome())},
       {"welcome_grants", welcome_frame(granting_welcome())},
       {"welcome_refused", welcome_frame(refused_welcome())},
@@ -113,6 +120,7 @@ TEST_CASE("every frame is encoded to its golden bytes") {
       {"drain", drain_frame()},
       {"goodbye", goodbye_frame(Cause::shutdown)},
       {"services_down", services_down_frame({"web", "postgres"})},
+      {"origin", origin_frame(5, 0x0123456789abcdef)},
   };
   for (const Row& row : rows) {
     INFO(row.name);
@@ -127,7 +135,7 @@ TEST_CASE("every golden file belongs to a frame that the tests know") {
   for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
     if (entry.path().extension() == ".hex") files += 1;
   }
-  CHECK(files == 19);
+  CHECK(files == 21);
 }
 
 TEST_CASE("HELLO is read back from its golden bytes") {
@@ -145,6 +153,8 @@ TEST_CASE("HELLO is read back from its golden bytes") {
   CHECK(hello->start_id == 0x0102030405060708);
   CHECK(hello->ordinal == 2);
   CHECK(hello->features == 0);
+  CHECK(hello->mark_key == MarkKey{});
+  CHECK(decode_hello(payload_of(golden("hello_marks")))->mark_key == marking_hello().mark_key);
 }
 
 TEST_CASE("grants are read back from their golden bytes") {
@@ -240,6 +250,9 @@ TEST_CASE("the small frames are read back from their golden bytes") {
   CHECK(acks->entry(1).limit == kMaxLimit);
   Buffer ping = golden("ping");
   CHECK(decode_ping(payload_of(ping))->token == 0xdeadbeef01020304);
+  Buffer origin = golden("origin");
+  CHECK(decode_origin(payload_of(origin))->id == StreamId{5});
+  CHECK(decode_origin(payload_of(origin))->mark == 0x0123456789abcdef);
   Buffer down = golden("services_down");
   CHECK(decode_services_down(payload_of(down))->names ==
         std::vector<std::string_view>{"web", "postgres"});

@@ -34,6 +34,8 @@ bool decodes(FrameType type, Bytes payload) {
       return decode_ping(payload).ok();
     case FrameType::goodbye:
       return decode_goodbye(payload).ok();
+    case FrameType::origin:
+      return decode_origin(payload).ok();
     case FrameType::services_down:
       return decode_services_down(payload).ok();
     case FrameType::drain:
@@ -44,9 +46,9 @@ bool decodes(FrameType type, Bytes payload) {
 }
 
 std::vector<std::string> control_frames() {
-  return {"hello",  "welcome", "welcome_grants", "table", "open", "open_intercepted",
-          "opened", "fin",     "abort",          "reset", "ack",  "ping",
-          "pong",   "goodbye"};
+  return {"hello",  "welcome", "welcome_grants", "table",      "open", "open_intercepted",
+          "opened", "fin",     "abort",          "reset",      "ack",  "ping",
+          "pong",   "goodbye", "origin",         "hello_marks"};
 }
 
 // Where a payload may end short of its whole length and still be one: whole parameters and
@@ -55,7 +57,9 @@ bool may_end_at(const std::string& name, std::size_t size, std::size_t whole) {
   if (size == whole) return true;
   if (name == "table") return size == kTablePrefixSize || size == kTablePrefixSize + 33;
   if (name == "ack") return size == kAckEntrySize;
-  if (name == "hello") return size == 50 || size == 58 || size == 70 || size == 82;
+  if (name == "hello_marks" && size == 94) return true;
+  if (name == "hello" || name == "hello_marks")
+    return size == 50 || size == 58 || size == 70 || size == 82;
   if (name == "welcome") {
     std::vector<std::size_t> ends = {29, 41, 53, 65, 77, 85, 97, 109};
     return std::find(ends.begin(), ends.end(), size) != ends.end();
@@ -123,7 +127,7 @@ TEST_CASE("every truncation of every control frame's payload is refused") {
 
 TEST_CASE("a byte too many is refused in every frame of a fixed layout") {
   for (const char* name : {"open", "open_intercepted", "opened", "fin", "abort", "reset", "ack",
-                           "ping", "pong", "goodbye", "table"}) {
+                           "ping", "pong", "goodbye", "table", "origin"}) {
     INFO(name);
     Buffer frame = golden(name);
     frame.push_back(0);
@@ -179,10 +183,20 @@ TEST_CASE("SERVICES_DOWN holds whole names and nothing else, and never more than
   CHECK(decode_services_down(payload_of(frame))->names.size() == kMaxControlPayload / 65);
 }
 
+TEST_CASE("ORIGIN has a mark, and a key for marks of another size is none") {
+  CHECK_FALSE(decode_origin(payload_of(origin_frame(5, 0))).ok());
+  for (std::size_t size : {0, 15, 17, 255}) {
+    auto hello = decode_hello(
+        hello_with(parameter(2, text("edge-1")) + parameter(25, Buffer(size, std::uint8_t{7}))));
+    REQUIRE(hello.ok());  // an odd parameter may be skipped
+    CHECK(hello->mark_key == MarkKey{});
+  }
+}
+
 TEST_CASE("unknown even types are violations and unknown odd types are skipped") {
   for (int type = 0; type < 256; ++type) {
     INFO("type " << type);
-    bool known = (type >= 2 && type <= 28 && type % 2 == 0) || type == 29;
+    bool known = (type >= 2 && type <= 28 && type % 2 == 0) || type == 29 || type == 31;
     if (known) continue;
     Buffer bytes = raw_frame(static_cast<std::uint8_t>(type), {1, 2, 3}) + golden("ping");
     if (type % 2 == 0) {

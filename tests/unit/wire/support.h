@@ -100,6 +100,9 @@ inline Buffer open_frame(std::uint64_t id, std::uint64_t limit, std::string_view
 inline Buffer opened_frame(std::uint64_t id) {
   return small_frame([&](MutableBytes to) { return encode_opened(to, StreamId{id}); });
 }
+inline Buffer origin_frame(std::uint64_t id, std::uint64_t mark) {
+  return small_frame([&](MutableBytes to) { return encode_origin(to, {StreamId{id}, mark}); });
+}
 inline Buffer ping_frame(std::uint64_t token) {
   return small_frame([&](MutableBytes to) { return encode_ping(to, token); });
 }
