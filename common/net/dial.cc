@@ -114,7 +114,10 @@ void Dials::look_at_handshakes() {
     dial->unanswered = true;
     Limit& limit = limit_of(dial->address);
     limit.unanswered += 1;
-    if (limit.unanswered == kMostUnanswered) barren(dial->address);
+    if (limit.unanswered < kMostUnanswered) continue;
+    limit.unanswered = 0;  // where that was for nothing, it may help later
+    barren(dial->address);
+    network_changed();  // a limit is for a dial that comes soon
   }
 }
 
@@ -188,8 +191,10 @@ void Dials::connected(Dial& dial, Connector::Outcome outcome) {
   next_carrier_ += 1;
   dial.carrier = std::make_unique<Carrier>(
       loop_, CarrierId{next_carrier_}, std::move(outcome.descriptor), options_.transport, *this);
-  dial.deadline =
-      std::make_unique<Timer>(loop_.timers(), [this, &dial] { failed(dial, "handshake timeout"); });
+  dial.deadline = std::make_unique<Timer>(loop_.timers(), [this, &dial] {
+    look_at_handshakes();
+    failed(dial, "handshake timeout");
+  });
   dial.deadline->arm(loop_.now() + options_.handshake_timeout);
   dial.carrier->start();
 }

@@ -94,7 +94,7 @@ TEST_CASE("a path that swallows large packets from the start carries an encrypte
 
 TEST_CASE("records that come in pieces leave nothing waiting in the transport") {
   Options options = encrypted();
-  options.path.receive_buffer = 100;  // a HELLO is larger
+  options.path.receive_buffer = 300;  // most records are larger
   World world(options);
   Conversation& one = world.converse(exchange(20000));
   world.run_until(Time(seconds(2)));
