@@ -152,6 +152,13 @@ inline constexpr std::uint64_t kLossesSeen = 3;
 inline constexpr Duration kTroubleKept = seconds(600);
 // A path shorter than this is a host's own, or a wire's: it gets lanes when it shows trouble.
 inline constexpr Duration kShortPath = microseconds(100);
+// A lane with so many streams has a long table to greet with (some 33 bytes each): such lanes take
+// turns of this, and four round trips more, until one is answered soon; then none waits for a
+// while.
+inline constexpr std::size_t kLongTable = 128;
+inline constexpr Duration kLaneTurn = seconds(5);
+inline constexpr Duration kSoonAnswered = milliseconds(500);
+inline constexpr Duration kTurnsFree = seconds(10);
 // A new stream waits for a lane that is likely to be up within this, or beside bulk for any; for so
 // long at least, and at most for twice as long.
 inline constexpr Duration kLaneWait = milliseconds(500);

@@ -56,6 +56,7 @@ void ClientLink::wants_pump(LinkDriver&) {
 
 Dialer::Need ClientLink::need() const {
   if (state_ == State::leaving || held_ || !link_.wants_carrier()) return Dialer::Need::none;
+  if (!may_dial_ && !link_.live()) return Dialer::Need::none;
   return link_.urgent() ? Dialer::Need::urgent : Dialer::Need::relaxed;
 }
 
@@ -76,6 +77,18 @@ bool ClientLink::pump() {
   if (state_ == State::retiring && link_.stream_count() == 0) leave(Cause::goodbye);
   wake_ = wake_ || more;
   return wake_;
+}
+
+bool ClientLink::waits_long() const {
+  return state_ != State::leaving && !held_ && !link_.live() &&
+         link_.stream_count() >= tuning::kLongTable;
+}
+
+bool ClientLink::give_turn(bool may_dial) {
+  if (may_dial == may_dial_) return false;
+  may_dial_ = may_dial;
+  wake_ = true;
+  return true;
 }
 
 void ClientLink::renew() {

@@ -133,6 +133,11 @@ class ClientLink final : public LinkDriver::Host {
   bool useless() const {
     return lane_ >= lanes_.first && !link_.live() && link_.stream_count() == 0 && !coming();
   }
+  // It has no carrier that is live, and a long table to greet with.
+  bool waits_long() const;
+  bool greeting() const { return link_.carrier() != CarrierId{} && !link_.live(); }
+  // It dials only where it may: lanes take turns (LaneTurns). True: that is new.
+  bool give_turn(bool may_dial);
   // Looks at what it carries.
   void look();
   const Link& link() const { return link_; }
@@ -177,6 +182,7 @@ class ClientLink final : public LinkDriver::Host {
   std::unique_ptr<TlsContext> tls_;
   State state_ = State::running;
   bool held_ = false;
+  bool may_dial_ = true;
   bool wake_ = true;
   std::set<std::string, std::less<>> down_;  // services
   std::map<std::string, Patience, std::less<>> patience_;

@@ -35,6 +35,7 @@ ClientLinks::ClientLinks(Loop& loop, std::vector<ClientLinkOptions> links, std::
       closing_([this] { host_.wake(); }),
       patience_(loop.timers(), [this] { host_.wake(); }),
       looked_(loop.timers(), [this] { look(); }),
+      turn_over_(loop.timers(), [this] { host_.wake(); }),
       network_(loop, [this] {
         for (auto& link : links_) link->network_changed();
       }) {
@@ -124,12 +125,16 @@ std::vector<LaneState> ClientLinks::lanes(std::string_view group) const {
   return lanes;
 }
 
-// The longest round trip of the other lanes that move something.
+// The longest round trip of the other lanes that move something, be it their tables.
 Duration ClientLinks::busiest_beside(const ClientLink& lane) const {
   Duration longest{};
   for (const auto& link : links_) {
-    if (link.get() == &lane || link->group() != lane.group() || !link->link().live()) continue;
-    if (!link->view().busy) continue;
+    if (link.get() == &lane || link->group() != lane.group()) continue;
+    if (link->greeting()) {
+      auto path = link->driver().carrier_path();
+      if (path) longest = std::max(longest, std::min(path->ack_time, tuning::kMostAckTime));
+    }
+    if (!link->link().live() || !link->view().busy) continue;
     Duration asked = link->link().liveness().loaded_round_trip(loop_.now());
     longest = std::max({longest, asked, link->meter().ack_time()});
   }
@@ -157,6 +162,33 @@ void ClientLinks::look_again() {
   if (any) looked_.arm(loop_.now() + tuning::kLaneSample);
 }
 
+// True: one may dial now, or may no more.
+bool ClientLinks::give_turns() {
+  std::map<std::string_view, std::vector<LaneTurns::Lane>> waiting;
+  for (const auto& link : links_) {
+    if (!link->waits_long()) continue;
+    Duration round_trip = link->meter().least_round_trip();
+    waiting[link->group()].push_back({link->name(), link->greeting(), round_trip});
+  }
+  if (waiting.empty() && turns_.empty()) return false;
+  Time now = loop_.now();
+  std::erase_if(turns_, [&](const auto& each) { return waiting.count(each.first) == 0; });
+  Time next = kNever;
+  for (const auto& [group, lanes] : waiting) {
+    LaneTurns& turns = turns_[std::string(group)];
+    turns.look(now, lanes);
+    next = std::min(next, turns.next_timeout());
+  }
+  turn_over_.arm(next);
+  bool changed = false;
+  for (auto& link : links_) {
+    auto turns = turns_.find(link->group());
+    bool may = turns == turns_.end() || !link->waits_long() || turns->second.may(now, link->name());
+    changed = link->give_turn(may) || changed;
+  }
+  return changed;
+}
+
 std::vector<Endpoint> ClientLinks::addresses() const {
   std::vector<Endpoint> all;
   for (const auto& link : links_) {
@@ -175,6 +207,7 @@ std::uint64_t ClientLinks::addresses_version() const {
 bool ClientLinks::pump() {
   bool more = false;
   for (auto& link : links_) more = link->pump() || more;
+  more = give_turns() || more;
   if (!waiting_.empty()) settle_waiting();
   if (!leaving_) {
     std::erase_if(links_, [this](const auto& link) {

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <compare>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/core/lane_policy.h"
+#include "common/core/lane_turns.h"
 #include "common/core/memory_pool.h"
 #include "common/net/client_link.h"
 #include "common/net/memory_trimmer.h"
@@ -93,6 +95,7 @@ class ClientLinks {
   Duration busiest_beside(const ClientLink& lane) const;
   void look();
   void look_again();
+  bool give_turns();
   // By its own name; null: there is none, or it is leaving.
   ClientLink* find(std::string_view name);
 
@@ -107,8 +110,10 @@ class ClientLinks {
   bool leaving_ = false;
   std::vector<std::unique_ptr<ClientLink>> links_;
   std::vector<Waiting> waiting_;
-  Timer patience_;  // of who waits
-  Timer looked_;    // at the lanes
+  Timer patience_;                                       // of who waits
+  Timer looked_;                                         // at the lanes
+  std::map<std::string, LaneTurns, std::less<>> turns_;  // of groups whose lanes greet at length
+  Timer turn_over_;
   NetworkWatcher network_;
 };
 

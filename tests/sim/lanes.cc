@@ -29,6 +29,12 @@ std::vector<Connection*> World::carriers_of(std::uint32_t client, const LinkId& 
   return found;
 }
 
+bool World::haunted(std::uint32_t client, const LinkId& lane) {
+  std::vector<Connection*> its = carriers_of(client);
+  return std::none_of(its.begin(), its.end(),
+                      [&](const Connection* each) { return lane_of(*each, client) == lane; });
+}
+
 // What a link has at once it has again; others come and go.
 bool World::lanes_stand(std::uint32_t client) {
   std::vector<const Link*> lanes = clients_[client]->links();

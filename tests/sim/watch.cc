@@ -24,6 +24,8 @@ constexpr Duration kOpened = seconds(3);
 // nothing; and knows it for so long (net/segment_limit.cc).
 constexpr Duration kLearns = seconds(10);
 constexpr Duration kKnown = seconds(590);
+// Longer than a kernel waits before it sends a packet again, for a carrier that is not silent yet.
+constexpr Duration kNothingLearnt = seconds(3);
 
 Time hole_until(Connection& carrier) {
   return std::max(carrier.flow_from(0).hole_until(), carrier.flow_from(1).hole_until());
@@ -77,21 +79,24 @@ Duration Watch::verdict() const {
   return seconds(2) + 12 * path.delay + 4 * path.jitter;
 }
 
+// While no large packet is lost nobody learns of them.
 void Watch::swallowed(std::uint32_t client, const LinkId& lane) {
   enter(client);
   Time now = world_.now();
-  auto [found, first] = learns_since_.try_emplace({client, lane}, now);
-  Time& since = found->second;
-  bool forgotten = std::max(harmed_until_[client], hindered_until_[client]) >= since;
-  if (forgotten || now > since + kKnown) since = now;
+  auto [found, first] = learns_since_.try_emplace({client, lane}, Learning{now, now});
+  Learning& learning = found->second;
+  bool forgotten = std::max(harmed_until_[client], hindered_until_[client]) >= learning.since;
+  if (now > learning.last + kNothingLearnt) learning.since += now - learning.last;
+  if (forgotten || now > learning.since + kKnown) learning.since = now;
+  learning.last = now;
 }
 
 Time Watch::learns_until(std::uint32_t client) const {
   const Path::Shape& path = world_.options().path;
   Time until = kLongAgo;
-  for (const auto& [whose, since] : learns_since_) {
+  for (const auto& [whose, learning] : learns_since_) {
     if (whose.first != client) continue;
-    until = std::max(until, since + kLearns + 40 * path.delay + 16 * path.jitter);
+    until = std::max(until, learning.since + kLearns + 40 * path.delay + 16 * path.jitter);
   }
   return until;
 }
@@ -195,7 +200,7 @@ void Watch::look_at_silence(std::uint32_t client, const LinkId& lane) const {
   ClientHost& host = world_.client(client);
   if (!running(client, world_.now())) return;
   for (int side = 0; side < 2; ++side) {
-    if (!world_.is_up(side, lane)) continue;
+    if (!world_.is_up(side, lane) || (side == 1 && world_.haunted(client, lane))) continue;
     Time heard{};
     Time awake =
         side == 0 ? host.agent()->stalled_until() : world_.server().agent()->stalled_until();

@@ -87,7 +87,11 @@ class Watch {
   std::vector<Time> held_up_until_;  // of carriers that are gone
   // A link is down, streams wait; by client and lane.
   std::map<std::pair<std::uint32_t, LinkId>, Time> wanted_since_;
-  std::map<std::pair<std::uint32_t, LinkId>, Time> learns_since_;
+  struct Learning {
+    Time since{};
+    Time last{};  // one vanished
+  };
+  std::map<std::pair<std::uint32_t, LinkId>, Learning> learns_since_;
 };
 
 }  // namespace holdfast::sim

@@ -61,6 +61,8 @@ class World final : private Internet, private EventSink {
   std::vector<Connection*> carriers_of(std::uint32_t client);
   // Those of them that no other lane of the client's has, as far as the server knows.
   std::vector<Connection*> carriers_of(std::uint32_t client, const LinkId& lane);
+  // The server has taken what somebody plays back for the lane's carrier.
+  bool haunted(std::uint32_t client, const LinkId& lane);
   // As the agent of this side told last.
   bool is_up(int side, const LinkId& link);
   // All bytes of the world one after the other, with room to spare.
