@@ -35,10 +35,11 @@ void World::hold_all(std::uint32_t client, bool to_server, bool to_client, Time 
 
 void World::excuse(std::uint32_t client, bool Excuses::*why) {
   for (auto& conversation : conversations_) {
-    // An OPEN that is on its way may still begin it at the server, though its client's end is over.
-    const Side& server = conversation->sides[1];
-    bool came = server.ended != 0 || server.process_gone;
-    bool over = !conversation->is_open() && came;
+    // An OPEN that is on its way may still begin it at the server, though its client's end is over;
+    // and an end that is on its way has not ended it at the client's agent.
+    auto is_over = [](const Side& side) { return side.ended != 0 || side.process_gone; };
+    bool told = !conversation->opened || is_over(conversation->sides[0]);
+    bool over = !conversation->is_open() && told && is_over(conversation->sides[1]);
     if (conversation->client == client && conversation->started && !over) {
       conversation->excuses.*why = true;
     }
