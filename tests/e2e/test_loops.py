@@ -290,7 +290,7 @@ def mark_of(key, source, target, scope=b""):
 
 def test_a_mark_is_what_the_protocol_says_and_told_only_to_who_gave_a_key(make_pair):
     backend = Backend()
-    pair = make_pair(services={"raw": {"target": backend}},
+    pair = make_pair(link="plain", services={"raw": {"target": backend}},
                      server={"clients": {name: {"services": ["raw"]} for name in ("new", "old")}})
     boot_id = uuid.UUID(open("/proc/sys/kernel/random/boot_id").read().strip()).bytes
     namespace = os.stat(f"/proc/{pair.server.pid}/ns/net").st_ino
