@@ -465,7 +465,8 @@ class Pair:
                 wait_until(lambda: agent.connections() == [], seconds * TIMESCALE,
                            f"no connection left at the {agent.role}")
 
-    def wait_descriptors(self, slack=LAZY_DESCRIPTORS, seconds=5):
+    def wait_descriptors(self, slack=LAZY_DESCRIPTORS, seconds=45):
+        """What each agent held before. Lanes that are empty go after half a minute."""
         for agent in (self.client, self.server):
             limit = self.idle_descriptors[agent.role] + slack
             wait_until(lambda: agent.descriptors() <= limit, seconds * TIMESCALE,
