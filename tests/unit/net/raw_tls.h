@@ -18,22 +18,17 @@
 
 #include "tests/catch.h"
 #include "tests/unit/net/certificates.h"
+#include "tests/unit/net/socket_pair.h"
 
 namespace holdfast::test {
 
-// A non-blocking pair of sockets whose buffers are small, so that writes are cut short.
-struct TightSockets {
-  int ends[2] = {-1, -1};
+// Their buffers are small, so that writes are cut short.
+struct TightSockets : Sockets {
   TightSockets() {
-    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
     int size = 4096;
     for (int end : ends) {
       REQUIRE(setsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
     }
-  }
-  ~TightSockets() {
-    close(ends[0]);
-    close(ends[1]);
   }
 };
 

@@ -8,11 +8,13 @@
 #include "common/net/tls.h"
 #include "tests/catch.h"
 #include "tests/unit/net/certificates.h"
+#include "tests/unit/net/socket_pair.h"
 
 using namespace holdfast;
 using holdfast::test::Authority;
 using holdfast::test::CertificateWish;
 using holdfast::test::Issued;
+using holdfast::test::Sockets;
 using Status_ = Transport::Status;
 
 namespace {
@@ -47,16 +49,15 @@ std::unique_ptr<TlsContext> client_with(const TlsFiles& files, const std::string
 
 // Both sides after everything that can be said has been said.
 struct Meeting {
-  int ends[2] = {-1, -1};
+  Sockets sockets;
   std::unique_ptr<Transport> client;
   std::unique_ptr<Transport> server;
   Status_ client_status = Status_::again;
   Status_ server_status = Status_::again;
 
   Meeting(TlsContext& client_context, TlsContext& server_context) {
-    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
-    client = client_context.make(ends[0]);
-    server = server_context.make(ends[1]);
+    client = client_context.make(sockets.ends[0]);
+    server = server_context.make(sockets.ends[1]);
     for (int turn = 0; turn < 10; ++turn) {
       if (client_status == Status_::again) client_status = client->handshake();
       if (server_status == Status_::again) server_status = server->handshake();
@@ -67,11 +68,6 @@ struct Meeting {
       Transport::Outcome outcome = client->read(byte);
       if (outcome.status != Status_::again) client_status = outcome.status;
     }
-  }
-  Meeting(const Meeting&) = delete;
-  ~Meeting() {
-    close(ends[0]);
-    close(ends[1]);
   }
   bool client_says(const char* text) const { return says(client->error(), text); }
   bool server_says(const char* text) const { return says(server->error(), text); }
@@ -218,10 +214,9 @@ TEST_CASE_METHOD(Fixture, "a key is shown with the first message, a certificate 
   REQUIRE(with_key.ok());
   auto with_certificate = client_with(client_files(kEdge), "tunnel.example.org");
   for (TlsContext* context : {with_key->get(), with_certificate.get()}) {
-    int ends[2];
-    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
-    auto client = context->make(ends[0]);
-    auto at_server = server->make(ends[1]);
+    Sockets sockets;
+    auto client = context->make(sockets.ends[0]);
+    auto at_server = server->make(sockets.ends[1]);
     CHECK(at_server->handshake() == Status_::again);
     CHECK_FALSE(at_server->answered());
     CHECK(client->handshake() == Status_::again);
@@ -230,16 +225,13 @@ TEST_CASE_METHOD(Fixture, "a key is shown with the first message, a certificate 
     CHECK_FALSE(at_server->identity());
     bool shown = context == with_key->get();
     CHECK(at_server->shown() == (shown ? std::optional<std::string>("edge-2") : std::nullopt));
-    close(ends[0]);
-    close(ends[1]);
   }
 }
 
 TEST_CASE_METHOD(Fixture, "more than a handshake's bytes end it") {
   auto server = server_with(server_files);
-  int ends[2];
-  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
-  auto at_server = server->make(ends[1]);
+  Sockets sockets;
+  auto at_server = server->make(sockets.ends[1]);
   // A ClientHello of 128 KiB, in records of 16 KiB.
   std::vector<std::uint8_t> record(5 + 16384, 0);
   record[0] = 22;
@@ -254,15 +246,13 @@ TEST_CASE_METHOD(Fixture, "more than a handshake's bytes end it") {
   std::size_t sent = 0;
   for (int i = 0; i < 8 && status == Status_::again; ++i) {
     const std::vector<std::uint8_t>& next = i == 0 ? first : record;
-    REQUIRE(write(ends[0], next.data(), next.size()) == static_cast<ssize_t>(next.size()));
+    REQUIRE(write(sockets.ends[0], next.data(), next.size()) == static_cast<ssize_t>(next.size()));
     sent += next.size();
     status = at_server->handshake();
   }
   CHECK(status == Status_::failed);
   CHECK(sent <= 3 * 16389);
   CHECK(at_server->error() == "more bytes than a TLS handshake takes");
-  close(ends[0]);
-  close(ends[1]);
 }
 
 TEST_CASE_METHOD(Fixture, "files that cannot be used are named with their reason") {
@@ -292,17 +282,14 @@ namespace {
 
 // Whom the server takes the client for when it has seen only the first message.
 std::optional<std::string> shown_at_once(TlsContext& client_context, TlsContext& server_context) {
-  int ends[2];
-  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
-  auto client = client_context.make(ends[0]);
-  auto server = server_context.make(ends[1]);
+  Sockets sockets;
+  auto client = client_context.make(sockets.ends[0]);
+  auto server = server_context.make(sockets.ends[1]);
   CHECK(client->handshake() == Status_::again);
   CHECK(server->handshake() == Status_::again);
   REQUIRE(server->answered());
   auto shown = server->shown();
   CHECK_FALSE(server->identity());
-  close(ends[0]);
-  close(ends[1]);
   return shown;
 }
 

@@ -12,9 +12,12 @@
 
 #include "common/net/tls_internal.h"
 #include "tests/catch.h"
+#include "tests/unit/net/socket_pair.h"
 
 namespace holdfast {
 namespace {
+
+using test::Sockets;
 
 constexpr int kX25519 = 0x001d, kX25519MlKem768 = 0x11ec;
 constexpr char kId[] = "00aa";
@@ -131,15 +134,6 @@ struct Seen {
   std::size_t client_hellos = 0;
   std::size_t server_hellos = 0;
   int group = 0;
-};
-
-struct Sockets {
-  int ends[2] = {-1, -1};
-  Sockets() { REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0); }
-  ~Sockets() {
-    close(ends[0]);
-    close(ends[1]);
-  }
 };
 
 void pass_on(int from, int to, std::string& seen) {

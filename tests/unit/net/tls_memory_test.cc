@@ -7,9 +7,12 @@
 
 #include "common/net/tls.h"
 #include "tests/catch.h"
+#include "tests/unit/net/socket_pair.h"
 
 namespace holdfast {
 namespace {
+
+using test::Sockets;
 
 // OpenSSL's allocations of this thread: counted, and refused as `refuse` says of their number.
 thread_local int allocations = 0;
@@ -54,15 +57,6 @@ struct Contexts {
     to.keys = {key()};
     client = make_tls_client(from).value();
     server = make_tls_server(to).value();
-  }
-};
-
-struct Sockets {
-  int ends[2] = {-1, -1};
-  Sockets() { REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0); }
-  ~Sockets() {
-    close(ends[0]);
-    close(ends[1]);
   }
 };
 

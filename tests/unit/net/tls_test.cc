@@ -10,8 +10,10 @@
 
 #include "common/base/random.h"
 #include "tests/catch.h"
+#include "tests/unit/net/socket_pair.h"
 
 using namespace holdfast;
+using holdfast::test::Sockets;
 
 namespace {
 
@@ -22,16 +24,6 @@ TlsKey key_of(const std::string& id, const std::string& name, std::uint8_t byte)
   key.key.fill(byte);
   return key;
 }
-
-// A non-blocking connected pair.
-struct Sockets {
-  int ends[2] = {-1, -1};
-  Sockets() { REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0); }
-  ~Sockets() {
-    close(ends[0]);
-    close(ends[1]);
-  }
-};
 
 struct TlsPair {
   Sockets sockets;
