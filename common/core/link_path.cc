@@ -67,7 +67,7 @@ void Link::greeting_moves(Time now, Greeting& greeting) {
   greeting.impatient = false;
   greeting.impatient_at = std::max(greeting.impatient_at, now + liveness_.patience());
   greeting.moved_at = now;
-  greeting.unanswered_at = now + liveness_.patience();
+  greeting.unanswered_at = now + greeting.answer_in;
   greeting.moved = true;
 }
 

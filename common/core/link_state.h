@@ -19,7 +19,8 @@ struct LinkStates {
     Time moved_at;       // its last progress,
     bool moved = false;  // if there was any
     Time impatient_at;   // when another carrier is wanted beside this one
-    Time unanswered_at;  // when no answer is a sign that large packets do not arrive
+    Duration answer_in;  // since something moved; no answer by then is a sign that large
+    Time unanswered_at;  // packets do not arrive
     bool impatient = false;
     bool welcomed = false;  // WELCOME is read, its table is not complete
     Welcome welcome;

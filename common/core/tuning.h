@@ -152,6 +152,8 @@ inline constexpr std::uint64_t kLossesSeen = 3;
 inline constexpr Duration kTroubleKept = seconds(600);
 // A path shorter than this is a host's own, or a wire's: it gets lanes when it shows trouble.
 inline constexpr Duration kShortPath = microseconds(100);
+// A greeting longer than this takes a slow path a while, and is waited for longer each time.
+inline constexpr std::size_t kLongHello = 4 * kKiB;
 // A lane with so many streams has a long table to greet with (some 33 bytes each): such lanes take
 // turns of this, and four round trips more, until one is answered soon; then none waits for a
 // while.

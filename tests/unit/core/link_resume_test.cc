@@ -412,6 +412,33 @@ TEST_CASE("a greeting has twice the patience after each that failed, up to its t
   }
 }
 
+// A relay's kernel takes it at once; the server has it much later.
+TEST_CASE("a long greeting that somebody has taken is waited for longer each time as well") {
+  ScriptedPeer peer(Role::client);
+  for (int i = 0; i < 200; ++i) peer.open();
+  peer.lose_carrier();
+  std::uint64_t carrier = 100;
+  for (int patience_ms : {500, 1000, 2000, 4000, 8000}) {
+    INFO(patience_ms);
+    carrier += 1;
+    peer.link().carrier_up(peer.now(), CarrierId{carrier}, Duration{});
+    peer.transmit();
+    PathReport path;
+    path.segment = 1448;
+    path.queued = 7000;
+    peer.link().path_report(peer.now(), CarrierId{carrier}, path);
+    path.acked = path.queued;
+    path.queued = 0;
+    peer.link().path_report(peer.now(), CarrierId{carrier}, path);
+    peer.advance(milliseconds(patience_ms) - Duration(1));
+    CHECK_FALSE(peer.link().wants_carrier());
+    peer.advance(Duration(1));
+    CHECK(peer.link().wants_carrier());
+    peer.link().carrier_down(peer.now(), CarrierId{carrier}, Cause::carrier_reset);
+    peer.end.drain();
+  }
+}
+
 TEST_CASE("a greeting of which nothing got through makes the next one no more patient") {
   PathReport path;
   path.queued = 1000;
