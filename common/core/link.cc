@@ -135,13 +135,11 @@ void Link::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
   greeting.carrier = carrier;
   greeting.since = greeting.moved_at = now;
   // Doubles with every failure, so that a slow path is not greeted anew for ever.
-  int doublings = std::min(failed_greetings_, 5);
-  Duration doubled =
-      std::min<Duration>(liveness_.patience() * (1 << doublings), options_.handshake_timeout);
+  Duration doubled = std::min<Duration>(
+      liveness_.patience() * (1 << std::min(failed_greetings_, 5)), options_.handshake_timeout);
   greeting.impatient_at = now + doubled;
   // A relay's kernel may have taken a long table that takes the rest of its way much longer.
-  bool is_long = handshake_.size() > tuning::kLongHello;
-  greeting.answer_in = is_long ? doubled : liveness_.patience();
+  greeting.answer_in = handshake_.size() > tuning::kLongHello ? doubled : liveness_.patience();
   greeting.unanswered_at = now + greeting.answer_in;
   state_ = std::move(greeting);
 }

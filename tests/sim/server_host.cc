@@ -80,6 +80,7 @@ void ServerAgent::check() {
 
 void ServerHost::start() {
   agent_ = std::make_unique<ServerAgent>(world_);
+  leaves_ = false;
   world_.server_starts();
   agent_->begin();
 }
@@ -93,10 +94,12 @@ void ServerHost::kill() {
 }
 
 void ServerHost::goodbye() {
+  leaves_ = true;
   if (running()) agent_->command([agent = agent_.get()] { agent->driver().shut_down(); });
 }
 
 void ServerHost::drain() {
+  leaves_ = true;
   if (running()) agent_->command([agent = agent_.get()] { agent->driver().drain(); });
 }
 

@@ -58,6 +58,8 @@ class ServerHost {
   bool running() const { return agent_ != nullptr; }
   // Or says goodbye.
   bool draining() const { return running() && agent_->driver().draining(); }
+  // It was told to drain or to stop, whether or not its turn has come to do so.
+  bool leaves() const { return leaves_; }
   ServerAgent* agent() { return agent_.get(); }
 
   std::size_t links();
@@ -72,6 +74,7 @@ class ServerHost {
   std::string name_ = "home";
   bool renamed_ = false;
   std::unique_ptr<ServerAgent> agent_;
+  bool leaves_ = false;
 };
 
 }  // namespace holdfast::sim

@@ -162,7 +162,7 @@ void World::heal() {
   for (auto& [number, client] : carriers_) {
     if (Connection* connection = kernel_.connection(number)) connection->spare();
   }
-  if (!server_->running() || server_->draining()) restart_server();
+  if (!server_->running() || server_->leaves()) restart_server();
   server_->agent()->stall(now());
   for (std::uint32_t i = 0; i < clients_.size(); ++i) {
     if (i >= options_.clients) {
