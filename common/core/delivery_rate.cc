@@ -38,4 +38,8 @@ std::size_t DeliveryRate::may_wait(std::size_t most) const {
   return static_cast<std::size_t>(std::min<std::uint64_t>(std::max(bytes, least), most));
 }
 
+Duration DeliveryRate::time_of(std::size_t bytes) const {
+  return Duration(bytes_s_ == 0 ? 0 : bytes * 1'000'000 / bytes_s_);
+}
+
 }  // namespace holdfast

@@ -19,13 +19,17 @@ class DeliveryRate {
   void report(Time now, const PathReport& path);
   // Bytes that may wait: at least a segment, at most `most`.
   std::size_t may_wait(std::size_t most) const;
+  // A path so short that its rate hardly matters, as far as is known.
+  bool quick() const { return quick_; }
+  // What so many bytes take; 0 before the rate is known.
+  Duration time_of(std::size_t bytes) const;
   // Bytes a second; 0 before it is known.
   std::uint64_t bytes_s() const { return bytes_s_; }
 
  private:
   std::uint64_t bytes_s_ = 0;
   std::uint64_t segment_ = 0;
-  bool quick_ = false;  // a path so short that its rate hardly matters, as far as is known
+  bool quick_ = false;
   bool rising_ = false;
   bool backlog_ = false;
   Time since_{};

@@ -204,8 +204,11 @@ std::size_t Carrier::write(std::span<const iovec> buffers) {
 // buffer is full of what is under way, so it runs dry of what may be sent before it tells.
 void Carrier::try_again_soon(bool progress) {
   auto runs_dry = static_cast<std::size_t>(not_sent_) / 2;
-  if (unsent_bytes_not_under_way(descriptor_.get()) >= runs_dry) return retry_.cancel();
-  retry_after_ = progress ? kRetry : std::clamp(retry_after_ * 2, kRetry, kLastRetry);
+  std::size_t unsent = unsent_bytes_not_under_way(descriptor_.get());
+  std::size_t spare = unsent - std::min(unsent, runs_dry);
+  if (spare != 0 && rate_.quick()) return retry_.cancel();
+  Duration least = std::max(kRetry, std::min(rate_.time_of(spare), kLastRetry));
+  retry_after_ = progress ? least : std::clamp(retry_after_ * 2, least, kLastRetry);
   retry_.arm(loop_.now() + retry_after_);
 }
 

@@ -55,6 +55,13 @@ TEST_CASE("before the rate is known a few segments may wait, on a quick path as 
   CHECK(rate.may_wait(kMost) == kMost);
 }
 
+TEST_CASE("what waits takes as long as the path needs for it, once its rate is known") {
+  CHECK(DeliveryRate().time_of(100000) == Duration{});
+  Duration time = after(250'000).time_of(5000);
+  CHECK(time >= milliseconds(18));
+  CHECK(time <= milliseconds(22));
+}
+
 TEST_CASE("nothing is learnt while the application, not the path, sets the pace") {
   DeliveryRate rate = after(10'000'000);
   std::uint64_t before = rate.bytes_s();
