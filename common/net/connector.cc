@@ -74,7 +74,7 @@ void Connector::connect_to(Attempt& attempt) {
   int descriptor = attempt.descriptor.get();
   if (!attempt.descriptor.valid()) return failed(attempt, errno);
   if (budget_ != nullptr && budget_->scarce(descriptor)) return failed(attempt, EMFILE);
-  tune_(descriptor, address.family());
+  tune_(descriptor, address);
   if (prepare_) {
     if (int error = prepare_(descriptor, address.family()); error != 0) {
       return failed(attempt, error);

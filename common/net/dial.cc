@@ -20,7 +20,7 @@ constexpr int kMostUnanswered = 2;
 // Of so many addresses is remembered how large segments may be.
 constexpr std::size_t kMostLimits = 64;
 
-void tune_nothing(int, int) {}  // Carrier does
+void tune_nothing(int, const SocketAddress&) {}  // Carrier does
 
 }  // namespace
 

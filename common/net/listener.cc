@@ -36,7 +36,7 @@ int bind_socket(int descriptor, const SocketAddress& address, const std::string&
 }
 
 // Bound and listening, or `error` says why not.
-Descriptor bind_one(const SocketAddress& address, const std::string& path, void (*tune)(int, int),
+Descriptor bind_one(const SocketAddress& address, const std::string& path, Tune tune,
                     const BindOptions& options, int& error) {
   Descriptor descriptor =
       options.mptcp ? make_multipath_socket(address.family()) : make_socket(address.family());
@@ -49,7 +49,8 @@ Descriptor bind_one(const SocketAddress& address, const std::string& path, void 
   if (address.family() == AF_INET6) {
     (void)setsockopt(descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   }
-  if (tune != nullptr) tune(descriptor.get(), address.family());
+  // Who is taken from another path comes from anywhere.
+  if (tune != nullptr) tune(descriptor.get(), options.transparent ? SocketAddress() : address);
   if (options.transparent) error = make_transparent(descriptor.get(), address.family());
   if (options.freebind && !address.is_unix()) {
     // For IPv6 as well (ip(7)).
@@ -86,7 +87,7 @@ NetAddress ours(const NetListenAddress& address) {
 }
 
 // They listen already; the file of a Unix socket is the service manager's.
-Result<std::vector<BoundSocket>> take_passed(const PassedSocket& passed, void (*tune)(int, int)) {
+Result<std::vector<BoundSocket>> take_passed(const PassedSocket& passed, Tune tune) {
   auto taken = passed_sockets(passed.name, PassedKinds::tcp_and_unix);
   if (!taken) return Error{"cannot listen on " + to_string(passed) + ": " + taken.error().message};
   std::vector<BoundSocket> sockets;
@@ -99,11 +100,10 @@ Result<std::vector<BoundSocket>> take_passed(const PassedSocket& passed, void (*
 
 }  // namespace
 
-BoundSocket::BoundSocket(Descriptor descriptor, std::string name,
-                         void (*tune)(int descriptor, int family))
+BoundSocket::BoundSocket(Descriptor descriptor, std::string name, Tune tune)
     // cppcheck-suppress nullPointerRedundantCheck  ; copied here, called only if set
     : descriptor_(std::move(descriptor)), name_(std::move(name)), tune_(tune) {
-  if (tune_ != nullptr) tune_(descriptor_.get(), SocketAddress::own_of(descriptor_.get()).family());
+  if (tune_ != nullptr) tune_(descriptor_.get(), SocketAddress::own_of(descriptor_.get()));
 }
 
 BoundSocket::~BoundSocket() {
@@ -113,13 +113,12 @@ BoundSocket::~BoundSocket() {
 Descriptor BoundSocket::accept() const {
   Descriptor socket(accept4(descriptor_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (socket.valid() && tune_ != nullptr) {
-    tune_(socket.get(), SocketAddress::own_of(socket.get()).family());
+    tune_(socket.get(), SocketAddress::own_of(socket.get()));
   }
   return socket;
 }
 
-Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_address,
-                                              void (*tune)(int descriptor, int family),
+Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_address, Tune tune,
                                               const BindOptions& options) {
   if (const auto* passed = std::get_if<PassedSocket>(&listen_address)) {
     return take_passed(*passed, tune);

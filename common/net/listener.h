@@ -28,7 +28,7 @@ class BoundSocket {
         name_(std::move(name)),
         unix_path_(std::move(unix_path)) {}
   // One that was passed in: who was queued before `tune` was applied has not inherited it.
-  BoundSocket(Descriptor descriptor, std::string name, void (*tune)(int descriptor, int family));
+  BoundSocket(Descriptor descriptor, std::string name, Tune tune);
   ~BoundSocket();
   BoundSocket(BoundSocket&& other) noexcept = default;
   BoundSocket& operator=(BoundSocket&&) = delete;
@@ -42,7 +42,7 @@ class BoundSocket {
   Descriptor descriptor_;
   std::string name_;
   std::string unix_path_;
-  void (*tune_)(int descriptor, int family) = nullptr;  // for each accepted one
+  Tune tune_ = nullptr;  // for each accepted one
 };
 
 struct BindOptions {
@@ -57,8 +57,7 @@ struct BindOptions {
 // socket that was passed in under the name. A Unix socket that nobody answers at is replaced.
 // `tune` sets the options that accepted sockets inherit; null for none. The error names the
 // address.
-Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& address,
-                                              void (*tune)(int descriptor, int family),
+Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& address, Tune tune,
                                               const BindOptions& options = {});
 
 class Listener final : public Poller::Watcher {

@@ -33,8 +33,8 @@ Duration next_listen_pause(Duration last) {
 }
 
 ListenerSet::ListenerSet(Loop& loop, Resolver& resolver, const DescriptorBudget& budget,
-                         Listener::Handler& handler, Observer& observer,
-                         void (*tune)(int descriptor, int family), std::function<void()> changed)
+                         Listener::Handler& handler, Observer& observer, Tune tune,
+                         std::function<void()> changed)
     : loop_(loop),
       resolver_(resolver),
       budget_(budget),

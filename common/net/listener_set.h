@@ -37,8 +37,8 @@ class ListenerSet {
   // `tune` as for bind_sockets(). `changed`: what addresses() says has. Everything given outlives
   // the set.
   ListenerSet(Loop& loop, Resolver& resolver, const DescriptorBudget& budget,
-              Listener::Handler& handler, Observer& observer,
-              void (*tune)(int descriptor, int family), std::function<void()> changed);
+              Listener::Handler& handler, Observer& observer, Tune tune,
+              std::function<void()> changed);
 
   // Listens on exactly these: binds what is new, leaves alone what stands (it gets its new tag) and
   // closes the others once they have handed over who waited at them. An address may take the place
@@ -98,7 +98,7 @@ class ListenerSet {
   const DescriptorBudget& budget_;
   Listener::Handler& handler_;
   Observer& observer_;
-  void (*tune_)(int, int);
+  Tune tune_;
   std::function<void()> changed_;
   Places places_;
   Timer timer_;

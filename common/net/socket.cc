@@ -127,6 +127,14 @@ Endpoint SocketAddress::endpoint() const {
   return result;
 }
 
+bool SocketAddress::is_loopback() const {
+  if (family() == AF_INET) {
+    return ntohl(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_addr.s_addr) >> 24 == 127;
+  }
+  return family() == AF_INET6 &&
+         IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr);
+}
+
 std::string SocketAddress::to_string() const {
   if (is_unix()) {
     const auto& address = *reinterpret_cast<const sockaddr_un*>(&storage_);
@@ -167,11 +175,15 @@ Descriptor make_multipath_socket(int family) {
   return descriptor.valid() ? std::move(descriptor) : make_socket(family);
 }
 
-void tune_application_socket(int descriptor, int family) {
-  if (family == AF_UNIX) return set_option(descriptor, SOL_SOCKET, SO_SNDBUF, kUnixSendBuffer);
+void tune_application_socket(int descriptor, const SocketAddress& address) {
+  if (address.is_unix() || address.is_loopback()) {
+    set_option(descriptor, SOL_SOCKET, SO_SNDBUF, kLocalSendBuffer);
+  } else {
+    set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kApplicationNotSent);
+  }
+  if (address.is_unix()) return;
   set_linger(descriptor, true);
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kApplicationNotSent);
   set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
   // An urgent byte stays where it was written: else the kernel would keep it apart, and it was
   // lost.

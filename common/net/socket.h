@@ -84,6 +84,8 @@ class SocketAddress {
   socklen_t size() const { return size_; }
   int family() const { return storage_.ss_family; }
   bool is_unix() const { return family() == AF_UNIX; }
+  // 127.0.0.0/8 or ::1.
+  bool is_loopback() const;
   // The same IP address with another port.
   SocketAddress with_port(std::uint16_t port) const;
   // The address without its port, for counting by source.
@@ -106,11 +108,14 @@ Descriptor make_multipath_socket(int family);
 // like a clean end (Unix sockets have no reset), TCP_NODELAY, keepalive, and a bound on what the
 // kernel takes before it is sent: all that would lie outside every limit of ours. What is under way
 // is not bounded: a round trip's worth of it is what an application far away needs, and the peer's
-// kernel takes all of it. Unix sockets know no such bound and have a small send buffer. Accepted
-// sockets inherit all of it from their listener.
-void tune_application_socket(int descriptor, int family);
+// kernel takes all of it. Unix sockets know no such bound and have a small send buffer, and so have
+// those over loopback: there a long queue is memory that has left the caches before it is read, a
+// tenth of the throughput. Accepted sockets inherit all of it from their listener.
+void tune_application_socket(int descriptor, const SocketAddress& address);
 inline constexpr int kApplicationNotSent = 128 * 1024;
-inline constexpr int kUnixSendBuffer = 128 * 1024;  // the kernel doubles it
+inline constexpr int kLocalSendBuffer = 128 * 1024;  // the kernel doubles it
+// Sets what a socket is to have before it connects to that address or listens on it.
+using Tune = void (*)(int descriptor, const SocketAddress& address);
 
 // A carrier's socket: little unsent in the kernel, so that what is urgent does not queue behind.
 void tune_carrier_socket(int descriptor);

@@ -13,8 +13,8 @@ int option(int descriptor, int level, int name) {
 }
 
 TEST_CASE(
-    "Accepted sockets inherit reset-on-close, no delay, keepalive and the bound on what is "
-    "unsent") {
+    "Accepted sockets inherit reset-on-close, no delay, keepalive and, on loopback, a small send "
+    "buffer") {
   auto [agent, application] = application_pair();
   linger value{};
   socklen_t size = sizeof value;
@@ -23,7 +23,26 @@ TEST_CASE(
   CHECK(value.l_linger == 0);
   CHECK(option(agent.get(), IPPROTO_TCP, TCP_NODELAY) == 1);
   CHECK(option(agent.get(), SOL_SOCKET, SO_KEEPALIVE) == 1);
-  CHECK(option(agent.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT) == kApplicationNotSent);
+  CHECK(option(agent.get(), SOL_SOCKET, SO_SNDBUF) == 2 * kLocalSendBuffer);
+}
+
+TEST_CASE("Beyond loopback what is unsent is bounded, and not what is under way") {
+  auto tuned = [](const char* host, int name) {
+    Descriptor socket = make_socket(AF_INET);
+    tune_application_socket(socket.get(), *SocketAddress::literal({host, 1}));
+    return option(socket.get(), name == SO_SNDBUF ? SOL_SOCKET : IPPROTO_TCP, name);
+  };
+  int untouched = option(make_socket(AF_INET).get(), SOL_SOCKET, SO_SNDBUF);
+  for (const char* host : {"0.0.0.0", "192.0.2.1", "128.0.0.1"}) {
+    INFO(host);
+    CHECK(tuned(host, TCP_NOTSENT_LOWAT) == kApplicationNotSent);
+    CHECK(tuned(host, SO_SNDBUF) == untouched);
+  }
+  CHECK(tuned("127.0.0.1", SO_SNDBUF) == 2 * kLocalSendBuffer);
+  CHECK(SocketAddress::literal({"127.8.0.1", 1})->is_loopback());
+  CHECK(SocketAddress::literal({"::1", 1})->is_loopback());
+  CHECK_FALSE(SocketAddress::literal({"::", 1})->is_loopback());
+  CHECK_FALSE(SocketAddress::unix_path("/tmp/x")->is_loopback());
 }
 
 TEST_CASE("A socket that is merely closed is read as a reset, a clean one as an end") {

@@ -84,7 +84,7 @@ inline SocketAddress bound_address(int descriptor) {
 }
 
 // A listening socket on a free port of the loopback, tuned as given.
-inline BoundSocket free_listener(void (*tune)(int, int) = nullptr) {
+inline BoundSocket free_listener(Tune tune = nullptr) {
   auto sockets = bind_sockets(HostPort{"127.0.0.1", 0}, tune);
   REQUIRE(sockets.ok());
   return std::move(sockets->front());
