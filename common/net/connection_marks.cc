@@ -34,19 +34,35 @@ MacContext make_context() {
   return context;
 }
 
+// HMAC-SHA256 by the key that was used last: looking up the digest and preparing the key cost more
+// than the hash of two addresses.
+struct KeyedMac {
+  MacContext context = make_context();
+  std::optional<MarkKey> key;  // that the context is prepared for
+
+  bool begin(const MarkKey& wanted) {
+    if (context == nullptr) return false;
+    // Without a key it begins anew with the one it has (EVP_MAC_init(3)).
+    if (key == wanted) return EVP_MAC_init(context.get(), nullptr, 0, nullptr) == 1;
+    key.reset();
+    char digest[] = "SHA256";
+    const OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end()};
+    if (EVP_MAC_init(context.get(), wanted.data(), wanted.size(), parameters) != 1) return false;
+    key = wanted;
+    return true;
+  }
+};
+
 // The first eight bytes of HMAC-SHA256; 0 if it cannot be had.
 std::uint64_t hash_of(const MarkKey& key, Bytes text) {
-  thread_local const MacContext context = make_context();
-  if (context == nullptr) return 0;
-  char digest[] = "SHA256";
-  const OSSL_PARAM parameters[] = {
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-      OSSL_PARAM_construct_end()};
+  thread_local KeyedMac mac;
+  EVP_MAC_CTX* context = mac.context.get();
   std::array<std::uint8_t, kDigestSize> hash{};
   std::size_t size = 0;
-  bool done = EVP_MAC_init(context.get(), key.data(), key.size(), parameters) == 1 &&
-              EVP_MAC_update(context.get(), text.data(), text.size()) == 1 &&
-              EVP_MAC_final(context.get(), hash.data(), &size, hash.size()) == 1;
+  bool done = mac.begin(key) && EVP_MAC_update(context, text.data(), text.size()) == 1 &&
+              EVP_MAC_final(context, hash.data(), &size, hash.size()) == 1;
   return done ? load_big_endian<std::uint64_t>(hash.data()) : 0;
 }
 

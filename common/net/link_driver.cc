@@ -257,13 +257,12 @@ void LinkDriver::connected(StreamHandle stream, TargetConnect::Outcome outcome) 
   }
   link_.opened(loop_.now(), stream);
   // With another's address as its own it says nothing of who made it.
-  if (link_.options().mark_key != MarkKey{} && !outcome.is_unix && !outcome.from_source) {
-    int socket = outcome.socket.get();
-    Mark mark = connection_mark(link_.options().mark_key, SocketAddress::own_of(socket).endpoint(),
-                                SocketAddress::peer_of(socket).endpoint());
+  if (link_.options().mark_key != MarkKey{} && !outcome.address.is_unix() && !outcome.from_source) {
+    Endpoint own = SocketAddress::own_of(outcome.socket.get()).endpoint();
+    Mark mark = connection_mark(link_.options().mark_key, own, outcome.address.endpoint());
     link_.tell_origin(loop_.now(), stream, mark.value);
   }
-  attach(stream, std::move(outcome.socket), outcome.is_unix);
+  attach(stream, std::move(outcome.socket), outcome.address.is_unix());
   auto summary = link_.find_stream(loop_.now(), stream.id, nullptr);
   if (summary) observer_.connection_open(info(stream, *summary));
 }

@@ -81,7 +81,7 @@ void TargetConnect::on_timer() {
   if (!failure_ && !known_.empty()) return connect_to(known_, loop_.now() + kMoved);
   Callback told = std::move(callback_);
   // Not one address in all the time: the name is what is wrong.
-  told(Outcome{Descriptor(), failure_.value_or(Cause::target_unresolved), false});  // destroys this
+  told(Outcome{Descriptor(), failure_.value_or(Cause::target_unresolved), {}});  // destroys this
 }
 
 void TargetConnect::connect_to(std::vector<SocketAddress> addresses, Time more_until) {
@@ -98,7 +98,7 @@ void TargetConnect::connect_to(std::vector<SocketAddress> addresses, Time more_u
 
 void TargetConnect::tell(Connector::Outcome connected) {
   Outcome outcome;
-  outcome.is_unix = connected.address.is_unix();
+  outcome.address = connected.address;
   outcome.from_source = approach_.from_source;
   if (!connected.descriptor.valid()) {
     outcome.cause = cause_of(connected.error);

@@ -1,4 +1,4 @@
-"""Instructions of both real agents for each HTTP request and each MiB, by callgrind. See scripts/check-cost."""
+"""Instructions of both real agents for each HTTP request, connection and MiB, by callgrind. See scripts/check-cost."""
 import argparse
 import http.client
 import json
@@ -21,8 +21,9 @@ AGENTS = [f"holdfast-{role}" for role in ROLES]
 PAGE_BYTES = 1024
 MIB = 1024 * 1024
 # Two runs differ in these many operations: what starting and ending cost cancels out.
-LENGTHS = {"http": (200, 1700), "up": (8, 40), "down": (8, 40)}
-TITLES = {"http": "HTTP request, kept alive, 1 KiB", "up": "MiB up", "down": "MiB down"}
+LENGTHS = {"http": (200, 1700), "connection": (200, 1200), "up": (8, 40), "down": (8, 40)}
+TITLES = {"http": "HTTP request, kept alive, 1 KiB", "connection": "connection with one HTTP request",
+          "up": "MiB up", "down": "MiB down"}
 # Bounds only: under callgrind on a crowded machine a handshake takes minutes.
 START_S, END_S, TALK_S = 600, 300, 1200
 
@@ -112,6 +113,15 @@ def talk_http(port, count):
     client.close()
 
 
+def talk_connections(port, count):
+    for _ in range(count):
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=TALK_S)
+        client.request("GET", "/page")
+        if len(client.getresponse().read()) != PAGE_BYTES:
+            raise ProgramFailed("HTTP: not the page")
+        client.close()
+
+
 def talk_bulk(port, count, down):
     block = bytes(MIB)
     with socket.create_connection(("127.0.0.1", port), timeout=TALK_S) as sock:
@@ -142,7 +152,7 @@ class Backends:
         port = free_port()
         start_nginx(self.programs, port, root, directives="keepalive_requests 1000000;")
         self.bulk = {"up": Bulk(down=False), "down": Bulk(down=True)}
-        self.ports = {"http": port, **{name: bulk.port for name, bulk in self.bulk.items()}}
+        self.ports = {"http": port, "connection": port, **{name: bulk.port for name, bulk in self.bulk.items()}}
 
     def close(self):
         self.programs.stop_all()
@@ -157,6 +167,8 @@ def count(folder, backends, what, length):
     try:
         if what == "http":
             talk_http(pair.ports[what], length)
+        elif what == "connection":
+            talk_connections(pair.ports[what], length)
         else:
             talk_bulk(pair.ports[what], length, down=what == "down")
         return pair.end()

@@ -31,6 +31,9 @@ TEST_CASE("A mark is what the protocol says") {
   CHECK(mark(end("192.0.2.1", 40000), end("192.0.2.2", 80)) == 0x6a4e8df712b3f1fe);
   CHECK(mark(end("2001:db8::1", 40000), end("2001:db8::2", 80)) == 0x36256fe2e1a71ea4);
   CHECK(mark(end("127.0.0.1", 40000), end("127.0.0.1", 80)) == 0x12ed6f54586afa43);
+  // Nor does a key in between leave anything.
+  CHECK(connection_mark({9}, end("192.0.2.1", 40000), end("192.0.2.2", 80)).value != 0);
+  CHECK(mark(end("192.0.2.1", 40000), end("192.0.2.2", 80)) == 0x6a4e8df712b3f1fe);
 }
 
 TEST_CASE("A mark is the same at both ends, and no other connection's") {
