@@ -49,8 +49,9 @@ void Link::account_receive(StreamRecord& record) {
   record.receive_shared = shared;
 }
 
-// A window should hold what arrives in two round trips, or it would cap the throughput. A queue
-// means that the application, not the window, is what limits.
+// A window should hold what arrives in three round trips, or it would cap the throughput: what is
+// measured went out by credit a round trip old, and a connection that begins doubles its rate in
+// each. A queue means that the application, not the window, is what limits.
 void Link::grow_window(Time now, StreamRecord& record) {
   std::int64_t now_us = now.time_since_epoch().count();
   if (record.epoch_start_us == 0) {
@@ -65,7 +66,7 @@ void Link::grow_window(Time now, StreamRecord& record) {
   auto bytes = static_cast<std::uint64_t>(
       static_cast<double>(record.delivered - record.epoch_delivered) *
       static_cast<double>(round_trip.count()) / static_cast<double>(elapsed.count()));
-  if (record.queue.blocks == 0 && bytes * 2 > record.window) {
+  if (record.queue.blocks == 0 && bytes * 3 > record.window) {
     std::uint64_t grown = std::min(std::uint64_t{record.window} * 2, options_.max_window);
     record.window = static_cast<std::uint32_t>(std::max<std::uint64_t>(grown, record.window));
   }
