@@ -36,7 +36,7 @@ class TargetConnect {
   struct Outcome {
     Descriptor socket;  // connected, if valid; else
     Cause cause = Cause::none;
-    SocketAddress address;  // that it is connected to
+    SocketAddress address;     // that it is connected to
     bool from_source = false;  // its own address is the application's
   };
   // Called once, never from within the constructor; may destroy this.
