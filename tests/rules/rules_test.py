@@ -293,6 +293,23 @@ class Causes(unittest.TestCase):
         self.assertEqual(sorted(told), sorted(self.causes()))
 
 
+class Papers(unittest.TestCase):
+    """Files and folders that the pages for developers name are there."""
+    complain = Structure.complain
+
+    def test_what_they_name_is_there(self):
+        names = {path.name for path in (ROOT / folder for folder in sources())}
+        problems = []
+        for page in ("ARCHITECTURE.md", "CONTRIBUTING.md"):
+            for word in sorted(set(re.findall(r"`([\w./*-]+)`", text_of(f"docs/{page}")))):
+                top, slash, _ = word.partition("/")
+                if slash and (ROOT / top).is_dir() and top != "build" and not list(ROOT.glob(word)):
+                    problems.append(f"docs/{page}: {word} is not there")
+                if not slash and re.search(r"[^*]\.(h|cc)$", word) and word not in names:
+                    problems.append(f"docs/{page}: no file is named {word}")
+        self.complain(problems)
+
+
 class Numbers(unittest.TestCase):
     """What the protocol's table of numbers lists against the enumerations of the codec."""
 
