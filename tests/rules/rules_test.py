@@ -3,6 +3,7 @@
 
 Usage: rules_test.py [unittest options]
 """
+import json
 import os
 import re
 import shutil
@@ -308,6 +309,17 @@ class Papers(unittest.TestCase):
                 if not slash and re.search(r"[^*]\.(h|cc)$", word) and word not in names:
                     problems.append(f"docs/{page}: no file is named {word}")
         self.complain(problems)
+
+
+class Presets(unittest.TestCase):
+    def test_they_build_as_the_scripts_do(self):
+        scripts = {"release": "scripts/test", "asan": "scripts/test", "tsan": "scripts/check-tsan"}
+        presets = {each["name"]: each for each in json.loads(text_of("CMakePresets.json"))["configurePresets"]}
+        self.assertEqual(sorted(presets), sorted(scripts))
+        for name, script in scripts.items():
+            options = text_of(script).replace('"', "")
+            for key, value in presets[name]["cacheVariables"].items():
+                self.assertIn(f"-D{key}={value}", options, name)
 
 
 class Numbers(unittest.TestCase):
