@@ -13,7 +13,8 @@ install(TARGETS holdfast-client holdfast-server RUNTIME DESTINATION ${CMAKE_INST
 # Units name the programs by their path, which depends on the prefix, known only at the installation.
 install(CODE "set(holdfast_config \"${CMAKE_SOURCE_DIR}/config\")
 set(holdfast_units \"${CMAKE_BINARY_DIR}/units\")
-set(holdfast_bindir \"${CMAKE_INSTALL_BINDIR}\")")
+set(holdfast_bindir \"${CMAKE_INSTALL_BINDIR}\")
+set(holdfast_systemd ${HOLDFAST_SYSTEMD})")
 install(CODE [[
   file(REMOVE_RECURSE "${holdfast_units}")
   file(GLOB units "${holdfast_config}/systemd/*.service")
@@ -21,6 +22,14 @@ install(CODE [[
     get_filename_component(name "${unit}" NAME)
     file(READ "${unit}" text)
     string(REPLACE "/usr/bin/holdfast" "${CMAKE_INSTALL_PREFIX}/${holdfast_bindir}/holdfast" text "${text}")
+    if(NOT holdfast_systemd)
+      # Agents without libsystemd do not tell that they are ready, nor that they still turn.
+      string(REGEX REPLACE "# Ready means[^\n]*\nType=notify\nNotifyAccess=main\n" "Type=exec\n" text "${text}")
+      string(REGEX REPLACE "# The agent pings[^\n]*\nWatchdogSec=[^\n]*\n" "" text "${text}")
+      if(text MATCHES "Type=notify|NotifyAccess|Watchdog")
+        message(FATAL_ERROR "${unit}: it still waits to be told")
+      endif()
+    endif()
     file(WRITE "${holdfast_units}/${name}" "${text}")
     file(INSTALL "${holdfast_units}/${name}" DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
   endforeach()

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "common/admin/escape.h"
+#include "common/admin/name_sources.h"
 #include "common/admin/pairing.h"
 #include "common/admin/subcommands.h"
 #include "common/config/files.h"
@@ -355,6 +356,7 @@ int run_command_line(int argc, const char* const* argv, const Program& program, 
 }
 
 int run_command_line(int argc, const char* const* argv, const Program& program) {
+  keep_name_sources_inside();
   const char* no_colour = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
   bool is_terminal = ::isatty(STDOUT_FILENO) == 1;

@@ -5,9 +5,11 @@
 #include <spdlog/details/thread_pool.h>
 #include <spdlog/sinks/sink.h>
 #include <sys/uio.h>
+#if HOLDFAST_SYSTEMD
 // Else sd_journal_sendv() adds CODE_FILE= and its fellows: our source tree, not what happened.
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
+#endif
 
 #include <condition_variable>
 #include <ctime>
@@ -18,6 +20,7 @@
 #include "common/admin/log_format.h"
 #include "common/admin/rate_limiter.h"
 #include "common/base/host_refused.h"
+#include "common/base/with_systemd.h"
 #include "common/config/nearest.h"
 
 namespace holdfast {
@@ -43,7 +46,8 @@ Time boot_time() {
   return Time(Duration(clock_us(CLOCK_BOOTTIME)));
 }
 
-bool send_to_journal(std::string_view fields) {
+bool send_to_journal([[maybe_unused]] std::string_view fields) {
+#if HOLDFAST_SYSTEMD
   std::vector<iovec> parts;
   while (!fields.empty()) {
     std::string_view field = fields.substr(0, fields.find('\0'));
@@ -51,6 +55,9 @@ bool send_to_journal(std::string_view fields) {
     fields.remove_prefix(std::min(field.size() + 1, fields.size()));
   }
   return sd_journal_sendv(parts.data(), static_cast<int>(parts.size())) >= 0;
+#else
+  return false;
+#endif
 }
 
 std::string_view journal_message(std::string_view fields) {
@@ -233,7 +240,8 @@ Result<std::unique_ptr<Logger>> Logger::open(const LogConfig& config, std::strin
   }
   LogFormat format = config.format;
   // sd_journal_sendv() says nothing when there is no journal: it would swallow every line.
-  if (format == LogFormat::journal && ::access(kJournalSocket, W_OK) != 0) {
+  bool to_journal = kWithSystemd && ::access(kJournalSocket, W_OK) == 0;
+  if (format == LogFormat::journal && !to_journal) {
     format = LogFormat::text;
   }
   auto impl =

@@ -1,7 +1,9 @@
 #include "common/agent/activation.h"
 
+#include <cstdlib>
 #include <set>
 
+#include "common/base/with_systemd.h"
 #include "common/net/passed_sockets.h"
 
 namespace holdfast {
@@ -19,21 +21,33 @@ class Check {
 
   Result<std::vector<Problem>> result(const std::string& path, const std::string& where) const {
     if (!fault_.empty()) return Error{fault_};
-    std::vector<Problem> unused;
+    std::vector<Problem> warnings;
     for (const std::string& name : passed_names()) {
       if (wanted_.count(name) != 0) continue;
-      Problem problem;
-      problem.file = path;
-      problem.severity = Severity::warning;
-      problem.reason = "systemd passed a socket named \"" + name + "\", and nothing listens on it";
-      problem.hint = "set " + where + " = \"systemd:" + name +
-                     "\", or give the socket unit the FileDescriptorName= that is meant";
-      unused.push_back(problem);
+      warnings.push_back(
+          warning(path, "systemd passed a socket named \"" + name + "\", and nothing listens on it",
+                  "set " + where + " = \"systemd:" + name +
+                      "\", or give the socket unit the FileDescriptorName= that is meant"));
     }
-    return unused;
+    // Else a unit of Type=notify would end it after a while, for a reason that nobody sees.
+    if (!kWithSystemd && std::getenv("NOTIFY_SOCKET") != nullptr) {
+      warnings.push_back(warning(
+          path, std::string(kNoSystemd) + ": systemd waits to be told that the agent is ready",
+          "set Type=exec and WatchdogSec=0 in its unit"));
+    }
+    return warnings;
   }
 
  private:
+  static Problem warning(const std::string& path, std::string reason, std::string hint) {
+    Problem problem;
+    problem.file = path;
+    problem.severity = Severity::warning;
+    problem.reason = std::move(reason);
+    problem.hint = std::move(hint);
+    return problem;
+  }
+
   std::set<std::string> wanted_;
   std::string fault_;
 };

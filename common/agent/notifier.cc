@@ -1,7 +1,9 @@
 #include "common/agent/notifier.h"
 
 #include <signal.h>
+#if HOLDFAST_SYSTEMD
 #include <systemd/sd-daemon.h>
+#endif
 
 #include <chrono>
 #include <condition_variable>
@@ -13,6 +15,7 @@
 
 #include "common/admin/escape.h"
 #include "common/base/host_refused.h"
+#include "common/base/with_systemd.h"
 
 namespace holdfast {
 namespace {
@@ -26,8 +29,16 @@ constexpr int kPingsPerTimeout = 3;
 
 Duration watchdog_timeout() {
   std::uint64_t timeout_us = 0;
+#if HOLDFAST_SYSTEMD
   if (sd_watchdog_enabled(0, &timeout_us) <= 0) return {};
+#endif
   return microseconds(static_cast<std::int64_t>(timeout_us));
+}
+
+void tell([[maybe_unused]] const std::string& message) {
+#if HOLDFAST_SYSTEMD
+  sd_notify(0, message.c_str());
+#endif
 }
 
 }  // namespace
@@ -56,7 +67,7 @@ struct Notifier::State {
   void send(std::unique_lock<std::mutex>& lock, const std::string& message) {
     if (message.empty()) return;
     lock.unlock();
-    sd_notify(0, message.c_str());
+    tell(message);
     lock.lock();
   }
 
@@ -119,7 +130,7 @@ Notifier::Notifier(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 std::unique_ptr<Notifier> Notifier::start(NotifierHooks hooks) {
   const char* socket = std::getenv("NOTIFY_SOCKET");
-  if (socket == nullptr || *socket == '\0') return nullptr;
+  if (!kWithSystemd || socket == nullptr || *socket == '\0') return nullptr;
   auto state = std::make_unique<State>(std::move(hooks));
   state->thread = unless_refused(kThread, [raw = state.get()] {
     return std::thread([raw] {

@@ -22,8 +22,8 @@ struct NotifierHooks {
 
 class Notifier {
  public:
-  // Null where no service manager asked to be told ($NOTIFY_SOCKET). Both hooks are called on the
-  // thread, and not any more when the destructor returns.
+  // Null where no service manager asked to be told ($NOTIFY_SOCKET), and without libsystemd. Both
+  // hooks are called on the thread, and not any more when the destructor returns.
   static std::unique_ptr<Notifier> start(NotifierHooks hooks);
 
   // Sends what is waiting, for at most kPatience, and ends.

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "common/base/overloaded.h"
+#include "common/base/with_systemd.h"
 
 namespace holdfast {
 namespace {
@@ -171,6 +172,13 @@ Result<Address> parse_address(std::string_view text) {
     return malformed(text, "a systemd socket can be listened on, not connected to");
   }
   return widen<Address>(parse_tcp_address(text));
+}
+
+Result<ListenAddress> parse_own_listener(std::string_view text) {
+  Result<ListenAddress> parsed = parse_listen_address(text);
+  if (kWithSystemd || !parsed.ok() || !std::holds_alternative<SystemdSocket>(*parsed))
+    return parsed;
+  return malformed(text, std::string(kNoSystemd) + ", which takes passed sockets; give an address");
 }
 
 Result<ListenAddress> parse_listen_address(std::string_view text) {

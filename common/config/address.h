@@ -51,6 +51,8 @@ Result<TcpAddress> parse_tcp_address(std::string_view text);
 Result<TcpAddress> parse_tcp_listener(std::string_view text);
 Result<Address> parse_address(std::string_view text);
 Result<ListenAddress> parse_listen_address(std::string_view text);
+// The same for what this agent is to listen on: without libsystemd a passed socket is refused.
+Result<ListenAddress> parse_own_listener(std::string_view text);
 
 // For intercepted connections: TCP alone.
 Result<ListenAddress> parse_intercept_address(std::string_view text);

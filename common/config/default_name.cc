@@ -1,10 +1,12 @@
 #include "common/config/default_name.h"
 
+#include <openssl/evp.h>
 #include <sys/random.h>
-#include <systemd/sd-id128.h>
 
 #include <array>
+#include <charconv>
 #include <cstdint>
+#include <fstream>
 #include <optional>
 #include <string_view>
 
@@ -12,8 +14,8 @@ namespace holdfast {
 namespace {
 
 // Drawn once; its last eight bytes give way to what tells agents on one machine apart.
-constexpr sd_id128_t kApplication =
-    SD_ID128_MAKE(5c, 1f, 9d, 27, 3a, e4, 48, 06, 00, 00, 00, 00, 00, 00, 00, 00);
+using Id = std::array<std::uint8_t, 16>;
+constexpr Id kApplication = {0x5c, 0x1f, 0x9d, 0x27, 0x3a, 0xe4, 0x48, 0x06};
 
 // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv): not for secrecy, which the keyed
 // hash of the machine's id sees to.
@@ -36,16 +38,38 @@ std::string name_of(std::uint64_t number) {
   return name;
 }
 
-std::optional<std::uint64_t> of_machine(const std::string& agent) {
-  sd_id128_t application = kApplication;
-  std::uint64_t hash = hash_of(agent);
-  for (int i = 0; i < 8; ++i) {
-    application.bytes[8 + i] = static_cast<std::uint8_t>(hash >> (8 * i));
+// machine-id(5): 32 digits of base 16, not all of them 0.
+std::optional<Id> machine_id(const std::string& path) {
+  std::string text;
+  std::ifstream(path) >> text;
+  Id id{};
+  if (text.size() != 2 * id.size()) return std::nullopt;
+  for (std::size_t i = 0; i < id.size(); ++i) {
+    const char* end = text.data() + 2 * i + 2;
+    auto read = std::from_chars(end - 2, end, id[i], 16);
+    if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
   }
-  sd_id128_t id{};
-  if (sd_id128_get_machine_app_specific(application, &id) < 0) return std::nullopt;
+  if (id == Id{}) return std::nullopt;
+  return id;
+}
+
+// The first half of what sd_id128_get_machine_app_specific(3) gives: HMAC-SHA256 of the
+// application's id, keyed by the machine's, as a UUID of version 4.
+std::optional<std::uint64_t> of_machine(const std::string& path, const std::string& agent) {
+  std::optional<Id> machine = machine_id(path);
+  if (!machine) return std::nullopt;
+  Id application = kApplication;
+  std::uint64_t hash = hash_of(agent);
+  for (int i = 0; i < 8; ++i) application[8 + i] = static_cast<std::uint8_t>(hash >> (8 * i));
+  std::array<unsigned char, EVP_MAX_MD_SIZE> mac{};
+  std::size_t size = 0;
+  if (EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, machine->data(), machine->size(),
+                application.data(), application.size(), mac.data(), mac.size(), &size) == nullptr) {
+    return std::nullopt;
+  }
+  mac[6] = static_cast<unsigned char>((mac[6] & 0x0fU) | 0x40U);
   std::uint64_t number = 0;
-  for (int i = 0; i < 8; ++i) number = number << 8U | id.bytes[i];
+  for (int i = 0; i < 8; ++i) number = number << 8U | mac[i];
   return number;
 }
 
@@ -61,9 +85,10 @@ std::uint64_t drawn() {
 
 }  // namespace
 
-std::string default_server_name(const std::vector<ListenAddress>& listen) {
+std::string default_server_name(const std::vector<ListenAddress>& listen,
+                                const std::string& machine_id_file) {
   std::string agent = which(listen);
-  std::optional<std::uint64_t> number = of_machine(agent);
+  std::optional<std::uint64_t> number = of_machine(machine_id_file, agent);
   return name_of(number ? *number : drawn() ^ hash_of(agent));
 }
 

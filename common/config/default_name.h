@@ -13,6 +13,7 @@ namespace holdfast {
 // of our own, so that it tells nothing about that), as machine-id(5) asks. Where the machine has
 // none, random for each process. Never from what agents may have in common, such as a config or
 // keys: servers with one name would end each other's links.
-std::string default_server_name(const std::vector<ListenAddress>& listen);
+std::string default_server_name(const std::vector<ListenAddress>& listen,
+                                const std::string& machine_id_file = "/etc/machine-id");
 
 }  // namespace holdfast

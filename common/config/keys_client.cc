@@ -151,7 +151,7 @@ SectionKeys<TlsConfig> make_tls() {
 Value<ClientServiceConfig> service_listen() {
   const std::string type = "_address_ or array of _address_";
   const value::ListForm form{.may_be_empty = false};
-  const auto direct = value::list(&ClientServiceConfig::listen, parse_listen_address, type, form);
+  const auto direct = value::list(&ClientServiceConfig::listen, parse_own_listener, type, form);
   const auto turned =
       value::list(&ClientServiceConfig::listen, parse_intercept_address, type, form);
   auto either = direct;

@@ -16,7 +16,7 @@ SectionKeys<ServerLinkConfig> make_link() {
   link.example = "[link]";
   link.keys = {
       {.name = "listen",
-       .value = value::list(&ServerLinkConfig::listen, parse_listen_address,
+       .value = value::list(&ServerLinkConfig::listen, parse_own_listener,
                             "_address_ or array of _address_",
                             {.may_be_empty = false, .may_repeat = true}),
        .reload = listener,

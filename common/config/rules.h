@@ -53,6 +53,7 @@ void admin_listens_alone(const TableReader& admin_table, const AdminConfig& admi
 // Every connection has its least memory. Where the file does not say how many there may be, as many
 // as leave room for windows.
 void connections_fit_memory(TableReader& table, LimitsConfig& limits, const Loading& loading);
+// Also that this build can write to the journal at all, if it is to.
 void log_files_are_used(const TableReader& table, const LogConfig& log, const Loading& loading);
 void threads_have_connections(const TableReader& top, const CommonConfig& agent,
                               const Loading& loading);

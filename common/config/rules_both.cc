@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "common/base/with_systemd.h"
 #include "common/config/files.h"
 #include "common/config/psk.h"
 #include "common/config/rules.h"
@@ -104,6 +105,12 @@ void connections_fit_memory(TableReader& table, LimitsConfig& limits, const Load
 }
 
 void log_files_are_used(const TableReader& table, const LogConfig& log, const Loading& loading) {
+  if (!kWithSystemd && log.format == LogFormat::journal) {
+    loading.report.error(table.place_of("format"),
+                         std::string(kNoSystemd) + ", which writes to the journal",
+                         "set format to text or json: a unit's journal takes standard error, too");
+    return;
+  }
   if (log.file && log.format == LogFormat::journal) {
     loading.report.warning(table.place_of("file"), "the journal takes the log, not this file",
                            "leave out file, or set format to text or json");

@@ -4,11 +4,13 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <sys/stat.h>
-#include <systemd/sd-id128.h>
 
 #include <algorithm>
+#include <charconv>
+#include <fstream>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -98,16 +100,31 @@ bool given_out_again(const IpAddress& address) {
   return in_any(address, kMany);
 }
 
+// The kernel writes it as a UUID: 32 lower-case digits of base 16, in five groups.
+std::optional<decltype(HostScope::boot_id)> this_boot() {
+  std::string text;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> text;
+  text.erase(std::remove(text.begin(), text.end(), '-'), text.end());
+  decltype(HostScope::boot_id) id{};
+  if (text.size() != 2 * id.size()) return std::nullopt;
+  for (std::size_t i = 0; i < id.size(); ++i) {
+    const char* end = text.data() + 2 * i + 2;
+    auto read = std::from_chars(end - 2, end, id[i], 16);
+    if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
+  }
+  return id;
+}
+
 }  // namespace
 
 const std::optional<HostScope>& this_host() {
   static const std::optional<HostScope> host = []() -> std::optional<HostScope> {
     HostScope scope;
-    sd_id128_t boot{};
+    auto boot = this_boot();
     struct stat of_namespace {};
-    if (sd_id128_get_boot(&boot) < 0) return std::nullopt;
+    if (!boot) return std::nullopt;
     if (stat("/proc/self/ns/net", &of_namespace) != 0) return std::nullopt;
-    std::copy(std::begin(boot.bytes), std::end(boot.bytes), scope.boot_id.begin());
+    scope.boot_id = *boot;
     scope.network_namespace = of_namespace.st_ino;
     return scope;
   }();

@@ -1,10 +1,14 @@
 #include "common/net/passed_sockets.h"
 
 #include <fcntl.h>
+#if HOLDFAST_SYSTEMD
 #include <systemd/sd-daemon.h>
+#endif
 
 #include <algorithm>
 #include <cstdlib>
+
+#include "common/base/with_systemd.h"
 
 namespace holdfast {
 namespace {
@@ -14,17 +18,23 @@ struct Passed {
   std::string name;
 };
 
+constexpr int kFirstPassed = 3;  // SD_LISTEN_FDS_START
+
 // What this process was started with (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES).
 std::vector<Passed> all_passed() {
+#if HOLDFAST_SYSTEMD
   char** names = nullptr;
   int count = sd_listen_fds_with_names(0, &names);
   std::vector<Passed> passed;
   for (int i = 0; i < count; ++i) {
-    passed.push_back({SD_LISTEN_FDS_START + i, names != nullptr ? names[i] : ""});
+    passed.push_back({kFirstPassed + i, names != nullptr ? names[i] : ""});
     if (names != nullptr) std::free(names[i]);
   }
   std::free(names);
   return passed;
+#else
+  return {};
+#endif
 }
 
 std::string quoted(const std::vector<std::string>& names) {
@@ -34,6 +44,7 @@ std::string quoted(const std::vector<std::string>& names) {
 }
 
 Error none_of_that_name(const std::string& name) {
+  if (!kWithSystemd) return Error{std::string(kNoSystemd) + ", which takes passed sockets"};
   std::vector<std::string> others = passed_names();
   std::string set = "set FileDescriptorName=" + name + " in its socket unit";
   if (others.empty()) {
@@ -44,16 +55,21 @@ Error none_of_that_name(const std::string& name) {
                set};
 }
 
+// Of level SOL_SOCKET; -1 where it is none.
+int option_of(int descriptor, int option) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return getsockopt(descriptor, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
+
 bool speaks_tcp(int descriptor) {
-  int protocol = 0;
-  socklen_t size = sizeof protocol;
-  if (getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0) return false;
+  int protocol = option_of(descriptor, SO_PROTOCOL);
   return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
 }
 
 // Empty when all is well.
 std::string fault_of(int descriptor, PassedKinds kinds) {
-  if (sd_is_socket(descriptor, AF_UNSPEC, SOCK_STREAM, 1) <= 0) {
+  if (option_of(descriptor, SO_TYPE) != SOCK_STREAM || option_of(descriptor, SO_ACCEPTCONN) != 1) {
     return "is not a listening stream socket; use ListenStream= and Accept=no in its unit";
   }
   int family = SocketAddress::own_of(descriptor).family();
@@ -72,7 +88,7 @@ std::string fault_of(int descriptor, PassedKinds kinds) {
 Descriptor copy_of(int descriptor) {
   int flags = fcntl(descriptor, F_GETFL);
   if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) != 0) return {};
-  return Descriptor(fcntl(descriptor, F_DUPFD_CLOEXEC, SD_LISTEN_FDS_START));
+  return Descriptor(fcntl(descriptor, F_DUPFD_CLOEXEC, kFirstPassed));
 }
 
 }  // namespace

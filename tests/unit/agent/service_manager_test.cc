@@ -69,6 +69,8 @@ std::unique_ptr<Logger> quiet_logger() {
   return std::move(*logger);
 }
 
+#if HOLDFAST_SYSTEMD
+
 void turn_for(Loop& loop, Duration time) {
   bool over = false;
   Timer timer(loop.timers(), [&] { over = true; });
@@ -171,6 +173,20 @@ TEST_CASE("A service manager that hangs holds up neither the loop nor the end") 
   }
   CHECK(start.passed() < std::chrono::seconds(2));
 }
+
+#else
+
+TEST_CASE("Without libsystemd a service manager that wants to be told is told nothing") {
+  Manager manager("1000000");
+  auto logger = quiet_logger();
+  Loop loop;
+  ServiceManager service(loop, *logger, [] { return "up"; });
+  service.ready();
+  service.stopping();
+  CHECK(manager.told(milliseconds(50)) == std::nullopt);
+}
+
+#endif  // HOLDFAST_SYSTEMD
 
 TEST_CASE("Without a service manager nobody is asked") {
   Loop loop;

@@ -33,6 +33,22 @@ TEST_CASE("a server's default name does not tell the machine's id") {
   }
 }
 
+// By Python: hmac.new(machine, application[:8] + fnv1a("7443").to_bytes(8, "little"), "sha256"),
+// version 4.
+TEST_CASE("a server's default name is libsystemd's id for this application, in every build") {
+  test::Folder folder;
+  std::string path = folder.write("machine-id", "3d1219c7c4c5404aaa1f6d2a48adfda4\n");
+  CHECK(default_server_name({TcpAddress{"::", 7443}}, path) == "server-1d225ebf46d44042");
+}
+
+TEST_CASE("without an id of the machine a server's name is drawn") {
+  test::Folder folder;
+  std::string none = folder.write("none", "00000000000000000000000000000000\n");
+  std::string drawn = default_server_name({TcpAddress{"::", 7443}}, "/nowhere/machine-id");
+  CHECK(default_server_name({TcpAddress{"::", 7443}}, none) == drawn);
+  CHECK(drawn != name_at("::", 7443));
+}
+
 TEST_CASE("a server without a name is warned, and one with a name is not") {
   for (bool named : {true, false}) {
     std::string text = std::string(named ? "name = \"hub-1\"\n" : "") +

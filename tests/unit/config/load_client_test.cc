@@ -65,6 +65,21 @@ TEST_CASE("a client config without mistakes has every default filled in") {
   CHECK(config.threads == 1);
 }
 
+TEST_CASE("what needs libsystemd is refused by key and reason in a build without it") {
+  const LoadedClient socket = parsed(replaced(kGood, "127.0.0.1:5432", "systemd:db"));
+  const LoadedClient journal =
+      parsed(replaced(kGood, "[admin]\n", "[log]\nformat = \"journal\"\n[admin]\n"));
+  if (kWithSystemd) {
+    CHECK(socket.problems.empty());
+    CHECK(journal.problems.empty());
+    return;
+  }
+  require_one(socket.problems, Severity::error,
+              {6, "services.db.listen", "no libsystemd, which takes passed sockets", ""});
+  require_one(journal.problems, Severity::error,
+              {8, "log.format", "no libsystemd, which writes to the journal", "text or json"});
+}
+
 TEST_CASE("every key of a client config arrives where it belongs") {
   const LoadedClient loaded = parsed(
       "name = \"A.b_c-9\"\n"
@@ -89,7 +104,9 @@ TEST_CASE("every key of a client config arrives where it belongs") {
       "socket_user = \"postgres\"\n"
       "socket_group = \"1000\"\n"
       "[services.b]\n"
-      "listen = \"systemd:web\"\n"
+      "listen = \"" +
+      test::kPassedOrUnix +
+      "\"\n"
       "[admin]\n"
       "socket = \"unix:/run/x.sock\"\n"
       "metrics = \"[::1]:9465\"\n"
@@ -125,7 +142,8 @@ TEST_CASE("every key of a client config arrives where it belongs") {
   CHECK(config.services.at("a").socket_mode == FileMode{0640});
   CHECK(config.services.at("a").socket_user == Account{"postgres"});
   CHECK(config.services.at("a").socket_group == Account{"1000"});
-  CHECK(config.services.at("b").listen == std::vector<ListenAddress>{SystemdSocket{"web"}});
+  CHECK(config.services.at("b").listen ==
+        std::vector<ListenAddress>{*parse_listen_address(test::kPassedOrUnix)});
   CHECK(config.admin.socket == "/run/x.sock");
   CHECK(config.admin.metrics == TcpAddress{"::1", 9465});
   CHECK(config.admin.group == Account{"adm"});
@@ -511,6 +529,7 @@ TEST_CASE("what is odd but usable is a warning and leaves the config") {
        {9, "log.file", "the journal takes the log", ""}},
   };
   for (const Mistake& oddity : oddities) {
+    if (!kWithSystemd && oddity.expected.key == "log.file") continue;  // it is refused
     const LoadedClient loaded = parsed(replaced(kGood, oddity.old, oddity.with));
     INFO(format_problems(loaded.problems));
     CHECK(loaded.config.has_value());

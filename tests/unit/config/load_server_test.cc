@@ -50,12 +50,25 @@ TEST_CASE("a server config without mistakes has every default filled in") {
   CHECK(config.threads == 1);
 }
 
+TEST_CASE("without libsystemd a link listens at addresses only, and the error says so") {
+  const LoadedServer loaded = parsed(replaced(kGood, "0.0.0.0:7443", "systemd:link"));
+  if (kWithSystemd) {
+    CHECK(loaded.problems.empty());
+    return;
+  }
+  require_one(loaded.problems, Severity::error,
+              {2, "link.listen[0]", "no libsystemd, which takes passed sockets", ""});
+}
+
 TEST_CASE("every key of a server config arrives where it belongs") {
+  const std::string passed = kWithSystemd ? "systemd:link" : "[::]:2";
   const LoadedServer loaded = parsed(
       "name = \"hub\"\n"
       "shutdown_timeout = \"0s\"\n"
       "[link]\n"
-      "listen = [\"[::]:1\", \"systemd:link\"]\n"
+      "listen = [\"[::]:1\", \"" +
+      passed +
+      "\"]\n"
       "grace = \"1h\"\n"
       "heartbeat = \"200ms\"\n"
       "dead_after = \"1s\"\n"
@@ -82,7 +95,7 @@ TEST_CASE("every key of a server config arrives where it belongs") {
   CHECK(config.name == "hub");
   CHECK(config.shutdown_timeout == seconds(0));
   CHECK(config.link.listen ==
-        std::vector<ListenAddress>{TcpAddress{"::", 1}, SystemdSocket{"link"}});
+        std::vector<ListenAddress>{TcpAddress{"::", 1}, *parse_listen_address(passed)});
   CHECK(config.link.grace == seconds(3600));
   CHECK(config.link.heartbeat == milliseconds(200));
   CHECK(config.link.dead_after == seconds(1));

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/with_systemd.h"
 #include "common/config/problem.h"
 #include "tests/catch.h"
 #include "tests/source_folder.h"
@@ -26,6 +27,9 @@ inline const char* words(const char* of_3, const char* of_4) {
   return of_3;
 #endif
 }
+
+// What an agent listens at, by a passed socket where this build takes any.
+inline const std::string kPassedOrUnix = kWithSystemd ? "systemd:web" : "unix:/run/web";
 
 // One mistake that a text must be told of, and no other.
 struct Expected {

@@ -60,8 +60,8 @@ TEST_CASE("what does not go together is told") {
               Severity::error, {9, "services.db.accept_proxy", "no PROXY header", ""});
   require_one(client("listen = \"127.0.0.1:1\"\naccept_proxy = true").problems, Severity::error,
               {5, "services.db.accept_proxy_from", "nobody may", "balancers"});
-  require_one(client("listen = \"systemd:db\"\nmirror = true").problems, Severity::error,
-              {7, "services.db.mirror", "TCP listener", ""});
+  require_one(client("listen = \"" + test::kPassedOrUnix + "\"\nmirror = true").problems,
+              Severity::error, {7, "services.db.mirror", "TCP listener", ""});
   require_one(client(kRedirect + "match = \"10.0.5.7:1\"\ntravel = true\nmirror = true").problems,
               Severity::error, {10, "services.db.mirror", "no target", ""});
 }

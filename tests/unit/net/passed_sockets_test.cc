@@ -8,10 +8,26 @@
 
 #include <functional>
 
+#include "common/base/with_systemd.h"
 #include "tests/unit/net/support.h"
 
 namespace holdfast {
 namespace {
+
+std::string fault(const std::string& name, PassedKinds kinds = PassedKinds::tcp_and_unix) {
+  auto taken = passed_sockets(name, kinds);
+  return taken ? "taken" : taken.error().message;
+}
+
+TEST_CASE("Without a service manager a passed socket is an error that says what to set") {
+  CHECK(passed_names().empty());
+  CHECK(fault("web").find(kWithSystemd ? "passed no socket" : kNoSystemd) != std::string::npos);
+#if HOLDFAST_SYSTEMD
+  CHECK(fault("web").find("FileDescriptorName=web") != std::string::npos);
+#endif
+}
+
+#if HOLDFAST_SYSTEMD
 
 // Runs `body` in a process of its own that was passed the sockets under the names ("a:b"), as
 // systemd does it; gives what the body says.
@@ -47,11 +63,6 @@ std::string started_with(const std::vector<int>& sockets, const std::string& nam
   return said;
 }
 
-std::string fault(const std::string& name, PassedKinds kinds = PassedKinds::tcp_and_unix) {
-  auto taken = passed_sockets(name, kinds);
-  return taken ? "taken" : taken.error().message;
-}
-
 Descriptor unix_listener(const std::string& path) {
   SocketAddress address = *SocketAddress::unix_path(path);
   Descriptor made = make_socket(AF_UNIX);
@@ -62,12 +73,6 @@ Descriptor unix_listener(const std::string& path) {
 
 std::string free_path() {
   return "/tmp/holdfast-passed-test-" + std::to_string(getpid());
-}
-
-TEST_CASE("Without a service manager a passed socket is an error that says what to set") {
-  CHECK(passed_names().empty());
-  CHECK(fault("web").find("passed no socket") != std::string::npos);
-  CHECK(fault("web").find("FileDescriptorName=web") != std::string::npos);
 }
 
 TEST_CASE("Every socket of a name is taken, and other names are left alone") {
@@ -158,6 +163,8 @@ TEST_CASE("Who was queued on a passed socket before the start is tuned like othe
   });
   CHECK(said == "non-blocking cloexec resets no-delay");
 }
+
+#endif  // HOLDFAST_SYSTEMD
 
 }  // namespace
 }  // namespace holdfast
