@@ -1,6 +1,10 @@
-# The Debian package, by CPack: `scripts/package` builds it. One package holds both agents.
-# Maintainer scripts and their reasons are in packaging/debian.
+# Packages, by CPack; each holds both agents. The Debian package: `scripts/package` builds it, of programs that use
+# Debian's libraries; maintainer scripts and their reasons are in packaging/debian. The RPM: `scripts/release`
+# builds it, of a static build, so that it suits every distribution of RPM with systemd.
 set(CPACK_GENERATOR DEB)
+if(HOLDFAST_STATIC)
+  set(CPACK_GENERATOR RPM)
+endif()
 set(CPACK_PACKAGE_NAME holdfast)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 # A placeholder, of a domain that can never exist (RFC 2606): who gives packages to others says who.
@@ -16,7 +20,9 @@ queue what is written; when it is back, every byte arrives once and in order.
 
 This package has both agents, their systemd units and their manuals. Nothing
 is started until it has a configuration.")
-set(CPACK_STRIP_FILES ON)
+set(CPACK_STRIP_FILES ${HOLDFAST_STATIC})
+# Debug symbols apart: a package of their own, which needs what is packaged to be unstripped so far.
+set(CPACK_DEBIAN_DEBUGINFO_PACKAGE ON)
 # Paths are those of the target: /etc beside /usr.
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
@@ -38,4 +44,31 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/changelog.gz DEPENDS ${CMAKE_BINAR
   COMMAND gzip -9nc ${CMAKE_BINARY_DIR}/debian/changelog > ${CMAKE_BINARY_DIR}/changelog.gz VERBATIM)
 add_custom_target(changelog ALL DEPENDS ${CMAKE_BINARY_DIR}/changelog.gz)
 install(FILES ${CMAKE_BINARY_DIR}/changelog.gz DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/holdfast)
+
+set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
+set(CPACK_RPM_PACKAGE_LICENSE Apache-2.0)
+set(CPACK_RPM_PACKAGE_GROUP "System Environment/Daemons")
+set(CPACK_RPM_PACKAGE_DESCRIPTION "${CPACK_DEBIAN_PACKAGE_DESCRIPTION}")
+set(CPACK_PACKAGE_RELOCATABLE OFF)
+set(CPACK_RPM_PACKAGE_RELOCATABLE OFF)
+set(CPACK_RPM_PACKAGE_AUTOREQPROV OFF)  # it needs no library
+set(CPACK_RPM_PACKAGE_REQUIRES "systemd")
+set(CPACK_RPM_PACKAGE_REQUIRES_POST "systemd")
+# Bytes that depend on the source only.
+set(CPACK_RPM_SPEC_MORE_DEFINE "%define _buildhost reproducible
+%define use_source_date_epoch_as_buildtime 1
+%define clamp_mtime_to_source_date_epoch 1
+%define _build_id_links none
+Packager: ${HOLDFAST_MAINTAINER}
+%define __os_install_post %{nil}")
+set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /etc /etc/logrotate.d /usr/lib/systemd /usr/lib/systemd/system
+    /usr/lib/sysusers.d /usr/share/bash-completion /usr/share/bash-completion/completions /usr/share/fish
+    /usr/share/fish/vendor_completions.d /usr/share/zsh /usr/share/zsh/vendor-completions /usr/share/man
+    /usr/share/man/man5 /usr/share/man/man7 /usr/share/man/man8)
+set(CPACK_RPM_USER_FILELIST "%config(noreplace) /etc/logrotate.d/holdfast" "%dir %attr(0750, root, root) /etc/holdfast")
+set(CPACK_RPM_POST_INSTALL_SCRIPT_FILE ${CMAKE_SOURCE_DIR}/packaging/rpm/post)
+set(CPACK_RPM_PRE_UNINSTALL_SCRIPT_FILE ${CMAKE_SOURCE_DIR}/packaging/rpm/preun)
+set(CPACK_RPM_POST_UNINSTALL_SCRIPT_FILE ${CMAKE_SOURCE_DIR}/packaging/rpm/postun)
+configure_file(${CMAKE_SOURCE_DIR}/packaging/rpm/changelog ${CMAKE_BINARY_DIR}/rpm/changelog @ONLY)
+set(CPACK_RPM_CHANGELOG_FILE ${CMAKE_BINARY_DIR}/rpm/changelog)
 include(CPack)

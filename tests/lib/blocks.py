@@ -51,6 +51,9 @@ BLOCKS = {
     "docs/guide/install.md": {
         "scripts/package                                     # in the source tree; prints the path of the .deb": INSTALLED,
         INVITE: PAIRING, "holdfast-client join -": PAIRING,
+        "scripts/build-static        # prints the paths of both programs, stripped":
+            "some minutes of building: scripts/release does it, and runs tests/package/pair with what it made",
+        "dnf install ./holdfast-0.1.0-1.x86_64.rpm": "for another distribution than the tests' own",
         "scripts/build": "installs into the running system: tests/package/test_install.py does it into a folder",
     },
     "docs/guide/monitoring.md": {
