@@ -1,8 +1,10 @@
 // What a Link asks of its driver. Polled in order; every one is handled by one exhaustive visit.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -14,14 +16,6 @@
 #include "common/wire/cause.h"
 
 namespace holdfast {
-
-// Names one stream for the driver: the slot for looking up, the id so that a stale handle (the
-// stream ended, the slot was taken anew) is recognised. Commands ignore stale handles.
-struct StreamHandle {
-  SlotIndex slot = kNoSlot;
-  StreamId id;
-  bool operator==(const StreamHandle&) const = default;
-};
 
 namespace effect {
 
@@ -128,5 +122,26 @@ using Effect =
                  effect::OpenRefused, effect::CloseCarrier, effect::VerifyCarrier, effect::LinkUp,
                  effect::LinkDown, effect::LinkEnded, effect::Refused, effect::Draining,
                  effect::ServicesDown, effect::Barren, effect::Origin>;
+
+// Effects in the order in which they were pushed. It keeps its memory, and gives it back to nobody
+// until it has caught up.
+class EffectQueue {
+ public:
+  void push(Effect effect) { effects_.push_back(std::move(effect)); }
+  bool empty() const { return effects_.empty(); }
+  std::optional<Effect> take() {
+    if (effects_.empty()) return std::nullopt;
+    std::optional<Effect> effect(std::move(effects_[head_++]));
+    if (head_ == effects_.size()) {
+      effects_.clear();
+      head_ = 0;
+    }
+    return effect;
+  }
+
+ private:
+  std::vector<Effect> effects_;
+  std::size_t head_ = 0;
+};
 
 }  // namespace holdfast

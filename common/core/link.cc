@@ -25,9 +25,7 @@ Link::Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t insta
 Link::~Link() {
   pending_ = {};
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
-    drop_log(streams_[slot]);
-    drop_queue(streams_[slot]);
-    pool_.receive.change(streams_[slot].receive_shared, 0, receive_share_);
+    release_memory(streams_[slot]);
     leave_pool();
   }
   release_pins();
@@ -129,8 +127,8 @@ void Link::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
   encode_hello(handshake_, hello);
   std::vector<TableEntry> table = make_table();
   encode_table(handshake_, last_id_, table);
-  trace_frame(now, TraceEvent::Kind::send, FrameType::hello);
-  trace_frame(now, TraceEvent::Kind::send, FrameType::table, 0, 0, table.size());
+  trace_.frame(now, TraceEvent::Kind::send, FrameType::hello);
+  trace_.frame(now, TraceEvent::Kind::send, FrameType::table, 0, 0, table.size());
   Greeting greeting;
   greeting.carrier = carrier;
   greeting.since = greeting.moved_at = now;
@@ -162,8 +160,8 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   Duration heartbeat = options_.heartbeat * tuning::kServerHeartbeat / 100;
   liveness_.start(now, heartbeat, options_.dead_after, Duration{});
   start_first_bytes();
-  trace_frame(now, TraceEvent::Kind::receive, FrameType::hello);
-  trace_frame(now, TraceEvent::Kind::receive, FrameType::table, 0, 0, table.size());
+  trace_.frame(now, TraceEvent::Kind::receive, FrameType::hello);
+  trace_.frame(now, TraceEvent::Kind::receive, FrameType::table, 0, 0, table.size());
   if (!apply_table(now, highest, table)) return;
   Welcome welcome;
   welcome.verdict = created ? Verdict::created : Verdict::resumed;
@@ -190,8 +188,8 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   encode_welcome(handshake_, welcome);
   std::vector<TableEntry> own = make_table();
   encode_table(handshake_, last_id_, own);
-  trace_frame(now, TraceEvent::Kind::send, FrameType::welcome);
-  trace_frame(now, TraceEvent::Kind::send, FrameType::table, 0, 0, own.size());
+  trace_.frame(now, TraceEvent::Kind::send, FrameType::welcome);
+  trace_.frame(now, TraceEvent::Kind::send, FrameType::table, 0, 0, own.size());
   become_live(now, carrier, !created);
   queue_notice();
   // Windows grow by the round trip, and a carrier that is never silent is never asked else.
@@ -245,11 +243,7 @@ void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
   first_bytes_.stop();
   release_pins();
   if (tell_driver) push(effect::CloseCarrier{old, cause});
-  TraceEvent event;
-  event.kind = TraceEvent::Kind::carrier_down;
-  event.id = old.value;
-  event.cause = cause;
-  trace(now, event);
+  trace_.note(now, TraceEvent::Kind::carrier_down, old.value, cause);
   state_ = Detached{};
   if (was_greeting) return;
   clear_lists();
@@ -285,10 +279,7 @@ void Link::become_live(Time now, CarrierId carrier, bool resumed) {
       record.detached_us += outage.count();
     }
   }
-  TraceEvent event;
-  event.kind = TraceEvent::Kind::link_live;
-  event.id = carrier.value;
-  trace(now, event);
+  trace_.note(now, TraceEvent::Kind::link_live, carrier.value);
   push(effect::LinkUp{carrier, resumed, outage, static_cast<std::uint32_t>(streams_.size())});
   drain_due_ = draining_ && !client();
   requeue_all(now);
@@ -317,23 +308,15 @@ void Link::arm_grace(Time) {
 
 // Forgets who had what to send; a record's own state stays. OPENs not written stay in order.
 void Link::clear_lists() {
-  opens_ = control_ = acks_ = interactive_ = bulk_ = {};
+  outbox_.clear();
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
     StreamRecord& record = streams_[slot];
-    record.control = record.ack = record.data = {};
-    record.in_control = false;
     record.opened_unsent = false;
     if (!client()) record.origin = 0;
-    record.ack_state = AckState::none;
-    record.data_list = DataList::none;
-    if (client() && record.open_state == OpenState::queued) {
-      streams_.push_back<&StreamRecord::control>(opens_, slot);
-    }
+    if (client() && record.open_state == OpenState::queued) outbox_.add_open(slot);
   }
   refusals_.clear();
-  order_.follower = {};
-  later_acks_.clear();
-  ack_deadline_ = kNever;
+  order_.forget_follower();
   pong_due_.reset();
   ping_due_ = false;
 }
@@ -345,8 +328,7 @@ void Link::reset_all_streams(Time now, Cause cause, bool keep_unsent) {
     SlotIndex following = streams_.next(slot);
     StreamRecord& record = streams_[slot];
     if (!keep_unsent || record.ever_sent) {
-      bool quiet = record.only_last_ack_missing() || record.discarding();
-      if (!quiet) record.cause = cause;
+      record.cause = end_of(record, cause);
       give_up_socket(record);
       free_stream(now, slot);
     }
@@ -364,10 +346,7 @@ void Link::become_ended(Time now, Cause cause) {
   service_deadline_ = kNever;
   // Rule 4: what the peer never saw can move on, unless it was we who left.
   reset_all_streams(now, cause, client() && (!leaving || cause == Cause::protocol));
-  TraceEvent event;
-  event.kind = TraceEvent::Kind::link_ended;
-  event.cause = cause;
-  trace(now, event);
+  trace_.note(now, TraceEvent::Kind::link_ended, 0, cause);
   push(effect::LinkEnded{cause});
 }
 
@@ -396,8 +375,8 @@ void Link::goodbye(Time now, Cause reason) {
   for (SlotIndex slot = streams_.first(); slot != kNoSlot;) {
     SlotIndex following = streams_.next(slot);
     StreamRecord& record = streams_[slot];
-    if (record.own_end == EndMark::none || record.open_state == OpenState::queued) {
-      if (!record.discarding()) record.cause = reason;
+    if (!record.send.ended() || record.open_state == OpenState::queued) {
+      record.cause = end_of(record, reason);
       give_up_socket(record);
       free_stream(now, slot);
     }

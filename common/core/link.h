@@ -36,6 +36,7 @@
 #include "common/core/liveness.h"
 #include "common/core/memory_pool.h"
 #include "common/core/open_order.h"
+#include "common/core/outbox.h"
 #include "common/core/stream_table.h"
 #include "common/core/summary.h"
 #include "common/core/trace.h"
@@ -138,7 +139,7 @@ class Link : LinkStates {
   Time next_timeout() const;
   void timeout(Time now);
   // Events since the last call; empty unless LinkOptions::trace.
-  std::vector<TraceEvent> take_trace();
+  std::vector<TraceEvent> take_trace() { return trace_.take(); }
 
   // --- Getters ----------------------------------------------------------------------------
 
@@ -208,7 +209,8 @@ class Link : LinkStates {
     for (SlotIndex slot = 0; slot < slots; ++slot) {
       const StreamRecord& record = streams_[slot];
       if (record.id == 0) continue;
-      visit(StreamHandle{slot, record.stream()}, record.committed + record.delivered);
+      visit(StreamHandle{slot, record.stream()},
+            record.send.committed() + record.receive.delivered());
     }
   }
   // Sums by service, as LinkOptions::services has them. One pass in the order of memory.
@@ -222,20 +224,10 @@ class Link : LinkStates {
   bool client() const { return options_.role == LinkOptions::Role::client; }
   bool sending() const;  // stream frames may be sent: live, or leaving and still flushing
   bool reading() const;  // frames of the carrier mean something
-  StreamRecord* find(StreamHandle stream);
-  StreamHandle handle(SlotIndex slot) const { return {slot, streams_[slot].stream()}; }
+  StreamRecord* find(StreamHandle stream) { return streams_.find(stream); }
+  StreamHandle handle(SlotIndex slot) const { return streams_.handle(slot); }
   StreamSummary summary(Time now, const StreamRecord& record) const;
-  void push(Effect effect) { effects_.push_back(std::move(effect)); }
-  void trace(Time now, TraceEvent event) {
-    if (options_.trace) add_trace(now, event);
-  }
-  void add_trace(Time now, TraceEvent event);
-  void trace_frame(Time now, TraceEvent::Kind kind, FrameType type, std::uint64_t stream = 0,
-                   std::uint64_t offset = 0, std::uint64_t length = 0) {
-    if (options_.trace) add_frame_trace(now, kind, type, stream, offset, length);
-  }
-  void add_frame_trace(Time now, TraceEvent::Kind kind, FrameType type, std::uint64_t stream,
-                       std::uint64_t offset, std::uint64_t length);
+  void push(Effect effect) { effects_.push(std::move(effect)); }
 
   // link.cc: life of carrier and link
   void drop_carrier(Time now, Cause cause, bool tell_driver);
@@ -264,26 +256,23 @@ class Link : LinkStates {
   bool admit_stream();
   void leave_pool();
   void give_up_socket(StreamRecord& record);
-  void drop_log(StreamRecord& record);
-  void drop_queue(StreamRecord& record);
+  void discard(StreamRecord& record);
+  void release_memory(StreamRecord& record);
+  void forget_pending(const StreamRecord& record);
   void advance_delivery(SlotIndex slot);
   void note_end(StreamRecord& record, Cause cause);
-  void account_send(StreamRecord& record);
   std::uint64_t read_room(const StreamRecord& record) const;
   void maybe_resume_reading(SlotIndex slot);
   static std::uint64_t linger_progress(const StreamRecord& record);
   void start_linger(Time now, SlotIndex slot);
+  void settle_connects(Time now);
   void add_deadline(std::deque<Deadline>& deadlines, SlotIndex slot, Time at);
 
   // link_credit.cc: acks and credit
-  void refresh_limit(StreamRecord& record);
-  void mark_ack_written(SlotIndex slot);
-  void grow_window(Time now, StreamRecord& record);
-  void account_receive(StreamRecord& record);
+  void announce(SlotIndex slot);
   void owe_ack(Time now, SlotIndex slot);
   void ack_now(SlotIndex slot);
   bool take_ack(Time now, SlotIndex slot, std::uint64_t ack, std::uint64_t limit);
-  std::uint64_t announced_limit(const StreamRecord& record) const;
 
   // link_receive.cc: frames
   void read_frames(Time now);
@@ -331,36 +320,15 @@ class Link : LinkStates {
   void gather_refusals(Time now, Gather& gather);
   void gather_stream_control(Time now, Gather& gather);
   void gather_acks(Time now, Gather& gather);
-  void gather_list(Time now, Gather& gather, SlotList& list, std::size_t most);
+  void gather_list(Time now, Gather& gather, DataList list, std::size_t most);
   void gather_stream(Time now, Gather& gather, SlotIndex slot, std::size_t quantum);
   void gather_data(Time now, Gather& gather, SlotIndex slot, std::size_t size);
   void gather_marks(Time now, Gather& gather, SlotIndex slot);
   void gather_goodbye(Time now, Gather& gather);
   void release_pins();
-  bool sendable(const StreamRecord& record) const;
   void schedule(SlotIndex slot);
-  void unschedule(SlotIndex slot);
-  void want_control(SlotIndex slot);
-  void leave_control(SlotIndex slot);
-
-  // link_order.cc: what an OPEN follows
-  void note_talker(SlotIndex slot);
-  void note_read(Time now, SlotIndex slot, std::size_t size);
-  bool follows(Time now, SlotIndex opening);
-  void look_ahead(Time now, const StreamRecord& opening);
-  bool still_ahead(Time now, OpenOrder::Ahead& ahead, Time since);
-  void note_ending(SlotIndex slot);
-  void forget_endings();
-  bool end_through(StreamHandle stream);
-  void connect_in_order(Time now, SlotIndex slot);
-  bool find_ending(OpenOrder::Connect& connect);
-  bool still_held(Time now, OpenOrder::Connect& connect);
-  void settle_connects(Time now);
-  static Time flows_until(const StreamRecord& record);
-  bool same_service(const StreamRecord& one, const StreamRecord& other) const;
 
   // link_move.cc
-  void take_bytes(StreamRecord& record, Link& from, StreamRecord& old);
   void forget_moved(SlotIndex slot);
 
   // link_timers.cc
@@ -370,8 +338,6 @@ class Link : LinkStates {
   void timeout_opens(Time now);
   void timeout_linger(Time now);
   void timeout_leaving(Time now);
-  void flush_later_acks();
-  std::uint64_t send_room(const StreamRecord& record) const;
   bool ready_to_leave() const;
 
   LinkOptions options_;               // as in force: agreed with the peer where that is needed
@@ -395,12 +361,8 @@ class Link : LinkStates {
   std::uint32_t peer_max_streams_ = UINT32_MAX;
 
   // Sending.
-  SlotList opens_;    // client: OPENs to write, in order of id
-  SlotList control_;  // records with RESET or OPENED to write
-  SlotList acks_;     // records that owe an ACK now
-  SlotList interactive_;
-  SlotList bulk_;
-  OpenOrder order_;
+  Outbox outbox_{streams_};
+  OpenOrder order_{options_, streams_, outbox_};
   std::vector<Reset> refusals_;
   std::uint64_t peer_features_ = 0;  // of this carrier
   // Server: what it tells; nothing: nobody watches targets. Client: what it was told last, at most
@@ -423,8 +385,6 @@ class Link : LinkStates {
   FrameReader reader_;
   PendingDelivery pending_;
   IncomingData incoming_;
-  std::vector<SlotIndex> later_acks_;  // may name slots that owe nothing any more
-  Time ack_deadline_ = kNever;
 
   // Time.
   Liveness liveness_;
@@ -438,13 +398,13 @@ class Link : LinkStates {
   std::deque<Deadline> lingers_;
   std::deque<Deadline> open_deadlines_;
 
-  // A queue that keeps its memory: polled from effects_head_ on, emptied when it has caught up.
-  std::vector<Effect> effects_;
-  std::size_t effects_head_ = 0;
+  EffectQueue effects_;
   LinkShare send_share_;
   LinkShare receive_share_;
+  HalfMemory send_memory_{pool_.arena, pool_.send, send_share_, pinned_};
+  HalfMemory receive_memory_{pool_.arena, pool_.receive, receive_share_, pinned_};
   LinkCounters counters_;
-  std::vector<TraceEvent> trace_;
+  TraceLog trace_{options_.trace};
 };
 
 }  // namespace holdfast

@@ -31,56 +31,39 @@ std::optional<StreamHandle> Link::take_over(Time now, Link& from, StreamHandle s
   bool room = streams_.size() < std::min(options_.max_streams, peer_max_streams_);
   if (!service || !room) return std::nullopt;
   last_id_.value += 1;
-  SlotIndex slot = streams_.add(last_id_);
+  SlotIndex slot = streams_.take();
   StreamRecord& record = streams_[slot];
   record.service = *service;
   record.source = old->source;
   record.destination = old->destination;
   record.opened_at_us = old->opened_at_us;
   record.active_at_us = old->active_at_us;
-  record.own_end = old->own_end;
   record.socket = old->socket;
   record.reading = old->reading;
   record.drained = old->drained;
   record.read_at_us = old->read_at_us;
   record.burst = old->burst;
   record.cause = old->cause;
-  record.window = tuning::kInitialWindow;
-  take_bytes(record, from, *old);
+  record.send.adopt(send_memory_, last_id_.value, old->send, from.send_memory_);
+  counters_.sent_bytes += record.send.committed();
+  from.counters_.sent_bytes -= record.send.committed();
   from.forget_moved(stream.slot);
-  refresh_limit(record);
-  streams_.push_back<&StreamRecord::control>(opens_, slot);
+  record.receive.open(std::min(tuning::kInitialWindow, options_.max_window), 0);
+  if (has_abort(record.send.end())) record.receive.discard(receive_memory_);
+  record.receive.raise_limit(receive_memory_);
+  streams_.add(slot, last_id_);
+  outbox_.add_open(slot);
   add_deadline(open_deadlines_, slot, Time(Duration(record.opened_at_us)));
-  if (has_abort(record.own_end)) start_linger(now, slot);
-  TraceEvent event;
-  event.kind = TraceEvent::Kind::stream_open;
-  event.id = last_id_.value;
-  trace(now, event);
+  if (has_abort(record.send.end())) start_linger(now, slot);
+  trace_.note(now, TraceEvent::Kind::stream_open, last_id_.value);
   return handle(slot);
-}
-
-// The blocks stay where they are, and are ours from now on.
-void Link::take_bytes(StreamRecord& record, Link& from, StreamRecord& old) {
-  record.committed = old.committed;
-  record.log = std::exchange(old.log, {});
-  for (BlockIndex block = record.log.head; block != kNoBlock;) {
-    BlockInfo& info = pool_.arena.info(block);
-    info.stream = record.id;
-    block = block == record.log.tail ? kNoBlock : info.next;
-  }
-  record.cursor = record.log.head;
-  from.account_send(old);
-  account_send(record);
-  counters_.sent_bytes += record.committed;
-  from.counters_.sent_bytes -= record.committed;
 }
 
 // Its seat in the pool went with it, and its application does not hear of it.
 void Link::forget_moved(SlotIndex slot) {
-  streams_.erase<&StreamRecord::control>(opens_, slot);
+  outbox_.remove_open(slot);
   StreamRecord& record = streams_[slot];
-  pool_.receive.change(record.receive_shared, 0, receive_share_);
-  drop_queue(record);
+  release_memory(record);
   streams_.remove(slot);
 }
 

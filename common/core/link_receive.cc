@@ -3,53 +3,12 @@
 
 #include "common/base/overloaded.h"
 #include "common/core/link.h"
-#include "common/wire/coding.h"
 
 namespace holdfast {
-namespace {
-
-// As the sender traces it; the payload may be malformed.
-TraceEvent received_control(FrameType type, Bytes payload) {
-  TraceEvent event;
-  event.kind = TraceEvent::Kind::receive;
-  event.frame = type;
-  auto number = [&](std::size_t at) {
-    return payload.size() < at + 8 ? 0 : load_big_endian<std::uint64_t>(payload.data() + at);
-  };
-  switch (type) {
-    case FrameType::fin:
-    case FrameType::abort:
-      event.offset = number(8);
-      [[fallthrough]];
-    case FrameType::open:
-    case FrameType::opened:
-    case FrameType::reset:
-      event.id = number(0);
-      break;
-    case FrameType::ack:
-      event.length = payload.size() / kAckEntrySize;
-      break;
-    case FrameType::table:
-      event.length = payload.size() / kTableEntrySize;
-      break;
-    default:
-      break;
-  }
-  return event;
-}
-
-}  // namespace
-
 std::optional<Effect> Link::poll_effect(Time now) {
   settle_delivery();
   if (effects_.empty()) read_frames(now);
-  if (effects_.empty()) return std::nullopt;
-  Effect effect = effects_[effects_head_++];
-  if (effects_head_ == effects_.size()) {
-    effects_.clear();
-    effects_head_ = 0;
-  }
-  return effect;
+  return effects_.take();
 }
 
 // Reads until something is for the driver to do: payload then goes from the carrier's buffer to
@@ -72,7 +31,7 @@ void Link::read_frames(Time now) {
 }
 
 void Link::on_control(Time now, FrameType type, Bytes payload) {
-  if (options_.trace) add_trace(now, received_control(type, payload));
+  trace_.received(now, type, payload);
   if (std::holds_alternative<Greeting>(state_)) {
     on_greeting_frame(now, type, payload);
   } else {
@@ -189,16 +148,18 @@ void Link::on_data_header(Time now, const DataHeader& header) {
     violation(now, "DATA while greeting");
     return;
   }
-  trace_frame(now, TraceEvent::Kind::receive, FrameType::data, header.id.value, header.offset,
-              header.length);
+  trace_.frame(now, TraceEvent::Kind::receive, FrameType::data, header.id.value, header.offset,
+               header.length);
   SlotIndex slot = kNoSlot;
   if (look_up(now, header.id, "DATA", slot) != Lookup::found) return;
   const StreamRecord& record = streams_[slot];
-  bool discard = record.discarding();
+  bool discard = record.receive.discarding();
   if (!discard) {
-    if (record.peer_end != EndMark::none) return void(violation(now, "DATA after its end"));
-    if (header.offset != record.received) return void(violation(now, "DATA out of order"));
-    if (header.length > record.limit_written - record.received) {
+    if (record.receive.ended()) return void(violation(now, "DATA after its end"));
+    if (header.offset != record.receive.received()) {
+      return void(violation(now, "DATA out of order"));
+    }
+    if (header.length > record.receive.credit_left()) {
       return void(violation(now, "DATA beyond the limit"));
     }
   }
@@ -209,17 +170,17 @@ void Link::on_data_header(Time now, const DataHeader& header) {
 
 void Link::on_data_part(Time now, const FrameReader::DataPart& part) {
   StreamRecord* record = find(incoming_.stream);
-  if (record == nullptr || record->discarding()) return;
+  if (record == nullptr || record->receive.discarding()) return;
   SlotIndex slot = incoming_.stream.slot;
-  bool direct = record->queued_bytes() == 0 && record->open_state != OpenState::connecting &&
+  bool direct = record->receive.queued_bytes() == 0 &&
+                record->open_state != OpenState::connecting &&
                 record->socket == SocketState::attached;
-  std::uint64_t offset = record->received;
-  record->received += part.bytes.size();
+  std::uint64_t offset = record->receive.arrive(part.bytes.size());
   if (direct) {
     pending_ = {slot, part.bytes};
     push(effect::Deliver{handle(slot), part.bytes, reader_.fin_follows(record->stream())});
   } else {
-    append(pool_.arena, record->queue, record->id, offset, part.bytes);
+    record->receive.keep(receive_memory_, record->id, offset, part.bytes);
   }
   owe_ack(now, slot);
 }
@@ -248,7 +209,7 @@ void Link::on_open(Time now, const Open& open) {
     refusals_.push_back({open.id, refusal});
     return push(effect::OpenRefused{open.id, refusal, std::string(open.service)});
   }
-  SlotIndex slot = streams_.add(open.id);
+  SlotIndex slot = streams_.take();
   StreamRecord& record = streams_[slot];
   record.open_state = OpenState::connecting;
   record.ever_sent = true;
@@ -256,14 +217,12 @@ void Link::on_open(Time now, const Open& open) {
   record.source = open.source;
   record.destination = open.destination;
   record.opened_at_us = now.time_since_epoch().count();
-  record.send_limit = open.limit;
-  record.window = static_cast<std::uint32_t>(std::min(tuning::kInitialWindow, options_.max_window));
-  record.limit = record.limit_written = tuning::kFloor;  // as WELCOME said
-  TraceEvent event;
-  event.kind = TraceEvent::Kind::stream_open;
-  event.id = open.id.value;
-  trace(now, event);
-  connect_in_order(now, slot);
+  record.send.grant(open.limit);
+  // The credit is what WELCOME said.
+  record.receive.open(std::min(tuning::kInitialWindow, options_.max_window), tuning::kFloor);
+  streams_.add(slot, open.id);
+  trace_.note(now, TraceEvent::Kind::stream_open, open.id.value);
+  if (order_.connects_now(now, slot)) push(effect::ConnectTarget{handle(slot)});
 }
 
 void Link::on_opened(Time now, StreamId id) {
@@ -279,14 +238,12 @@ void Link::on_fin(Time now, const Fin& fin) {
   SlotIndex slot = kNoSlot;
   if (look_up(now, fin.id, "FIN", slot) != Lookup::found) return;
   StreamRecord& record = streams_[slot];
-  if (record.discarding()) return;
-  if (record.peer_end != EndMark::none || fin.offset != record.received) {
+  if (record.receive.discarding()) return;
+  if (record.receive.ended() || fin.offset != record.receive.received()) {
     return void(violation(now, "FIN out of order"));
   }
-  record.peer_end = EndMark::fin;
-  record.received += 1;
-  note_ending(slot);
-  account_receive(record);
+  record.receive.arrive_fin(receive_memory_);
+  order_.note_ending(slot);
   advance_delivery(slot);
 }
 
@@ -295,20 +252,17 @@ void Link::on_abort(Time now, const Abort& abort) {
   SlotIndex slot = kNoSlot;
   if (look_up(now, abort.id, "ABORT", slot) != Lookup::found) return;
   StreamRecord& record = streams_[slot];
-  if (has_abort(record.own_end)) return reset_stream(now, slot, record.cause);
-  if (has_abort(record.peer_end) || abort.offset != record.received) {
+  if (has_abort(record.send.end())) return reset_stream(now, slot, record.cause);
+  if (has_abort(record.receive.end()) || abort.offset != record.receive.received()) {
     return void(violation(now, "ABORT out of order"));
   }
-  record.peer_end = with_abort(record.peer_end);
-  record.received += 1;
-  record.peer_abort_code = abort.code;
+  record.receive.arrive_abort(receive_memory_);
   Cause vanished = client() ? Cause::target_vanished : Cause::client_vanished;
   bool told = abort.code == vanished;
   record.cause = told ? vanished : client() ? Cause::target_rst : Cause::client_rst;
-  note_ending(slot);
-  account_receive(record);
-  drop_log(record);
-  unschedule(slot);
+  order_.note_ending(slot);
+  record.send.drop(send_memory_);
+  outbox_.remove_data(slot);
   start_linger(now, slot);
   advance_delivery(slot);
 }
@@ -326,9 +280,7 @@ void Link::on_reset(Time now, const Reset& reset) {
   if (client() && reset.code == Cause::unknown_service) {
     options_.services[record.service].granted = false;
   }
-  // Rule 13: the application has had all of it; only the last ack was not seen.
-  bool quiet = record.only_last_ack_missing() || record.discarding();
-  if (!quiet) record.cause = reset.code == Cause::none ? Cause::other : reset.code;
+  record.cause = end_of(record, reset.code == Cause::none ? Cause::other : reset.code);
   give_up_socket(record);
   free_stream(now, slot);
 }

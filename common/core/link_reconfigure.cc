@@ -27,8 +27,7 @@ void Link::reconfigure(const LinkOptions& wanted) {
   // Windows that have grown shrink to the largest one allowed now: what was promised to the peer
   // stays, the credit shrinks as it is used up. Who is paused for memory may have some now.
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
-    std::uint32_t& window = streams_[slot].window;
-    window = static_cast<std::uint32_t>(std::min<std::uint64_t>(window, options_.max_window));
+    streams_[slot].receive.shrink_window(options_.max_window);
     maybe_resume_reading(slot);
   }
   for (LinkService& service : options_.services) {

@@ -32,15 +32,14 @@ std::vector<TableEntry> Link::make_table() {
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
     StreamRecord& record = streams_[slot];
     if (client() && !record.ever_sent) continue;
-    refresh_limit(record);
+    record.receive.raise_limit(receive_memory_);
+    record.receive.announce();
     TableEntry entry;
     entry.id = record.stream();
-    entry.received = record.received;
-    entry.delivered = record.delivered;
-    entry.limit = std::max(announced_limit(record), record.limit_written);
+    entry.received = record.receive.received();
+    entry.delivered = record.receive.delivered();
+    entry.limit = record.receive.limit_written();
     entry.opened = record.open_state == OpenState::open;
-    record.ack_written = record.delivered;
-    record.limit_written = entry.limit;
     table.push_back(entry);
   }
   return table;
@@ -122,8 +121,8 @@ void Link::refuse_over_limit(Time now) {
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
     if (streams_[slot].ever_sent && room > 0) room -= 1;
   }
-  for (SlotIndex slot = opens_.first; slot != kNoSlot;) {
-    SlotIndex following = streams_[slot].control.next;
+  for (SlotIndex slot = outbox_.first_open(); slot != kNoSlot;) {
+    SlotIndex following = outbox_.next_open(slot);
     if (!streams_[slot].ever_sent) {
       if (room == 0) {
         reset_stream(now, slot, Cause::limit);
@@ -166,19 +165,14 @@ bool Link::apply_entry(Time now, SlotIndex slot, const TableEntry& entry) {
     if (news && record.reset != ResetState::waiting) push(effect::Opened{handle(slot)});
   }
   if (record.reset == ResetState::waiting) return true;
-  if (entry.delivered < record.acked || entry.received < entry.delivered ||
-      entry.received > record.sent) {
+  if (!record.send.takes_position(entry.delivered, entry.received)) {
     return violation(now, "table with offsets out of range");
   }
-  if (entry.limit < record.send_limit || entry.limit > kMaxLimit) {
+  if (!record.send.takes_limit(entry.limit)) {
     return violation(now, "table with a limit that shrinks or is absurd");
   }
-  record.acked = entry.delivered;
-  record.next = entry.received;
-  record.cursor = kNoBlock;
-  record.send_limit = entry.limit;
-  release_before(pool_.arena, record.log, std::min(record.acked, record.committed), pinned_);
-  account_send(record);
+  record.send.grant(entry.limit);
+  record.send.rewind(send_memory_, entry.delivered, entry.received);
   return true;
 }
 
@@ -186,7 +180,7 @@ bool Link::apply_absence(Time now, SlotIndex slot, StreamId highest) {
   StreamRecord& record = streams_[slot];
   if (client() && !record.ever_sent) return true;
   if (client() && record.stream() > highest) {
-    if (record.acked != 0 || record.received != 0) {
+    if (record.send.acked() != 0 || record.receive.received() != 0) {
       return violation(now, "table forgets a stream that was in use");
     }
     if (record.reset == ResetState::waiting) {
@@ -195,15 +189,11 @@ bool Link::apply_absence(Time now, SlotIndex slot, StreamId highest) {
     }
     // The OPEN was lost: again, from the start.
     record.open_state = OpenState::queued;
-    record.next = 0;
-    record.send_limit = 0;
-    record.cursor = kNoBlock;
+    record.send.start_over();
     return true;
   }
-  // Over for the peer. Rule 13 and ends of our own: nothing is left to tell.
-  bool quiet =
-      record.only_last_ack_missing() || record.discarding() || record.peer_abort_delivered();
-  if (!quiet) record.cause = Cause::peer_gone;
+  // Over for the peer.
+  record.cause = end_of(record, Cause::peer_gone);
   give_up_socket(record);
   free_stream(now, slot);
   return true;
@@ -218,12 +208,12 @@ void Link::requeue_all(Time now) {
     if (client() && record.open_state == OpenState::queued) {
       // In the list of OPENs already.
     } else if (record.reset == ResetState::waiting) {
-      want_control(slot);
+      outbox_.add_control(slot);
     } else if (!maybe_free(now, slot)) {
       schedule(slot);
-      if (record.own_end != EndMark::none) note_talker(slot);
+      if (record.send.ended()) order_.note_talker(slot);
       owe_ack(now, slot);
-      if (record.delivered != record.ack_written || record.discarding()) ack_now(slot);
+      if (!record.receive.ack_is_out() || record.receive.discarding()) ack_now(slot);
       maybe_resume_reading(slot);
     }
     slot = following;

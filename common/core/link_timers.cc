@@ -19,14 +19,14 @@ Time Link::next_timeout() const {
   if (auto* leaving = std::get_if<Leaving>(&state_)) {
     at(leaving->flushed ? leaving->close_at : leaving->flush_until);
   }
-  if (sending()) at(ack_deadline_);
+  if (sending()) at(outbox_.ack_deadline());
   if (!live()) {
     at(grace_deadline_);
     at(service_deadline_);
   }
   if (!open_deadlines_.empty()) at(open_deadlines_.front().at + options_.open_timeout);
   if (live() && !lingers_.empty()) at(lingers_.front().at);
-  if ((live() && !opens_.empty()) || !order_.connects.empty()) at(order_.look_at);
+  if ((live() && outbox_.has_opens()) || order_.holds_connects()) at(order_.look_at());
   return next;
 }
 
@@ -39,9 +39,9 @@ void Link::timeout(Time now) {
   timeout_grace(now);
   timeout_opens(now);
   timeout_linger(now);
-  if (now >= ack_deadline_) flush_later_acks();
-  if (now >= order_.look_at) {
-    order_.look_at = kNever;  // the next gather looks after the OPENs
+  if (now >= outbox_.ack_deadline() && sending()) outbox_.acks_due();
+  if (now >= order_.look_at()) {
+    order_.looked();  // the next gather looks after the OPENs
     settle_connects(now);
   }
 }

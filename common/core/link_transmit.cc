@@ -63,7 +63,7 @@ std::optional<Transmit> Link::poll_transmit(Time now, std::size_t most) {
     gather.add(handshake_sent_.data(), handshake_sent_.size());
   }
   // A question and its answer wait behind no bulk: not in a gather either, which is one TLS record.
-  bool urgent = (ping_due_ || pong_due_) && !bulk_.empty();
+  bool urgent = (ping_due_ || pong_due_) && outbox_.has_data(DataList::bulk);
   bool sends = sending();
   if (sends) gather_control(now, gather);
   if (sends && !urgent) {
@@ -72,7 +72,7 @@ std::optional<Transmit> Link::poll_transmit(Time now, std::size_t most) {
     gather_interactive(now, gather);
     gather_opens(now, gather);
     gather_acks(now, gather);
-    gather_list(now, gather, bulk_, gather.left());
+    gather_list(now, gather, DataList::bulk, gather.left());
     gather_opens(now, gather);  // those that followed bulk
     gather_goodbye(now, gather);
   }
@@ -99,6 +99,7 @@ void Link::written(Time now, std::size_t size) {
   forgotten_ = true;
   state_ = Ended{reason};
   reset_all_streams(now, reason, client() && reason == Cause::protocol);
+  trace_.note(now, TraceEvent::Kind::link_ended, 0, reason);
   push(effect::LinkEnded{reason});
 }
 
@@ -112,54 +113,55 @@ void Link::release_pins() {
 // --- Control --------------------------------------------------------------------------------
 
 void Link::gather_control(Time now, Gather& gather) {
-  bool busy = !interactive_.empty() || !bulk_.empty() || !acks_.empty();
-  bool measure = busy && liveness_.measure_due(now, !bulk_.empty());
+  bool bulk = outbox_.has_data(DataList::bulk);
+  bool busy = bulk || outbox_.has_data(DataList::interactive) || outbox_.has_acks();
+  bool measure = busy && liveness_.measure_due(now, bulk);
   if (ping_due_ || measure) {
     ping_due_ = false;
     gather.header(encode_ping(gather.space(), liveness_.ping(now)));
-    trace_frame(now, TraceEvent::Kind::send, FrameType::ping);
+    trace_.frame(now, TraceEvent::Kind::send, FrameType::ping);
   }
   if (pong_due_) {
     gather.answer(encode_pong(gather.space(), *pong_due_));
     pong_due_.reset();
-    trace_frame(now, TraceEvent::Kind::send, FrameType::pong);
+    trace_.frame(now, TraceEvent::Kind::send, FrameType::pong);
   }
   if (!notice_.empty()) {
     notice_sent_.swap(notice_);
     notice_.clear();
     gather.add(notice_sent_.data(), notice_sent_.size());
-    trace_frame(now, TraceEvent::Kind::send, FrameType::services_down);
+    trace_.frame(now, TraceEvent::Kind::send, FrameType::services_down);
   }
   if (drain_due_) {
     drain_due_ = false;
     gather.header(encode_drain(gather.space()));
-    trace_frame(now, TraceEvent::Kind::send, FrameType::drain);
+    trace_.frame(now, TraceEvent::Kind::send, FrameType::drain);
   }
 }
 
 // Rule 7: in order of id, those to be sent again before any new one.
 void Link::gather_opens(Time now, Gather& gather) {
-  if (opens_.empty() || std::holds_alternative<Leaving>(state_)) return;
-  while (!opens_.empty() && gather.room(kMaxOpenFrame) && gather.left() != 0) {
-    SlotIndex slot = opens_.first;
+  if (!outbox_.has_opens() || std::holds_alternative<Leaving>(state_)) return;
+  while (outbox_.has_opens() && gather.room(kMaxOpenFrame) && gather.left() != 0) {
+    SlotIndex slot = outbox_.first_open();
     StreamRecord& record = streams_[slot];
     // A draining server takes back what it had, and nothing new.
     if (draining_ && !record.ever_sent) return;
-    if (follows(now, slot)) return;
-    streams_.erase<&StreamRecord::control>(opens_, slot);
+    if (order_.follows(now, slot, live_since_, liveness_.round_trip())) return;
+    outbox_.remove_open(slot);
     Open open;
     open.id = record.stream();
-    open.limit = std::max(announced_limit(record), record.limit_written);
+    record.receive.announce();
+    open.limit = record.receive.limit_written();
     open.source = record.source;
     open.destination = record.destination;
     const LinkService& service = options_.services[record.service];
     if (!service.by_destination) open.service = service.name;
     gather.header(encode_open(gather.space(), open));
-    trace_frame(now, TraceEvent::Kind::send, FrameType::open, record.id);
-    record.limit_written = open.limit;
+    trace_.frame(now, TraceEvent::Kind::send, FrameType::open, record.id);
     record.open_state = OpenState::sent;
     record.ever_sent = true;
-    record.send_limit = initial_credit_;
+    record.send.grant(initial_credit_);
     schedule(slot);
     maybe_resume_reading(slot);
     gather_interactive(now, gather);
@@ -168,14 +170,14 @@ void Link::gather_opens(Time now, Gather& gather) {
 
 // They leave some of a gather to bulk.
 void Link::gather_interactive(Time now, Gather& gather) {
-  if (interactive_.empty()) return;
+  if (!outbox_.has_data(DataList::interactive)) return;
   std::size_t most = gather.left();
-  if (!bulk_.empty()) {
+  if (outbox_.has_data(DataList::bulk)) {
     std::size_t share = gather.most / 4 * tuning::kInteractiveQuarters;
     most = std::min(most, share - std::min(share, gather.interactive));
   }
   std::size_t before = gather.bytes;
-  gather_list(now, gather, interactive_, most);
+  gather_list(now, gather, DataList::interactive, most);
   gather.interactive += gather.bytes - before;
 }
 
@@ -183,53 +185,52 @@ void Link::gather_refusals(Time now, Gather& gather) {
   std::size_t count = 0;
   while (count < refusals_.size() && gather.room(kMaxSmallFrame) && gather.left() != 0) {
     gather.header(encode_reset(gather.space(), refusals_[count]));
-    trace_frame(now, TraceEvent::Kind::send, FrameType::reset, refusals_[count].id.value);
+    trace_.frame(now, TraceEvent::Kind::send, FrameType::reset, refusals_[count].id.value);
     count += 1;
   }
   refusals_.erase(refusals_.begin(), refusals_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
 void Link::gather_stream_control(Time now, Gather& gather) {
-  while (!control_.empty() && gather.room(kMaxSmallFrame) && gather.left() != 0) {
-    SlotIndex slot = control_.first;
-    leave_control(slot);
+  while (outbox_.has_control() && gather.room(kMaxSmallFrame) && gather.left() != 0) {
+    SlotIndex slot = outbox_.first_control();
+    outbox_.remove_control(slot);
     StreamRecord& record = streams_[slot];
     if (record.reset == ResetState::waiting) {
       gather.header(encode_reset(gather.space(), {record.stream(), record.cause}));
-      trace_frame(now, TraceEvent::Kind::send, FrameType::reset, record.id);
+      trace_.frame(now, TraceEvent::Kind::send, FrameType::reset, record.id);
       free_stream(now, slot);  // rule 10(c)
       continue;
     }
     if (!record.opened_unsent) continue;
     record.opened_unsent = false;
     gather.header(encode_opened(gather.space(), record.stream()));
-    trace_frame(now, TraceEvent::Kind::send, FrameType::opened, record.id);
+    trace_.frame(now, TraceEvent::Kind::send, FrameType::opened, record.id);
     if (record.origin == 0) continue;  // else both have room in one small frame's
     gather.header(encode_origin(gather.space(), {record.stream(), record.origin}));
-    trace_frame(now, TraceEvent::Kind::send, FrameType::origin, record.id);
+    trace_.frame(now, TraceEvent::Kind::send, FrameType::origin, record.id);
   }
 }
 
 // As many entries in one frame as there are.
 void Link::gather_acks(Time now, Gather& gather) {
-  while (!acks_.empty() && gather.room(kFrameHeaderSize + kAckEntrySize)) {
+  while (outbox_.has_acks() && gather.room(kFrameHeaderSize + kAckEntrySize)) {
     MutableBytes space = gather.space();
     std::size_t most = std::min((space.size() - kFrameHeaderSize) / kAckEntrySize, kMaxAckEntries);
     std::size_t count = 0;
     std::size_t size = kFrameHeaderSize;
-    while (!acks_.empty() && count < most) {
-      SlotIndex slot = acks_.first;
-      refresh_limit(streams_[slot]);
-      mark_ack_written(slot);
+    while (outbox_.has_acks() && count < most) {
+      SlotIndex slot = outbox_.first_ack();
+      announce(slot);
       const StreamRecord& record = streams_[slot];
-      size += encode_ack_entry(space.subspan(size),
-                               {record.stream(), record.ack_written, record.limit_written});
+      size += encode_ack_entry(space.subspan(size), {record.stream(), record.receive.ack_written(),
+                                                     record.receive.limit_written()});
       count += 1;
       maybe_free(now, slot);
     }
     encode_ack_header(space, count);
     gather.answer(size);
-    trace_frame(now, TraceEvent::Kind::send, FrameType::ack, 0, 0, count);
+    trace_.frame(now, TraceEvent::Kind::send, FrameType::ack, 0, 0, count);
   }
 }
 
@@ -241,88 +242,56 @@ void Link::gather_goodbye(Time now, Gather& gather) {
   leaving->said = true;
   last_gathered_ = true;
   gather.header(encode_goodbye_frame(gather.space(), leaving->reason));
-  trace_frame(now, TraceEvent::Kind::send, FrameType::goodbye);
+  trace_.frame(now, TraceEvent::Kind::send, FrameType::goodbye);
 }
 
 bool Link::ready_to_leave() const {
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
     const StreamRecord& record = streams_[slot];
     if (client() && !record.ever_sent) continue;
-    if (record.acked != record.sequence_end() && !has_abort(record.peer_end)) return false;
+    bool acked = record.send.acked() == record.send.sequence_end();
+    if (!acked && !has_abort(record.receive.end())) return false;
   }
   return true;
 }
 
 // --- Streams --------------------------------------------------------------------------------
 
-bool Link::sendable(const StreamRecord& record) const {
-  if (record.reset == ResetState::waiting || has_abort(record.peer_end)) return false;
-  if (client() && record.open_state == OpenState::queued) return false;
-  if (record.next < record.committed) return record.next < record.send_limit;
-  return record.next < record.sequence_end();
-}
-
 void Link::schedule(SlotIndex slot) {
   StreamRecord& record = streams_[slot];
-  if (!sending() || record.data_list != DataList::none || !sendable(record)) return;
-  std::uint64_t unsent = record.committed - std::min(record.next, record.committed);
-  bool small = unsent <= tuning::kInteractiveBytes;
-  if (!small) note_talker(slot);
-  record.data_list = small ? DataList::interactive : DataList::bulk;
-  streams_.push_back<&StreamRecord::data>(small ? interactive_ : bulk_, slot);
-}
-
-void Link::unschedule(SlotIndex slot) {
-  StreamRecord& record = streams_[slot];
-  if (record.data_list == DataList::none) return;
-  SlotList& list = record.data_list == DataList::interactive ? interactive_ : bulk_;
-  streams_.erase<&StreamRecord::data>(list, slot);
-  record.data_list = DataList::none;
-}
-
-void Link::want_control(SlotIndex slot) {
-  StreamRecord& record = streams_[slot];
-  if (record.in_control) return;
-  record.in_control = true;
-  streams_.push_back<&StreamRecord::control>(control_, slot);
-}
-
-void Link::leave_control(SlotIndex slot) {
-  StreamRecord& record = streams_[slot];
-  if (!record.in_control) return;
-  record.in_control = false;
-  streams_.erase<&StreamRecord::control>(control_, slot);
+  if (!sending() || record.data_list != DataList::none || !record.sendable()) return;
+  bool small = record.send.unsent_bytes() <= tuning::kInteractiveBytes;
+  if (!small) order_.note_talker(slot);
+  outbox_.add_data(slot, small ? DataList::interactive : DataList::bulk);
 }
 
 // Takes streams from the front of `list`, a quantum each, until `most` bytes are gathered; who
 // has more to send goes to the end of the bulk list.
-void Link::gather_list(Time now, Gather& gather, SlotList& list, std::size_t most) {
+void Link::gather_list(Time now, Gather& gather, DataList list, std::size_t most) {
   std::size_t begin = gather.bytes;
-  while (!list.empty() && gather.bytes - begin < most && gather.room(2 * kMaxSmallFrame)) {
-    SlotIndex slot = list.first;
-    bool alone = list.first == list.last && interactive_.empty();
+  while (outbox_.has_data(list) && gather.bytes - begin < most && gather.room(2 * kMaxSmallFrame)) {
+    SlotIndex slot = outbox_.first_data(list);
+    bool alone = list == DataList::bulk && outbox_.lone_bulk();
     std::size_t left = most - (gather.bytes - begin);
-    unschedule(slot);
+    outbox_.remove_data(slot);
     gather_stream(now, gather, slot, alone ? left : std::min(left, tuning::kQuantum));
-    if (streams_[slot].id == 0 || !sendable(streams_[slot])) continue;
-    streams_[slot].data_list = DataList::bulk;
-    streams_.push_back<&StreamRecord::data>(bulk_, slot);
+    if (streams_[slot].id == 0 || !streams_[slot].sendable()) continue;
+    outbox_.add_data(slot, DataList::bulk);
   }
 }
 
 void Link::gather_stream(Time now, Gather& gather, SlotIndex slot, std::size_t quantum) {
   StreamRecord& record = streams_[slot];
-  while (quantum != 0 && record.next < record.committed && record.next < record.send_limit) {
+  while (quantum != 0 && record.send.ready_bytes() != 0) {
     if (!gather.room(kMaxSmallFrame + kFrameHeaderSize)) return;
-    std::uint64_t available = std::min(record.committed, record.send_limit) - record.next;
-    auto size =
-        static_cast<std::size_t>(std::min<std::uint64_t>({available, quantum, kMaxDataBytes}));
+    auto size = static_cast<std::size_t>(
+        std::min<std::uint64_t>({record.send.ready_bytes(), quantum, kMaxDataBytes}));
     std::size_t before = gather.bytes;
     gather_data(now, gather, slot, size);
     std::size_t taken = gather.bytes - before;
     quantum -= std::min(quantum, taken);
   }
-  if (record.next >= record.committed) gather_marks(now, gather, slot);
+  if (record.send.unsent_bytes() == 0) gather_marks(now, gather, slot);
   maybe_resume_reading(slot);
 }
 
@@ -332,60 +301,42 @@ void Link::gather_data(Time now, Gather& gather, SlotIndex slot, std::size_t siz
   BlockArena& arena = pool_.arena;
   std::size_t blocks_left = (tuning::kMaxGatherBuffers - buffers_.size() - 1);
   size = std::min(size, (blocks_left - 1) * tuning::kBlockSize);
-  refresh_limit(record);
-  mark_ack_written(slot);
+  announce(slot);
   DataHeader header;
   header.id = record.stream();
-  header.offset = record.next;
-  header.ack = record.ack_written;
-  header.limit = record.limit_written;
+  header.offset = record.send.next();
+  header.ack = record.receive.ack_written();
+  header.limit = record.receive.limit_written();
   header.length = static_cast<std::uint32_t>(size);
   gather.header(encode_data_header(gather.space(), header));
-  trace_frame(now, TraceEvent::Kind::send, FrameType::data, record.id, header.offset, size);
-  if (record.cursor == kNoBlock) {
-    record.cursor = find_block(arena, record.log, kNoBlock, record.next);
-  }
-  std::size_t left = size;
-  while (left != 0) {
-    HOLDFAST_CHECK(record.cursor != kNoBlock);
-    BlockInfo& info = arena.info(record.cursor);
-    auto skip = static_cast<std::size_t>(record.next - info.offset);
-    std::size_t take = std::min(left, info.used - skip);
-    gather.add(arena.data(record.cursor) + skip, take);
-    if (info.pinned == 0) {
-      info.pinned = 1;
-      gathered_.push_back(record.cursor);
-    }
-    record.next += take;
-    left -= take;
-    // A full block is done with; the last one may still be written to.
-    if (skip + take == tuning::kBlockSize) record.cursor = info.next;
-  }
-  if (header.offset < record.sent) {
-    std::uint64_t again = std::min(record.sent, record.next) - header.offset;
-    record.replayed += again;
-    counters_.replayed_bytes += again;
-  }
-  record.sent = std::max(record.sent, record.next);
+  trace_.frame(now, TraceEvent::Kind::send, FrameType::data, record.id, header.offset, size);
+  counters_.replayed_bytes +=
+      record.send.take(arena, size, [&](BlockIndex block, std::size_t skip, std::size_t piece) {
+        gather.add(arena.data(block) + skip, piece);
+        BlockInfo& info = arena.info(block);
+        if (info.pinned != 0) return;
+        info.pinned = 1;
+        gathered_.push_back(block);
+      });
 }
 
 // Rule 8: FIN and ABORT take one offset each, after the bytes.
 void Link::gather_marks(Time now, Gather& gather, SlotIndex slot) {
   StreamRecord& record = streams_[slot];
-  if (has_abort(record.peer_end)) return;
-  while (record.next < record.sequence_end() && gather.room(kMaxSmallFrame)) {
-    bool fin = has_fin(record.own_end) && record.next == record.own_fin_offset();
+  if (has_abort(record.receive.end())) return;
+  while (!record.send.all_taken() && gather.room(kMaxSmallFrame)) {
+    std::uint64_t offset = record.send.next();
+    bool fin = record.send.fin_is_next();
     if (fin) {
-      gather.header(encode_fin(gather.space(), {record.stream(), record.next}));
+      gather.header(encode_fin(gather.space(), {record.stream(), offset}));
     } else {
-      gather.header(encode_abort(gather.space(), {record.stream(), record.next, record.cause}));
+      gather.header(encode_abort(gather.space(), {record.stream(), offset, record.cause}));
     }
-    trace_frame(now, TraceEvent::Kind::send, fin ? FrameType::fin : FrameType::abort, record.id,
-                record.next);
-    record.next += 1;
-    record.sent = std::max(record.sent, record.next);
+    trace_.frame(now, TraceEvent::Kind::send, fin ? FrameType::fin : FrameType::abort, record.id,
+                 offset);
+    record.send.take_mark();
   }
-  if (record.discarding()) ack_now(slot);
+  if (record.receive.discarding()) ack_now(slot);
 }
 
 }  // namespace holdfast

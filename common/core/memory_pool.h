@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "common/core/block_arena.h"
 #include "common/core/client_share.h"
@@ -113,6 +114,14 @@ class MemoryPool {
   BlockArena arena;
   MemoryHalf send;
   MemoryHalf receive;
+};
+
+// Where one direction's bytes of a link lie, and what they are charged to.
+struct HalfMemory {
+  BlockArena& arena;
+  MemoryHalf& half;
+  LinkShare& share;
+  std::vector<BlockIndex>& pinned;  // blocks given back while a gather refers to them
 };
 
 }  // namespace holdfast

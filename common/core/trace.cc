@@ -3,6 +3,9 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "common/core/tuning.h"
+#include "common/wire/coding.h"
+
 namespace holdfast {
 
 std::string_view to_string(TraceEvent::Kind kind) {
@@ -90,11 +93,42 @@ std::string to_json(const TraceEvent& event, std::string_view side, std::string_
   bool places = event.frame == FrameType::data || event.frame == FrameType::fin ||
                 event.frame == FrameType::abort || event.kind == Kind::delivered;
   if (places) integer("offset", event.offset);
-  if (event.ack != 0) integer("ack", event.ack);
   if (event.length != 0) integer("length", event.length);
   if (event.cause != Cause::none) text("cause", to_string(event.cause));
   line.push_back('}');
   return line;
+}
+
+void TraceLog::add(const TraceEvent& event) {
+  if (events_.size() < tuning::kMaxTraceEvents) events_.push_back(event);  // else nobody takes them
+}
+
+// As the sender traces it.
+void TraceLog::add_received(Time now, FrameType type, Bytes payload) {
+  TraceEvent event{.at = now, .kind = TraceEvent::Kind::receive, .frame = type};
+  auto number = [&](std::size_t at) {
+    return payload.size() < at + 8 ? 0 : load_big_endian<std::uint64_t>(payload.data() + at);
+  };
+  switch (type) {
+    case FrameType::fin:
+    case FrameType::abort:
+      event.offset = number(8);
+      [[fallthrough]];
+    case FrameType::open:
+    case FrameType::opened:
+    case FrameType::reset:
+      event.id = number(0);
+      break;
+    case FrameType::ack:
+      event.length = payload.size() / kAckEntrySize;
+      break;
+    case FrameType::table:
+      event.length = payload.size() / kTableEntrySize;
+      break;
+    default:
+      break;
+  }
+  add(event);
 }
 
 }  // namespace holdfast

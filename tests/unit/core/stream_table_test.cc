@@ -16,13 +16,19 @@ std::vector<std::uint64_t> ids_in_order(const StreamTable& table) {
   return ids;
 }
 
+SlotIndex add(StreamTable& table, std::uint64_t id) {
+  SlotIndex slot = table.take();
+  table.add(slot, StreamId{id});
+  return slot;
+}
+
 }  // namespace
 
 TEST_CASE("records are found by id and walked in order of id") {
   StreamTable table;
-  SlotIndex one = table.add(StreamId{1});
-  table.add(StreamId{5});
-  table.add(StreamId{9});
+  SlotIndex one = add(table, 1);
+  add(table, 5);
+  add(table, 9);
   CHECK(ids_in_order(table) == std::vector<std::uint64_t>{1, 5, 9});
   CHECK(table.find(StreamId{1}) == one);
   CHECK(table.find(StreamId{2}) == kNoSlot);
@@ -34,12 +40,12 @@ TEST_CASE("records are found by id and walked in order of id") {
 
 TEST_CASE("a slot taken anew begins blank and with another generation") {
   StreamTable table;
-  SlotIndex slot = table.add(StreamId{1});
-  table[slot].committed = 77;
+  SlotIndex slot = add(table, 1);
+  table[slot].origin = 77;
   std::uint32_t generation = table[slot].generation;
   table.remove(slot);
-  REQUIRE(table.add(StreamId{2}) == slot);
-  CHECK(table[slot].committed == 0);
+  REQUIRE(add(table, 2) == slot);
+  CHECK(table[slot].origin == 0);
   CHECK(table[slot].generation == generation + 1);
   CHECK(table.slots() == 1);
 }
@@ -50,7 +56,7 @@ TEST_CASE("intrusive lists agree with a model under seeded random use") {
     Random random(seed);
     StreamTable table;
     std::vector<SlotIndex> slots;
-    for (std::uint64_t id = 1; id <= 20; ++id) slots.push_back(table.add(StreamId{id}));
+    for (std::uint64_t id = 1; id <= 20; ++id) slots.push_back(add(table, id));
     SlotList list;
     std::list<SlotIndex> model;
     for (int step = 0; step < 300; ++step) {
@@ -80,18 +86,29 @@ TEST_CASE("a record is small, fixed and can be copied as bytes") {
   CHECK(sizeof(StreamRecord) <= 416);
 }
 
-TEST_CASE("offsets of end marks follow the bytes") {
-  StreamRecord record;
-  record.committed = 10;
-  CHECK(record.sequence_end() == 10);
-  record.own_end = EndMark::fin;
-  CHECK(record.sequence_end() == 11);
-  CHECK(record.own_fin_offset() == 10);
-  record.own_end = with_abort(record.own_end);
-  CHECK(record.sequence_end() == 12);
-  CHECK(record.own_abort_offset() == 11);
-  record.own_end = EndMark::abort;
-  CHECK(record.own_abort_offset() == 10);
+TEST_CASE("records stay where they are while the table grows") {
+  StreamTable table;
+  std::vector<const StreamRecord*> places;
+  for (std::uint64_t id = 1; id <= 1000; ++id) {
+    SlotIndex slot = add(table, id);
+    table[slot].origin = id;
+    places.push_back(&table[slot]);
+  }
+  for (SlotIndex slot = 0; slot < places.size(); ++slot) {
+    REQUIRE(&table[slot] == places[slot]);
+    REQUIRE(places[slot]->origin == slot + 1);
+  }
+}
+
+TEST_CASE("a record has no id before it is added") {
+  StreamTable table;
+  SlotIndex slot = table.take();
+  CHECK(table[slot].id == 0);
+  CHECK(table.empty());
+  CHECK(table.first() == kNoSlot);
+  table.add(slot, StreamId{3});
+  CHECK(table[slot].id == 3);
+  CHECK(table.first() == slot);
 }
 
 }  // namespace holdfast

@@ -1,0 +1,17 @@
+// The order in which a record's fields are stored.
+//
+// A record may lie in memory that outlives the process. Who reads it after a crash sees every store
+// that was made, so all that is needed is that the compiler keeps their order: no fence of the
+// processor's.
+#pragma once
+
+#include <atomic>
+
+namespace holdfast {
+
+// What was stored before it is stored before what is stored after it.
+inline void keep_store_order() {
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+}  // namespace holdfast
