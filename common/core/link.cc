@@ -265,13 +265,13 @@ void Link::become_live(Time now, CarrierId carrier, bool resumed) {
   grace_deadline_ = kNever;
   service_deadline_ = kNever;
   failed_greetings_ = 0;
+  // Rule 9's time is one with a carrier: without one, the first too, nobody could make progress.
+  for (Deadline& each : lingers_) {
+    each.at += now - std::max(detached_since_, each.at - tuning::kAbortLinger);
+  }
   if (resumed) {
     counters_.resumes += 1;
     counters_.outage += outage;
-    // Rule 9's time is one with a carrier: without one nobody could make progress.
-    for (Deadline& each : lingers_) {
-      each.at += now - std::max(detached_since_, each.at - tuning::kAbortLinger);
-    }
     for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
       StreamRecord& record = streams_[slot];
       if (client() && !record.ever_sent) continue;

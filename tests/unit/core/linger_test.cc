@@ -35,6 +35,21 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("the time before a link's first carrier does not count for an ABORT") {
+  LinkPair pair;
+  pair.reachable = false;
+  auto id = pair.open();
+  pair.client.write(id, "bytes");
+  pair.client.abort(id);
+  pair.run_for(seconds(29));  // open_timeout has not come
+  pair.server.connects = false;
+  pair.reachable = true;
+  pair.run_for(seconds(20));
+  CHECK(pair.client.link->stream_count() == 1);
+  pair.run_for(seconds(20));
+  CHECK(pair.client.link->stream_count() == 0);
+}
+
 TEST_CASE("with a carrier an ABORT that makes no progress still ends after its time") {
   LinkPair pair;
   auto id = pair.open();
