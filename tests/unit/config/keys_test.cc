@@ -226,6 +226,7 @@ void walk_values() {
     REQUIRE(before.config);
     bool changed = false;
     for (const Sample& sample : samples_of(fact)) {
+      if (!kWithSystemd && sample.shown == "journal") continue;  // refused: load_client_test.cc
       Document with = without;
       with.set(fact.key, sample.value);
       const auto after = Side::load(with.text());
