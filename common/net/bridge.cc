@@ -315,7 +315,7 @@ void Bridge::deliver_abort() {
 
 // A reset would throw away what the kernel still holds.
 void Bridge::check_flush() {
-  std::size_t unsent = is_unix_ ? 0 : unsent_bytes(socket_.get());
+  std::size_t unsent = is_unix_ || is_over(socket_.get()) ? 0 : unsent_bytes(socket_.get());
   Time now = loop_.now();
   if (unsent < flush_->unsent) flush_->progress_at = now;
   flush_->unsent = unsent;

@@ -251,6 +251,13 @@ int take_socket_error(int descriptor) {
   return error;
 }
 
+bool is_over(int descriptor) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
+  return info.tcpi_state == TCP_CLOSE;
+}
+
 std::size_t unsent_bytes(int descriptor) {
   int bytes = 0;
   if (ioctl(descriptor, SIOCOUTQ, &bytes) != 0 || bytes < 0) return 0;

@@ -141,6 +141,9 @@ void close_with_reset(Descriptor& descriptor);
 
 // The pending error, which this takes away; 0 for none.
 int take_socket_error(int descriptor);
+// TCP: the other side reset the connection, or it timed out. What the kernel still holds for it
+// goes nowhere, and counts on as unsent.
+bool is_over(int descriptor);
 // Bytes written that the other side's kernel has not acknowledged (SIOCOUTQ).
 std::size_t unsent_bytes(int descriptor);
 // Likewise of those that have not been sent even once (SIOCOUTQNSD).

@@ -2,7 +2,9 @@
 #include "common/net/bridge.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 
+#include <chrono>
 #include <cstring>
 #include <memory>
 
@@ -353,6 +355,26 @@ TEST_CASE("The peer's abort resets the application only after it was sent all by
   talk.server.abort(talk.loop.now(), talk.far);
   talk.until([&] { return talk.bridge->closed(); });
   CHECK(read_end(talk.application.get()) == tail + "|reset");
+}
+
+TEST_CASE("An abort waits for no application that has reset its socket") {
+  constexpr int kSize = 120'000;
+  Conversation talk;
+  int room = 8192;
+  REQUIRE(setsockopt(talk.application.get(), SOL_SOCKET, SO_RCVBUF, &room, sizeof room) == 0);
+  talk.say(std::string(kSize, 't'));
+  int arrived = 0;
+  turn_until(talk.loop, [&] {
+    auto summary = talk.client.find_stream(talk.loop.now(), talk.stream.id, nullptr);
+    return summary && summary->received_bytes == kSize;
+  });
+  REQUIRE(ioctl(talk.application.get(), FIONREAD, &arrived) == 0);
+  REQUIRE(arrived < kSize);  // it reads nothing: the kernel holds the rest
+  talk.server.abort(talk.loop.now(), talk.far);
+  close_with_reset(talk.application);
+  auto began = std::chrono::steady_clock::now();
+  talk.until([&] { return talk.bridge->closed(); });
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(3));
 }
 
 TEST_CASE("Bytes that the application does not take yet are kept and follow") {
