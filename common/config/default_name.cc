@@ -4,18 +4,18 @@
 #include <sys/random.h>
 
 #include <array>
-#include <charconv>
 #include <cstdint>
 #include <fstream>
 #include <optional>
 #include <string_view>
 
+#include "common/base/id128.h"
+
 namespace holdfast {
 namespace {
 
 // Drawn once; its last eight bytes give way to what tells agents on one machine apart.
-using Id = std::array<std::uint8_t, 16>;
-constexpr Id kApplication = {0x5c, 0x1f, 0x9d, 0x27, 0x3a, 0xe4, 0x48, 0x06};
+constexpr Id128 kApplication = {0x5c, 0x1f, 0x9d, 0x27, 0x3a, 0xe4, 0x48, 0x06};
 
 // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv): not for secrecy, which the keyed
 // hash of the machine's id sees to.
@@ -39,26 +39,19 @@ std::string name_of(std::uint64_t number) {
 }
 
 // machine-id(5): 32 digits of base 16, not all of them 0.
-std::optional<Id> machine_id(const std::string& path) {
+std::optional<Id128> machine_id(const std::string& path) {
   std::string text;
   std::ifstream(path) >> text;
-  Id id{};
-  if (text.size() != 2 * id.size()) return std::nullopt;
-  for (std::size_t i = 0; i < id.size(); ++i) {
-    const char* end = text.data() + 2 * i + 2;
-    auto read = std::from_chars(end - 2, end, id[i], 16);
-    if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
-  }
-  if (id == Id{}) return std::nullopt;
-  return id;
+  std::optional<Id128> id = parse_id128(text);
+  return id == Id128{} ? std::nullopt : id;
 }
 
 // The first half of what sd_id128_get_machine_app_specific(3) gives: HMAC-SHA256 of the
 // application's id, keyed by the machine's, as a UUID of version 4.
 std::optional<std::uint64_t> of_machine(const std::string& path, const std::string& agent) {
-  std::optional<Id> machine = machine_id(path);
+  std::optional<Id128> machine = machine_id(path);
   if (!machine) return std::nullopt;
-  Id application = kApplication;
+  Id128 application = kApplication;
   std::uint64_t hash = hash_of(agent);
   for (int i = 0; i < 8; ++i) application[8 + i] = static_cast<std::uint8_t>(hash >> (8 * i));
   std::array<unsigned char, EVP_MAX_MD_SIZE> mac{};

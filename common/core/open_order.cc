@@ -52,12 +52,12 @@ bool OpenOrder::same_service(const StreamRecord& one, const StreamRecord& other)
 bool OpenOrder::follows(Time now, SlotIndex opening, Time live_since, Duration round_trip) {
   const StreamRecord& record = streams_[opening];
   Time since = std::max(Time(Duration(record.opened_at_us)), live_since);
-  round_trip_ = round_trip;
+  Duration patience = 2 * round_trip + tuning::kFollowCredit;
   look_at_ = kNever;
   // Of interactive streams no more than the others' room was left: they go on in a moment.
   if (outbox_.has_data(DataList::interactive) && now < since + tuning::kFollowBytes) return true;
   if (follower_ != record.stream()) look_ahead(now, record);
-  std::erase_if(ahead_, [&](Ahead& each) { return !still_ahead(now, each, since); });
+  std::erase_if(ahead_, [&](Ahead& each) { return !still_ahead(now, each, since, patience); });
   return !ahead_.empty();
 }
 
@@ -81,7 +81,7 @@ void OpenOrder::look_ahead(Time now, const StreamRecord& opening) {
 }
 
 // Says by look_at() when to look again, though nothing happens.
-bool OpenOrder::still_ahead(Time now, Ahead& ahead, Time since) {
+bool OpenOrder::still_ahead(Time now, Ahead& ahead, Time since, Duration credit_patience) {
   const StreamRecord* record = streams_.find(ahead.stream);
   if (record == nullptr || record->reset == ResetState::waiting) return false;
   if (has_abort(record->receive.end())) return false;
@@ -105,8 +105,7 @@ bool OpenOrder::still_ahead(Time now, Ahead& ahead, Time since) {
   }
   bool credit_missing = send.unsent_bytes() != 0 ? !record->sendable() : !record->drained;
   if (credit_missing) {
-    Duration patience = 2 * round_trip_ + tuning::kFollowCredit;
-    until = std::min(until, ahead.moved_at + patience);
+    until = std::min(until, ahead.moved_at + credit_patience);
   }
   if (now >= until) return false;
   look_at_ = std::min(look_at_, until);

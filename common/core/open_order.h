@@ -72,7 +72,7 @@ class OpenOrder {
   static Time flows_until(const StreamRecord& record);
   bool same_service(const StreamRecord& one, const StreamRecord& other) const;
   void look_ahead(Time now, const StreamRecord& opening);
-  bool still_ahead(Time now, Ahead& ahead, Time since);
+  bool still_ahead(Time now, Ahead& ahead, Time since, Duration credit_patience);
   void forget_endings();
   bool end_through(StreamHandle stream) const;
   bool find_ending(Connect& connect);
@@ -81,7 +81,6 @@ class OpenOrder {
   const LinkOptions& options_;
   StreamTable& streams_;
   const Outbox& outbox_;
-  Duration round_trip_{};
 
   std::vector<StreamHandle> talkers_;  // some are through
   StreamId follower_;                  // the OPEN that ahead_ is for

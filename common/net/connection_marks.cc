@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
+#include <array>
 #include <fstream>
 #include <memory>
 #include <span>
@@ -101,18 +101,11 @@ bool given_out_again(const IpAddress& address) {
 }
 
 // The kernel writes it as a UUID: 32 lower-case digits of base 16, in five groups.
-std::optional<decltype(HostScope::boot_id)> this_boot() {
+std::optional<Id128> this_boot() {
   std::string text;
   std::ifstream("/proc/sys/kernel/random/boot_id") >> text;
   text.erase(std::remove(text.begin(), text.end(), '-'), text.end());
-  decltype(HostScope::boot_id) id{};
-  if (text.size() != 2 * id.size()) return std::nullopt;
-  for (std::size_t i = 0; i < id.size(); ++i) {
-    const char* end = text.data() + 2 * i + 2;
-    auto read = std::from_chars(end - 2, end, id[i], 16);
-    if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
-  }
-  return id;
+  return parse_id128(text);
 }
 
 }  // namespace

@@ -6,10 +6,10 @@
 // address.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 
+#include "common/base/id128.h"
 #include "common/wire/endpoint.h"
 #include "common/wire/frames.h"
 
@@ -25,7 +25,7 @@ struct Mark {
 // Where addresses of one host belong: the boot id of the kernel and the number of its network
 // namespace.
 struct HostScope {
-  std::array<std::uint8_t, 16> boot_id{};
+  Id128 boot_id{};
   std::uint64_t network_namespace = 0;
 };
 // Nothing where the host does not tell.

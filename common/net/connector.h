@@ -22,7 +22,6 @@ class Connector {
   };
   // Called once, never from within start() or add(); may destroy the connector.
   using Callback = std::function<void(Outcome)>;
-  // Sets options before the connect.
 
   Connector(Loop& loop, Tune tune, const DescriptorBudget* budget, Callback callback);
   ~Connector();

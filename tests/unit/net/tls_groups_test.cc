@@ -13,10 +13,12 @@
 #include "common/net/tls_internal.h"
 #include "tests/catch.h"
 #include "tests/unit/net/socket_pair.h"
+#include "tests/unit/net/tls_bytes.h"
 
 namespace holdfast {
 namespace {
 
+using test::number;
 using test::Sockets;
 
 constexpr int kX25519 = 0x001d, kX25519MlKem768 = 0x11ec;
@@ -96,15 +98,6 @@ std::unique_ptr<End> server(const char* groups, int descriptor) {
   TlsServerOptions options;
   options.keys = {key()};
   return std::make_unique<Ours>(make_tls_server(options).value(), descriptor);
-}
-
-std::size_t number(const std::string& text, std::size_t at, std::size_t bytes) {
-  REQUIRE(at + bytes <= text.size());
-  std::size_t value = 0;
-  for (std::size_t i = at; i < at + bytes; ++i) {
-    value = value << 8 | static_cast<unsigned char>(text[i]);
-  }
-  return value;
 }
 
 // The hellos among what one end sent: they are the handshake records in clear (RFC 8446, 4.1).

@@ -9,24 +9,17 @@
 #include "tests/catch.h"
 #include "tests/unit/net/certificates.h"
 #include "tests/unit/net/socket_pair.h"
+#include "tests/unit/net/tls_bytes.h"
 
 namespace holdfast {
 namespace {
 
 using namespace std::string_literals;
+using test::number;
 using test::Sockets;
 
 // Extensions of TLS (RFC 8446, 4.2; RFC 6066; RFC 7301).
 constexpr int kServerName = 0, kAlpn = 16, kEarlyData = 42, kPreSharedKey = 41, kKeyModes = 45;
-
-std::size_t number(const std::string& text, std::size_t at, std::size_t bytes) {
-  REQUIRE(at + bytes <= text.size());
-  std::size_t value = 0;
-  for (std::size_t i = at; i < at + bytes; ++i) {
-    value = value << 8 | static_cast<unsigned char>(text[i]);
-  }
-  return value;
-}
 
 struct ClientHello {
   std::string session_id;
