@@ -6,9 +6,7 @@
 #include <set>
 #include <tuple>
 
-#include "common/admin/cli.h"
-#include "common/admin/connect.h"
-#include "common/admin/units_text.h"
+#include "client-agent/client_driver.h"
 #include "common/agent/activation.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
@@ -16,8 +14,10 @@
 #include "common/agent/reload.h"
 #include "common/agent/reporting.h"
 #include "common/agent/shell.h"
-#include "common/net/client_driver.h"
-#include "common/net/secure_random.h"
+#include "common/cli/cli.h"
+#include "common/cli/connect.h"
+#include "common/io/secure_random.h"
+#include "common/log/units_text.h"
 
 namespace holdfast {
 namespace {

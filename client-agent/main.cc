@@ -1,8 +1,8 @@
 #include "client-agent/agent.h"
-#include "common/admin/cli.h"
 #include "common/agent/capabilities.h"
 #include "common/agent/credentials.h"
 #include "common/agent/doctor.h"
+#include "common/cli/cli.h"
 
 int main(int argc, char** argv) {
   holdfast::Program program;

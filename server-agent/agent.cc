@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "common/admin/cli.h"
 #include "common/agent/activation.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
@@ -11,8 +10,9 @@
 #include "common/agent/reload.h"
 #include "common/agent/reporting.h"
 #include "common/agent/shell.h"
-#include "common/net/secure_random.h"
-#include "common/net/server_driver.h"
+#include "common/cli/cli.h"
+#include "common/io/secure_random.h"
+#include "server-agent/server_driver.h"
 
 namespace holdfast {
 namespace {

@@ -1,7 +1,7 @@
-#include "common/admin/cli.h"
 #include "common/agent/capabilities.h"
 #include "common/agent/credentials.h"
 #include "common/agent/doctor.h"
+#include "common/cli/cli.h"
 #include "server-agent/agent.h"
 
 int main(int argc, char** argv) {

@@ -6,10 +6,10 @@
 #include "common/admin/connection_query.h"
 #include "common/admin/http_server.h"
 #include "common/admin/listeners.h"
-#include "common/admin/log.h"
 #include "common/admin/metrics.h"
 #include "common/admin/snapshot_json.h"
 #include "common/admin/status_page.h"
+#include "common/log/log.h"
 
 namespace holdfast {
 namespace {

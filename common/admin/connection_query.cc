@@ -4,8 +4,8 @@
 #include <charconv>
 #include <tuple>
 
-#include "common/admin/http_client.h"
 #include "common/config/nearest.h"
+#include "common/log/percent.h"
 
 namespace holdfast {
 namespace {

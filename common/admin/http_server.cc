@@ -20,9 +20,9 @@
 
 #include "common/admin/http_request.h"
 #include "common/admin/http_router.h"
-#include "common/admin/line_writer.h"
-#include "common/admin/unique_fd.h"
 #include "common/base/host_refused.h"
+#include "common/log/line_writer.h"
+#include "common/log/unique_fd.h"
 
 namespace holdfast {
 namespace {

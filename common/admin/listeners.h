@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <string>
 
-#include "common/admin/unique_fd.h"
 #include "common/base/result.h"
 #include "common/base/socket_access.h"
 #include "common/config/address.h"
+#include "common/log/unique_fd.h"
 
 namespace holdfast {
 

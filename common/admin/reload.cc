@@ -1,6 +1,6 @@
 #include "common/admin/reload.h"
 
-#include "common/admin/escape.h"
+#include "common/log/escape.h"
 
 namespace holdfast {
 namespace {

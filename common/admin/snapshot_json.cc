@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "common/admin/log_format.h"
+#include "common/log/log_format.h"
 
 namespace holdfast {
 namespace {

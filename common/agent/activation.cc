@@ -4,7 +4,7 @@
 #include <set>
 
 #include "common/base/with_systemd.h"
-#include "common/net/passed_sockets.h"
+#include "common/io/passed_sockets.h"
 
 namespace holdfast {
 namespace {

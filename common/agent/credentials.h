@@ -7,8 +7,8 @@
 
 #include "common/config/config.h"
 #include "common/config/report.h"
-#include "common/net/certificate_check.h"
-#include "common/net/tls.h"
+#include "common/tls/certificate_check.h"
+#include "common/tls/tls.h"
 
 namespace holdfast {
 

@@ -10,8 +10,8 @@
 #include "common/agent/reach.h"
 #include "common/config/changes.h"
 #include "common/config/psk.h"
-#include "common/net/listener.h"
-#include "common/net/refusal_text.h"
+#include "common/io/listener.h"
+#include "common/tunnel/refusal_text.h"
 
 namespace holdfast {
 namespace {

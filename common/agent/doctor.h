@@ -1,11 +1,11 @@
-// The steps of `doctor`, from one end of the way to the other; see common/admin/doctor.h.
+// The steps of `doctor`, from one end of the way to the other; see common/cli/doctor.h.
 //
 // It waits, and asks the other side over a link of its own (probe_link.h): no agent's loop does so.
 #pragma once
 
 #include <functional>
 
-#include "common/admin/doctor.h"
+#include "common/cli/doctor.h"
 #include "common/config/config.h"
 
 namespace holdfast {

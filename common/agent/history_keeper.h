@@ -10,10 +10,10 @@
 
 #include "common/admin/history.h"
 #include "common/admin/loop_backend.h"
-#include "common/net/link_driver.h"
-#include "common/net/loop.h"
-#include "common/net/loop_thread.h"
-#include "common/net/timer.h"
+#include "common/io/loop.h"
+#include "common/io/loop_thread.h"
+#include "common/io/timer.h"
+#include "common/tunnel/link_driver.h"
 
 namespace holdfast {
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/config/config.h"
-#include "common/net/loop_watch.h"
 
 namespace holdfast {
 namespace {
@@ -329,7 +328,7 @@ void Ledger::connection_refused(const OpenRefusal& refusal) {
                     {"reason", refusal.reason}});
 }
 
-void Ledger::loop_found(const std::string& services) {
+void Ledger::loop_found(const std::string& services, Duration refused_for) {
   std::lock_guard lock(mutex_);
   auto times = loops_.admit(services, read_boot_clock());
   if (!times) return;
@@ -338,7 +337,7 @@ void Ledger::loop_found(const std::string& services) {
                  {"reason",
                   "the target leads back to this agent's own listener; mend `target` of one of "
                   "them at the server. Until then they take no connections but for a try every " +
-                      std::to_string(LoopWatch::kRefused / seconds(1)) + " s"},
+                      std::to_string(refused_for / seconds(1)) + " s"},
                  {"times", *times}});
 }
 

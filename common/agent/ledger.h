@@ -12,13 +12,13 @@
 #include <string>
 
 #include "common/admin/history.h"
-#include "common/admin/log.h"
-#include "common/admin/repeats.h"
 #include "common/admin/snapshot.h"
 #include "common/agent/trace_file.h"
 #include "common/core/link.h"
-#include "common/net/observer.h"
-#include "common/net/timer.h"
+#include "common/io/timer.h"
+#include "common/log/log.h"
+#include "common/log/repeats.h"
+#include "common/tunnel/observer.h"
 
 namespace holdfast {
 
@@ -66,7 +66,7 @@ class Ledger final : public Observer {
   void connection_closed(const ConnectionInfo& connection) override;
   void connection_refused(const OpenRefusal& refusal) override;
   void target_checked(std::string_view service, Cause result) override;
-  void loop_found(const std::string& services) override;
+  void loop_found(const std::string& services, Duration refused_for) override;
   void application_refused(const Refusal& refusal) override;
   void carrier_rejected(const std::string& address, Cause cause,
                         const std::string& reason) override;

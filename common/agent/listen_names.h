@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common/config/config.h"
-#include "common/net/resolver.h"
+#include "common/io/resolver.h"
 
 namespace holdfast {
 

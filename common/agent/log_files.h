@@ -1,8 +1,8 @@
 // The files that an agent writes to: its log and its protocol trace.
 #pragma once
 
-#include "common/admin/log.h"
 #include "common/agent/trace_file.h"
+#include "common/log/log.h"
 
 namespace holdfast {
 

@@ -12,7 +12,7 @@ std::optional<HostPort> address_of(const AdminConfig& config) {
 
 }  // namespace
 
-MetricsListener::MetricsListener(Loop& loop, const AdminConfig& config, Observer& observer)
+MetricsListener::MetricsListener(Loop& loop, const AdminConfig& config, ListenerObserver& observer)
     : loop_(loop),
       observer_(observer),
       address_(address_of(config)),

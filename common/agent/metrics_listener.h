@@ -8,16 +8,16 @@
 #include <vector>
 
 #include "common/admin/admin_server.h"
-#include "common/net/listener.h"
-#include "common/net/listener_set.h"
-#include "common/net/resolver.h"
+#include "common/io/listener.h"
+#include "common/io/listener_set.h"
+#include "common/io/resolver.h"
 
 namespace holdfast {
 
 class MetricsListener {
  public:
   // The loop and the observer outlive it. It outlives the server that it is given.
-  MetricsListener(Loop& loop, const AdminConfig& config, Observer& observer);
+  MetricsListener(Loop& loop, const AdminConfig& config, ListenerObserver& observer);
 
   // Serves there as soon as it can; at once, where that is now. Nothing without an address.
   void serve(AdminServer& server);
@@ -31,7 +31,7 @@ class MetricsListener {
   void failed(const std::string& reason);
 
   Loop& loop_;
-  Observer& observer_;
+  ListenerObserver& observer_;
   std::optional<HostPort> address_;
   bool freebind_;
   AdminServer* server_ = nullptr;

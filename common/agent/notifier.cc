@@ -13,9 +13,9 @@
 #include <optional>
 #include <thread>
 
-#include "common/admin/escape.h"
 #include "common/base/host_refused.h"
 #include "common/base/with_systemd.h"
+#include "common/log/escape.h"
 
 namespace holdfast {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "common/net/secure_random.h"
+#include "common/io/secure_random.h"
 
 namespace holdfast {
 namespace {

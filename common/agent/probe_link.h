@@ -13,8 +13,8 @@
 #include <string>
 
 #include "common/base/result.h"
-#include "common/net/socket.h"
-#include "common/net/tls.h"
+#include "common/io/socket.h"
+#include "common/tls/tls.h"
 #include "common/wire/frame_reader.h"
 #include "common/wire/frames.h"
 

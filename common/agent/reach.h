@@ -9,7 +9,7 @@
 
 #include "common/base/result.h"
 #include "common/config/address.h"
-#include "common/net/socket.h"
+#include "common/io/socket.h"
 
 namespace holdfast {
 

@@ -8,13 +8,13 @@
 #include <utility>
 #include <vector>
 
-#include "common/admin/log.h"
 #include "common/admin/reload.h"
 #include "common/agent/capabilities.h"
 #include "common/agent/credentials.h"
 #include "common/agent/ledger.h"
 #include "common/agent/listen_names.h"
 #include "common/config/load.h"
+#include "common/log/log.h"
 
 namespace holdfast {
 

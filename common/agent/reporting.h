@@ -13,7 +13,7 @@
 #include "common/admin/snapshot.h"
 #include "common/agent/ledger.h"
 #include "common/core/memory_pool.h"
-#include "common/net/link_driver.h"
+#include "common/tunnel/link_driver.h"
 
 namespace holdfast {
 

@@ -9,11 +9,11 @@
 #include <memory>
 #include <string>
 
-#include "common/admin/log.h"
 #include "common/admin/reload.h"
 #include "common/agent/notifier.h"
 #include "common/base/result.h"
-#include "common/net/loop.h"
+#include "common/io/loop.h"
+#include "common/log/log.h"
 
 namespace holdfast {
 

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstring>
 
-#include "common/admin/cli.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
 #include "common/agent/log_files.h"
@@ -14,8 +13,9 @@
 #include "common/agent/reload_worker.h"
 #include "common/agent/service_manager.h"
 #include "common/base/overloaded.h"
-#include "common/net/lookups.h"
-#include "common/net/signals.h"
+#include "common/cli/cli.h"
+#include "common/io/lookups.h"
+#include "common/io/signals.h"
 
 namespace holdfast {
 namespace {

@@ -9,16 +9,16 @@
 #include <vector>
 
 #include "common/admin/admin_server.h"
-#include "common/admin/log.h"
 #include "common/admin/loop_backend.h"
 #include "common/agent/ledger.h"
 #include "common/agent/log_files.h"
 #include "common/agent/status_line.h"
 #include "common/config/config.h"
 #include "common/config/problem.h"
-#include "common/net/loop.h"
-#include "common/net/loop_thread.h"
-#include "common/net/socket.h"
+#include "common/io/loop.h"
+#include "common/io/loop_thread.h"
+#include "common/io/socket.h"
+#include "common/log/log.h"
 
 namespace holdfast {
 

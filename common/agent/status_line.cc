@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/admin/units_text.h"
+#include "common/log/units_text.h"
 
 namespace holdfast {
 namespace {

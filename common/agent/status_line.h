@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/admin/snapshot.h"
-#include "common/net/link_driver.h"
+#include "common/tunnel/link_driver.h"
 
 namespace holdfast {
 

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "common/admin/unique_fd.h"
 #include "common/base/ids.h"
 #include "common/base/result.h"
 #include "common/core/trace.h"
+#include "common/log/unique_fd.h"
 
 namespace holdfast {
 

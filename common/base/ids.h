@@ -32,6 +32,9 @@ struct LinkId {
   std::string short_name() const { return to_string().substr(0, 8); }
 };
 
+// By which connections are marked (docs/PROTOCOL.md, ORIGIN); zeros: none is to be.
+using MarkKey = std::array<std::uint8_t, 16>;
+
 // The id of one connection as people see it, the same at both ends: "3fa9c1d2-17".
 std::string connection_name(const LinkId& link, StreamId stream);
 

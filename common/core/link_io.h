@@ -7,10 +7,10 @@
 #include <span>
 
 #include "common/base/bytes.h"
+#include "common/base/endpoint.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "common/core/effects.h"
-#include "common/wire/endpoint.h"
 
 namespace holdfast {
 

@@ -15,12 +15,12 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "common/base/endpoint.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "common/core/receive_half.h"
 #include "common/core/send_half.h"
 #include "common/wire/cause.h"
-#include "common/wire/endpoint.h"
 
 namespace holdfast {
 

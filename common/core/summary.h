@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/base/endpoint.h"
 #include "common/base/time.h"
 #include "common/core/stream_record.h"
 #include "common/wire/cause.h"
-#include "common/wire/endpoint.h"
 
 namespace holdfast {
 

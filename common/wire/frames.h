@@ -12,17 +12,14 @@
 #include <vector>
 
 #include "common/base/bytes.h"
+#include "common/base/endpoint.h"
 #include "common/base/ids.h"
 #include "common/base/result.h"
 #include "common/base/time.h"
 #include "common/wire/cause.h"
 #include "common/wire/constants.h"
-#include "common/wire/endpoint.h"
 
 namespace holdfast {
-
-// By which connections are marked (ORIGIN); zeros: none is to be.
-using MarkKey = std::array<std::uint8_t, 16>;
 
 // The client's greeting, first frame on every carrier; its table follows in TABLE frames.
 struct Hello {

@@ -11,7 +11,7 @@
 #include <variant>
 
 #include "common/base/bytes.h"
-#include "common/wire/endpoint.h"
+#include "common/base/endpoint.h"
 
 namespace holdfast {
 

@@ -1,5 +1,5 @@
 """Changes one operator or constant at a time, and expects the tests to fail: of common/core, and of what
-drives it in common/net.
+drives it in common/tunnel.
 
     mutate.py [--count N] [--seed N] [--file NAME.cc]... [--sim-seeds N] [--list]
               [--json FILE [--seconds N]]
@@ -31,9 +31,8 @@ COPIED = ("CMakeLists.txt", "cmake", "common", "client-agent", "server-agent", "
 # names: what is left out waits for seconds, and for nothing that a mutant here could change.
 FOLDERS = {
     "common/core": (None, "test_core", ()),
-    "common/net": (("bridge.cc", "carrier.cc", "link_driver.cc", "link_effects.cc"), "test_net",
-                   ("bridge_test", "link_driver_test", "server_driver_test", "client_driver_test",
-                    "connecting_test", "target_test", "socket_test", "tls_test", "tls_key_update_test")),
+    "common/tunnel": (("bridge.cc", "carrier.cc", "link_driver.cc", "link_effects.cc"), "test_tunnel",
+                      ("bridge_test", "carrier_test", "link_driver_test", "target_test")),
 }
 FIRST_BUILD_S, BUILD_S, FIRST_TEST_S = 7200, 900, 600
 PATIENCE = 10       # times what a test takes without a mutation, and no less than:

@@ -5,7 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CODE_FOLDERS = ["common", "client-agent", "server-agent"]
 # The logger itself, whose event names are its callers'.
-LOGGER = {"common/admin/log.h", "common/admin/log.cc"}
+LOGGER = {"common/log/log.h", "common/log/log.cc"}
 
 
 def code_of(path):
@@ -25,7 +25,7 @@ def call_text(code, start):
 
 def exit_codes():
     """{name: number}"""
-    return dict(re.findall(r"(kExit\w+) = (\d+)", code_of("common/admin/cli.h")))
+    return dict(re.findall(r"(kExit\w+) = (\d+)", code_of("common/cli/cli.h")))
 
 
 def log_events():
@@ -45,7 +45,7 @@ def log_events():
                 facts = code.setdefault(event.group(1), (set(), set()))
                 facts[0].update(re.findall(r"LogLevel::(\w+)", arguments))
                 facts[1].update(re.findall(r'\{\s*"(\w+)",', arguments))
-    own = code_of("common/admin/log.cc")
+    own = code_of("common/log/log.cc")
     for level, event in re.findall(r'LogLevel::(\w+), (?:clock_us\(CLOCK_REALTIME\), )?"(\w+)"', own):
         at = own.index(f'"{event}"')
         code[event] = ({level}, set(re.findall(r'\{\s*"(\w+)",', own[at - 200:at + 200])))

@@ -65,7 +65,7 @@ class Effects(unittest.TestCase):
     def test_what_is_not_there_is_noticed(self):
         self.assertIn("there is no", why_no_test("a.mark", "e2e/test_nothing.py::test_a"))
         self.assertIn("has no", why_no_test("nft.mark", "e2e/test_keys.py::test_of_another_name"))
-        self.assertIn("has no", why_no_test("nft.mark", "unit/admin/nft_rules_test.cc::the rules"))
+        self.assertIn("has no", why_no_test("nft.mark", "unit/cli/nft_rules_test.cc::the rules"))
         known = "e2e/test_keys.py::test_the_log_has_the_level_in_force"
         self.assertIsNone(why_no_test("log.level", known))
         self.assertIn("say nothing", why_no_test("log.no_such_key", known))

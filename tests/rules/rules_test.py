@@ -14,16 +14,30 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE_FOLDERS = ["common", "client-agent", "server-agent", "tests"]
 
-# Which folders of common/ a folder may include from, besides itself. Arrows point one way.
+# Which rooms a room may include from, besides itself. Arrows point one way. The agents' own rooms may
+# include all of common/, and never each other.
 ARROWS = {
-    "base": set(),
-    "wire": {"base"},
-    "core": {"base", "wire"},
-    "config": {"base"},
-    "net": {"base", "wire", "core"},
-    "admin": {"base", "wire", "core", "config"},
-    "agent": {"base", "wire", "core", "config", "net", "admin"},
+    "common/base": set(),
+    "common/wire": {"base"},
+    "common/core": {"base", "wire"},
+    "common/config": {"base"},
+    "common/log": {"base", "config"},
+    "common/io": {"base"},
+    "common/tls": {"base", "io"},
+    "common/tunnel": {"base", "wire", "core", "io", "tls"},
+    "common/admin": {"base", "wire", "core", "config", "log"},
+    "common/cli": {"base", "wire", "core", "config", "log", "admin"},
+    "common/agent": {"base", "wire", "core", "config", "log", "io", "tls", "tunnel", "admin", "cli"},
 }
+ARROWS = {room: {f"common/{other}" for other in others} for room, others in ARROWS.items()}
+ARROWS |= {"client-agent": set(ARROWS), "server-agent": set(ARROWS)}
+
+
+def room_of(path):
+    """"common/io" of "common/io/loop.h", "client-agent" of "client-agent/dial.h"."""
+    parts = path.split("/")
+    return "/".join(parts[:2]) if parts[0] == "common" else parts[0]
+
 
 # What a pure state machine must not know: sockets, clocks, threads, logs, streams.
 PURE_FOLDERS = ["common/base", "common/wire", "common/core"]
@@ -38,39 +52,39 @@ FORBIDDEN_IN_PURE = [
 # Headers that cost seconds in every file that includes them, and the few files that may.
 HEAVY = {
     r"toml(\.hpp|/)": {"common/config/toml_tree.cc"},
-    r"CLI/": {"common/admin/cli.cc"},
-    r"spdlog/": {"common/admin/log.cc"},
-    r"boost/": {"common/admin/http_router.cc", "common/admin/http_client.cc"},
+    r"CLI/": {"common/cli/cli.cc"},
+    r"spdlog/": {"common/log/log.cc"},
+    r"boost/": {"common/admin/http_router.cc", "common/cli/http_client.cc"},
     r"prometheus/": {"common/admin/metrics.cc"},
     r"nlohmann/": {"common/admin/page_json.cc", "common/admin/snapshot_json.cc",
                    "common/admin/snapshot_parse.cc",
-                   "common/admin/reload_json.cc", "common/admin/doctor_command.cc",
+                   "common/admin/reload_json.cc", "common/cli/doctor_command.cc",
                    "common/config/problem_json.cc"},
 }
 
 # spdlog's own interface hands out shared_ptr: its wrapper is the one place that holds any.
-SHARED_PTR_ALLOWED = {"common/admin/log.cc"}
+SHARED_PTR_ALLOWED = {"common/log/log.cc"}
 
 # Dates: a line's time in the log, when something opened, whether a certificate is valid. All else
 # counts by a clock that nobody sets (CLOCK_BOOTTIME).
 WALL_CLOCK = r"CLOCK_REALTIME|system_clock|gettimeofday|\btime\((nullptr|NULL|0|&)"
-WALL_CLOCK_ALLOWED = {"common/admin/log.cc", "common/agent/reporting.cc", "common/agent/credentials.cc",
-                      "common/config/instant.cc", "common/net/server_driver.cc"}
+WALL_CLOCK_ALLOWED = {"common/log/log.cc", "common/agent/reporting.cc", "common/agent/credentials.cc",
+                      "common/config/instant.cc", "server-agent/server_driver.cc"}
 
 # Names are looked up on threads of their own, nowhere else: a loop stands still for as long as a name
 # server says nothing. What has AI_NUMERICHOST looks nothing up; connect.cc and reach.cc are subcommands,
 # no agent.
 LOOK_UPS = r"\b(getaddrinfo|getnameinfo|gethostby\w+|res_n?(?:query|search|init)|uv_getaddrinfo|uv_getnameinfo)\s*\("
-LOOK_UPS_ALLOWED = {"common/net/lookups.cc": 1, "common/net/socket.cc": 1, "common/admin/connect.cc": 1,
+LOOK_UPS_ALLOWED = {"common/io/lookups.cc": 1, "common/io/socket.cc": 1, "common/cli/connect.cc": 1,
                     "common/agent/reach.cc": 2}
 # What waits: for a time, for another process, for names.
 WAITS = (r"\b(?:sleep|usleep|nanosleep|system|popen|waitpid)\s*\(|sleep_for|sleep_until|"
          r"\blook_up_(?:listen_)?names\s*\(")
 # Where it is no loop that waits.
 WAITS_ALLOWED = {
-    "common/admin/pairing.cc", "common/admin/join_command.cc", "common/admin/support_command.cc",  # subcommands
-    "common/admin/nft_command.cc",                              # a subcommand, no agent
-    "common/net/resolver.cc", "common/net/resolver.h",          # look_up_names itself
+    "common/cli/pairing.cc", "common/cli/join_command.cc", "common/cli/support_command.cc",  # subcommands
+    "common/cli/nft_command.cc",                              # a subcommand, no agent
+    "common/io/resolver.cc", "common/io/resolver.h",          # look_up_names itself
     "common/agent/listen_names.cc", "common/agent/listen_names.h",
     "common/agent/reload.h",                                    # on a reload's own thread
     "client-agent/agent.cc", "server-agent/agent.cc",           # before the loop turns
@@ -108,39 +122,37 @@ class Structure(unittest.TestCase):
         if problems:
             self.fail("\n" + "\n".join(problems))
 
-    def test_every_folder_of_common_has_its_arrows(self):
-        folders = {p.name for p in (ROOT / "common").iterdir() if p.is_dir() and any(p.glob("*.h"))}
-        self.assertEqual(folders - set(ARROWS), set(), "say in ARROWS what these may include")
+    def test_every_room_has_its_arrows(self):
+        folders = {f"common/{p.name}" for p in (ROOT / "common").iterdir() if p.is_dir() and any(p.glob("*.h"))}
+        self.assertEqual(folders | {"client-agent", "server-agent"}, set(ARROWS),
+                         "say in ARROWS what these may include")
 
-    def test_includes_within_common_point_one_way(self):
+    def test_includes_point_one_way(self):
         problems = []
-        for path in sources("common"):
-            folder = path.split("/")[1]
+        for path in sources("common", "client-agent", "server-agent"):
+            room = room_of(path)
             for include in includes_of(path):
-                if include.startswith(("client-agent/", "server-agent/", "tests/")):
+                if include.startswith("tests/"):
                     problems.append(f"{path}: includes {include}")
-                if not include.startswith("common/"):
-                    continue
-                target = include.split("/")[1]
-                if target != folder and target not in ARROWS[folder]:
-                    problems.append(f"{path}: {folder} must not include {include}")
+                target = room_of(include)
+                if target in ARROWS and target != room and target not in ARROWS[room]:
+                    problems.append(f"{path}: {room} must not include {include}")
         self.complain(problems)
+
+    def test_arrows_make_no_circle(self):
+        below = dict(ARROWS)
+        while below:
+            floor = {room for room, others in below.items() if not others & set(below)}
+            self.assertTrue(floor, f"a circle among {sorted(below)}")
+            below = {room: others for room, others in below.items() if room not in floor}
 
     def test_libraries_link_along_the_same_arrows(self):
         problems = []
-        for folder, allowed in ARROWS.items():
-            lists = text_of(f"common/{folder}/CMakeLists.txt")
-            for target in re.findall(r"\bholdfast_(\w+)", lists):
-                if target in ARROWS and target != folder and target not in allowed:
-                    problems.append(f"common/{folder}/CMakeLists.txt: links holdfast_{target}")
-        self.complain(problems)
-
-    def test_the_agents_share_code_only_through_common(self):
-        problems = []
-        for agent, other in (("client-agent", "server-agent"), ("server-agent", "client-agent")):
-            for path in sources(agent):
-                problems += [f"{path}: includes {i}" for i in includes_of(path)
-                             if i.startswith((other + "/", "tests/"))]
+        for room, allowed in ARROWS.items():
+            name = room.partition("/")[2] or room.partition("-")[0]
+            for target in re.findall(r"\bholdfast_(\w+)", text_of(f"{room}/CMakeLists.txt")):
+                if f"common/{target}" in ARROWS and target != name and f"common/{target}" not in allowed:
+                    problems.append(f"{room}/CMakeLists.txt: links holdfast_{target}")
         self.complain(problems)
 
     def test_includes_of_our_own_name_their_whole_path(self):
@@ -175,7 +187,7 @@ class Structure(unittest.TestCase):
             if calls:
                 found[path] = len(calls)
         self.assertEqual(found, LOOK_UPS_ALLOWED)
-        self.assertIn("AI_NUMERICHOST", code_of("common/net/socket.cc"))
+        self.assertIn("AI_NUMERICHOST", code_of("common/io/socket.cc"))
 
     def test_nothing_waits_on_a_loop(self):
         found = {p for p in sources("common", "client-agent", "server-agent")
@@ -412,7 +424,7 @@ class Names(unittest.TestCase):
 
     def test_every_unit_test_stands_where_its_subject_does(self):
         folders = {p.name for p in (ROOT / "tests" / "unit").iterdir() if p.is_dir()}
-        self.assertEqual(folders - set(ARROWS), set())
+        self.assertEqual(folders, {room.rpartition("/")[2] for room in ARROWS})
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "common/core/memory_pool.h"
-#include "common/net/loop.h"
-#include "common/net/observer.h"
-#include "common/net/signals.h"
+#include "common/io/loop.h"
+#include "common/io/signals.h"
+#include "common/tunnel/observer.h"
 #include "tests/sim/kernel/process.h"
 
 namespace holdfast::sim {

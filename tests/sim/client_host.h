@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "common/net/client_driver.h"
+#include "client-agent/client_driver.h"
 #include "tests/sim/agent.h"
 #include "tests/sim/kernel/address.h"
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "common/net/tls.h"
+#include "common/tls/tls.h"
 
 namespace holdfast::sim {
 

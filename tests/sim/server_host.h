@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "common/net/server_driver.h"
+#include "server-agent/server_driver.h"
 #include "tests/sim/agent.h"
 #include "tests/sim/kernel/address.h"
 

@@ -1,7 +1,7 @@
 // Look-ups of the simulated world, by the agents' own Resolver.
 #include "tests/sim/kernel/names.h"
 
-#include "common/net/resolver.h"
+#include "common/io/resolver.h"
 #include "tests/sim/kernel/test_support.h"
 
 namespace holdfast::sim {

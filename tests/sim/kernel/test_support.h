@@ -10,7 +10,7 @@
 #include <tuple>
 #include <utility>
 
-#include "common/net/socket.h"
+#include "common/io/socket.h"
 #include "tests/catch.h"
 #include "tests/sim/kernel/connection.h"
 #include "tests/sim/kernel/kernel.h"

@@ -12,13 +12,13 @@
 #include <chrono>
 #include <thread>
 
-#include "common/admin/http_client.h"
 #include "common/admin/http_server.h"
 #include "common/admin/loop_backend.h"
-#include "common/admin/unique_fd.h"
+#include "common/cli/http_client.h"
+#include "common/log/unique_fd.h"
 #include "tests/catch.h"
 #include "tests/stopwatch.h"
-#include "tests/unit/admin/fixtures.h"
+#include "tests/unit/fixtures.h"
 
 namespace holdfast {
 namespace {

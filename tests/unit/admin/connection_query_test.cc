@@ -1,7 +1,7 @@
 #include "common/admin/connection_query.h"
 
 #include "tests/catch.h"
-#include "tests/unit/admin/fixtures.h"
+#include "tests/unit/fixtures.h"
 
 namespace holdfast {
 namespace {

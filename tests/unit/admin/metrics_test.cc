@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "tests/catch.h"
-#include "tests/unit/admin/fixtures.h"
+#include "tests/unit/fixtures.h"
 
 namespace holdfast {
 namespace {

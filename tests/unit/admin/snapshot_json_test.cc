@@ -1,7 +1,7 @@
 #include "common/admin/snapshot_json.h"
 
 #include "tests/catch.h"
-#include "tests/unit/admin/fixtures.h"
+#include "tests/unit/fixtures.h"
 
 namespace holdfast {
 namespace {

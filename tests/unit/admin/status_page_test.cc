@@ -4,7 +4,7 @@
 
 #include "common/admin/page_json.h"
 #include "tests/catch.h"
-#include "tests/unit/admin/fixtures.h"
+#include "tests/unit/fixtures.h"
 
 namespace holdfast {
 namespace {

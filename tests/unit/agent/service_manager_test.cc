@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "tests/stopwatch.h"
-#include "tests/unit/net/support.h"
+#include "tests/unit/support.h"
 
 namespace holdfast {
 namespace {

@@ -1,0 +1,254 @@
+#include "client-agent/client_driver.h"
+
+#include <algorithm>
+
+#include "common/tunnel/share.h"
+
+namespace holdfast {
+namespace {
+
+// SIGTERM promises an end within 2 s; the rest is for closing.
+constexpr Duration kLeavePatience = milliseconds(1800);
+
+}  // namespace
+
+// cppcheck-suppress passedByValue  ; its parts are moved from
+ClientDriver::ClientDriver(Loop& loop, ClientOptions options, Observer& observer)
+    : ClientDriver(loop, options, ClientLanes(options.threads), observer) {}
+
+ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes lanes,
+                           Observer& observer)
+    : ClientDriver(
+          loop, options, lanes,
+          lanes.spread(std::move(options.links), [](const std::string&) { return std::nullopt; }),
+          observer) {}
+
+ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes& lanes,
+                           LinkSpread spread, Observer& observer)
+    : loop_(loop),
+      observer_(observer),
+      shutdown_timeout_(options.shutdown_timeout),
+      budget_(options.descriptors),
+      news_(loop, [this] { room_ = mirror_ = wake_ = true; }),
+      streams_(options.connections, [this] { tell_room(); }),
+      lanes_(std::move(lanes)),
+      links_(loop, std::move(spread[0]), options.memory / spread.size(),
+             part_of(options.connections, spread.size(), 0), streams_, observer, *this),
+      services_(std::move(options.services)),
+      listeners_(loop, links_.resolver(), budget_, *this, observer, tune_application_socket, [] {}),
+      loops_(options.loops),
+      deadline_(loop.timers(), [this] { wake_ = true; }) {
+  remember(options.names);
+  make_policies();
+  for (std::size_t each = 1; each < spread.size(); ++each) {
+    workers_.push_back(
+        std::make_unique<ClientWorker>(std::move(spread[each]), options.memory / spread.size(),
+                                       part_of(options.connections, spread.size(), each), streams_,
+                                       observer, [this] { news_.wake(); }));
+  }
+}
+
+ClientDriver::~ClientDriver() {
+  for (auto& worker : workers_) worker->thread().stop();
+  streams_.forget_waiters();
+}
+
+// Of whatever loop: who waits may be another's.
+void ClientDriver::tell_room() {
+  news_.wake();
+  for (auto& worker : workers_) worker->tell_room();
+}
+
+Rest ClientDriver::rest() {
+  std::vector<LoopThread*> threads;
+  for (auto& worker : workers_) threads.push_back(&worker->thread());
+  return Rest(std::move(threads));
+}
+
+std::optional<std::size_t> ClientDriver::loop_of(const std::string& link) const {
+  auto has = [&](const ClientLinks& links) {
+    return std::any_of(links.all().begin(), links.all().end(),
+                       [&](const auto& each) { return each->name() == link && !each->leaving(); });
+  };
+  if (has(links_)) return 0;
+  for (std::size_t each = 0; each < workers_.size(); ++each) {
+    if (has(workers_[each]->links())) return each + 1;
+  }
+  return std::nullopt;
+}
+
+ClientWorker* ClientDriver::choose_worker(const std::string& group) {
+  ClientWorker* best = nullptr;
+  LinkLoad least;
+  for (auto& worker : workers_) {
+    std::optional<LinkLoad> load = worker->load(group);
+    if (!load || worker->full(group) || (best != nullptr && *load >= least)) continue;
+    least = *load;
+    best = worker.get();
+  }
+  bool room = !streams_.full();
+  std::optional<LinkLoad> here = best != nullptr && room ? links_.load(group, true) : std::nullopt;
+  return here && *here <= least ? nullptr : best;
+}
+
+// The workers' may be a turn old.
+std::size_t ClientDriver::stream_count() const {
+  std::size_t count = links_.stream_count();
+  for (const auto& worker : workers_) count += worker->stream_count();
+  return count;
+}
+
+std::uint64_t ClientDriver::memory() const {
+  std::uint64_t sum = links_.pool().memory();
+  for (const auto& worker : workers_) sum += worker->links().pool().memory();
+  return sum;
+}
+
+std::uint32_t ClientDriver::max_streams() const {
+  return streams_.most();
+}
+
+TurnHistogram ClientDriver::turns() const {
+  TurnHistogram sum;
+  for (const auto& worker : workers_) sum += worker->thread().loop().turns();
+  return sum;
+}
+
+// --- Listening ------------------------------------------------------------------------------
+
+Status ClientDriver::listen() {
+  Status bound = listen_on(services_, false);
+  if (!bound) return bound;
+  for (auto& worker : workers_) worker->start();
+  return Ok{};
+}
+
+void ClientDriver::remember(const std::map<std::string, FoundAddresses>& names) {
+  for (const auto& [host, found] : names) links_.resolver().remember(host, found);
+}
+
+// By the config, whether its target is down or not.
+bool ClientDriver::was_wanted(const ClientService& service) const {
+  return std::any_of(services_.begin(), services_.end(), [&](const ClientService& each) {
+    return each.listen == service.listen && each.mode == service.mode;
+  });
+}
+
+Status ClientDriver::listen_on(const std::vector<ClientService>& services, bool new_ones_required) {
+  std::vector<ListenerSet::Wanted> wanted;
+  for (std::size_t tag = 0; tag < services.size(); ++tag) {
+    const ClientService& service = services[tag];
+    bool shared = std::any_of(wanted.begin(), wanted.end(), [&](const ListenerSet::Wanted& each) {
+      return each.address == service.listen;
+    });
+    if (shared || is_down(service)) continue;
+    bool required = std::holds_alternative<PassedSocket>(service.listen) ||
+                    (new_ones_required && !was_wanted(service));
+    bool transparent = service.mode == ListenMode::tproxy;
+    wanted.push_back(
+        {service.listen, tag, transparent, required, service.freebind, false, service.access});
+  }
+  return listeners_.set(wanted);
+}
+
+bool ClientDriver::is_down(const ClientService& service) {
+  if (!service.mirror) return false;
+  // Of all loops, also full ones: whose link is best knows best.
+  const ClientLink* here = links_.choose(service.link);
+  bool down = here != nullptr && here->is_down(service.name);
+  std::optional<LinkLoad> least = links_.load(service.link);
+  for (const auto& worker : workers_) {
+    std::optional<LinkLoad> load = worker->load(service.link);
+    if (!load || load->coming || (least && *load >= *least)) continue;
+    least = load;
+    down = worker->is_down(service.link, service.name);
+  }
+  return down;
+}
+
+// A service whose target is down looks it: its listener is closed, so that the kernel refuses.
+void ClientDriver::follow_targets() {
+  Status bound = listen_on(services_, false);
+  if (!bound) observer_.warning(bound.error().message);
+}
+
+// --- Reload ---------------------------------------------------------------------------------
+
+Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
+  // Listeners first: they are what may fail. Whom a leaving one still hands over goes where its
+  // service led before.
+  remember(options.names);
+  if (state_ == State::running) {
+    if (Status bound = listen_on(options.services, true); !bound) return bound;
+  }
+  shutdown_timeout_ = options.shutdown_timeout;
+  LinkSpread spread = lanes_.spread(std::move(options.links),
+                                    [this](const std::string& link) { return loop_of(link); });
+  make_policies();
+  links_.reconfigure(std::move(spread[0]), revoke);
+  for (std::size_t each = 0; each < workers_.size(); ++each) {
+    workers_[each]->reconfigure(std::move(spread[each + 1]), revoke);
+  }
+  services_ = std::move(options.services);
+  mirror_ = true;
+  wake_ = true;
+  room_ = true;
+  return Ok{};
+}
+
+// --- A turn's end ---------------------------------------------------------------------------
+
+bool ClientDriver::end_of_turn() {
+  if (!wake_) return false;
+  wake_ = false;
+  if (!workers_.empty()) hear_workers();
+  if (!estranged_.empty()) replace_estranged();
+  if (std::exchange(lanes_seen_, false)) follow_lanes();
+  settle_receptions();
+  if (std::exchange(mirror_, false) && state_ == State::running) follow_targets();
+  bool more = links_.pump();
+  if (std::exchange(room_, false)) listeners_.resume();
+  if (state_ != State::running) advance_shutdown();
+  wake_ = wake_ || more;
+  return wake_;
+}
+
+void ClientDriver::shut_down() {
+  if (state_ == State::leaving || state_ == State::stopped) return;
+  state_ = State::leaving;
+  listeners_.clear();
+  receptions_.clear();
+  deadline_.arm(loop_.now() + kLeavePatience);
+  links_.leave(Cause::goodbye);
+  Rest resting = rest();
+  for (auto& worker : workers_) worker->leave(loop_.now() + kLeavePatience);
+  wake_ = true;
+}
+
+void ClientDriver::drain() {
+  if (state_ != State::running) return;
+  state_ = State::draining;
+  listeners_.clear();
+  receptions_.clear();
+  deadline_.arm(loop_.now() + shutdown_timeout_);
+  wake_ = true;
+}
+
+void ClientDriver::advance_shutdown() {
+  if (state_ == State::draining && (stream_count() == 0 || !deadline_.armed())) shut_down();
+  if (state_ != State::leaving) return;
+  bool over = links_.over() && std::all_of(workers_.begin(), workers_.end(),
+                                           [](auto& worker) { return worker->thread().ended(); });
+  if (!over && deadline_.armed()) return;
+  state_ = State::stopped;
+  loop_.stop();
+}
+
+bool ClientDriver::kill(std::string_view connection) {
+  auto id = parse_connection(connection);
+  if (!id) return false;
+  return links_.kill(*id) || std::any_of(workers_.begin(), workers_.end(),
+                                         [&](auto& worker) { return worker->links().kill(*id); });
+}
+
+}  // namespace holdfast

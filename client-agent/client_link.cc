@@ -1,0 +1,234 @@
+#include "client-agent/client_link.h"
+
+namespace holdfast {
+
+// No name in a config has a #.
+ClientLinkOptions ClientLinkOptions::beside(unsigned another) const {
+  ClientLinkOptions options;
+  static_cast<ClientLinkSettings&>(options) = *this;
+  options.lane = another;
+  if (another != 0) options.name += "#" + std::to_string(another + 1);
+  options.link.slot += another;
+  if (tls != nullptr) options.tls = tls->share();
+  return options;
+}
+
+ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions options, Host& host)
+    : loop_(around.loop),
+      host_(host),
+      name_(options.name),
+      group_(options.group),
+      lane_(options.lane),
+      lanes_(options.lanes),
+      meter_(loop_.now()),
+      tls_(std::move(options.tls)),
+      patience_(std::move(options.patience)),
+      loops_(options.loops),
+      link_(options.link, around.pool, random_link_id(), 0) {
+  driver_ =
+      std::make_unique<LinkDriver>(loop_, link_, *this, around.observer, around.closing, "", name_);
+  driver_->set_lane(lane_ >= lanes_.first);
+  dials_ = std::make_unique<Dials>(
+      loop_, around.resolver, dial_options(options), around.observer, around.closing, random_u64(),
+      around.next_carrier,
+      [this](std::unique_ptr<Carrier> carrier) { driver_->adopt(std::move(carrier)); },
+      [this] { wants_pump(*driver_); });
+  host_.wake();
+}
+
+ClientLink::~ClientLink() = default;
+
+DialOptions ClientLink::dial_options(ClientLinkOptions& options) const {
+  DialOptions dial;
+  dial.servers = std::move(options.servers);
+  dial.mark = options.mark;
+  dial.congestion_control = options.congestion_control;
+  dial.mptcp = options.mptcp;
+  dial.transport = transport_factory(tls_.get());
+  dial.handshake_timeout = options.link.handshake_timeout;
+  return dial;
+}
+
+void ClientLink::wants_pump(LinkDriver&) {
+  wake_ = true;
+  host_.wake();
+}
+
+Dialer::Need ClientLink::need() const {
+  if (state_ == State::leaving || held_ || !link_.wants_carrier()) return Dialer::Need::none;
+  if (!may_dial_ && !link_.live()) return Dialer::Need::none;
+  return link_.urgent() ? Dialer::Need::urgent : Dialer::Need::relaxed;
+}
+
+bool ClientLink::pump() {
+  if (!wake_) return false;
+  wake_ = false;
+  bool more = driver_->pump();
+  if (link_.ended() && driver_->settled() && state_ != State::leaving) renew();
+  if (link_.live()) {
+    if (!link_.wants_carrier()) dials_->start_over();
+    // What is known of its path decides about the next connection.
+    if (!std::exchange(was_live_, true) && lanes_.most > 1) {
+      look();
+      host_.lanes_seen();
+    }
+  }
+  dials_->update(need());
+  if (state_ == State::retiring && link_.stream_count() == 0) leave(Cause::goodbye);
+  wake_ = wake_ || more;
+  return wake_;
+}
+
+bool ClientLink::waits_long() const {
+  return state_ != State::leaving && !held_ && !link_.live() &&
+         link_.stream_count() >= tuning::kLongTable;
+}
+
+bool ClientLink::give_turn(bool may_dial) {
+  if (may_dial == may_dial_) return false;
+  may_dial_ = may_dial;
+  wake_ = true;
+  return true;
+}
+
+void ClientLink::renew() {
+  // Who said that it is over is there to begin anew with.
+  dials_->start_over();
+  link_.renew(loop_.now(), random_link_id());
+  host_.room();
+  wake_ = true;
+}
+
+void ClientLink::network_changed() {
+  link_.doubt(loop_.now());
+  dials_->network_changed();
+  wants_pump(*driver_);
+}
+
+void ClientLink::services_down(const std::vector<std::uint16_t>& services) {
+  std::set<std::string, std::less<>> down;
+  for (std::uint16_t service : services) down.insert(link_.options().services[service].name);
+  if (down == down_) return;
+  for (const std::string& name : down) {
+    if (!is_down(name)) driver_->observer().target_checked(name, Cause::other);
+  }
+  for (const std::string& name : down_) {
+    if (down.find(name) == down.end()) driver_->observer().target_checked(name, Cause::none);
+  }
+  down_ = std::move(down);
+  host_.services_changed();
+}
+
+// Only what is surely of a loop is reset here: the stream whose mark tells of it, and later ones.
+// The others end by that, as each feeds the next one, and the newest is refused at the listener.
+void ClientLink::stream_connected(StreamHandle stream, std::uint64_t mark) {
+  if (loops_ == nullptr) return;
+  Time now = loop_.now();
+  auto summary = link_.find_stream(now, stream.id, nullptr);
+  if (!summary) return;
+  // The OPEN took its time to the server, and the connection its way to us: about half of what it
+  // took until now, and rarely less than an eighth.
+  Time not_before = now - summary->age + summary->age / 8;
+  const std::string& service = link_.options().services[summary->service].name;
+  LoopWatch::Answer answer = loops_->connected(service, mark, not_before, now);
+  if (answer.found) driver_->observer().loop_found(*answer.found, LoopWatch::kRefused);
+  if (!answer.loop) return;
+  link_.reset(now, stream, Cause::loop);
+  wants_pump(*driver_);
+}
+
+Patience ClientLink::patience(std::string_view service) const {
+  auto known = patience_.find(service);
+  return known == patience_.end() ? Patience{} : known->second;
+}
+
+void ClientLink::look() {
+  meter_.sample(loop_.now(), link_, driver_->carrier_path());
+}
+
+LaneOver ClientLink::last_word() const {
+  Time free_at = link_.forgotten() ? loop_.now() : loop_.now() + link_.grace();
+  return {group_, lane_, free_at, !was_live_ && lane_ >= lanes_.first};
+}
+
+void ClientLink::link_refused(Cause cause, Duration retry_after) {
+  if (cause == Cause::other_server && state_ == State::running) host_.lane_estranged(name_);
+  // The server may allow fewer lanes: the others carry.
+  if (lane_ >= lanes_.first && link_.stream_count() == 0) return leave(Cause::goodbye);
+  if (retry_after > Duration{}) dials_->hold_off(loop_.now() + retry_after);
+}
+
+void ClientLink::open(std::string_view service, Descriptor& socket, const Endpoint& source,
+                      const Endpoint& destination) {
+  if (link_.draining()) return;  // the link will end soon; the next one takes it
+  auto index = link_.find_service(service);
+  if (!index) return socket.reset();  // a reload took it away while this one waited
+  OpenRequest request;
+  request.service = *index;
+  request.source = source;
+  request.destination = destination;
+  bool is_unix = SocketAddress::own_of(socket.get()).is_unix();
+  auto stream = link_.open(loop_.now(), request);
+  if (!stream) return;
+  meter_.opened(loop_.now());
+  driver_->attach(*stream, std::move(socket), is_unix);
+}
+
+bool ClientLink::kill(const ConnectionName& connection) {
+  if (connection.link != link_.id().short_name()) return false;
+  StreamHandle stream;
+  if (!link_.find_stream(loop_.now(), connection.stream, &stream)) return false;
+  link_.reset(loop_.now(), stream, Cause::admin_kill);
+  wants_pump(*driver_);
+  return true;
+}
+
+void ClientLink::reconfigure(ClientLinkOptions options, bool revoke) {
+  HOLDFAST_CHECK(state_ != State::leaving);
+  state_ = State::running;
+  lanes_ = options.lanes;
+  driver_->set_lane(lane_ >= lanes_.first);
+  link_.reconfigure(options.link);
+  patience_ = std::move(options.patience);
+  driver_->look_now();
+  if (revoke) link_.reset_unoffered(loop_.now(), Cause::revoked);
+  std::unique_ptr<TlsContext> old = std::exchange(tls_, std::move(options.tls));
+  dials_->reconfigure(dial_options(options));
+  wants_pump(*driver_);
+}
+
+void ClientLink::retire(bool revoke) {
+  if (revoke) return leave(Cause::revoked);
+  if (state_ != State::running) return;
+  state_ = State::retiring;
+  wants_pump(*driver_);
+}
+
+void ClientLink::retire_for(ClientLink& successor) {
+  driver_->hand_over(*successor.driver_);
+  retire(false);
+  successor.wants_pump(*successor.driver_);
+}
+
+void ClientLink::reconnect() {
+  link_.reconnect(loop_.now(), Cause::reconnect);
+  wants_pump(*driver_);
+}
+
+void ClientLink::hold(bool down) {
+  held_ = down;
+  if (down) link_.reconnect(loop_.now(), Cause::held_down);
+  if (!down) dials_->start_over();
+  wants_pump(*driver_);
+}
+
+void ClientLink::leave(Cause cause) {
+  if (state_ == State::leaving) return;
+  state_ = State::leaving;
+  driver_->set_last();
+  driver_->read_last();
+  link_.goodbye(loop_.now(), cause);
+  wants_pump(*driver_);
+}
+
+}  // namespace holdfast

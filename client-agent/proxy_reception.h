@@ -1,0 +1,48 @@
+// ProxyReception: an accepted socket that must tell whose it is, by a PROXY header, before it is an
+// application's. What follows the header stays in the socket.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/io/loop.h"
+#include "common/io/socket.h"
+#include "common/wire/proxy_protocol.h"
+
+namespace holdfast {
+
+// A balancer sends its header with the connection's first segment (proxy-protocol.txt, section 2);
+// the time is for one that was lost.
+inline constexpr Duration kProxyHeaderPatience = seconds(5);
+
+class ProxyReception final : public Poller::Watcher {
+ public:
+  struct Outcome {
+    Descriptor socket;     // if valid:
+    Endpoint source;       // the socket's own peer where the sender speaks for itself
+    Endpoint destination;  // none there
+    std::string reason;    // else why it was closed, for people
+  };
+  // Called once, never from within the constructor; may destroy this.
+  using Callback = std::function<void(Outcome)>;
+
+  ProxyReception(Loop& loop, Descriptor socket, Duration patience, Callback callback);
+
+ private:
+  void on_ready(std::uint32_t events) override;
+  // What the socket has, of which only the header is taken.
+  void read();
+  bool take(std::size_t size);
+  void done(const ProxyHeader& header);
+  void fail(const std::string& reason);
+  void finish(Outcome outcome);
+
+  Descriptor socket_;
+  Callback callback_;
+  std::vector<std::uint8_t> header_;  // read so far; at most kMaxProxyHeader bytes
+  Poller::Registration registration_;
+  Timer deadline_;
+};
+
+}  // namespace holdfast

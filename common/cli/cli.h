@@ -1,0 +1,65 @@
+// The command line of both programs: `PROG -c FILE` runs the agent, everything else is a
+// subcommand, which finds its agent or config by itself (find_agent.h). `PROG --help` lists them;
+// `PROG` alone prints the same, and exits with 64, because nothing runs then.
+#pragma once
+
+#include <functional>
+#include <ostream>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/admin/snapshot.h"
+#include "common/cli/doctor.h"
+#include "common/cli/find_agent.h"
+#include "common/config/config.h"
+#include "common/config/problem.h"
+#include "common/config/report.h"
+
+namespace holdfast {
+
+// What the programs exit with (sysexits.h where it has a number).
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailed = 1,
+  kExitUsage = 64,
+  kExitUnreachable = 69,
+  kExitNotReady = 75,
+  kExitPermission = 77,
+  kExitConfig = 78,
+};
+
+using AgentConfig = std::variant<ClientConfig, ServerConfig>;  // the alternative of the kind
+
+struct Program {
+  AgentKind kind{};
+  // Runs the agent in the foreground and returns the exit code. The config is valid; its warnings
+  // are the agent's to log, and errors never get here. `path` is absolute.
+  std::function<int(const AgentConfig& config, const std::string& path,
+                    const std::vector<Problem>& warnings)>
+      run;
+  // What is wrong with the certificates that a config names; for `check`, and before run. None:
+  // nothing is looked at.
+  std::function<std::vector<Problem>(const std::vector<TlsTable>& tables, const std::string& file)>
+      check_certificates = nullptr;
+  // What this process may not do and the config needs; likewise.
+  std::function<std::vector<Problem>(const AgentConfig& config, const std::string& file)>
+      check_capabilities = nullptr;
+  AgentPlaces places{};
+  // The steps of `doctor` after the config; `tell` is false at the one that is to be the last.
+  std::function<void(const AgentConfig& config, const std::function<bool(Finding)>& tell)> examine =
+      nullptr;
+};
+
+struct Display {
+  bool terminal = false;  // standard output is one that can be drawn on
+  bool colour = false;
+};
+
+// Prints to standard output and standard error. The process's exit code. Throws nothing.
+int run_command_line(int argc, const char* const* argv, const Program& program);
+// The same with other places to print to.
+int run_command_line(int argc, const char* const* argv, const Program& program, std::ostream& out,
+                     std::ostream& err, const Display& display);
+
+}  // namespace holdfast

@@ -1,0 +1,70 @@
+// LoopThread: a loop on a thread of its own, beside the one that the process began with.
+//
+//   made --run()--> turning --the task stopped its loop, or stop()--> ended
+//                   |     ^
+//            rest() v     | resume()
+//                   resting
+//
+// Loops share nothing; what one has for another goes through a Mailbox. Whoever looks at all of
+// them, or changes them, lets the others rest: they stand still between two callbacks, and what is
+// theirs may be touched from the thread that asked. All calls are the first loop's thread's.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "common/io/loop.h"
+#include "common/io/signals.h"
+
+namespace holdfast {
+
+class LoopThread {
+ public:
+  LoopThread();
+  // Ends the loop if need be; everything on it but its task must be gone by now, or go with stop().
+  ~LoopThread();
+  LoopThread(const LoopThread&) = delete;
+  LoopThread& operator=(const LoopThread&) = delete;
+
+  Loop& loop() { return *loop_; }
+  // Starts the thread. `ended` is called on it when the task has stopped the loop.
+  void run(Loop::Task& task, std::function<void()> ended);
+  // The loop turns no more when this returns: what is on it can be destroyed.
+  void stop();
+  bool ended() const;
+
+  // Asks it to stand still; resting() waits until it does. Calls nest.
+  void rest();
+  void resting();
+  void resume();
+
+ private:
+  void stand_still();
+
+  std::unique_ptr<Loop> loop_;
+  std::thread thread_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  int wanted_ = 0;        // rests asked for
+  bool resting_ = false;  // the thread waits
+  bool running_ = false;
+  std::unique_ptr<Wakeup> wakeup_;
+};
+
+// While it lives all of the threads rest.
+class Rest {
+ public:
+  explicit Rest(std::vector<LoopThread*> threads);
+  ~Rest();
+  Rest(const Rest&) = delete;
+  Rest& operator=(const Rest&) = delete;
+
+ private:
+  std::vector<LoopThread*> threads_;
+};
+
+}  // namespace holdfast
