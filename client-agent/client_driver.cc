@@ -5,12 +5,6 @@
 #include "common/tunnel/share.h"
 
 namespace holdfast {
-namespace {
-
-// SIGTERM promises an end within 2 s; the rest is for closing.
-constexpr Duration kLeavePatience = milliseconds(1800);
-
-}  // namespace
 
 // cppcheck-suppress passedByValue  ; its parts are moved from
 ClientDriver::ClientDriver(Loop& loop, ClientOptions options, Observer& observer)
@@ -29,6 +23,7 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes& lane
       observer_(observer),
       shutdown_timeout_(options.shutdown_timeout),
       budget_(options.descriptors),
+      life_(loop, [this] { wake_ = true; }),
       news_(loop, [this] { room_ = mirror_ = wake_ = true; }),
       streams_(options.connections, [this] { tell_room(); }),
       lanes_(std::move(lanes)),
@@ -36,8 +31,7 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes& lane
              part_of(options.connections, spread.size(), 0), streams_, observer, *this),
       services_(std::move(options.services)),
       listeners_(loop, links_.resolver(), budget_, *this, observer, tune_application_socket, [] {}),
-      loops_(options.loops),
-      deadline_(loop.timers(), [this] { wake_ = true; }) {
+      loops_(options.loops) {
   remember(options.names);
   make_policies();
   for (std::size_t each = 1; each < spread.size(); ++each) {
@@ -59,10 +53,10 @@ void ClientDriver::tell_room() {
   for (auto& worker : workers_) worker->tell_room();
 }
 
-Rest ClientDriver::rest() {
+LoopsPause ClientDriver::pause_loops() {
   std::vector<LoopThread*> threads;
   for (auto& worker : workers_) threads.push_back(&worker->thread());
-  return Rest(std::move(threads));
+  return LoopsPause(std::move(threads));
 }
 
 std::optional<std::size_t> ClientDriver::loop_of(const std::string& link) const {
@@ -178,7 +172,7 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
   // Listeners first: they are what may fail. Whom a leaving one still hands over goes where its
   // service led before.
   remember(options.names);
-  if (state_ == State::running) {
+  if (life_.running()) {
     if (Status bound = listen_on(options.services, true); !bound) return bound;
   }
   shutdown_timeout_ = options.shutdown_timeout;
@@ -205,43 +199,37 @@ bool ClientDriver::end_of_turn() {
   if (!estranged_.empty()) replace_estranged();
   if (std::exchange(lanes_seen_, false)) follow_lanes();
   settle_receptions();
-  if (std::exchange(mirror_, false) && state_ == State::running) follow_targets();
+  if (std::exchange(mirror_, false) && life_.running()) follow_targets();
   bool more = links_.pump();
   if (std::exchange(room_, false)) listeners_.resume();
-  if (state_ != State::running) advance_shutdown();
+  if (!life_.running()) advance_shutdown();
   wake_ = wake_ || more;
   return wake_;
 }
 
 void ClientDriver::shut_down() {
-  if (state_ == State::leaving || state_ == State::stopped) return;
-  state_ = State::leaving;
+  if (!life_.leave()) return;
   listeners_.clear();
   receptions_.clear();
-  deadline_.arm(loop_.now() + kLeavePatience);
   links_.leave(Cause::goodbye);
-  Rest resting = rest();
-  for (auto& worker : workers_) worker->leave(loop_.now() + kLeavePatience);
+  LoopsPause paused = pause_loops();
+  for (auto& worker : workers_) worker->leave(life_.deadline());
   wake_ = true;
 }
 
 void ClientDriver::drain() {
-  if (state_ != State::running) return;
-  state_ = State::draining;
+  if (!life_.drain(shutdown_timeout_)) return;
   listeners_.clear();
   receptions_.clear();
-  deadline_.arm(loop_.now() + shutdown_timeout_);
   wake_ = true;
 }
 
 void ClientDriver::advance_shutdown() {
-  if (state_ == State::draining && (stream_count() == 0 || !deadline_.armed())) shut_down();
-  if (state_ != State::leaving) return;
-  bool over = links_.over() && std::all_of(workers_.begin(), workers_.end(),
+  if (life_.drained(stream_count() == 0)) shut_down();
+  if (!life_.leaving()) return;
+  bool gone = links_.over() && std::all_of(workers_.begin(), workers_.end(),
                                            [](auto& worker) { return worker->thread().ended(); });
-  if (!over && deadline_.armed()) return;
-  state_ = State::stopped;
-  loop_.stop();
+  if (life_.stopped(gone)) loop_.stop();
 }
 
 bool ClientDriver::kill(std::string_view connection) {

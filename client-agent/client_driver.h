@@ -2,9 +2,6 @@
 //
 // It listens on its own loop, where it has links, too. With several threads the other loops' links
 // are workers', and what comes in is handed to whoever has the fewest.
-//
-//   running --drain()--> draining --last stream, or timeout--> leaving --links ended--> stopped
-//      \------------------------------ shut_down() ---------------^
 #pragma once
 
 #include <map>
@@ -19,6 +16,7 @@
 #include "client-agent/interception.h"
 #include "client-agent/loop_watch.h"
 #include "client-agent/proxy_reception.h"
+#include "common/agent/life_cycle.h"
 #include "common/io/listener_set.h"
 #include "common/tunnel/shared_streams.h"
 
@@ -61,7 +59,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   // and told by listen_failures(); a service manager's socket that is not there is an error.
   Status listen();
   // The workers' loops stand still while it lives. Everything below is called so.
-  Rest rest();
+  LoopsPause pause_loops();
 
   // A reload: listens where it is asked to, and lets links come, change and go. Live connections
   // stay; those of a link or service that is gone end with `revoked` where `revoke` says so.
@@ -96,11 +94,9 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   TurnHistogram turns() const;
   std::vector<std::string> listening() const { return listeners_.names(); }
   std::vector<ListenFailure> listen_failures() const { return listeners_.failures(); }
-  bool draining() const { return state_ != State::running; }
+  bool draining() const { return life_.draining(); }
 
  private:
-  enum class State : std::uint8_t { running, draining, leaving, stopped };
-
   bool end_of_turn() override;
   void wake() override { wake_ = true; }
   void room() override { room_ = true; }
@@ -166,7 +162,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   Observer& observer_;
   Duration shutdown_timeout_;
   DescriptorBudget budget_;
-  State state_ = State::running;
+  LifeCycle life_;
   bool wake_ = true;
   bool room_ = false;
   bool mirror_ = false;  // a target went down or came back
@@ -182,7 +178,6 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   ListenerSet listeners_;
   std::vector<std::unique_ptr<Reception>> receptions_;
   LoopWatch* loops_;
-  Timer deadline_;
 };
 
 }  // namespace holdfast

@@ -23,7 +23,7 @@ void ClientDriver::make_policies() {
 }
 
 bool ClientDriver::open_lane(const std::string& group) {
-  if (state_ != State::running) return false;
+  if (!life_.running()) return false;
   std::optional<ClientLanes::Opened> opened = lanes_.open(group, loop_.now());
   if (!opened) return false;
   order_lane(std::move(*opened), loop_.now() + kLaneComes, nullptr);
@@ -66,7 +66,7 @@ void ClientDriver::hear_workers() {
 // Once for each, since it retires then.
 void ClientDriver::replace_estranged() {
   for (const std::string& name : std::exchange(estranged_, {})) {
-    if (state_ != State::running) continue;
+    if (!life_.running()) continue;
     std::optional<ClientLanes::Opened> opened = lanes_.replace(name, loop_.now());
     if (!opened) continue;
     observer_.warning("link " + name + ": another server answers than the one that has its " +
@@ -110,7 +110,7 @@ std::optional<LinkLoad> ClientDriver::least_load(const std::string& group, bool 
 // for one that is on its way.
 bool ClientDriver::make_lane_for(ClientHandover& comer) {
   auto policy = policies_.find(comer.group);
-  if (policy == policies_.end() || state_ != State::running || streams_.full()) return false;
+  if (policy == policies_.end() || !life_.running() || streams_.full()) return false;
   std::optional<LinkLoad> load = least_load(comer.group, true);
   if (!load || load->down || load->leaves) return false;
   Duration patience = policy->second.patience(load->bulk != 0);

@@ -192,4 +192,8 @@ class ClientLink final : public LinkDriver::Host {
   std::unique_ptr<Dials> dials_;
 };
 
+inline const LinkDriver& driver_of(const ClientLink& link) {
+  return link.driver();
+}
+
 }  // namespace holdfast

@@ -54,7 +54,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   // There is room for one more connection, somewhere. Any thread.
   void tell_room() { room_elsewhere_.wake(); }
 
-  // While the thread rests.
+  // While the thread is paused.
   ClientLinks& links() { return links_; }
   const ClientLinks& links() const { return links_; }
   Loop& loop() { return thread_.loop(); }

@@ -1,17 +1,8 @@
 #include "server-agent/agent.h"
 
 #include <algorithm>
-#include <cstdio>
 
-#include "common/agent/activation.h"
-#include "common/agent/credentials.h"
-#include "common/agent/history_keeper.h"
-#include "common/agent/listen_names.h"
-#include "common/agent/reload.h"
-#include "common/agent/reporting.h"
-#include "common/agent/shell.h"
-#include "common/cli/cli.h"
-#include "common/io/secure_random.h"
+#include "common/agent/configured_agent.h"
 #include "server-agent/server_driver.h"
 
 namespace holdfast {
@@ -108,107 +99,19 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
   return options;
 }
 
-class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCredentials> {
+class ServerAgent final
+    : public ConfiguredAgent<ServerConfig, ServerCredentials, ServerOptions, ServerDriver> {
  public:
-  ServerAgent(const Around& around, ServerConfig config, CredentialMarks marks,
-              CertificateEnds ends, ServerOptions options)
-      : around_(around),
-        config_(std::move(config)),
-        marks_(std::move(marks)),
-        driver_(around.loop, std::move(options), around.ledger) {
-    facts_ = {AgentKind::server, config_.name,   around.config_path, {},
-              around.loop.now(), std::move(ends)};
-    note_names();
-  }
-
-  Status start() override { return driver_.listen(); }
-  Rest rest() override { return driver_.rest(); }
-  Loop::Task& task() override { return driver_; }
-  History::Reading reading() const override {
-    History::Reading reading;
-    for_each_link([&](const LinkDriver& link) { add_reading(reading, link); });
-    return reading;
-  }
-  AgentBrief brief() const override {
-    AgentBrief brief;
-    brief.kind = AgentKind::server;
-    brief.draining = driver_.draining();
-    for (const ListenFailure& each : driver_.listen_failures()) {
-      brief.not_listening.push_back(each.address);
-    }
-    for_each_link([&](const LinkDriver& link) { brief.add(link, around_.loop.now()); });
-    return brief;
-  }
-  const std::map<std::string, std::int64_t>& certificates() const override {
-    return facts_.certificates;
-  }
-  void shut_down() override { driver_.shut_down(); }
-
-  Result<AgentSnapshot> snapshot(const SnapshotQuery&) override {
-    AgentSnapshot snapshot =
-        begin_snapshot(facts_, around_.ledger, around_.logger, around_.loop.now());
-    snapshot.connections_limit = driver_.max_streams();
-    snapshot.send_log_limit_bytes = driver_.memory() / 2;
-    snapshot.turns = driver_.turns();
-    driver_.for_each_link([&](const LinkDriver& link, const MemoryPool& pool) {
-      add_link(snapshot, link, around_.ledger, pool, around_.loop.now());
-    });
-    std::sort(snapshot.links.begin(), snapshot.links.end(),
-              [](const auto& one, const auto& other) { return one.id < other.id; });
-    snapshot.peers = clients_;
-    snapshot.listening = driver_.listening();
-    for (const ListenFailure& each : driver_.listen_failures()) {
-      snapshot.not_listening.push_back({each.address, each.reason});
-    }
-    snapshot.draining = driver_.draining();
-    snapshot.ready = !snapshot.listening.empty() && !snapshot.draining;
-    if (!snapshot.ready) snapshot.reason = snapshot.draining ? "draining" : "not listening";
-    bool tells_why = !snapshot.ready && !snapshot.draining && !snapshot.not_listening.empty();
-    if (tells_why) snapshot.reason = snapshot.not_listening.front().reason;
-    return snapshot;
-  }
-
-  ConnectionPage connections(const ConnectionCursor& from) override {
-    return page_of(links(), from, around_.loop.now());
-  }
-
-  Result<std::optional<ConnectionSnapshot>> connection(const std::string& id) override {
-    return find_connection(links(), id, around_.loop.now());
-  }
-
-  CommandResult command(const Command& command) override {
-    using Outcome = CommandResult::Outcome;
-    switch (command.kind) {
-      case Command::Kind::kill:
-        if (!driver_.kill(command.id)) return {Outcome::failed, "no connection " + command.id};
-        return {Outcome::done, "killed " + command.id};
-      case Command::Kind::reconnect:
-      case Command::Kind::link_down:
-      case Command::Kind::link_up:
-        return {Outcome::failed, "a server does not dial; ask the client's agent"};
-      case Command::Kind::drain:
-        if (!driver_.draining()) around_.ledger.draining(brief().connections);
-        driver_.drain();
-        return {Outcome::done, "draining: no new connections are accepted"};
-      case Command::Kind::log_level:
-        break;  // the shell's
-    }
-    return {Outcome::failed, "unknown command"};
-  }
-
-  std::unique_ptr<PreparedReload> prepare_reload() override {
-    return std::make_unique<Reload<ServerConfig, ServerCredentials>>(
-        *this, around_.config_path, around_.logger, around_.ledger);
-  }
-
-  const ServerConfig& config() const override { return config_; }
-  const CredentialMarks& marks() const override { return marks_; }
+  ServerAgent(const AgentContext& context, ServerConfig config, ServerCredentials credentials,
+              ServerOptions options)
+      : ConfiguredAgent(AgentKind::server, context, std::move(config), std::move(credentials),
+                        std::move(options)) {}
 
   std::uint64_t live(std::string_view section) const override {
     std::uint64_t count = 0;
     for_each_link([&](const LinkDriver& link) {
       bool whole = section == "clients." + std::string(link.peer());
-      count += count_streams(link.link(), section, whole, around_.loop.now());
+      count += count_streams(link.link(), section, whole, now());
     });
     return count;
   }
@@ -216,11 +119,11 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
   Revocation revoked_by(const ServerConfig& config,
                         const ServerCredentials& credentials) const override {
     Revocation revoked;
-    for_each_link([&](const LinkDriver& driver) {
-      std::string name(driver.peer());
+    for_each_link([&](const LinkDriver& link) {
+      std::string name(link.peer());
       auto client = config.clients.find(name);
       if (client == config.clients.end()) {
-        revoked.connections += driver.link().stream_count();
+        revoked.connections += link.link().stream_count();
         return;
       }
       StreamGrants grants{client->second.allow, client->second.sources};
@@ -231,85 +134,56 @@ class ServerAgent final : public Agent, public Reloadable<ServerConfig, ServerCr
         }
         return check_destination(grants, normalized(stream.destination)) != Cause::none;
       };
-      revoked.connections += count_streams(driver.link(), around_.loop.now(), gone);
-      if (driver_.key_of(name) != std::optional(key_of(credentials, name))) revoked.links += 1;
+      revoked.connections += count_streams(link.link(), now(), gone);
+      if (driver().key_of(name) != std::optional(key_of(credentials, name))) revoked.links += 1;
     });
     return revoked;
   }
 
-  Status apply(ServerConfig config, ServerCredentials credentials,
-               std::map<std::string, FoundAddresses> names, bool revoke) override {
-    if (credentials.any()) protect_memory();
-    auto options = server_options(config, credentials, around_.descriptors);
-    if (!options) return options.error();
-    options->names = std::move(names);
-    if (Status done = around_.admin.set_access(config.admin); !done) return done;
-    if (Status done = driver_.reconfigure(std::move(*options), revoke); !done) {
-      (void)around_.admin.set_access(config_.admin);
-      return done;
-    }
-    // A level set at run time stays, unless the file's own changed.
-    if (config.log.level != config_.log.level) around_.logger.set_level(config.log.level);
-    around_.logger.set_connection_lines(config.log.connection_lines);
-    around_.files.reopen();
-    config_ = std::move(config);
-    marks_ = std::move(credentials.marks);
-    facts_.certificates = std::move(credentials.ends);
-    note_names();
-    return Ok{};
+ protected:
+  Result<ServerOptions> options_of(const ServerConfig& config,
+                                   ServerCredentials& credentials) const override {
+    return server_options(config, credentials, context().descriptors);
   }
 
- private:
-  void note_names() {
-    facts_.services.clear();
-    for (const auto& [name, service] : config_.services) facts_.services.push_back(name);
-    clients_.clear();
-    for (const auto& [name, peer] : config_.clients) clients_.push_back(name);
+  void tell_links(AgentBrief& brief) const override {
+    for_each_link([&](const LinkDriver& link) { brief.add(link, now()); });
   }
 
-  std::vector<const LinkDriver*> links() const {
-    std::vector<const LinkDriver*> all;
-    for_each_link([&](const LinkDriver& link) { all.push_back(&link); });
-    return all;
+  void tell_links(AgentSnapshot& snapshot) const override {
+    driver().for_each_link([&](const LinkDriver& link, const MemoryPool& pool) {
+      add_link(snapshot, link, context().recorder, pool, now());
+    });
+    std::sort(snapshot.links.begin(), snapshot.links.end(),
+              [](const auto& one, const auto& other) { return one.id < other.id; });
+    for (const auto& [name, peer] : config().clients) snapshot.peers.push_back(name);
+    snapshot.ready = !snapshot.listening.empty() && !snapshot.draining;
+    if (!snapshot.ready) snapshot.reason = snapshot.draining ? "draining" : "not listening";
+    bool tells_why = !snapshot.ready && !snapshot.draining && !snapshot.not_listening.empty();
+    if (tells_why) snapshot.reason = snapshot.not_listening.front().reason;
   }
 
-  template <typename Visit>
-  void for_each_link(Visit visit) const {
-    driver_.for_each_link([&](const LinkDriver& link, const MemoryPool&) { visit(link); });
+  CommandResult act_on_links(const Command&) override {
+    return {CommandResult::Outcome::failed, "a server does not dial; ask the client's agent"};
   }
-
-  Around around_;
-  ServerConfig config_;
-  CredentialMarks marks_;
-  AgentFacts facts_;
-  std::vector<std::string> clients_;
-  ServerDriver driver_;
 };
-
-int refuse(const std::string& path, const std::string& reason) {
-  std::fprintf(stderr, "%s: %s\n", path.c_str(), reason.c_str());
-  return kExitConfig;
-}
 
 }  // namespace
 
 int run_server_agent(const ServerConfig& config, const std::string& config_path,
                      const std::vector<Problem>& warnings) {
-  auto credentials = load_credentials(config);
-  if (!credentials) return refuse(config_path, credentials.error().message);
-  if (credentials->any()) protect_memory();
-  auto options = server_options(config, *credentials, raise_descriptor_limit());
-  if (!options) return refuse(config_path, options.error().message);
-  options->names = look_up_listen_names(config);
   ShellOptions shell{
       AgentKind::server, config.log, config.admin, config_path, config.link.unsafe_plaintext,
       warnings};
-  auto unused = check_activation(config, config_path);
-  if (unused) shell.warnings.insert(shell.warnings.end(), unused->begin(), unused->end());
-  return run_shell(shell, [&](const Around& around) {
-    return std::make_unique<ServerAgent>(around, config, std::move(credentials->marks),
-                                         std::move(credentials->ends), std::move(*options));
-  });
+  return run_configured(
+      config, std::move(shell),
+      [&](ServerCredentials& credentials, std::size_t descriptors) {
+        return server_options(config, credentials, descriptors);
+      },
+      [&](const AgentContext& context, ServerCredentials credentials, ServerOptions options) {
+        return std::make_unique<ServerAgent>(context, config, std::move(credentials),
+                                             std::move(options));
+      });
 }
 
 }  // namespace holdfast

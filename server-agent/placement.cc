@@ -4,7 +4,7 @@
 
 namespace holdfast {
 
-ServerCommons::Place ServerCommons::place(const std::string& client, std::uint32_t slot) {
+Placement::Place Placement::place(const std::string& client, std::uint32_t slot) {
   std::lock_guard lock(mutex_);
   Key key{client, slot};
   auto found = entries_.find(key);
@@ -27,7 +27,7 @@ ServerCommons::Place ServerCommons::place(const std::string& client, std::uint32
   return {*this, std::move(key), found->second.loop};
 }
 
-void ServerCommons::leave(const Key& key) {
+void Placement::leave(const Key& key) {
   std::lock_guard lock(mutex_);
   auto found = entries_.find(key);
   found->second.places -= 1;
@@ -36,7 +36,7 @@ void ServerCommons::leave(const Key& key) {
   entries_.erase(found);
 }
 
-bool ServerCommons::take(const std::string& client, std::uint32_t slot, std::uint32_t most) {
+bool Placement::take(const std::string& client, std::uint32_t slot, std::uint32_t most) {
   std::lock_guard lock(mutex_);
   auto& links = quota_[client];
   auto [link, first] = links.try_emplace(slot / kLanesOfALink);
@@ -49,7 +49,7 @@ bool ServerCommons::take(const std::string& client, std::uint32_t slot, std::uin
   return true;
 }
 
-void ServerCommons::give_back(const std::string& client, std::uint32_t slot) {
+void Placement::give_back(const std::string& client, std::uint32_t slot) {
   std::lock_guard lock(mutex_);
   auto found = quota_.find(client);
   auto link = found->second.find(slot / kLanesOfALink);
@@ -58,12 +58,12 @@ void ServerCommons::give_back(const std::string& client, std::uint32_t slot) {
   if (found->second.empty()) quota_.erase(found);
 }
 
-ClientShare* ServerCommons::share(const std::string& client) {
+ClientShare* Placement::share(const std::string& client) {
   std::lock_guard lock(mutex_);
   return &shares_[client];
 }
 
-void ServerCommons::note_source(const LinkId& link, std::string source) {
+void Placement::note_source(const LinkId& link, std::string source) {
   std::lock_guard lock(mutex_);
   links_at_[source] += 1;
   auto [place, fresh] = sources_.try_emplace(link);
@@ -71,13 +71,13 @@ void ServerCommons::note_source(const LinkId& link, std::string source) {
   place->second = std::move(source);
 }
 
-void ServerCommons::leave_source(const std::string& source) {
+void Placement::leave_source(const std::string& source) {
   auto found = links_at_.find(source);
   found->second -= 1;
   if (found->second == 0) links_at_.erase(found);
 }
 
-void ServerCommons::forget(const LinkId& link) {
+void Placement::forget(const LinkId& link) {
   std::lock_guard lock(mutex_);
   auto found = sources_.find(link);
   if (found == sources_.end()) return;
@@ -85,25 +85,25 @@ void ServerCommons::forget(const LinkId& link) {
   sources_.erase(found);
 }
 
-void ServerCommons::hear_of_gone(ToldGone told) {
+void Placement::hear_of_gone(ToldGone told) {
   told_gone_.push_back(std::move(told));
 }
 
-void ServerCommons::tell_gone(const std::string& client, std::uint64_t start_id) const {
+void Placement::tell_gone(const std::string& client, std::uint64_t start_id) const {
   for (const ToldGone& told : told_gone_) told(client, start_id);
 }
 
-bool ServerCommons::known_at(std::string_view source) const {
+bool Placement::known_at(std::string_view source) const {
   std::lock_guard lock(mutex_);
   return links_at_.find(source) != links_at_.end();
 }
 
-void ServerCommons::set_listening(std::vector<SocketAddress> addresses) {
+void Placement::set_listening(std::vector<SocketAddress> addresses) {
   std::lock_guard lock(mutex_);
   listening_ = std::move(addresses);
 }
 
-std::vector<SocketAddress> ServerCommons::listening() const {
+std::vector<SocketAddress> Placement::listening() const {
   std::lock_guard lock(mutex_);
   return listening_;
 }

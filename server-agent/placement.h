@@ -1,4 +1,4 @@
-// ServerCommons: what the loops of a server agent have in common: which loop a client's link is on,
+// Placement: what the loops of a server agent have in common: which loop a client's link is on,
 // how many links each client has, how many connections there are, which carriers are to come back,
 // which processes are gone, where known clients are, and where the agent listens. Touched when
 // links and connections come and go, never for a byte. Any thread.
@@ -21,33 +21,33 @@
 
 namespace holdfast {
 
-class ServerCommons final : public LinkQuota {
+class Placement final : public LinkQuota {
  public:
   // A client's link of one slot, and everything that may become one, is on one loop: that loop's
   // registry decides between an old link and its successor.
   using Key = std::pair<std::string, std::uint32_t>;
   class Place {
    public:
-    Place(ServerCommons& commons, Key key, std::size_t loop)
-        : commons_(&commons), key_(std::move(key)), loop_(loop) {}
+    Place(Placement& placement, Key key, std::size_t loop)
+        : placement_(&placement), key_(std::move(key)), loop_(loop) {}
     Place(Place&& other) noexcept
-        : commons_(std::exchange(other.commons_, nullptr)),
+        : placement_(std::exchange(other.placement_, nullptr)),
           key_(std::move(other.key_)),
           loop_(other.loop_) {}
     Place& operator=(Place&&) = delete;
     ~Place() {
-      if (commons_ != nullptr) commons_->leave(key_);
+      if (placement_ != nullptr) placement_->leave(key_);
     }
     std::size_t loop() const { return loop_; }
     const std::string& client() const { return key_.first; }
 
    private:
-    ServerCommons* commons_;
+    Placement* placement_;
     Key key_;
     std::size_t loop_;
   };
 
-  ServerCommons(std::size_t loops, std::uint32_t connections)
+  Placement(std::size_t loops, std::uint32_t connections)
       : streams_(connections), links_on_(loops) {}
 
   SharedStreams& streams() { return streams_; }

@@ -3,25 +3,8 @@
 #include <algorithm>
 #include <ctime>
 
-#include "common/base/overloaded.h"
-#include "common/io/secure_random.h"
-#include "common/tunnel/refusal_text.h"
-#include "common/tunnel/share.h"
-
 namespace holdfast {
 namespace {
-
-// SIGTERM promises an end within 2 s; the rest is for closing.
-constexpr Duration kLeavePatience = milliseconds(1800);
-constexpr Duration kAuthRetry = seconds(5);
-
-// Strangers must not take the descriptors that links and backends need.
-SeatLimits seat_limits(std::size_t descriptors) {
-  SeatLimits limits;
-  limits.unproven = std::min(limits.unproven, descriptors / 8);
-  limits.per_source = std::min(limits.per_source, std::max<std::size_t>(limits.unproven / 2, 1));
-  return limits;
-}
 
 // Of the reserve's descriptors strangers have a quarter at most: the rest is for known clients.
 SeatLimits scarce_seat_limits(std::size_t descriptors) {
@@ -33,57 +16,69 @@ SeatLimits scarce_seat_limits(std::size_t descriptors) {
 
 }  // namespace
 
-ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer,
-                           ServerCommons* commons, std::size_t index)
+ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer)
     : loop_(loop),
-      index_(index),
       options_(std::move(options)),
       observer_(observer),
-      own_commons_(commons == nullptr
-                       ? std::make_unique<ServerCommons>(options_.threads, options_.connections)
-                       : nullptr),
-      commons_(commons == nullptr ? *own_commons_ : *commons),
-      budget_(options_.descriptors, &commons_.awaited()),
+      placement_(options_.threads, options_.connections),
       link_budget_(DescriptorBudget::everything()),
-      pool_(options_.memory / options_.threads,
-            part_of(options_.connections, options_.threads, index), &commons_.streams()),
-      trimmer_(loop, pool_),
-      resolver_(loop),
+      life_(loop, [this] { wake_ = true; }),
+      news_(loop, [this] { wake_ = true; }),
+      links_(loop, options_, 0, placement_, observer, *this),
       closing_([this] { wake_ = true; }),
-      registry_(options_.registry, pool_, random_u64(), &commons_),
       newcomers_(loop, *this, observer, closing_, options_.registry.link.handshake_timeout,
                  options_.registry.link.max_streams, seat_limits(options_.descriptors),
                  scarce_seat_limits(options_.descriptors)),
       transport_(transport_factory(options_.tls.get())),
-      listeners_(loop, resolver_, link_budget_, *this, observer, nullptr,
-                 [this] {
-                   if (index_ == 0) commons_.set_listening(listeners_.addresses());
-                 }),
-      registry_timer_(loop.timers(), [this] { wake_ = true; }),
-      deadline_(loop.timers(), [this] { wake_ = true; }),
-      news_(loop, [this] { wake_ = true; }),
-      gone_(loop, [this](const std::pair<std::string, std::uint64_t>& process) {
-        registry_.process_gone(loop_.now(), process.first, process.second);
-        wake_ = true;
-      }) {
+      listeners_(loop, links_.targets().resolver(), link_budget_, *this, observer, nullptr,
+                 [this] { placement_.set_listening(listeners_.addresses()); }) {
   remember(options_.names);
-  loop.poller().on_refusal([this](int error) {
-    observer_.warning("the host does not watch a descriptor (epoll: " + error_text(error) +
-                      "): it is asked every 10 ms; see fs.epoll.max_user_watches");
-  });
-  commons_.hear_of_gone([this](const std::string& client, std::uint64_t start_id) {
-    gone_.put({client, start_id});
-  });
-  watch_targets();
+  for (std::size_t each = 1; each < options_.threads; ++each) {
+    workers_.push_back(std::make_unique<ServerWorker>(options_, each, placement_, observer,
+                                                      [this] { news_.wake(); }));
+  }
 }
 
 ServerDriver::~ServerDriver() {
   // They tell each other things: none goes while another one turns.
-  for (auto& worker : workers_) worker->thread.stop();
+  for (auto& worker : workers_) worker->thread().stop();
+}
+
+LoopsPause ServerDriver::pause_loops() {
+  std::vector<LoopThread*> threads;
+  for (auto& worker : workers_) threads.push_back(&worker->thread());
+  return LoopsPause(std::move(threads));
+}
+
+std::optional<std::string> ServerDriver::key_of(const std::string& client) const {
+  auto known = options_.clients.find(client);
+  if (known == options_.clients.end()) return std::nullopt;
+  return known->second.key_id;
+}
+
+std::uint64_t ServerDriver::memory() const {
+  std::uint64_t sum = links_.pool().memory();
+  for (const auto& worker : workers_) sum += worker->links().pool().memory();
+  return sum;
+}
+
+TurnHistogram ServerDriver::turns() const {
+  TurnHistogram sum;
+  for (const auto& worker : workers_) sum += worker->loop().turns();
+  return sum;
+}
+
+// --- Listening ------------------------------------------------------------------------------
+
+Status ServerDriver::listen() {
+  Status bound = listen_on(options_, false);
+  if (!bound) return bound;
+  for (auto& worker : workers_) worker->start();
+  return Ok{};
 }
 
 void ServerDriver::remember(const std::map<std::string, FoundAddresses>& names) {
-  for (const auto& [host, found] : names) resolver_.remember(host, found);
+  for (const auto& [host, found] : names) links_.targets().resolver().remember(host, found);
 }
 
 Status ServerDriver::listen_on(const ServerOptions& options, bool new_ones_required) {
@@ -97,14 +92,11 @@ Status ServerDriver::listen_on(const ServerOptions& options, bool new_ones_requi
 
 // --- Reload ---------------------------------------------------------------------------------
 
-Status ServerDriver::reconfigure(ServerOptions options, bool revoke_gone) {
+Status ServerDriver::reconfigure(ServerOptions options, bool revoke) {
   // What may fail comes first.
   remember(options.names);
-  if (state_ == State::running) {
+  if (life_.running()) {
     if (Status bound = listen_on(options, true); !bound) return bound;
-  }
-  for (std::size_t each = 0; each < workers_.size(); ++each) {
-    static_cast<void>(workers_[each]->driver.reconfigure(worker_options(options), revoke_gone));
   }
   options.registry.server_name = options_.registry.server_name;
   options.memory = options_.memory;
@@ -115,49 +107,12 @@ Status ServerDriver::reconfigure(ServerOptions options, bool revoke_gone) {
   transport_ = transport_factory(options_.tls.get());
   newcomers_.set_handshake_timeout(options_.registry.link.handshake_timeout);
   newcomers_.expect(options_.registry.link.max_streams);
-  registry_.reconfigure(options_.registry, [this](const std::string& client) {
-    auto known = options_.clients.find(client);
-    return known == options_.clients.end() ? nullptr : &known->second.policy;
-  });
-  watch_targets();
-  watched_ = true;
-  for (auto& [id, driver] : drivers_) driver->look_now();
-  if (revoke_gone) revoke(before.clients);
+  const auto* clients = revoke ? &before.clients : nullptr;
+  links_.reconfigured(clients);
+  for (auto& worker : workers_) worker->links().reconfigured(clients);
   wake_ = true;
   room_ = true;
   return Ok{};
-}
-
-void ServerDriver::revoke(const std::map<std::string, ServerClient>& before) {
-  for (auto& [id, driver] : drivers_) {
-    Link& link = driver->link();
-    std::string client(driver->peer());
-    auto now_known = options_.clients.find(client);
-    auto was_known = before.find(client);
-    if (now_known == options_.clients.end()) {
-      // A goodbye tells the client why.
-      link.goodbye(loop_.now(), Cause::revoked);
-    } else {
-      bool same_key =
-          was_known != before.end() && was_known->second.key_id == now_known->second.key_id;
-      link.reset_unoffered(loop_.now(), Cause::revoked);
-      revoke_destinations(link, now_known->second.grants);
-      if (!same_key) link.reconnect(loop_.now(), Cause::revoked);
-    }
-    driver->touch();
-  }
-}
-
-// Streams that went where the client may not go any more.
-void ServerDriver::revoke_destinations(Link& link, const StreamGrants& grants) {
-  std::vector<StreamHandle> gone;
-  link.for_each_stream(loop_.now(), [&](StreamHandle stream, const StreamSummary& summary) {
-    if (link.options().services[summary.service].name != kByDestination) return;
-    if (check_destination(grants, normalized(summary.destination)) != Cause::none) {
-      gone.push_back(stream);
-    }
-  });
-  for (StreamHandle stream : gone) link.reset(loop_.now(), stream, Cause::revoked);
 }
 
 // --- Newcomers ------------------------------------------------------------------------------
@@ -168,7 +123,7 @@ void ServerDriver::accepted(Listener&, Descriptor& socket, const SocketAddress&)
   if (!options_.congestion_control.empty()) {
     set_congestion_control(socket.get(), options_.congestion_control);
   }
-  bool scarce = budget_.scarce(socket.get());
+  bool scarce = links_.targets().budget().scarce(socket.get());
   newcomers_.add(CarrierId{next_carrier_}, std::move(socket), transport_, scarce);
   wake_ = true;
 }
@@ -177,222 +132,87 @@ void ServerDriver::hello(const Carrier& carrier, HelloRequest request) {
   wake_ = true;
   std::optional<std::string> identity = carrier.identity();
   if (options_.tls == nullptr) identity = request.hello.name;
-  if (!identity) return refuse_stranger(carrier.id(), carrier.transport_error());
-  auto known = options_.clients.find(*identity);
-  if (known == options_.clients.end()) {
-    return refuse_stranger(carrier.id(), "unknown client " + *identity);
+  if (!identity) return refuse(carrier.id(), carrier.transport_error());
+  std::string reason = objection(*identity, request);
+  if (!reason.empty()) return refuse(carrier.id(), reason);
+  Placement::Place place = placement_.place(*identity, request.hello.slot);
+  std::size_t loop = place.loop();
+  std::unique_ptr<Carrier> taken = newcomers_.take(carrier.id());
+  HOLDFAST_CHECK(taken != nullptr);
+  GreetedCarrier greeted{taken->detach(), std::move(request), *identity, std::move(place)};
+  closing_.adopt(std::move(taken));
+  if (loop == 0) {
+    links_.take(std::move(greeted));
+  } else {
+    workers_[loop - 1]->give(std::move(greeted));
   }
+}
+
+std::string ServerDriver::objection(const std::string& client, const HelloRequest& request) const {
+  auto known = options_.clients.find(client);
+  if (known == options_.clients.end()) return "unknown client " + client;
   if (known->second.expires_s && std::time(nullptr) >= *known->second.expires_s) {
-    return refuse_stranger(carrier.id(), "the access of " + *identity + " has ended (expires)");
+    return "the access of " + client + " has ended (expires)";
   }
-  if (request.hello.name != *identity) {
-    return refuse_stranger(carrier.id(), *identity + " says that it is " + request.hello.name);
-  }
-  ServerCommons::Place place = commons_.place(*identity, request.hello.slot);
-  if (place.loop() != index_) {
-    return hand_over(carrier.id(), std::move(request), *identity, std::move(place));
-  }
-  deciding_.emplace(carrier.id(), std::move(place));
-  greeted(carrier.id(), *identity, std::move(request));
+  if (request.hello.name != client) return client + " says that it is " + request.hello.name;
+  return "";
 }
 
-void ServerDriver::greeted(CarrierId carrier, const std::string& client, HelloRequest request) {
-  auto policy = options_.clients.find(client);
-  if (policy == options_.clients.end()) return refuse_stranger(carrier, "unknown client " + client);
-  decide(carrier, registry_.hello(loop_.now(), carrier, policy->second.policy, std::move(request)));
-}
-
-void ServerDriver::refuse_stranger(CarrierId carrier, const std::string& reason) {
-  newcomers_.refuse(carrier, Cause::auth, reason,
-                    registry_.welcome_refused({Cause::auth, kAuthRetry}));
+void ServerDriver::refuse(CarrierId carrier, const std::string& reason) {
+  newcomers_.refuse(carrier, Cause::auth, reason, links_.answer_to_stranger());
 }
 
 bool ServerDriver::link_known_at(std::string_view source) const {
-  return commons_.known_at(source);
-}
-
-void ServerDriver::newcomer_gone(CarrierId carrier) {
-  registry_.carrier_gone(carrier);
-  deciding_.erase(carrier);
-  wake_ = true;
-}
-
-void ServerDriver::decide(CarrierId carrier, LinkRegistry::Decision decision) {
-  std::visit(overloaded{
-                 [&](const LinkRegistry::Accepted& accepted) { accept_link(carrier, accepted); },
-                 [&](const LinkRegistry::Refused& refused) {
-                   newcomers_.refuse(carrier, refused.cause,
-                                     refusal_text(refused.cause, deciding_.at(carrier).client()),
-                                     registry_.welcome_refused(refused));
-                 },
-                 [&](const LinkRegistry::Unknown& unknown) {
-                   bool known = unknown.why != Cause::none;
-                   newcomers_.refuse(carrier, known ? unknown.why : Cause::server_restarted,
-                                     known ? "its link has ended" : "unknown link",
-                                     registry_.welcome_unknown(unknown));
-                 },
-                 [&](const LinkRegistry::Stale&) {
-                   newcomers_.refuse(carrier, Cause::stale, "an older attempt", {});
-                 },
-                 [&](const LinkRegistry::Waiting&) {},
-             },
-             decision);
-}
-
-void ServerDriver::accept_link(CarrierId carrier, LinkRegistry::Accepted accepted) {
-  std::unique_ptr<Carrier> taken = newcomers_.take(carrier);
-  HOLDFAST_CHECK(taken != nullptr);
-  const LinkId& id = accepted.link->id();
-  if (accepted.created) {
-    drivers_[id] = std::make_unique<LinkDriver>(loop_, *accepted.link, *this, observer_, closing_,
-                                                registry_.client_of(id));
-    drivers_[id]->set_lane(registry_.slot_of(id) % kLanesOfALink != 0);
-    places_.emplace(id, commons_.place(registry_.client_of(id), registry_.slot_of(id)));
-  }
-  deciding_.erase(carrier);
-  tell_down(*accepted.link);
-  commons_.note_source(id, source_of(taken->peer()));
-  drivers_.at(id)->adopt(std::move(taken));
-}
-
-// --- Streams --------------------------------------------------------------------------------
-
-bool ServerDriver::kill(std::string_view connection) {
-  auto id = parse_connection(connection);
-  if (!id) return false;
-  for (auto& [link, driver] : drivers_) {
-    if (link.short_name() != id->link) continue;
-    StreamHandle stream;
-    if (!driver->link().find_stream(loop_.now(), id->stream, &stream)) continue;
-    driver->link().reset(loop_.now(), stream, Cause::admin_kill);
-    driver->touch();
-    return true;
-  }
-  return std::any_of(workers_.begin(), workers_.end(),
-                     [&](auto& worker) { return worker->driver.kill(connection); });
+  return placement_.known_at(source);
 }
 
 // --- A turn's end ---------------------------------------------------------------------------
 
-void ServerDriver::wants_pump(LinkDriver& driver) {
-  wake_ = true;
-  dirty_.push_back(driver.link().id());
-}
-
 bool ServerDriver::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
-  poll_registry();
-  if (std::exchange(watched_, false)) {
-    for (auto& [id, driver] : drivers_) {
-      tell_down(driver->link());
-      driver->touch();
-    }
-  }
-  bool more = pump_links();
-  remove_ended();
-  if (std::exchange(room_, false)) {
-    listeners_.resume();
-  }
-  if (state_ != State::running) advance_shutdown();
+  bool more = links_.pump();
+  if (std::exchange(room_, false)) listeners_.resume();
+  if (!life_.running()) advance_shutdown();
   closing_.sweep();
   wake_ = wake_ || more;
   return wake_;
 }
 
-void ServerDriver::poll_registry() {
-  if (registry_.next_timeout() != kNever) {
-    for (auto& [carrier, decision] : registry_.poll(loop_.now())) {
-      decide(carrier, std::move(decision));
-    }
-  }
-  for (const auto& [client, start_id] : registry_.take_gone()) {
-    commons_.tell_gone(client, start_id);
-  }
-  for (Link* link : registry_.take_touched()) {
-    auto driver = drivers_.find(link->id());
-    if (driver != drivers_.end()) driver->second->touch();
-  }
-  registry_timer_.arm(registry_.next_timeout());
-}
-
-bool ServerDriver::pump_links() {
-  pumped_.swap(dirty_);
-  bool more = false;
-  for (const LinkId& id : pumped_) {
-    auto driver = drivers_.find(id);
-    if (driver == drivers_.end()) continue;
-    bool again = driver->second->pump();
-    note_state(*driver->second);
-    if (!again) continue;
-    dirty_.push_back(id);
-    more = true;
-  }
-  pumped_.clear();
-  return more;
-}
-
-// Whatever changes a link's state pumps it, too.
-void ServerDriver::note_state(LinkDriver& driver) {
-  const Link& link = driver.link();
-  if (link.ended()) ending_.insert(link.id());
-  bool waits = !link.ended() && link.detached();
-  if (waits && awaited_.insert(link.id()).second) commons_.awaited() += 1;
-  if (waits || awaited_.empty()) return;
-  if (awaited_.erase(link.id()) != 0) commons_.awaited() -= 1;
-}
-
-void ServerDriver::remove_ended() {
-  for (auto it = ending_.begin(); it != ending_.end();) {
-    auto driver = drivers_.find(*it);
-    if (driver != drivers_.end() && !driver->second->settled()) {
-      ++it;
-      continue;
-    }
-    LinkId id = *it;
-    it = ending_.erase(it);
-    if (driver == drivers_.end()) continue;
-    drivers_.erase(driver);
-    commons_.forget(id);
-    places_.erase(id);
-    registry_.remove(id);
-  }
-}
-
-void ServerDriver::shut_down() {
-  if (state_ == State::leaving || state_ == State::stopped) return;
-  state_ = State::leaving;
-  listeners_.clear();
-  newcomers_.clear();
-  deadline_.arm(loop_.now() + kLeavePatience);
-  for (auto& [id, driver] : drivers_) {
-    driver->read_last();
-    driver->link().goodbye(loop_.now(), Cause::shutdown);
-    driver->touch();
-  }
-  Rest resting = rest();
-  for (auto& worker : workers_) worker->driver.shut_down();
-  wake_ = true;
+bool ServerDriver::kill(std::string_view connection) {
+  auto id = parse_connection(connection);
+  if (!id) return false;
+  return links_.kill(*id) || std::any_of(workers_.begin(), workers_.end(),
+                                         [&](auto& worker) { return worker->links().kill(*id); });
 }
 
 void ServerDriver::drain() {
-  if (state_ != State::running) return;
-  for (auto& worker : workers_) worker->driver.drain();
-  state_ = State::draining;
-  registry_.drain(loop_.now());
-  deadline_.arm(loop_.now() + options_.shutdown_timeout);
+  if (!life_.drain(options_.shutdown_timeout)) return;
+  links_.drain();
+  for (auto& worker : workers_) worker->links().drain();
   wake_ = true;
 }
 
+void ServerDriver::shut_down() {
+  if (!life_.leave()) return;
+  listeners_.clear();
+  newcomers_.clear();
+  links_.leave();
+  LoopsPause paused = pause_loops();
+  for (auto& worker : workers_) worker->leave(life_.deadline());
+  wake_ = true;
+}
+
+bool ServerDriver::workers_ended() const {
+  return std::all_of(workers_.begin(), workers_.end(),
+                     [](const auto& worker) { return worker->thread().ended(); });
+}
+
 void ServerDriver::advance_shutdown() {
-  bool drained = pool_.streams() == 0 && workers_ended();
-  if (state_ == State::draining && (drained || !deadline_.armed())) shut_down();
-  if (state_ != State::leaving) return;
+  if (life_.drained(placement_.streams().taken() == 0)) shut_down();
+  if (!life_.leaving()) return;
   closing_.sweep();
-  bool over = drivers_.empty() && closing_.empty() && workers_ended();
-  if (!over && deadline_.armed()) return;
-  state_ = State::stopped;
-  loop_.stop();
+  if (life_.stopped(links_.over() && closing_.empty() && workers_ended())) loop_.stop();
 }
 
 }  // namespace holdfast

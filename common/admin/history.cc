@@ -52,7 +52,7 @@ std::string_view to_string(Outage::Result result) {
 
 // --- Samples --------------------------------------------------------------------------------
 
-void History::observe(Time now, const Reading& reading) {
+void History::observe(Time now, const Measurement& reading) {
   HistorySample sample;
   sample.at = now;
   sample.span = now - last_at_;
@@ -69,7 +69,7 @@ void History::observe(Time now, const Reading& reading) {
   last_ = reading;
   recent_.push(sample);
   merge(sample);
-  for (const Reading::Link& link : reading.links) {
+  for (const Measurement::Link& link : reading.links) {
     Outage* outage = last_outage(link.id);
     if (outage == nullptr || link.replayed_bytes < outage->replayed_before) continue;
     outage->replayed_bytes = link.replayed_bytes - outage->replayed_before;

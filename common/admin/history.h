@@ -104,7 +104,7 @@ class History {
  public:
   // What the agent's links come to now. Bytes count from the start and never fall, but for those
   // of links that are gone, which link_ended() was told.
-  struct Reading {
+  struct Measurement {
     struct Link {
       LinkId id;
       std::uint64_t replayed_bytes = 0;
@@ -120,7 +120,7 @@ class History {
 
   explicit History(Time now) : last_at_(now), changed_at_(now), asked_at_(now - kLookedAtFor) {}
 
-  void observe(Time now, const Reading& reading);
+  void observe(Time now, const Measurement& reading);
   // `name`: as in LinkLife.
   void link_up(Time now, const LinkId& link, std::string_view peer, std::string_view name = {});
   void link_down(Time since, const LinkId& link, std::string_view peer, Cause cause,
@@ -159,7 +159,7 @@ class History {
   Time last_at_;
   Time changed_at_;
   Time asked_at_;
-  Reading last_;
+  Measurement last_;
   std::uint64_t gone_up_ = 0;
   std::uint64_t gone_down_ = 0;
   std::uint64_t total_up_ = 0;

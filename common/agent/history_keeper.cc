@@ -5,35 +5,30 @@
 
 namespace holdfast {
 
-HistoryKeeper::HistoryKeeper(Loop& loop, PagedBackend& agent, History& history,
-                             std::function<Rest()> rest, std::function<History::Reading()> read,
-                             bool always)
+HistoryKeeper::HistoryKeeper(Loop& loop, History& history, std::function<LoopsPause()> pause,
+                             std::function<History::Measurement()> sample, bool always)
     : loop_(loop),
-      agent_(agent),
       history_(history),
-      rest_(std::move(rest)),
-      read_(std::move(read)),
+      pause_(std::move(pause)),
+      measure_(std::move(sample)),
       always_(always),
       timer_(loop.timers(), [this] { take_sample(); }) {
-  Rest resting = rest_();
+  LoopsPause paused = pause_();
   arm();
 }
 
-Result<AgentSnapshot> HistoryKeeper::snapshot(const SnapshotQuery& query) {
-  Result<AgentSnapshot> snapshot = agent_.snapshot(query);
-  if (!snapshot || !query.history_since) return snapshot;
+void HistoryKeeper::add_to(AgentSnapshot& snapshot, Duration since) {
   Time now = loop_.now();
   history_.asked(now);
   keep_until_ = now + kKeptAfterQuestion;
-  if (now - history_.last_at() >= kBusyInterval) history_.observe(now, read_());
+  if (now - history_.last_at() >= kBusyInterval) history_.observe(now, measure_());
   arm();
-  snapshot->history = history_.view(now, now - (snapshot->uptime - *query.history_since));
-  return snapshot;
+  snapshot.history = history_.view(now, now - (snapshot.uptime - since));
 }
 
 void HistoryKeeper::take_sample() {
-  Rest resting = rest_();
-  history_.observe(loop_.now(), read_());
+  LoopsPause paused = pause_();
+  history_.observe(loop_.now(), measure_());
   arm();
 }
 
@@ -43,22 +38,22 @@ void HistoryKeeper::arm() {
   timer_.arm(history_.last_at() + history_.wanted_interval(now));
 }
 
-void add_reading(History::Reading& reading, const LinkDriver& driver) {
+void measure(History::Measurement& sum, const LinkDriver& driver) {
   const Link& link = driver.link();
   bool client = link.options().role == LinkOptions::Role::client;
   if (!client && link.ended()) return;
   const LinkCounters& counters = link.counters();
-  reading.bytes_up += client ? counters.sent_bytes : counters.received_bytes;
-  reading.bytes_down += client ? counters.received_bytes : counters.sent_bytes;
+  sum.bytes_up += client ? counters.sent_bytes : counters.received_bytes;
+  sum.bytes_down += client ? counters.received_bytes : counters.sent_bytes;
   auto streams = static_cast<std::uint32_t>(link.stream_count());
-  reading.connections += streams;
+  sum.connections += streams;
   if (link.live()) {
-    reading.round_trip = std::max(reading.round_trip, link.liveness().round_trip());
+    sum.round_trip = std::max(sum.round_trip, link.liveness().round_trip());
   } else {
-    reading.detached += streams;
-    reading.links_down += 1;
+    sum.detached += streams;
+    sum.links_down += 1;
   }
-  reading.links.push_back({link.id(), counters.replayed_bytes});
+  sum.links.push_back({link.id(), counters.replayed_bytes});
 }
 
 }  // namespace holdfast

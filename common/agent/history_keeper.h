@@ -9,7 +9,7 @@
 #include <functional>
 
 #include "common/admin/history.h"
-#include "common/admin/loop_backend.h"
+#include "common/admin/snapshot.h"
 #include "common/io/loop.h"
 #include "common/io/loop_thread.h"
 #include "common/io/timer.h"
@@ -19,38 +19,30 @@ namespace holdfast {
 
 inline constexpr Duration kKeptAfterQuestion = seconds(10 * 60);
 
-class HistoryKeeper final : public PagedBackend {
+class HistoryKeeper {
  public:
-  // `agent` and `history` outlive it; `rest` stops the agent's other loops, `read` says what its
-  // links come to now; `always`: there is a metrics address, whose change needs a restart.
-  HistoryKeeper(Loop& loop, PagedBackend& agent, History& history, std::function<Rest()> rest,
-                std::function<History::Reading()> read, bool always);
+  // `history` outlives it; `pause` stops the agent's other loops, `sample` says what its links come
+  // to now; `always`: there is a metrics address, whose change needs a restart.
+  HistoryKeeper(Loop& loop, History& history, std::function<LoopsPause()> pause,
+                std::function<History::Measurement()> sample, bool always);
 
-  Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override;
-  ConnectionPage connections(const ConnectionCursor& from) override {
-    return agent_.connections(from);
-  }
-  Result<std::optional<ConnectionSnapshot>> connection(const std::string& id) override {
-    return agent_.connection(id);
-  }
-  CommandResult command(const Command& command) override { return agent_.command(command); }
-  ReloadReport reload(const ReloadRequest& request) override { return agent_.reload(request); }
+  // The history of the last `uptime`, less what lies before `since`.
+  void add_to(AgentSnapshot& snapshot, Duration since);
 
  private:
   void take_sample();
   void arm();
 
   Loop& loop_;
-  PagedBackend& agent_;
   History& history_;
-  std::function<Rest()> rest_;
-  std::function<History::Reading()> read_;
+  std::function<LoopsPause()> pause_;
+  std::function<History::Measurement()> measure_;
   bool always_;
   Time keep_until_{};
   Timer timer_;
 };
 
 // Adds what one link comes to. A server's link that has ended counts no more.
-void add_reading(History::Reading& reading, const LinkDriver& driver);
+void measure(History::Measurement& sum, const LinkDriver& driver);
 
 }  // namespace holdfast

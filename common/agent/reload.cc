@@ -16,8 +16,8 @@ void add_changed_files(const CredentialMarks& before, const CredentialMarks& aft
   }
 }
 
-void tell_reload(const ReloadReport& report, bool revoke, Logger& logger, Ledger& ledger) {
-  ledger.reloaded(report.good() ? "" : fault_of(report));
+void tell_reload(const ReloadReport& report, bool revoke, Logger& logger, EventRecorder& recorder) {
+  recorder.reloaded(report.good() ? "" : fault_of(report));
   if (report.good()) {
     for (const ConfigChange& change : report.changes) {
       logger.event(LogLevel::info, "config_change",

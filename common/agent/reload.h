@@ -11,7 +11,7 @@
 #include "common/admin/reload.h"
 #include "common/agent/capabilities.h"
 #include "common/agent/credentials.h"
-#include "common/agent/ledger.h"
+#include "common/agent/event_recorder.h"
 #include "common/agent/listen_names.h"
 #include "common/config/load.h"
 #include "common/log/log.h"
@@ -41,7 +41,7 @@ class Reloadable {
 void add_changed_files(const CredentialMarks& before, const CredentialMarks& after,
                        std::vector<ConfigChange>& changes);
 // Writes what came of it to the log and the counters.
-void tell_reload(const ReloadReport& report, bool revoke, Logger& logger, Ledger& ledger);
+void tell_reload(const ReloadReport& report, bool revoke, Logger& logger, EventRecorder& recorder);
 
 inline LoadedClient load_config(const std::string& path, const ClientConfig*) {
   return load_client_config(path, Surroundings::checked);
@@ -53,10 +53,10 @@ inline LoadedServer load_config(const std::string& path, const ServerConfig*) {
 template <typename Config, typename Credentials>
 class Reload final : public PreparedReload {
  public:
-  // Loads everything now. The agent, logger and ledger outlive this.
+  // Loads everything now. The agent, logger and recorder outlive this.
   Reload(Reloadable<Config, Credentials>& agent, const std::string& path, Logger& logger,
-         Ledger& ledger)
-      : agent_(agent), logger_(logger), ledger_(ledger) {
+         EventRecorder& recorder)
+      : agent_(agent), logger_(logger), recorder_(recorder) {
     auto loaded = load_config(path, static_cast<const Config*>(nullptr));
     report_.problems = std::move(loaded.problems);
     for (Problem& problem : check_certificates(loaded.tls_tables, path)) {
@@ -89,7 +89,7 @@ class Reload final : public PreparedReload {
       if (applied) report_.outcome = ReloadReport::Outcome::applied;
       if (!applied) report_.reason = applied.error().message;
     }
-    if (!request.dry_run) tell_reload(report_, request.revoke, logger_, ledger_);
+    if (!request.dry_run) tell_reload(report_, request.revoke, logger_, recorder_);
     return std::move(report_);
   }
 
@@ -104,7 +104,7 @@ class Reload final : public PreparedReload {
 
   Reloadable<Config, Credentials>& agent_;
   Logger& logger_;
-  Ledger& ledger_;
+  EventRecorder& recorder_;
   std::optional<Config> config_;
   std::optional<Credentials> credentials_;
   std::map<std::string, FoundAddresses> names_;

@@ -85,16 +85,16 @@ ConnectionSnapshot shown(const LinkDriver& driver, StreamHandle stream,
   return shown;
 }
 
-LinkSnapshot describe(const LinkDriver& driver, const Ledger& ledger, const MemoryPool& pool,
-                      Time now) {
+LinkSnapshot describe(const LinkDriver& driver, const EventRecorder& recorder,
+                      const MemoryPool& pool, Time now) {
   const Link& link = driver.link();
   const LinkCounters& counters = link.counters();
-  const Ledger::LinkTally* tally = ledger.tally(link.id());
+  const EventRecorder::LinkTally* tally = recorder.tally(link.id());
   LinkSnapshot out;
   out.id = link.id().to_string();
   out.peer = driver.peer();
   out.state = state_of(link);
-  out.in_state = now - (tally != nullptr ? tally->changed_at : ledger.idle_since());
+  out.in_state = now - (tally != nullptr ? tally->changed_at : recorder.idle_since());
   out.carrier = driver.carrier_address();
   out.subflows = driver.subflows();
   if (link.live() && !link.silent() && link.liveness().round_trip() > Duration{}) {
@@ -146,8 +146,8 @@ void add_tally(AgentSnapshot& snapshot, const Link& link, std::size_t service,
 
 }  // namespace
 
-AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, const Logger& logger,
-                             Time now) {
+AgentSnapshot begin_snapshot(const AgentFacts& facts, const EventRecorder& recorder,
+                             const Logger& logger, Time now) {
   AgentSnapshot snapshot;
   snapshot.kind = facts.kind;
   snapshot.name = facts.name;
@@ -158,21 +158,21 @@ AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, cons
   snapshot.config_path = facts.config_path;
   snapshot.certificates = facts.certificates;
   for (const std::string& name : facts.services) snapshot.services[name];
-  for (const auto& [name, counters] : ledger.closed()) snapshot.services[name] = counters;
-  for (const auto& [name, target] : ledger.targets()) {
+  for (const auto& [name, counters] : recorder.closed()) snapshot.services[name] = counters;
+  for (const auto& [name, target] : recorder.targets()) {
     ServiceCounters& service = snapshot.services[name];
     service.target = target.cause;
     service.target_age = std::max(now - target.at, Duration{});
   }
-  snapshot.totals = ledger.totals(now);
+  snapshot.totals = recorder.totals(now);
   snapshot.totals.log_lines_dropped = logger.dropped();
   return snapshot;
 }
 
-void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const Ledger& ledger,
+void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const EventRecorder& recorder,
               const MemoryPool& pool, Time now) {
   const Link& link = driver.link();
-  snapshot.links.push_back(describe(driver, ledger, pool, now));
+  snapshot.links.push_back(describe(driver, recorder, pool, now));
   LinkSnapshot& shown_link = snapshot.links.back();
   snapshot.send_log_bytes += link.send_log_bytes();
   snapshot.totals.paused_credit += link.counters().pauses_credit;

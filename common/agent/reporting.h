@@ -11,7 +11,7 @@
 
 #include "common/admin/loop_backend.h"
 #include "common/admin/snapshot.h"
-#include "common/agent/ledger.h"
+#include "common/agent/event_recorder.h"
 #include "common/core/memory_pool.h"
 #include "common/tunnel/link_driver.h"
 
@@ -28,11 +28,11 @@ struct AgentFacts {
 };
 
 // Fills in everything but readiness, limits, links and listeners, from ended connections.
-AgentSnapshot begin_snapshot(const AgentFacts& facts, const Ledger& ledger, const Logger& logger,
-                             Time now);
+AgentSnapshot begin_snapshot(const AgentFacts& facts, const EventRecorder& recorder,
+                             const Logger& logger, Time now);
 
 // Adds one link and the sums of its connections to the snapshot. `pool`: the memory of its loop.
-void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const Ledger& ledger,
+void add_link(AgentSnapshot& snapshot, const LinkDriver& driver, const EventRecorder& recorder,
               const MemoryPool& pool, Time now);
 
 // Slots of the links' tables that are looked at for one page: some 0.3 ms of the loop's time.

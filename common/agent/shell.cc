@@ -82,12 +82,13 @@ class CertificateWatch {
   Timer timer_;
 };
 
-// What is the process's and not the agent's: the log's level, how busy the loop is, the metrics
-// address.
-class Front final : public PagedBackend {
+// An agent and what is its process's: the log's level, how busy the loop is, the metrics address,
+// the history.
+class ProcessBackend final : public PagedBackend {
  public:
-  Front(PagedBackend& agent, const Loop& loop, Logger& logger, const MetricsListener& metrics)
-      : agent_(agent), loop_(loop), logger_(logger), metrics_(metrics) {}
+  ProcessBackend(Agent& agent, const Loop& loop, Logger& logger, const MetricsListener& metrics,
+                 HistoryKeeper& keeper)
+      : agent_(agent), loop_(loop), logger_(logger), metrics_(metrics), keeper_(keeper) {}
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
     Result<AgentSnapshot> snapshot = agent_.snapshot(query);
@@ -97,6 +98,7 @@ class Front final : public PagedBackend {
     if (const auto& failure = metrics_.failure(); failure) {
       snapshot->not_listening.push_back({failure->address, failure->reason});
     }
+    if (query.history_since) keeper_.add_to(*snapshot, *query.history_since);
     return snapshot;
   }
   ConnectionPage connections(const ConnectionCursor& from) override {
@@ -118,28 +120,29 @@ class Front final : public PagedBackend {
   ReloadReport reload(const ReloadRequest& request) override { return agent_.reload(request); }
 
  private:
-  PagedBackend& agent_;
+  Agent& agent_;
   const Loop& loop_;
   Logger& logger_;
   const MetricsListener& metrics_;
+  HistoryKeeper& keeper_;
 };
 
-int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledger, LogFiles& files,
-          AdminDoor& door, Agent& agent) {
+int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder& recorder,
+          LogFiles& files, AdminDoor& door, Agent& agent) {
   if (auto started = agent.start(); !started) return fail(logger, started.error());
   LoopBackend* asked = nullptr;
   HistoryKeeper keeper(
-      loop, agent, ledger.history(), [&agent] { return agent.rest(); },
-      [&agent] { return agent.reading(); }, options.admin.metrics.has_value());
-  MetricsListener metrics(loop, options.admin, ledger);
-  Front front(keeper, loop, logger, metrics);
+      loop, recorder.history(), [&agent] { return agent.pause_loops(); },
+      [&agent] { return agent.measure(); }, options.admin.metrics.has_value());
+  MetricsListener metrics(loop, options.admin, recorder);
+  ProcessBackend process(agent, loop, logger, metrics, keeper);
   Wakeup wakeup(loop, [&] {
-    Rest resting = agent.rest();
-    asked->serve(front);
+    LoopsPause paused = agent.pause_loops();
+    asked->serve(process);
   });
   // Asks all loops, every second: one that is stuck holds up the first, which the watchdog sees.
   ServiceManager service(loop, logger, [&agent, &metrics] {
-    Rest resting = agent.rest();
+    LoopsPause paused = agent.pause_loops();
     AgentBrief brief = agent.brief();
     if (metrics.failure()) brief.not_listening.push_back(metrics.failure()->address);
     return status_line(brief);
@@ -157,7 +160,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
     if (number == SIGHUP) return reloads.wanted();
     logger.event(LogLevel::info, "stopping", {{"signal", strsignal(number)}});
     service.stopping();
-    Rest resting = agent.rest();
+    LoopsPause paused = agent.pause_loops();
     agent.shut_down();
   });
   Reporter reporter(loop, logger);
@@ -174,7 +177,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, Ledger& ledge
 }  // namespace
 
 int run_shell(const ShellOptions& options,
-              const std::function<std::unique_ptr<Agent>(const Around&)>& make) {
+              const std::function<std::unique_ptr<Agent>(const AgentContext&)>& make) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);  // a log over the limit of file sizes is an error of write(2)
   auto logger = Logger::open(options.log, std::string(program_name(options.kind)));
@@ -194,15 +197,15 @@ int run_shell(const ShellOptions& options,
                      {{"reason", "the link is unencrypted and nobody proves who they are"}});
   }
   std::size_t descriptors = raise_descriptor_limit();
-  Ledger ledger(**logger, trace.get());
+  EventRecorder recorder(**logger, trace.get());
   LogFiles files(**logger, trace.get());
   AdminDoor door;
   Loop loop;
   int code = kExitOk;
   {
     std::unique_ptr<Agent> agent =
-        make(Around{loop, **logger, ledger, files, door, descriptors, options.config_path});
-    code = serve(options, loop, **logger, ledger, files, door, *agent);
+        make(AgentContext{loop, **logger, recorder, files, door, descriptors, options.config_path});
+    code = serve(options, loop, **logger, recorder, files, door, *agent);
   }
   (*logger)->event(LogLevel::info, "stopped");
   if (ThreadLookups::any_running()) {

@@ -10,7 +10,7 @@
 
 #include "common/admin/admin_server.h"
 #include "common/admin/loop_backend.h"
-#include "common/agent/ledger.h"
+#include "common/agent/event_recorder.h"
 #include "common/agent/log_files.h"
 #include "common/agent/status_line.h"
 #include "common/config/config.h"
@@ -23,17 +23,17 @@
 namespace holdfast {
 
 // One agent, and its first loop; it may have others. Calls come on the first loop's thread, and
-// where not said otherwise while the others rest. Commands about the log are the shell's and never
-// get here.
+// where not said otherwise while the others are paused. Commands about the log are the shell's and
+// never get here.
 class Agent : public PagedBackend {
  public:
   // Binds what it listens on; its other loops begin to turn.
   virtual Status start() = 0;
   // The other loops stand still while it lives.
-  virtual Rest rest() = 0;
+  virtual LoopsPause pause_loops() = 0;
   virtual Loop::Task& task() = 0;
   // For the history, every second or so: costs a look at each link, not at each connection.
-  virtual History::Reading reading() const = 0;
+  virtual History::Measurement measure() const = 0;
   // For the service manager's status line; asked once a second.
   virtual AgentBrief brief() const = 0;
   // When each certificate of the config ends; seconds since the epoch, by key.
@@ -61,10 +61,11 @@ class AdminDoor {
   AdminServer* server_ = nullptr;
 };
 
-struct Around {
+// What an agent finds in its process.
+struct AgentContext {
   Loop& loop;
   Logger& logger;
-  Ledger& ledger;
+  EventRecorder& recorder;
   LogFiles& files;
   AdminDoor& admin;
   std::size_t descriptors;  // RLIMIT_NOFILE, raised to what is allowed
@@ -82,7 +83,7 @@ struct ShellOptions {
 
 // Runs until SIGTERM, SIGINT or a drain has ended the agent. The process's exit code.
 int run_shell(const ShellOptions& options,
-              const std::function<std::unique_ptr<Agent>(const Around&)>& make);
+              const std::function<std::unique_ptr<Agent>(const AgentContext&)>& make);
 
 // Config's addresses as the driver takes them.
 HostPort host_port(const TcpAddress& address);

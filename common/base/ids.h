@@ -5,7 +5,9 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace holdfast {
 
@@ -37,6 +39,13 @@ using MarkKey = std::array<std::uint8_t, 16>;
 
 // The id of one connection as people see it, the same at both ends: "3fa9c1d2-17".
 std::string connection_name(const LinkId& link, StreamId stream);
+
+// What connection_name() made, read back.
+struct ConnectionName {
+  std::string link;  // LinkId::short_name()
+  StreamId stream;
+};
+std::optional<ConnectionName> parse_connection(std::string_view name);
 
 }  // namespace holdfast
 

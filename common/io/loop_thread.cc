@@ -55,8 +55,8 @@ void LoopThread::run(Loop::Task& task, std::function<void()> ended) {
 
 void LoopThread::stop() {
   if (!thread_.joinable()) return;
-  rest();
-  resting();
+  pause();
+  wait_paused();
   loop_->stop();
   resume();
   thread_.join();
@@ -67,15 +67,15 @@ bool LoopThread::ended() const {
   return !running_;
 }
 
-void LoopThread::rest() {
+void LoopThread::pause() {
   std::lock_guard lock(mutex_);
   wanted_ += 1;
-  if (running_ && !resting_) wakeup_->wake();
+  if (running_ && !paused_) wakeup_->wake();
 }
 
-void LoopThread::resting() {
+void LoopThread::wait_paused() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return resting_ || !running_; });
+  changed_.wait(lock, [this] { return paused_ || !running_; });
 }
 
 void LoopThread::resume() {
@@ -87,20 +87,20 @@ void LoopThread::resume() {
 void LoopThread::stand_still() {
   std::unique_lock lock(mutex_);
   if (wanted_ == 0) return;
-  resting_ = true;
+  paused_ = true;
   changed_.notify_all();
   changed_.wait(lock, [this] { return wanted_ == 0; });
-  resting_ = false;
+  paused_ = false;
   lock.unlock();
   loop_->refresh();
 }
 
-Rest::Rest(std::vector<LoopThread*> threads) : threads_(std::move(threads)) {
-  for (LoopThread* thread : threads_) thread->rest();
-  for (LoopThread* thread : threads_) thread->resting();
+LoopsPause::LoopsPause(std::vector<LoopThread*> threads) : threads_(std::move(threads)) {
+  for (LoopThread* thread : threads_) thread->pause();
+  for (LoopThread* thread : threads_) thread->wait_paused();
 }
 
-Rest::~Rest() {
+LoopsPause::~LoopsPause() {
   for (LoopThread* thread : threads_) thread->resume();
 }
 

@@ -2,11 +2,11 @@
 //
 //   made --run()--> turning --the task stopped its loop, or stop()--> ended
 //                   |     ^
-//            rest() v     | resume()
-//                   resting
+//            pause() v     | resume()
+//                   paused
 //
 // Loops share nothing; what one has for another goes through a Mailbox. Whoever looks at all of
-// them, or changes them, lets the others rest: they stand still between two callbacks, and what is
+// them, or changes them, pauses the others: they stand still between two callbacks, and what is
 // theirs may be touched from the thread that asked. All calls are the first loop's thread's.
 #pragma once
 
@@ -37,9 +37,9 @@ class LoopThread {
   void stop();
   bool ended() const;
 
-  // Asks it to stand still; resting() waits until it does. Calls nest.
-  void rest();
-  void resting();
+  // Asks it to stand still; wait_paused() waits until it does. Calls nest.
+  void pause();
+  void wait_paused();
   void resume();
 
  private:
@@ -49,19 +49,19 @@ class LoopThread {
   std::thread thread_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  int wanted_ = 0;        // rests asked for
-  bool resting_ = false;  // the thread waits
+  int wanted_ = 0;       // pauses asked for
+  bool paused_ = false;  // the thread waits
   bool running_ = false;
   std::unique_ptr<Wakeup> wakeup_;
 };
 
-// While it lives all of the threads rest.
-class Rest {
+// While it lives all of the threads stand still.
+class LoopsPause {
  public:
-  explicit Rest(std::vector<LoopThread*> threads);
-  ~Rest();
-  Rest(const Rest&) = delete;
-  Rest& operator=(const Rest&) = delete;
+  explicit LoopsPause(std::vector<LoopThread*> threads);
+  ~LoopsPause();
+  LoopsPause(const LoopsPause&) = delete;
+  LoopsPause& operator=(const LoopsPause&) = delete;
 
  private:
   std::vector<LoopThread*> threads_;

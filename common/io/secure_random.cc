@@ -3,7 +3,6 @@
 #include <sys/random.h>
 
 #include <cerrno>
-#include <charconv>
 
 #include "common/base/host_refused.h"
 
@@ -36,18 +35,6 @@ LinkId random_link_id() {
   LinkId id;
   fill(id.bytes.data(), id.bytes.size());
   return id;
-}
-
-std::optional<ConnectionName> parse_connection(std::string_view name) {
-  std::size_t dash = name.find('-');
-  if (dash == std::string_view::npos) return std::nullopt;
-  ConnectionName result;
-  result.link = std::string(name.substr(0, dash));
-  std::string_view number = name.substr(dash + 1);
-  const char* end = number.data() + number.size();
-  auto parsed = std::from_chars(number.data(), end, result.stream.value);
-  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
-  return result;
 }
 
 }  // namespace holdfast

@@ -13,8 +13,8 @@ LinkId link_id(std::uint8_t last) {
   return id;
 }
 
-History::Reading reading(std::uint64_t up, std::uint64_t down, std::uint32_t connections = 1) {
-  History::Reading out;
+History::Measurement reading(std::uint64_t up, std::uint64_t down, std::uint32_t connections = 1) {
+  History::Measurement out;
   out.bytes_up = up;
   out.bytes_down = down;
   out.connections = connections;
@@ -73,7 +73,7 @@ TEST_CASE("bytes of a link that has ended are neither lost nor counted twice") {
 TEST_CASE("ten seconds of samples are merged: sums of bytes, the most of everything else") {
   History history(kStart);
   for (int i = 1; i <= 25; ++i) {
-    History::Reading one = reading(static_cast<std::uint64_t>(i) * 10, 0, i == 4 ? 9 : 2);
+    History::Measurement one = reading(static_cast<std::uint64_t>(i) * 10, 0, i == 4 ? 9 : 2);
     one.round_trip = milliseconds(i);
     one.detached = i == 5 ? 3 : 0;
     history.observe(kStart + seconds(i), one);
@@ -129,7 +129,7 @@ TEST_CASE("samples are taken every second while something changes or somebody lo
   Time now = kStart;
   auto step = [&](std::uint64_t bytes, std::uint32_t links_down = 0) {
     now += history.wanted_interval(now);
-    History::Reading one = reading(bytes, 0);
+    History::Measurement one = reading(bytes, 0);
     one.links_down = links_down;
     history.observe(now, one);
     return history.wanted_interval(now);
@@ -156,7 +156,7 @@ TEST_CASE("an outage tells its cause, what was resumed and what was sent again a
   CHECK(during.outages[0].result == Outage::Result::running);
   CHECK(during.outages[0].ended == kNever);
   history.link_resumed(kStart + seconds(9), link_id(1), 2);
-  History::Reading later = reading(0, 0);
+  History::Measurement later = reading(0, 0);
   later.links = {{link_id(1), 1700}};
   history.observe(kStart + seconds(10), later);
   Outage outage = whole(history, kStart + seconds(10)).outages.at(0);
@@ -175,7 +175,7 @@ TEST_CASE("what is sent again belongs to the outage before it, not to the next o
   history.link_resumed(kStart + seconds(2), link_id(1), 1);
   history.link_down(kStart + seconds(3), link_id(1), "hub", Cause::carrier_reset, 1, 50);
   history.link_resumed(kStart + seconds(4), link_id(1), 1);
-  History::Reading later = reading(0, 0);
+  History::Measurement later = reading(0, 0);
   later.links = {{link_id(1), 60}};
   history.observe(kStart + seconds(5), later);
   HistoryView view = whole(history, kStart + seconds(5));

@@ -21,22 +21,22 @@ struct Idle final : public Loop::Task {
   bool end_of_turn() override { return false; }
 };
 
-TEST_CASE("What rests stands still, however often it is asked, and goes on when all are done") {
+TEST_CASE("What is paused stands still, however often it is asked, and goes on when all are done") {
   Busy task;
   LoopThread thread;
   thread.run(task, [] {});
   std::uint64_t before = 0;
   {
-    Rest outer({&thread});
+    LoopsPause outer({&thread});
     before = task.turns;
-    { Rest inner({&thread}); }
+    { LoopsPause inner({&thread}); }
     std::this_thread::sleep_for(milliseconds(20));
     CHECK(task.turns == before);
   }
   auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   std::uint64_t now = before;
   while (now == before && std::chrono::steady_clock::now() < deadline) {
-    Rest look({&thread});
+    LoopsPause look({&thread});
     now = task.turns;
   }
   CHECK(now > before);
@@ -49,12 +49,12 @@ TEST_CASE("An idle loop is woken to stand still, many times in a row") {
   LoopThread second;
   first.run(task, [] {});
   second.run(task, [] {});
-  for (int round = 0; round < 1000; ++round) Rest look({&first, &second});
+  for (int round = 0; round < 1000; ++round) LoopsPause look({&first, &second});
   first.stop();
   second.stop();
 }
 
-TEST_CASE("A loop that ended, or never began, rests already") {
+TEST_CASE("A loop that ended, or never began, is paused already") {
   struct Ends final : public Loop::Task {
     Loop* loop = nullptr;
     bool end_of_turn() override {
@@ -65,7 +65,7 @@ TEST_CASE("A loop that ended, or never began, rests already") {
   Ends task;
   LoopThread thread;
   task.loop = &thread.loop();
-  { Rest look({&thread}); }
+  { LoopsPause look({&thread}); }
   CHECK(thread.ended());
   std::atomic<bool> told{false};
   thread.run(task, [&] { told = true; });
@@ -73,10 +73,10 @@ TEST_CASE("A loop that ended, or never began, rests already") {
   while (!told && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   CHECK(told);
   CHECK(thread.ended());
-  { Rest look({&thread}); }
+  { LoopsPause look({&thread}); }
 }
 
-TEST_CASE("A timer armed on a loop that rests goes off on its thread") {
+TEST_CASE("A timer armed on a paused loop goes off on its thread") {
   Idle task;
   LoopThread thread;
   std::atomic<bool> fired{false};
@@ -87,7 +87,7 @@ TEST_CASE("A timer armed on a loop that rests goes off on its thread") {
   });
   thread.run(task, [] {});
   {
-    Rest look({&thread});
+    LoopsPause look({&thread});
     timer.arm(thread.loop().now() + milliseconds(5));
   }
   auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);

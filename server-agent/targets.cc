@@ -1,7 +1,7 @@
-// A server's streams on the way to their targets: what each may have, and the connect.
-#include <algorithm>
+#include "server-agent/targets.h"
 
-#include "server-agent/server_driver.h"
+#include <algorithm>
+#include <utility>
 
 namespace holdfast {
 namespace {
@@ -24,13 +24,25 @@ SourceUse source_use(const Approach& approach) {
 
 }  // namespace
 
-TargetStart ServerDriver::connect_target(LinkDriver& driver, StreamHandle stream) {
+Targets::Targets(Loop& loop, const ServerOptions& options, Placement& placement, Observer& observer,
+                 std::function<void()> changed)
+    : loop_(loop),
+      options_(options),
+      placement_(placement),
+      observer_(observer),
+      changed_(std::move(changed)),
+      budget_(options.descriptors, &placement.awaited()),
+      resolver_(loop) {
+  watch();
+}
+
+TargetStart Targets::start(LinkDriver& driver, StreamHandle stream) {
   auto summary = driver.link().find_stream(loop_.now(), stream.id, nullptr);
   auto client = options_.clients.find(std::string(driver.peer()));
   // A reload took the client away while this one waited.
   if (!summary || client == options_.clients.end()) return {};
   const std::string& name = driver.link().options().services[summary->service].name;
-  if (name == kByDestination) return connect_destination(driver, stream, *summary, client->second);
+  if (name == kByDestination) return start_by_destination(driver, stream, *summary, client->second);
   auto service = options_.services.find(name);
   if (service == options_.services.end()) return {};
   const ServerTarget& target = service->second;
@@ -39,15 +51,15 @@ TargetStart ServerDriver::connect_target(LinkDriver& driver, StreamHandle stream
   start.refusal = check_source(client->second.grants, approach.source, source_use(approach));
   if (start.refusal == Cause::none && is_own_listener(target.target)) start.refusal = Cause::loop;
   if (start.refusal != Cause::none) return start;
-  start.connect = begin_connect(driver, stream, target.target, std::move(approach), name);
+  start.connect = connect(driver, stream, target.target, std::move(approach), name);
   // A reload may change the service's target: what is connected keeps the name of its own.
-  start.name = &*target_names_.insert(target.name).first;
+  start.name = &*names_.insert(target.name).first;
   return start;
 }
 
-TargetStart ServerDriver::connect_destination(LinkDriver& driver, StreamHandle stream,
-                                              const StreamSummary& summary,
-                                              const ServerClient& client) {
+TargetStart Targets::start_by_destination(LinkDriver& driver, StreamHandle stream,
+                                          const StreamSummary& summary,
+                                          const ServerClient& client) {
   Approach approach = approach_of(driver, stream, summary, std::nullopt, client.from_source);
   TargetStart start;
   start.refusal = check_destination(client.grants, approach.destination);
@@ -61,13 +73,13 @@ TargetStart ServerDriver::connect_destination(LinkDriver& driver, StreamHandle s
   auto address = ip_of(approach.destination);
   Target target;
   target.address = HostPort{address->to_string(), approach.destination.port};
-  start.connect = begin_connect(driver, stream, target, std::move(approach), "");
+  start.connect = connect(driver, stream, target, std::move(approach), "");
   return start;
 }
 
-std::unique_ptr<TargetConnect> ServerDriver::begin_connect(LinkDriver& driver, StreamHandle stream,
-                                                           const Target& target, Approach approach,
-                                                           const std::string& service) {
+std::unique_ptr<TargetConnect> Targets::connect(LinkDriver& driver, StreamHandle stream,
+                                                const Target& target, Approach approach,
+                                                const std::string& service) {
   bool as_checks_do = !approach.from_source;
   return std::make_unique<TargetConnect>(
       loop_, resolver_, budget_, target, std::move(approach),
@@ -78,14 +90,14 @@ std::unique_ptr<TargetConnect> ServerDriver::begin_connect(LinkDriver& driver, S
       });
 }
 
-std::string ServerDriver::why_unknown(std::string_view service) const {
+std::string Targets::why_unknown(std::string_view service) const {
   if (service.empty()) return "no destination is granted to this client: see [clients.NAME] allow";
   bool known = options_.services.find(std::string(service)) != options_.services.end();
   return known ? "not granted to this client: see [clients.NAME] services"
                : "there is no [services.NAME] of this name here";
 }
 
-Patience ServerDriver::patience(std::string_view service) const {
+Patience Targets::patience(std::string_view service) const {
   auto known = options_.services.find(std::string(service));
   return known == options_.services.end() ? Patience{} : known->second.patience;
 }
@@ -94,14 +106,14 @@ Patience ServerDriver::patience(std::string_view service) const {
 
 // A failure from an application's own address may be that address's own, and says nothing of
 // others; a connect that a reload overtook says nothing of the new target.
-void ServerDriver::note_result(const std::string& service, const Target& target, Cause result) {
+void Targets::note_result(const std::string& service, const Target& target, Cause result) {
   auto watch = watches_.find(service);
   if (watch == watches_.end() || !(watch->second->options().target == target)) return;
   watch->second->note(result);
 }
 
 // A watch whose target is what it was goes on, and knows what it knew.
-void ServerDriver::watch_targets() {
+void Targets::watch() {
   auto before = std::exchange(watches_, {});
   for (const auto& [name, service] : options_.services) {
     if (!service.check_interval) continue;
@@ -111,17 +123,16 @@ void ServerDriver::watch_targets() {
       watches_[name] = std::move(known->second);
       continue;
     }
-    auto changed = [this] { watched_ = wake_ = true; };
     auto checked = [this, service_name = name](Cause result) {
       observer_.target_checked(service_name, result);
     };
-    watches_[name] = std::make_unique<TargetWatch>(loop_, resolver_, budget_, wanted,
-                                                   std::move(changed), std::move(checked));
+    watches_[name] = std::make_unique<TargetWatch>(loop_, resolver_, budget_, wanted, changed_,
+                                                   std::move(checked));
   }
 }
 
 // With nothing watched, a link that was told before is told that nothing is down.
-void ServerDriver::tell_down(Link& link) const {
+void Targets::tell_down(Link& link) const {
   bool any = !watches_.empty();
   std::vector<std::string> down;
   for (const auto& [name, watch] : watches_) {
@@ -131,15 +142,15 @@ void ServerDriver::tell_down(Link& link) const {
 }
 
 // A service whose target is the link's own port: a stranger to itself, once for each connection.
-bool ServerDriver::is_own_listener(const Target& target) const {
+bool Targets::is_own_listener(const Target& target) const {
   const auto* tcp = std::get_if<HostPort>(&target.address);
   auto literal = tcp != nullptr ? SocketAddress::literal(*tcp) : std::nullopt;
   return literal && is_own_listener(normalized(literal->endpoint()));
 }
 
 // The port decides first: asking the host for its addresses costs some system calls.
-bool ServerDriver::is_own_listener(const Endpoint& destination) const {
-  std::vector<SocketAddress> own = commons_.listening();
+bool Targets::is_own_listener(const Endpoint& destination) const {
+  std::vector<SocketAddress> own = placement_.listening();
   bool port = std::any_of(own.begin(), own.end(), [&](const SocketAddress& each) {
     return each.endpoint().port == destination.port;
   });

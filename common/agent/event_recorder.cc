@@ -1,4 +1,4 @@
-#include "common/agent/ledger.h"
+#include "common/agent/event_recorder.h"
 
 #include <algorithm>
 
@@ -49,19 +49,19 @@ std::string group_of(const LinkEvent& event) {
 
 }  // namespace
 
-const Ledger::LinkTally* Ledger::tally(const LinkId& link) const {
+const EventRecorder::LinkTally* EventRecorder::tally(const LinkId& link) const {
   auto found = tallies_.find(link);
   return found == tallies_.end() ? nullptr : &found->second;
 }
 
-Ledger::LinkTally& Ledger::note_change(const LinkId& link) {
+EventRecorder::LinkTally& EventRecorder::note_change(const LinkId& link) {
   LinkTally& tally = tallies_[link];
   tally.changed_at = read_boot_clock();
   return tally;
 }
 
 // From when on the peer was not heard: an outage that is known already began no later.
-Ledger::LinkTally& Ledger::note_outage(const LinkEvent& event) {
+EventRecorder::LinkTally& EventRecorder::note_outage(const LinkEvent& event) {
   LinkTally& tally = tallies_[event.link];
   if (!tally.down_since) tally.down_since = event.since;
   tally.changed_at = *tally.down_since;
@@ -74,14 +74,14 @@ Ledger::LinkTally& Ledger::note_outage(const LinkEvent& event) {
   return tally;
 }
 
-void Ledger::reloaded(const std::string& fault) {
+void EventRecorder::reloaded(const std::string& fault) {
   bool good = fault.empty();
   totals_.reload_success = good;
   totals_.reload_error = fault;
   (good ? totals_.reloads : totals_.reloads_failed) += 1;
 }
 
-void Ledger::outage_over(const LinkEvent& event) {
+void EventRecorder::outage_over(const LinkEvent& event) {
   tallies_[event.link].down_since.reset();
   // A client learns the server's name late, and another name is another group: by the link.
   for (auto group = outages_.begin(); group != outages_.end(); ++group) {
@@ -93,7 +93,7 @@ void Ledger::outage_over(const LinkEvent& event) {
   }
 }
 
-AgentTotals Ledger::totals(Time now) const {
+AgentTotals EventRecorder::totals(Time now) const {
   AgentTotals totals = totals_;
   for (const auto& [group, outage] : outages_) {
     totals.outage_total += std::max(now - outage.since, Duration{});
@@ -103,7 +103,7 @@ AgentTotals Ledger::totals(Time now) const {
 
 // --- Links ----------------------------------------------------------------------------------
 
-void Ledger::link_up(const LinkEvent& event) {
+void EventRecorder::link_up(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
   LinkTally& tally = note_change(event.link);
   outage_over(event);
@@ -117,7 +117,7 @@ void Ledger::link_up(const LinkEvent& event) {
                  {"grace_s", event.grace}});
 }
 
-void Ledger::link_down(const LinkEvent& event) {
+void EventRecorder::link_down(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
   LinkTally& tally = note_outage(event);
   tally.reconnects[event.cause] += 1;
@@ -133,7 +133,7 @@ void Ledger::link_down(const LinkEvent& event) {
                  {"grace_s", event.grace}});
 }
 
-void Ledger::link_resumed(const LinkEvent& event) {
+void EventRecorder::link_resumed(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
   LinkTally& tally = note_change(event.link);
   outage_over(event);
@@ -148,7 +148,7 @@ void Ledger::link_resumed(const LinkEvent& event) {
                  {"connections", event.connections}});
 }
 
-void Ledger::link_silent(const LinkEvent& event) {
+void EventRecorder::link_silent(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
   LinkTally& tally = note_outage(event);
   history_.link_silent(tally.changed_at, event.link, event.peer, event.connections,
@@ -162,7 +162,7 @@ void Ledger::link_silent(const LinkEvent& event) {
                  {"connections", event.connections}});
 }
 
-void Ledger::link_heard(const LinkEvent& event) {
+void EventRecorder::link_heard(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
   LinkTally& tally = note_change(event.link);
   outage_over(event);
@@ -175,7 +175,7 @@ void Ledger::link_heard(const LinkEvent& event) {
                  {"connections", event.connections}});
 }
 
-void Ledger::link_ended(const LinkEvent& event) {
+void EventRecorder::link_ended(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
   outage_over(event);
   tallies_.erase(event.link);
@@ -195,7 +195,7 @@ void Ledger::link_ended(const LinkEvent& event) {
                  {"detail", event.detail}});
 }
 
-void Ledger::carrier_barren(const LinkEvent& event) {
+void EventRecorder::carrier_barren(const LinkEvent& event) {
   std::lock_guard lock(mutex_);
   totals_.carriers_barren += 1;
   logger_.event(LogLevel::warn, "carrier_barren",
@@ -206,7 +206,7 @@ void Ledger::carrier_barren(const LinkEvent& event) {
                  {"detail", event.detail}});
 }
 
-void Ledger::link_refused(const LinkEvent& event, Duration retry_after) {
+void EventRecorder::link_refused(const LinkEvent& event, Duration retry_after) {
   std::lock_guard lock(mutex_);
   totals_.links_refused[event.cause] += 1;
   auto times =
@@ -221,21 +221,21 @@ void Ledger::link_refused(const LinkEvent& event, Duration retry_after) {
                     {"times", *times}});
 }
 
-void Ledger::link_draining(const LinkEvent& event) {
+void EventRecorder::link_draining(const LinkEvent& event) {
   logger_.event(LogLevel::info, "link_draining",
                 {{"link", event.link.short_name()}, {"name", event.name}, {"peer", event.peer}});
 }
 
 // --- Connections ----------------------------------------------------------------------------
 
-void Ledger::note_target(std::string_view service, Cause result) {
+void EventRecorder::note_target(std::string_view service, Cause result) {
   if (service == kByDestination) return;  // each connection has a target of its own
   auto found = targets_.find(service);
   if (found == targets_.end()) found = targets_.emplace(service, TargetResult{}).first;
   found->second = {result, read_boot_clock()};
 }
 
-void Ledger::target_checked(std::string_view service, Cause result) {
+void EventRecorder::target_checked(std::string_view service, Cause result) {
   // A connect's own cause says more than that the server finds the target down.
   std::lock_guard lock(mutex_);
   auto known = targets_.find(service);
@@ -244,7 +244,7 @@ void Ledger::target_checked(std::string_view service, Cause result) {
   note_target(service, vague ? known->second.cause : result);
 }
 
-void Ledger::connection_open(const ConnectionInfo& connection) {
+void EventRecorder::connection_open(const ConnectionInfo& connection) {
   {
     std::lock_guard lock(mutex_);
     note_target(connection.service, Cause::none);
@@ -259,11 +259,11 @@ void Ledger::connection_open(const ConnectionInfo& connection) {
                  {"target", connection.target}});
 }
 
-bool Ledger::wants_connection_resumed() const {
+bool EventRecorder::wants_connection_resumed() const {
   return logger_.enabled(LogLevel::debug);
 }
 
-void Ledger::connection_resumed(const ConnectionInfo& connection) {
+void EventRecorder::connection_resumed(const ConnectionInfo& connection) {
   logger_.event(LogLevel::debug, "connection_resumed",
                 {{"id", connection.id()},
                  {"service", connection.service},
@@ -272,7 +272,7 @@ void Ledger::connection_resumed(const ConnectionInfo& connection) {
                  {"resumes", connection.summary.resumes}});
 }
 
-void Ledger::count_closed(const ConnectionInfo& connection) {
+void EventRecorder::count_closed(const ConnectionInfo& connection) {
   const StreamSummary& summary = connection.summary;
   std::lock_guard lock(mutex_);
   auto found = closed_.find(connection.service);
@@ -293,7 +293,7 @@ void Ledger::count_closed(const ConnectionInfo& connection) {
   }
 }
 
-void Ledger::connection_closed(const ConnectionInfo& connection) {
+void EventRecorder::connection_closed(const ConnectionInfo& connection) {
   count_closed(connection);
   const StreamSummary& summary = connection.summary;
   if (!logger_.enabled(LogLevel::info)) return;
@@ -319,7 +319,7 @@ void Ledger::connection_closed(const ConnectionInfo& connection) {
                  {"cause", to_string(summary.cause)}});
 }
 
-void Ledger::connection_refused(const OpenRefusal& refusal) {
+void EventRecorder::connection_refused(const OpenRefusal& refusal) {
   logger_.stranger(LogLevel::warn, "connection_refused",
                    {{"id", connection_name(refusal.link, refusal.stream)},
                     {"peer", refusal.peer},
@@ -328,7 +328,7 @@ void Ledger::connection_refused(const OpenRefusal& refusal) {
                     {"reason", refusal.reason}});
 }
 
-void Ledger::loop_found(const std::string& services, Duration refused_for) {
+void EventRecorder::loop_found(const std::string& services, Duration refused_for) {
   std::lock_guard lock(mutex_);
   auto times = loops_.admit(services, read_boot_clock());
   if (!times) return;
@@ -341,7 +341,7 @@ void Ledger::loop_found(const std::string& services, Duration refused_for) {
                  {"times", *times}});
 }
 
-void Ledger::application_refused(const Refusal& refusal) {
+void EventRecorder::application_refused(const Refusal& refusal) {
   logger_.stranger(LogLevel::warn, "application_refused",
                    {{"address", refusal.address},
                     {"client", refusal.client},
@@ -352,7 +352,8 @@ void Ledger::application_refused(const Refusal& refusal) {
 
 // --- Strangers, dials, listeners ------------------------------------------------------------
 
-void Ledger::carrier_rejected(const std::string& address, Cause cause, const std::string& reason) {
+void EventRecorder::carrier_rejected(const std::string& address, Cause cause,
+                                     const std::string& reason) {
   std::lock_guard lock(mutex_);
   totals_.carriers_refused[cause] += 1;
   // Port scans and health checks come and go.
@@ -367,7 +368,7 @@ void Ledger::carrier_rejected(const std::string& address, Cause cause, const std
       {{"address", address}, {"cause", to_string(cause)}, {"reason", reason}, {"times", *times}});
 }
 
-void Ledger::dial_failed(const std::string& address, const std::string& reason) {
+void EventRecorder::dial_failed(const std::string& address, const std::string& reason) {
   std::lock_guard lock(mutex_);
   auto times = dials_.admit(address + "\n" + reason, read_boot_clock());
   if (!times) return;
@@ -375,33 +376,33 @@ void Ledger::dial_failed(const std::string& address, const std::string& reason) 
                    {{"address", address}, {"reason", reason}, {"times", *times}});
 }
 
-void Ledger::draining(std::size_t connections) {
+void EventRecorder::draining(std::size_t connections) {
   logger_.event(LogLevel::info, "draining", {{"connections", connections}});
 }
 
-void Ledger::listener_paused(const std::string& address, const std::string& reason) {
+void EventRecorder::listener_paused(const std::string& address, const std::string& reason) {
   std::lock_guard lock(mutex_);
   totals_.paused_descriptors += 1;
   logger_.stranger(LogLevel::warn, "listener_paused", {{"address", address}, {"reason", reason}});
 }
 
-void Ledger::listener_resumed(const std::string& address) {
+void EventRecorder::listener_resumed(const std::string& address) {
   logger_.stranger(LogLevel::info, "listener_resumed", {{"address", address}});
 }
 
-void Ledger::listen_failed(const std::string& address, const std::string& reason) {
+void EventRecorder::listen_failed(const std::string& address, const std::string& reason) {
   logger_.event(LogLevel::warn, "listen_failed", {{"address", address}, {"reason", reason}});
 }
 
-void Ledger::listening(const std::string& address) {
+void EventRecorder::listening(const std::string& address) {
   logger_.event(LogLevel::info, "listening", {{"address", address}});
 }
 
-void Ledger::warning(const std::string& text) {
+void EventRecorder::warning(const std::string& text) {
   logger_.event(LogLevel::warn, "warning", {{"reason", text}});
 }
 
-void Ledger::trace(const LinkId& link, const std::vector<TraceEvent>& events) {
+void EventRecorder::trace(const LinkId& link, const std::vector<TraceEvent>& events) {
   if (trace_ != nullptr) trace_->write(link, events);
 }
 

@@ -1,5 +1,5 @@
-// Ledger: what the drivers tell, written to the log and counted. Each loop's may tell at any time;
-// who reads it does so while the agent's other loops rest.
+// EventRecorder: what the drivers tell, written to the log and counted. Each loop's may tell at any
+// time; who reads it does so while the agent's other loops are paused.
 //
 // Counters are sums over everything since the start of the process; what is still open is added by
 // whoever makes a snapshot (reporting.h).
@@ -22,10 +22,10 @@
 
 namespace holdfast {
 
-class Ledger final : public Observer {
+class EventRecorder final : public Observer {
  public:
-  // `logger` outlives the ledger; `trace` may be null.
-  Ledger(Logger& logger, TraceFile* trace) : logger_(logger), trace_(trace) {}
+  // `logger` outlives the recorder; `trace` may be null.
+  EventRecorder(Logger& logger, TraceFile* trace) : logger_(logger), trace_(trace) {}
 
   // What is known of one link besides what it says itself.
   struct LinkTally {

@@ -1,0 +1,39 @@
+#include "common/agent/life_cycle.h"
+
+#include <utility>
+
+namespace holdfast {
+
+LifeCycle::LifeCycle(Loop& loop, std::function<void()> late)
+    : loop_(loop), timer_(loop.timers(), std::move(late)) {}
+
+void LifeCycle::wait_until(Time deadline) {
+  deadline_ = deadline;
+  timer_.arm(deadline);
+}
+
+bool LifeCycle::drain(Duration patience) {
+  if (state_ != State::running) return false;
+  state_ = State::draining;
+  wait_until(loop_.now() + patience);
+  return true;
+}
+
+bool LifeCycle::leave() {
+  if (state_ == State::leaving || state_ == State::stopped) return false;
+  state_ = State::leaving;
+  wait_until(loop_.now() + kLeavePatience);
+  return true;
+}
+
+bool LifeCycle::drained(bool idle) const {
+  return state_ == State::draining && (idle || !timer_.armed());
+}
+
+bool LifeCycle::stopped(bool gone) {
+  if (state_ != State::leaving || (!gone && timer_.armed())) return false;
+  state_ = State::stopped;
+  return true;
+}
+
+}  // namespace holdfast
