@@ -114,6 +114,8 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
     one.mark = own_mark(config.nft);
     one.congestion_control = link.congestion_control.value_or("");
     one.mptcp = link.mptcp;
+    one.begin = link.balance == Balance::random ? Dialer::Begin::anywhere : Dialer::Begin::first;
+    one.names_home = link.sni != kNoSni && !link.unsafe_plaintext;
     one.tls = std::move(credentials.tls.at(name));
   }
   for (const auto& [name, service] : config.services) {

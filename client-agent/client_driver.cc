@@ -196,7 +196,7 @@ bool ClientDriver::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
   if (!workers_.empty()) hear_workers();
-  if (!estranged_.empty()) replace_estranged();
+  if (!parting_.empty()) replace_parting();
   if (std::exchange(lanes_seen_, false)) follow_lanes();
   settle_receptions();
   if (std::exchange(mirror_, false) && life_.running()) follow_targets();
@@ -217,11 +217,21 @@ void ClientDriver::shut_down() {
   wake_ = true;
 }
 
-void ClientDriver::drain() {
-  if (!life_.drain(shutdown_timeout_)) return;
-  listeners_.clear();
-  receptions_.clear();
+void ClientDriver::drain(DrainUntil until) {
+  bool first = life_.running();
+  if (!life_.drain(until, shutdown_timeout_)) return;
+  if (first) {
+    listeners_.clear();
+    receptions_.clear();
+  }
   wake_ = true;
+}
+
+bool ClientDriver::undrain() {
+  if (!life_.undrain()) return false;
+  follow_targets();
+  wake_ = true;
+  return true;
 }
 
 void ClientDriver::advance_shutdown() {

@@ -15,9 +15,9 @@
 #include "client-agent/client_worker.h"
 #include "client-agent/interception.h"
 #include "client-agent/loop_watch.h"
-#include "client-agent/proxy_reception.h"
 #include "common/agent/life_cycle.h"
 #include "common/io/listener_set.h"
+#include "common/tunnel/proxy_reception.h"
 #include "common/tunnel/shared_streams.h"
 
 namespace holdfast {
@@ -75,8 +75,11 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
 
   // Goodbye, then stops the loop; within 2 s.
   void shut_down();
-  // Accepts nothing more; shuts down when the last stream has ended, or at shutdown_timeout.
-  void drain();
+  // Accepts nothing more; shuts down when the last stream has ended, or at shutdown_timeout where
+  // `until` says so. Again: with another end.
+  void drain(DrainUntil until = DrainUntil::timeout);
+  // Accepts again. False: it is too late.
+  bool undrain();
   // False: there is no such connection.
   bool kill(std::string_view connection);
 
@@ -95,6 +98,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   std::vector<std::string> listening() const { return listeners_.names(); }
   std::vector<ListenFailure> listen_failures() const { return listeners_.failures(); }
   bool draining() const { return life_.draining(); }
+  bool home() const { return life_.home(); }
 
  private:
   bool end_of_turn() override;
@@ -103,8 +107,8 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   void services_changed() override { mirror_ = wake_ = true; }
   void lane_over(LaneOver over) override;
   void lanes_seen() override { lanes_seen_ = wake_ = true; }
-  void lane_estranged(const std::string& name) override {
-    estranged_.push_back(name);
+  void lane_parts(LaneParting parting) override {
+    parting_.push_back(std::move(parting));
     wake_ = true;
   }
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;
@@ -151,7 +155,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   // client_driver_lanes.cc
   void make_policies();
   void hear_workers();
-  void replace_estranged();
+  void replace_parting();
   void follow_lanes();
   std::optional<LinkLoad> least_load(const std::string& group, bool coming);
   void order_lane(ClientLanes::Opened opened, Time until, ClientHandover* comer);
@@ -173,7 +177,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   std::map<std::string, LanePolicy, std::less<>> policies_;  // of links whose lanes vary
   ClientLinks links_;
   std::vector<std::unique_ptr<ClientWorker>> workers_;
-  std::vector<std::string> estranged_;   // lanes
+  std::vector<LaneParting> parting_;     // lanes
   std::vector<ClientService> services_;  // by their listeners' tags
   ListenerSet listeners_;
   std::vector<std::unique_ptr<Reception>> receptions_;

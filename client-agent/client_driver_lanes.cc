@@ -59,18 +59,20 @@ void ClientDriver::lane_over(LaneOver over) {
 void ClientDriver::hear_workers() {
   for (auto& worker : workers_) {
     for (LaneOver& each : worker->take_lanes_over()) lane_over(std::move(each));
-    for (std::string& name : worker->take_estranged()) estranged_.push_back(std::move(name));
+    for (LaneParting& each : worker->take_parting()) parting_.push_back(std::move(each));
   }
 }
 
 // Once for each, since it retires then.
-void ClientDriver::replace_estranged() {
-  for (const std::string& name : std::exchange(estranged_, {})) {
+void ClientDriver::replace_parting() {
+  for (const auto& [name, why] : std::exchange(parting_, {})) {
     if (!life_.running()) continue;
     std::optional<ClientLanes::Opened> opened = lanes_.replace(name, loop_.now());
     if (!opened) continue;
-    observer_.warning("link " + name + ": another server answers than the one that has its " +
-                      "connections; new ones go over " + opened->options.name);
+    if (why == Parting::other_server) {
+      observer_.warning("link " + name + ": another server answers than the one that has its " +
+                        "connections; new ones go over " + opened->options.name);
+    }
     if (opened->loop == 0) {
       links_.replace(name, std::move(opened->options));
     } else {

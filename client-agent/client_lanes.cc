@@ -37,7 +37,7 @@ LinkSpread ClientLanes::spread(
         known->retiring = false;
       } else {
         group.slots.take_again(options.lane);
-        group.lanes.push_back({options.name, options.lane, loop, false});
+        group.lanes.push_back({options.name, options.lane, loop, false, false});
       }
     }
   }
@@ -52,7 +52,7 @@ std::optional<ClientLanes::Opened> ClientLanes::open(std::string_view name, Time
   std::optional<unsigned> lane = group.slots.take(now);
   if (!lane) return std::nullopt;
   Opened opened{loop_for(group), group.wanted->beside(*lane)};
-  group.lanes.push_back({opened.options.name, *lane, opened.loop, false});
+  group.lanes.push_back({opened.options.name, *lane, opened.loop, false, false});
   return opened;
 }
 
@@ -64,11 +64,14 @@ std::optional<ClientLanes::Opened> ClientLanes::replace(std::string_view name, T
       if (!lane) return std::nullopt;
       old.retiring = true;
       Opened opened{old.loop, group.wanted->beside(*lane)};
-      // It stays like a first one, also when it is idle or refused.
-      LaneRange& range = opened.options.lanes;
-      range.first = std::max(range.first, *lane + 1);
-      range.most = std::max(range.most, range.first);
-      group.lanes.push_back({opened.options.name, *lane, opened.loop, false});
+      // In place of a first one it stays like one.
+      bool stays = old.stays || old.lane < group.wanted->lanes.first;
+      if (stays) {
+        LaneRange& range = opened.options.lanes;
+        range.first = std::max(range.first, *lane + 1);
+        range.most = std::max(range.most, range.first);
+      }
+      group.lanes.push_back({opened.options.name, *lane, opened.loop, false, stays});
       return opened;
     }
   }

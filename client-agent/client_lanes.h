@@ -49,6 +49,7 @@ class ClientLanes {
     unsigned lane = 0;
     std::size_t loop = 0;
     bool retiring = false;
+    bool stays = false;  // also when it is idle or refused, though it is no first one
   };
   struct Group {
     std::optional<ClientLinkOptions> wanted;  // nothing: the config has it no more

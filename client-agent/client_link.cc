@@ -1,6 +1,14 @@
 #include "client-agent/client_link.h"
 
 namespace holdfast {
+namespace {
+
+// After an answer that sent a link away (from a server that drains, or that has not got it) it is
+// dialled again so soon, and no later than that.
+constexpr Duration kTryAgain = milliseconds(100);
+constexpr Duration kMostTryAgain = seconds(2);
+
+}  // namespace
 
 // No name in a config has a #.
 ClientLinkOptions ClientLinkOptions::beside(unsigned another) const {
@@ -22,6 +30,7 @@ ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions optio
       lanes_(options.lanes),
       meter_(loop_.now()),
       tls_(std::move(options.tls)),
+      names_home_(options.names_home),
       patience_(std::move(options.patience)),
       loops_(options.loops),
       link_(options.link, around.pool, random_link_id(), 0) {
@@ -44,7 +53,8 @@ DialOptions ClientLink::dial_options(ClientLinkOptions& options) const {
   dial.mark = options.mark;
   dial.congestion_control = options.congestion_control;
   dial.mptcp = options.mptcp;
-  dial.transport = transport_factory(tls_.get());
+  dial.begin = options.begin;
+  dial.transport = dial_factory(tls_.get());
   dial.handshake_timeout = options.link.handshake_timeout;
   return dial;
 }
@@ -60,6 +70,18 @@ Dialer::Need ClientLink::need() const {
   return link_.urgent() ? Dialer::Need::urgent : Dialer::Need::relaxed;
 }
 
+// Of a link that a server may still have. One that retires is nobody else's any more.
+DialHome ClientLink::home() const {
+  DialHome home;
+  if (link_.instance() == 0) return home;
+  if (names_home_) home.name = link_.home().name;
+  if (auto address = parse_home_address(link_.home().address)) {
+    home.address = HostPort{address->host, address->port};
+  }
+  home.only = state_ == State::retiring;
+  return home;
+}
+
 bool ClientLink::pump() {
   if (!wake_) return false;
   wake_ = false;
@@ -67,12 +89,15 @@ bool ClientLink::pump() {
   if (link_.ended() && driver_->settled() && state_ != State::leaving) renew();
   if (link_.live()) {
     if (!link_.wants_carrier()) dials_->start_over();
+    in_vain_ = 0;
+    if (link_.draining() && state_ == State::running) host_.lane_parts({name_, Parting::drains});
     // What is known of its path decides about the next connection.
     if (!std::exchange(was_live_, true) && lanes_.most > 1) {
       look();
       host_.lanes_seen();
     }
   }
+  dials_->set_home(home());
   dials_->update(need());
   if (state_ == State::retiring && link_.stream_count() == 0) leave(Cause::goodbye);
   wake_ = wake_ || more;
@@ -152,10 +177,31 @@ LaneOver ClientLink::last_word() const {
 }
 
 void ClientLink::link_refused(Cause cause, Duration retry_after) {
-  if (cause == Cause::other_server && state_ == State::running) host_.lane_estranged(name_);
+  in_vain_ += 1;
+  if (cause == Cause::other_server) return other_server();
   // The server may allow fewer lanes: the others carry.
   if (lane_ >= lanes_.first && link_.stream_count() == 0) return leave(Cause::goodbye);
+  if (cause == Cause::draining) {
+    // Another one, of the config or behind the balancer, is soon there.
+    dials_->pass_over();
+    return try_again_after(std::min(retry_after, kTryAgain));
+  }
   if (retry_after > Duration{}) dials_->hold_off(loop_.now() + retry_after);
+}
+
+void ClientLink::other_server() {
+  // A balancer that knows no names may lead elsewhere while the home is on its way by its address.
+  bool sure = link_.home().address.empty() || in_vain_ > 1;
+  if (state_ == State::running && sure) host_.lane_parts({name_, Parting::other_server});
+  if (state_ == State::retiring && link_.home() != Home{}) try_again_after(kTryAgain);
+}
+
+// The longer, the more answers came in vain; and not at the same moment as others.
+void ClientLink::try_again_after(Duration least) {
+  Duration wait = std::min<Duration>(least * (1 << std::min(in_vain_ - 1, 8U)), kMostTryAgain);
+  auto jitter =
+      static_cast<std::int64_t>(random_u64() % static_cast<std::uint64_t>(wait.count() / 4 + 1));
+  dials_->again_at(loop_.now() + wait - Duration(jitter));
 }
 
 void ClientLink::open(std::string_view service, Descriptor& socket, const Endpoint& source,
@@ -187,6 +233,7 @@ void ClientLink::reconfigure(ClientLinkOptions options, bool revoke) {
   HOLDFAST_CHECK(state_ != State::leaving);
   state_ = State::running;
   lanes_ = options.lanes;
+  names_home_ = options.names_home;
   driver_->set_lane(lane_ >= lanes_.first);
   link_.reconfigure(options.link);
   patience_ = std::move(options.patience);

@@ -28,6 +28,16 @@ struct LaneRange {
   bool vary() const { return first < most; }
 };
 
+// Why what is new goes over another lane than this one, until it retires.
+enum class Parting : std::uint8_t {
+  other_server,  // another one answers than the one that has streams of this lane
+  drains,        // its server takes no new streams
+};
+struct LaneParting {
+  std::string lane;
+  Parting why = Parting::other_server;
+};
+
 // A lane that is gone.
 struct LaneOver {
   std::string group;
@@ -44,10 +54,12 @@ struct ClientLinkSettings {
   LinkOptions link;
   std::map<std::string, Patience, std::less<>> patience;  // of its services
   std::vector<HostPort> servers;
-  std::uint32_t mark = 0;          // as in DialOptions
-  std::string congestion_control;  // likewise
-  bool mptcp = false;              // likewise
-  LoopWatch* loops = nullptr;      // of the process, outlives the links; null: nobody looks for any
+  Dialer::Begin begin = Dialer::Begin::first;  // of the servers
+  bool names_home = true;                      // in clear, when it is resumed
+  std::uint32_t mark = 0;                      // as in DialOptions
+  std::string congestion_control;              // likewise
+  bool mptcp = false;                          // likewise
+  LoopWatch* loops = nullptr;  // of the process, outlives the links; null: nobody looks for any
 };
 
 struct ClientLinkOptions : ClientLinkSettings {
@@ -78,9 +90,8 @@ class ClientLink final : public LinkDriver::Host {
     // There may be room for more connections.
     virtual void room() = 0;
     virtual void lane_over(LaneOver over) = 0;
-    // Another server answers than the one that has streams of this lane: what is new is to go over
-    // another lane. Told until it retires.
-    virtual void lane_estranged(const std::string& name) = 0;
+    // Told until it retires.
+    virtual void lane_parts(LaneParting parting) = 0;
     // What ClientLinks::lanes() says is new.
     virtual void lanes_seen() = 0;
 
@@ -166,7 +177,10 @@ class ClientLink final : public LinkDriver::Host {
   Patience patience(std::string_view service) const override;
 
   Dialer::Need need() const;
+  DialHome home() const;
   void renew();
+  void other_server();
+  void try_again_after(Duration least);
   // Takes the servers.
   DialOptions dial_options(ClientLinkOptions& options) const;
 
@@ -181,6 +195,8 @@ class ClientLink final : public LinkDriver::Host {
   bool was_live_ = false;
   std::unique_ptr<TlsContext> tls_;
   State state_ = State::running;
+  bool names_home_;
+  unsigned in_vain_ = 0;  // answers in a row that sent it away
   bool held_ = false;
   bool may_dial_ = true;
   bool wake_ = true;

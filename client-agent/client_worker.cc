@@ -45,9 +45,9 @@ std::vector<LaneOver> ClientWorker::take_lanes_over() {
   return std::exchange(lanes_over_, {});
 }
 
-std::vector<std::string> ClientWorker::take_estranged() {
+std::vector<LaneParting> ClientWorker::take_parting() {
   std::lock_guard lock(mutex_);
-  return std::exchange(estranged_, {});
+  return std::exchange(parting_, {});
 }
 
 std::optional<LinkLoad> ClientWorker::load(const std::string& group) const {
@@ -139,10 +139,10 @@ void ClientWorker::lane_over(LaneOver over) {
   news_();
 }
 
-void ClientWorker::lane_estranged(const std::string& name) {
+void ClientWorker::lane_parts(LaneParting parting) {
   {
     std::lock_guard lock(mutex_);
-    estranged_.push_back(name);
+    parting_.push_back(std::move(parting));
   }
   news_();
 }

@@ -41,7 +41,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   void order(LaneOrder order);
   // Since the last call; each was told by `news`.
   std::vector<LaneOver> take_lanes_over();
-  std::vector<std::string> take_estranged();
+  std::vector<LaneParting> take_parting();
   std::vector<LaneState> lanes(const std::string& group) const;
   // Nothing: there is no link of the group here.
   std::optional<LinkLoad> load(const std::string& group) const;
@@ -85,7 +85,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   void services_changed() override { wake_ = true; }
   void lane_over(LaneOver over) override;
   void lanes_seen() override { lanes_seen_ = wake_ = true; }
-  void lane_estranged(const std::string& name) override;
+  void lane_parts(LaneParting parting) override;
   void take(ClientHandover handover);
   void obey(LaneOrder order);
   bool open(ClientHandover& handover);
@@ -113,9 +113,9 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   Known now_;                // as published
   std::uint64_t given_ = 0;  // the first loop's thread's
   mutable std::mutex mutex_;
-  Known known_;                         // guarded by mutex_
-  std::vector<LaneOver> lanes_over_;    // likewise
-  std::vector<std::string> estranged_;  // likewise
+  Known known_;                       // guarded by mutex_
+  std::vector<LaneOver> lanes_over_;  // likewise
+  std::vector<LaneParting> parting_;  // likewise
 };
 
 }  // namespace holdfast

@@ -37,13 +37,18 @@ Dials::Dials(Loop& loop, Resolver& resolver, DialOptions options, Observer& obse
       wake_(std::move(wake)),
       dialer_(seed),
       timer_(loop.timers(), [this] { wake_(); }) {
+  dialer_.begin_at(options_.begin);
   look_up();
 }
 
 void Dials::look_up() {
   if (book_ != nullptr) earlier_versions_ += book_->version();
-  book_ = std::make_unique<AddressBook>(
-      loop_, resolver_, options_.servers, [this] { wake_(); },
+  book_ = book_of(options_.servers);
+}
+
+std::unique_ptr<AddressBook> Dials::book_of(std::vector<HostPort> hosts) {
+  return std::make_unique<AddressBook>(
+      loop_, resolver_, std::move(hosts), [this] { wake_(); },
       [this](const HostPort& server, const std::string& why) {
         last_error_ = server.written_at.empty() ? why : why + " (" + server.written_at + ")";
         observer_.dial_failed(server.host + ":" + std::to_string(server.port), last_error_);
@@ -54,11 +59,43 @@ void Dials::reconfigure(DialOptions options) {
   drop_all();
   bool moved = options.servers != options_.servers;
   options_ = std::move(options);
+  dialer_.begin_at(options_.begin);
   if (moved) look_up();
   dialer_.hold_off(Time{});
   dialer_.start_over();
   dialer_.set_need(loop_.now(), Dialer::Need::none);
   wake_();
+}
+
+void Dials::start_over() {
+  dialer_.start_over();
+  routes_.start_over();
+}
+
+void Dials::set_home(DialHome home) {
+  if (home == routes_.home()) return;
+  bool moved = home.address != routes_.home().address;
+  routes_.set_home(std::move(home));
+  if (!moved) return;
+  if (home_book_ != nullptr) earlier_versions_ += home_book_->version();
+  home_book_ = routes_.home().address ? book_of({*routes_.home().address}) : nullptr;
+}
+
+// An address keeps its place where its routes stay the same. Else the best is the first one, or the
+// one that stood last.
+void Dials::refresh_routes(Time now) {
+  static const std::vector<SocketAddress> kNone;
+  const auto& own = home_book_ != nullptr ? home_book_->addresses() : kNone;
+  std::vector<DialRoute> routes = routes_.at(now, book_->addresses(), own);
+  if (routes != now_) {
+    now_ = std::move(routes);
+    auto good = std::find_if(now_.begin(), now_.end(),
+                             [&](const DialRoute& each) { return each.address == good_; });
+    bool known = good != now_.end() && own.empty();
+    if (known) dialer_.prefer(static_cast<std::size_t>(good - now_.begin()));
+    if (!known) dialer_.prefer(own.empty() ? std::nullopt : std::optional<std::size_t>(0));
+  }
+  dialer_.set_addresses(now, now_.size());
 }
 
 void Dials::update(Dialer::Need need) {
@@ -71,8 +108,10 @@ void Dials::update(Dialer::Need need) {
     return timer_.cancel();
   }
   book_->refresh(need == Dialer::Need::urgent, arose);
-  dialer_.set_addresses(now, book_->addresses().size());
+  if (home_book_ != nullptr) home_book_->refresh(need == Dialer::Need::urgent, arose);
+  routes_.begin(now);
   look_at_handshakes();
+  refresh_routes(now);
   // One that moves is not raced.
   Time hopeful = hopeful_until();
   while (now >= hopeful) {
@@ -80,7 +119,9 @@ void Dials::update(Dialer::Need need) {
     if (!index) break;
     begin(*index);
   }
-  timer_.arm(std::min(std::max(dialer_.next_timeout(), hopeful), book_->next_timeout()));
+  Time next = std::min(std::max(dialer_.next_timeout(), hopeful), book_->next_timeout());
+  if (home_book_ != nullptr) next = std::min(next, home_book_->next_timeout());
+  timer_.arm(std::min(next, routes_.next_timeout(now)));
 }
 
 // While a handshake that has just begun, or from which something was heard, may yet be answered.
@@ -112,6 +153,7 @@ void Dials::look_at_handshakes() {
     bool stuck = path->queued > tuning::kSmallSegment && path->timeouts != 0;
     if (!silent && !stuck) continue;
     dial->unanswered = true;
+    if (silent) routes_.failed(dial->route, true);
     Limit& limit = limit_of(dial->address);
     limit.unanswered += 1;
     if (limit.unanswered < kMostUnanswered) continue;
@@ -159,7 +201,8 @@ void Dials::network_changed() {
 void Dials::begin(std::size_t index) {
   count_ += 1;
   Dial& dial = *dials_.emplace_back(std::make_unique<Dial>());
-  dial.address = book_->addresses()[index];
+  dial.route = now_[index];
+  dial.address = dial.route.address;
   dial.connector = std::make_unique<Connector>(
       loop_, tune_nothing, nullptr,
       [this, &dial](Connector::Outcome outcome) { connected(dial, std::move(outcome)); });
@@ -190,7 +233,9 @@ void Dials::connected(Dial& dial, Connector::Outcome outcome) {
   dial.began = loop_.now();
   next_carrier_ += 1;
   dial.carrier = std::make_unique<Carrier>(
-      loop_, CarrierId{next_carrier_}, std::move(outcome.descriptor), options_.transport, *this);
+      loop_, CarrierId{next_carrier_}, std::move(outcome.descriptor),
+      [this, &dial](int descriptor) { return options_.transport(descriptor, dial.route.sni); },
+      *this);
   dial.deadline = std::make_unique<Timer>(loop_.timers(), [this, &dial] {
     look_at_handshakes();
     failed(dial, "handshake timeout");
@@ -202,7 +247,16 @@ void Dials::connected(Dial& dial, Connector::Outcome outcome) {
 std::vector<Endpoint> Dials::addresses() const {
   std::vector<Endpoint> all;
   for (const SocketAddress& each : book_->addresses()) all.push_back(normalized(each.endpoint()));
+  if (home_book_ == nullptr) return all;
+  for (const SocketAddress& each : home_book_->addresses()) {
+    all.push_back(normalized(each.endpoint()));
+  }
   return all;
+}
+
+std::uint64_t Dials::addresses_version() const {
+  std::uint64_t home = home_book_ != nullptr ? home_book_->version() : 0;
+  return earlier_versions_ + book_->version() + home;
 }
 
 Dials::Dial* Dials::dial_of(const Carrier& carrier) {
@@ -221,13 +275,13 @@ void Dials::carrier_standing(Carrier& carrier) {
   Limit& limit = limit_of(dial->address);
   limit.unanswered = 0;
   limit.segment.stands();
-  // The addresses may have changed meanwhile: the place that this one has now, if any.
-  const auto& addresses = book_->addresses();
-  auto found = std::find(addresses.begin(), addresses.end(), dial->address);
-  if (found == addresses.end()) {
+  good_ = dial->address;
+  // The routes may have changed meanwhile: the place that this one has now, if any.
+  auto found = std::find(now_.begin(), now_.end(), dial->route);
+  if (found == now_.end()) {
     dialer_.failed(loop_.now(), true);
   } else {
-    dialer_.connected(static_cast<std::size_t>(found - addresses.begin()));
+    dialer_.connected(static_cast<std::size_t>(found - now_.begin()));
   }
   wake_();
   stands_(std::move(dial->carrier));
@@ -243,6 +297,7 @@ void Dials::carrier_lost(Carrier& carrier, Cause cause, const std::string& reaso
 void Dials::failed(Dial& dial, const std::string& reason) {
   last_error_ = dial.address.to_string() + ": " + reason;
   observer_.dial_failed(dial.address.to_string(), reason);
+  routes_.failed(dial.route, dial.carrier != nullptr);
   drop(dial);
   wake_();
 }

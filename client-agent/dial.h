@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "client-agent/address_book.h"
+#include "client-agent/dial_routes.h"
 #include "common/core/dialer.h"
 #include "common/core/segment_limit.h"
 #include "common/io/connector.h"
@@ -17,11 +18,13 @@ namespace holdfast {
 
 struct DialOptions {
   std::vector<HostPort> servers;
-  TransportFactory transport;
+  // `sni`: the server that the hello is for, or empty for what the config says.
+  std::function<std::unique_ptr<Transport>(int descriptor, const std::string& sni)> transport;
   std::uint32_t mark = 0;  // SO_MARK of the dials' sockets, to be known to nftables by; 0: none
   std::string congestion_control;  // empty: the host's
   bool mptcp = false;              // where the kernel has it
   Duration handshake_timeout = seconds(10);
+  Dialer::Begin begin = Dialer::Begin::first;  // of the servers
 };
 
 class Dials final : public Carrier::Owner {
@@ -36,11 +39,16 @@ class Dials final : public Carrier::Owner {
   // at once where a carrier is wanted.
   void reconfigure(DialOptions options);
 
+  // Where the link's server is found again; before update().
+  void set_home(DialHome home);
   // What the link wants now: dials what is due, drops what is not wanted, arms the timer.
   void update(Dialer::Need need);
   void hold_off(Time until) { dialer_.hold_off(until); }
+  void again_at(Time at) { dialer_.again_at(at); }
   // The link is up.
-  void start_over() { dialer_.start_over(); }
+  void start_over();
+  // The server that stood last takes nothing new: the others come first.
+  void pass_over() { dialer_.prefer(std::nullopt); }
   // A carrier to this address was established and delivered nothing: are large packets lost?
   void barren(const SocketAddress& address);
   // The host's network changed: what failed before may work now.
@@ -50,12 +58,13 @@ class Dials final : public Carrier::Owner {
   std::uint64_t count() const { return count_; }
   // The servers' addresses, as far as they are known, and a number that rises when they change.
   std::vector<Endpoint> addresses() const;
-  std::uint64_t addresses_version() const { return earlier_versions_ + book_->version(); }
+  std::uint64_t addresses_version() const;
   // Why dials fail since one succeeded last; empty then.
   const std::string& last_error() const { return last_error_; }
 
  private:
   struct Dial {
+    DialRoute route;
     SocketAddress address;
     std::unique_ptr<Connector> connector;
     std::unique_ptr<Carrier> carrier;
@@ -74,6 +83,8 @@ class Dials final : public Carrier::Owner {
   };
 
   void look_up();
+  std::unique_ptr<AddressBook> book_of(std::vector<HostPort> hosts);
+  void refresh_routes(Time now);
   void begin(std::size_t index);
   void connected(Dial& dial, Connector::Outcome outcome);
   void failed(Dial& dial, const std::string& reason);
@@ -101,8 +112,12 @@ class Dials final : public Carrier::Owner {
   std::function<void(std::unique_ptr<Carrier>)> stands_;
   std::function<void()> wake_;
   Dialer dialer_;
+  DialRoutes routes_;
   std::unique_ptr<AddressBook> book_;
-  std::uint64_t earlier_versions_ = 0;  // of books before this one
+  std::unique_ptr<AddressBook> home_book_;  // of the home's own address; null: none is known
+  std::vector<DialRoute> now_;              // the dialer's addresses
+  std::optional<SocketAddress> good_;       // that stood last
+  std::uint64_t earlier_versions_ = 0;      // of books before this one
   std::vector<std::unique_ptr<Dial>> dials_;
   std::vector<Limit> limits_;
   std::uint64_t count_ = 0;

@@ -21,6 +21,8 @@ LinkOptions link_options(const ServerConfig& config) {
   link.max_streams =
       std::min(static_cast<std::uint32_t>(config.limits.connections), kMostTableEntries);
   link.trace = config.log.trace_file.has_value();
+  link.home.name = config.link.home.value_or("");
+  if (config.link.home_address) link.home.address = to_string(*config.link.home_address);
   return link;
 }
 
@@ -68,6 +70,7 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
   for (const ListenAddress& each : config.link.listen) {
     options.listen.push_back(net_address(each));
   }
+  if (config.link.accept_proxy) options.proxy_from = config.link.accept_proxy_from;
   options.freebind = config.link.freebind;
   options.mptcp = config.link.mptcp;
   for (const auto& [name, peer] : config.clients) {

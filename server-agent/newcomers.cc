@@ -12,10 +12,14 @@ constexpr std::size_t kReadSize = 64 * kKiB;
 
 }  // namespace
 
-void Newcomers::add(CarrierId id, Descriptor socket, const TransportFactory& transport,
-                    bool scarce) {
+void Newcomers::add(CarrierId id, Descriptor socket, const TransportFactory& transport, bool scarce,
+                    const std::optional<Through>& through) {
   std::unique_ptr<Newcomer> newcomer = make(id);
   newcomer->carrier = std::make_unique<Carrier>(loop_, id, std::move(socket), transport, *this);
+  if (through) {
+    newcomer->carrier->came_through(through->balancer, through->client);
+    newcomer->check = through->check;
+  }
   sit_down(std::move(newcomer), scarce ? when_scarce_ : limits_).start_when_ready();
 }
 
@@ -119,7 +123,13 @@ void Newcomers::refuse(CarrierId carrier, Cause cause, const std::string& reason
   auto gone = newcomers_.extract(found);
   bool greeted = gone.mapped()->greeted;
   std::unique_ptr<Carrier> refused = std::move(gone.mapped()->carrier);
-  observer_.carrier_rejected(refused->peer().to_string(), cause, reason);
+  // Who left, or was silent, may have more to say than came through.
+  bool check = gone.mapped()->check || (cause == Cause::tls && refused->claimed_nothing());
+  if (check && !greeted) {
+    observer_.carrier_checked(refused->peer().to_string(), reason);
+  } else {
+    observer_.carrier_rejected(refused->peer().to_string(), cause, reason);
+  }
   if (answer.empty()) {
     refused->close();
   } else {

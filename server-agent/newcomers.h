@@ -16,6 +16,13 @@
 
 namespace holdfast {
 
+// Of a carrier that came through a balancer: which one, and whose it is by its word.
+struct Through {
+  SocketAddress balancer;
+  SocketAddress client;
+  bool check = false;  // the balancer's own: nobody is behind it
+};
+
 class Newcomers final : public Carrier::Owner {
  public:
   class Host {
@@ -45,7 +52,8 @@ class Newcomers final : public Carrier::Owner {
   }
 
   // `scarce`: it has a descriptor of the reserve, of which strangers have but a part.
-  void add(CarrierId id, Descriptor socket, const TransportFactory& transport, bool scarce);
+  void add(CarrierId id, Descriptor socket, const TransportFactory& transport, bool scarce,
+           const std::optional<Through>& through = std::nullopt);
   // One whose HELLO was whole on another loop, and was the client's.
   void add_greeted(CarrierId id, Carrier::Detached carrier, std::string client);
   // It belongs to a link now.
@@ -67,6 +75,7 @@ class Newcomers final : public Carrier::Owner {
     std::string source;
     std::string client;    // who it says it is, once its HELLO is whole
     bool greeted = false;  // its HELLO was given to the host
+    bool check = false;    // a balancer's: nobody needs to hear of its end
     Timer deadline;
   };
   using Table = std::map<CarrierId, std::unique_ptr<Newcomer>>;  // the oldest first

@@ -38,6 +38,8 @@ struct ServerClient {
 struct ServerOptions {
   RegistryOptions registry;
   std::vector<NetListenAddress> listen;
+  // Carriers come through balancers, which must be there and say whose each is.
+  std::optional<std::vector<Network>> proxy_from{};
   bool freebind = false;                         // as for bind_sockets()
   bool mptcp = false;                            // likewise
   std::map<std::string, FoundAddresses> names;   // of listen addresses (look_up_names)

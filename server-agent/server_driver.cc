@@ -1,7 +1,6 @@
 #include "server-agent/server_driver.h"
 
 #include <algorithm>
-#include <ctime>
 
 namespace holdfast {
 namespace {
@@ -115,62 +114,12 @@ Status ServerDriver::reconfigure(ServerOptions options, bool revoke) {
   return Ok{};
 }
 
-// --- Newcomers ------------------------------------------------------------------------------
-
-void ServerDriver::accepted(Listener&, Descriptor& socket, const SocketAddress&) {
-  next_carrier_ += 1;
-  // The config's check has tried it; a carrier without it is better than none.
-  if (!options_.congestion_control.empty()) {
-    set_congestion_control(socket.get(), options_.congestion_control);
-  }
-  bool scarce = links_.targets().budget().scarce(socket.get());
-  newcomers_.add(CarrierId{next_carrier_}, std::move(socket), transport_, scarce);
-  wake_ = true;
-}
-
-void ServerDriver::hello(const Carrier& carrier, HelloRequest request) {
-  wake_ = true;
-  std::optional<std::string> identity = carrier.identity();
-  if (options_.tls == nullptr) identity = request.hello.name;
-  if (!identity) return refuse(carrier.id(), carrier.transport_error());
-  std::string reason = objection(*identity, request);
-  if (!reason.empty()) return refuse(carrier.id(), reason);
-  Placement::Place place = placement_.place(*identity, request.hello.slot);
-  std::size_t loop = place.loop();
-  std::unique_ptr<Carrier> taken = newcomers_.take(carrier.id());
-  HOLDFAST_CHECK(taken != nullptr);
-  GreetedCarrier greeted{taken->detach(), std::move(request), *identity, std::move(place)};
-  closing_.adopt(std::move(taken));
-  if (loop == 0) {
-    links_.take(std::move(greeted));
-  } else {
-    workers_[loop - 1]->give(std::move(greeted));
-  }
-}
-
-std::string ServerDriver::objection(const std::string& client, const HelloRequest& request) const {
-  auto known = options_.clients.find(client);
-  if (known == options_.clients.end()) return "unknown client " + client;
-  if (known->second.expires_s && std::time(nullptr) >= *known->second.expires_s) {
-    return "the access of " + client + " has ended (expires)";
-  }
-  if (request.hello.name != client) return client + " says that it is " + request.hello.name;
-  return "";
-}
-
-void ServerDriver::refuse(CarrierId carrier, const std::string& reason) {
-  newcomers_.refuse(carrier, Cause::auth, reason, links_.answer_to_stranger());
-}
-
-bool ServerDriver::link_known_at(std::string_view source) const {
-  return placement_.known_at(source);
-}
-
 // --- A turn's end ---------------------------------------------------------------------------
 
 bool ServerDriver::end_of_turn() {
   if (!wake_) return false;
   wake_ = false;
+  settle_receptions();
   bool more = links_.pump();
   if (std::exchange(room_, false)) listeners_.resume();
   if (!life_.running()) advance_shutdown();
@@ -186,17 +135,26 @@ bool ServerDriver::kill(std::string_view connection) {
                                          [&](auto& worker) { return worker->links().kill(*id); });
 }
 
-void ServerDriver::drain() {
-  if (!life_.drain(options_.shutdown_timeout)) return;
+void ServerDriver::drain(DrainUntil until) {
+  if (!life_.drain(until, options_.shutdown_timeout)) return;
   links_.drain();
   for (auto& worker : workers_) worker->links().drain();
   wake_ = true;
+}
+
+bool ServerDriver::undrain() {
+  if (!life_.undrain()) return false;
+  links_.undrain();
+  for (auto& worker : workers_) worker->links().undrain();
+  wake_ = true;
+  return true;
 }
 
 void ServerDriver::shut_down() {
   if (!life_.leave()) return;
   listeners_.clear();
   newcomers_.clear();
+  receptions_.clear();
   links_.leave();
   LoopsPause paused = pause_loops();
   for (auto& worker : workers_) worker->leave(life_.deadline());

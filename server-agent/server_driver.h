@@ -11,6 +11,7 @@
 #include "common/agent/life_cycle.h"
 #include "common/io/listener_set.h"
 #include "common/io/loop_thread.h"
+#include "common/tunnel/proxy_reception.h"
 #include "server-agent/newcomers.h"
 #include "server-agent/options.h"
 #include "server-agent/placement.h"
@@ -42,8 +43,11 @@ class ServerDriver final : public Loop::Task,
 
   // Goodbye to every client, then stops the loop; within 2 s.
   void shut_down();
-  // No new links and streams; shuts down when the last stream has ended, or at shutdown_timeout.
-  void drain();
+  // No new links and streams; shuts down when the last stream has ended, or at shutdown_timeout
+  // where `until` says so. Again: with another end.
+  void drain(DrainUntil until = DrainUntil::timeout);
+  // Takes new links again; links that were told end when they are empty. False: it is too late.
+  bool undrain();
   // False: there is no such connection.
   bool kill(std::string_view connection);
 
@@ -62,12 +66,23 @@ class ServerDriver final : public Loop::Task,
   std::vector<std::string> listening() const { return listeners_.names(); }
   std::vector<ListenFailure> listen_failures() const { return listeners_.failures(); }
   bool draining() const { return life_.draining(); }
+  bool home() const { return life_.home(); }
 
  private:
   bool end_of_turn() override;
   void wake() override { wake_ = true; }
   void room() override { room_ = true; }
+  // server_intake.cc
+  struct Reception {
+    SocketAddress balancer;
+    std::unique_ptr<ProxyReception> header;
+    std::optional<ProxyReception::Outcome> outcome;
+  };
   void accepted(Listener& listener, Descriptor& socket, const SocketAddress& peer) override;
+  void admit(Descriptor socket, const std::optional<Through>& through);
+  void announced(Descriptor& socket, const SocketAddress& peer);
+  void settle_receptions();
+  bool settle(Reception& reception);
   void hello(const Carrier& carrier, HelloRequest request) override;
   bool link_known_at(std::string_view source) const override;
   void newcomer_gone(CarrierId) override { wake_ = true; }
@@ -93,6 +108,7 @@ class ServerDriver final : public Loop::Task,
   std::vector<std::unique_ptr<ServerWorker>> workers_;
   ClosingCarriers closing_;  // of newcomers
   Newcomers newcomers_;
+  std::vector<std::unique_ptr<Reception>> receptions_;
   std::uint64_t next_carrier_ = 0;
   TransportFactory transport_;  // of options_.tls
   ListenerSet listeners_;

@@ -228,6 +228,12 @@ bool ServerLinks::pump_links() {
 void ServerLinks::note_state(LinkDriver& driver) {
   const Link& link = driver.link();
   if (link.ended()) ending_.insert(link.id());
+  // An operator has thought better of a drain. Newer clients leave such a link by themselves.
+  bool left_over = link.draining() && !registry_.draining() && link.live();
+  if (left_over && link.stream_count() == 0) {
+    driver.link().goodbye(loop_.now(), Cause::goodbye);
+    driver.touch();
+  }
   bool waits = !link.ended() && link.detached();
   if (waits && awaited_.insert(link.id()).second) placement_.awaited() += 1;
   if (waits || awaited_.empty()) return;
@@ -267,6 +273,12 @@ bool ServerLinks::kill(const ConnectionName& connection) {
 
 void ServerLinks::drain() {
   registry_.drain(loop_.now());
+  host_.wake();
+}
+
+void ServerLinks::undrain() {
+  registry_.undrain();
+  for (auto& [id, driver] : drivers_) driver->touch();
   host_.wake();
 }
 

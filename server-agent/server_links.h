@@ -57,6 +57,8 @@ class ServerLinks final : public LinkDriver::Host, private Newcomers::Host {
 
   // No new links and streams.
   void drain();
+  // New links again; those that were told keep to it, and end when they are empty.
+  void undrain();
   // Goodbye by all of them, none comes any more; over() when it is said, or cannot be.
   void leave();
   bool over() const { return drivers_.empty() && closing_.empty(); }

@@ -92,6 +92,11 @@ HttpResponse show_ready(const AgentSnapshot& snapshot) {
   return json(snapshot.ready ? 200 : 503, ready_json(snapshot));
 }
 
+// A server that drains takes no new links, and its old ones come home all the same.
+HttpResponse show_home(const AgentSnapshot& snapshot) {
+  return json(snapshot.home ? 200 : 503, home_json(snapshot));
+}
+
 // `own_host`: the metrics address as configured; none on the Unix socket.
 std::vector<HttpRoute> metrics_routes(Backend& backend,
                                       const std::optional<std::string>& own_host) {
@@ -107,6 +112,7 @@ std::vector<HttpRoute> metrics_routes(Backend& backend,
            backend, [](const AgentSnapshot& snapshot) { return json(200, alive_json(snapshot)); },
            stuck_json)});
   routes.push_back({Method::get, "/readyz", from_snapshot(backend, &show_ready, stuck_json)});
+  routes.push_back({Method::get, "/homez", from_snapshot(backend, &show_home, stuck_json)});
   for (HttpRoute& route : routes) route.health = true;
   add_status_page(routes, backend, own_host);
   return routes;
@@ -134,6 +140,7 @@ std::vector<HttpRoute> admin_routes(Backend& backend) {
                       return reload(backend, parameters);
                     }});
   for (Command::Kind kind : {Command::Kind::kill, Command::Kind::reconnect, Command::Kind::drain,
+                             Command::Kind::drain_until_empty, Command::Kind::undrain,
                              Command::Kind::link_down, Command::Kind::link_up}) {
     routes.push_back(
         {Method::post, "/v1/" + std::string(to_string(kind)), command_handler(backend, kind)});
@@ -192,6 +199,10 @@ std::string_view to_string(Command::Kind kind) {
       return "reconnect";
     case Command::Kind::drain:
       return "drain";
+    case Command::Kind::drain_until_empty:
+      return "drain_until_empty";
+    case Command::Kind::undrain:
+      return "undrain";
     case Command::Kind::link_down:
       return "link_down";
     case Command::Kind::link_up:

@@ -2,16 +2,17 @@
 //
 //   Unix socket                      GET  /v1/status /v1/links /v1/ready /v1/connection?id=ID
 //                                    GET  /v1/connections?service=&state=&client=&sort=&limit=
-//                                    POST /v1/kill?id=ID /v1/drain /v1/reload?dry_run&revoke
+//                                    POST /v1/kill?id=ID /v1/reload?dry_run&revoke
+//                                    POST /v1/drain /v1/drain_until_empty /v1/undrain
 //                                    POST /v1/reconnect /v1/link_down /v1/link_up ?id=LINK
 //                                    POST /v1/log-level?level=LEVEL
-//   metrics address (TCP, optional)  GET  /metrics /livez /readyz        also on the Unix socket
+//   metrics address (TCP, optional)  GET  /metrics /livez /readyz /homez also on the Unix socket
 //                                    GET  / /status /status.json         (status_page.h)
 //
 // It runs on threads of its own, which only ask the Backend. Users that say nothing, too much or
 // too slowly are cut off (http_server.h): they cannot hold up an agent, nor its health answers
-// (/metrics /livez /readyz /v1/ready). No ranges; an answer has at most 64 MiB, at the metrics
-// address 16 MiB.
+// (/metrics /livez /readyz /homez /v1/ready). No ranges; an answer has at most 64 MiB, at the
+// metrics address 16 MiB.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,16 @@ struct SnapshotQuery {
 };
 
 struct Command {
-  enum class Kind : std::uint8_t { kill, reconnect, drain, link_down, link_up, log_level };
+  enum class Kind : std::uint8_t {
+    kill,
+    reconnect,
+    drain,
+    drain_until_empty,
+    undrain,
+    link_down,
+    link_up,
+    log_level
+  };
   Kind kind{};
   // kill: connection_name(); reconnect, link_down, link_up: a link's name, or empty where there is
   // but one. log_level: the level.

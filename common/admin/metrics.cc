@@ -149,6 +149,21 @@ void add_links(Metrics& metrics, const AgentSnapshot& snapshot) {
   }
 }
 
+// Links by the server that they are at: of a fleet, which one has how many.
+void add_homes(Metrics& metrics, const AgentSnapshot& snapshot) {
+  bool server = snapshot.kind == AgentKind::server;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> homes;
+  for (const LinkSnapshot& link : snapshot.links) {
+    std::string at = server ? snapshot.name : link.peer;
+    if (!at.empty()) homes[{at, link.home}] += 1;
+  }
+  metrics.gauge("holdfast_link_home",
+                "Links, by the server that has them and the home that it is found by.");
+  for (const auto& [where, count] : homes) {
+    metrics.value(count, {{"server", where.first}, {"home", where.second}});
+  }
+}
+
 void add_reconnects(Metrics& metrics, const AgentTotals& totals) {
   // From 0 on, with what a carrier is usually lost by, so that the first one shows as a rise.
   auto reconnects = totals.reconnects;
@@ -173,6 +188,14 @@ void add_reconnects(Metrics& metrics, const AgentTotals& totals) {
   for (const auto& [cause, count] : totals.carriers_refused) {
     metrics.value(count, {{"cause", std::string(to_string(cause))}});
   }
+  metrics
+      .counter("holdfast_carriers_accepted_total",
+               "Sockets that were accepted for links, each a handshake to be made.")
+      .value(totals.carriers_accepted);
+  metrics
+      .counter("holdfast_health_checks_total",
+               "Sockets for links that were no client's: checks of balancers, and scans.")
+      .value(totals.health_checks);
 }
 
 void add_connections(Metrics& metrics, const AgentSnapshot& snapshot) {
@@ -280,6 +303,7 @@ std::string metrics_text(const AgentSnapshot& snapshot) {
       .value(snapshot.totals.reloads_failed, {{"result", "refused"}});
   add_certificates(metrics, snapshot);
   add_links(metrics, snapshot);
+  add_homes(metrics, snapshot);
   add_reconnects(metrics, snapshot.totals);
   if (snapshot.kind == AgentKind::client) {
     metrics.counter("holdfast_links_refused_total", "Links that the server refused, by cause.");

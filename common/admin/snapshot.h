@@ -58,6 +58,8 @@ struct LinkSnapshot {
   LinkState state{};
   Duration in_state{};                    // for how long it has been in it
   std::string carrier;                    // remote address of the carrier in use
+  std::string balancer;                   // through which it comes, where that is known
+  std::string home;                       // by which the server is found again behind it
   std::optional<std::uint64_t> subflows;  // paths that it uses at once; nothing for plain TCP
   std::optional<Duration> rtt;
   std::uint64_t connections = 0;
@@ -78,7 +80,7 @@ struct LinkSnapshot {
   // Carriers in a row that were established and delivered nothing; 0 once something was answered.
   std::uint64_t barren = 0;
   bool held_down = false;  // client: by an operator
-  bool retiring = false;   // client: a reload took it away; it goes with its last connection
+  bool retiring = false;   // client: it takes no new connections, and goes with its last one
   std::string last_error;  // why the last dial or carrier failed, for people
 };
 
@@ -149,6 +151,8 @@ struct AgentTotals {
   std::uint64_t paused_memory = 0;
   std::uint64_t paused_descriptors = 0;             // times that accepting was paused
   std::map<Cause, std::uint64_t> carriers_refused;  // server: strangers, wrong keys, junk
+  std::uint64_t carriers_accepted = 0;              // server: sockets
+  std::uint64_t health_checks = 0;                  // server: of balancers, and scans
   std::map<Cause, std::uint64_t> links_refused;     // client: what the server said no with
   std::uint64_t log_lines_dropped = 0;
   bool reload_success = true;  // the last load of the config, the first one included
@@ -174,6 +178,7 @@ struct AgentSnapshot {
   bool ready = false;  // client: its links are live and deliver; server: it listens
   std::string reason;  // why it is not ready, for people
   bool draining = false;
+  bool home = true;                    // links that it has may be resumed; not stored, not printed
   std::vector<std::string> listening;  // addresses
   std::vector<NotListening> not_listening;
   // When each certificate of the config's files ends, in seconds since the epoch, by key.

@@ -43,6 +43,8 @@ Json json_of(const LinkSnapshot& link) {
           {"state", to_string(link.state)},
           {"in_state_s", in_seconds(link.in_state)},
           {"carrier", link.carrier},
+          {"balancer", link.balancer},
+          {"home", link.home},
           {"subflows", optional_count(link.subflows)},
           {"rtt_s", optional_seconds(link.rtt)},
           {"connections", link.connections},
@@ -121,6 +123,8 @@ Json totals_json(const AgentTotals& totals) {
           {"paused_memory", totals.paused_memory},
           {"paused_descriptors", totals.paused_descriptors},
           {"carriers_refused", by_cause(totals.carriers_refused)},
+          {"carriers_accepted", totals.carriers_accepted},
+          {"health_checks", totals.health_checks},
           {"links_refused", by_cause(totals.links_refused)},
           {"log_lines_dropped", totals.log_lines_dropped},
           {"reload_success", totals.reload_success},
@@ -214,6 +218,14 @@ std::string ready_json(const AgentSnapshot& snapshot) {
                       {"connections", connection_count(snapshot)},
                       {"connections_safe", safe.count},
                       {"safe_for_s", optional_seconds(safe.remaining)}}) +
+         "\n";
+}
+
+std::string home_json(const AgentSnapshot& snapshot) {
+  return text_of(Json{{"home", snapshot.home},
+                      {"draining", snapshot.draining},
+                      {"links", snapshot.links.size()},
+                      {"connections", connection_count(snapshot)}}) +
          "\n";
 }
 

@@ -23,6 +23,7 @@ std::string connection_json(const ConnectionSnapshot& connection);
 // {"ready":false,"reason":"...","connections_safe":3,"safe_for_s":288.0,...}
 std::string ready_json(const AgentSnapshot& snapshot);
 // The same after "alive":true.
+std::string home_json(const AgentSnapshot& snapshot);
 std::string alive_json(const AgentSnapshot& snapshot);
 // What there is to say when the agent's loop does not answer.
 std::string stuck_json(std::string_view reason);

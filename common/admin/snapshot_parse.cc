@@ -77,6 +77,8 @@ LinkSnapshot read_link(const Json& json) {
   link.state = link_state_from(read_text(json, "state")).value_or(LinkState::waiting);
   link.in_state = read_seconds(json, "in_state_s");
   link.carrier = read_text(json, "carrier");
+  link.balancer = read_text(json, "balancer");
+  link.home = read_text(json, "home");
   auto subflows = json.find("subflows");
   if (subflows != json.end() && subflows->is_number())
     link.subflows = subflows->get<std::uint64_t>();
@@ -165,6 +167,8 @@ AgentTotals read_totals(const Json& json) {
   totals.paused_memory = read_count(json, "paused_memory");
   totals.paused_descriptors = read_count(json, "paused_descriptors");
   totals.carriers_refused = read_causes(json, "carriers_refused");
+  totals.carriers_accepted = read_count(json, "carriers_accepted");
+  totals.health_checks = read_count(json, "health_checks");
   totals.links_refused = read_causes(json, "links_refused");
   totals.log_lines_dropped = read_count(json, "log_lines_dropped");
   totals.reload_success = json.value("reload_success", true);

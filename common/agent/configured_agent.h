@@ -13,6 +13,7 @@
 #include "common/agent/activation.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
+#include "common/agent/life_cycle.h"
 #include "common/agent/listen_names.h"
 #include "common/agent/reload.h"
 #include "common/agent/reporting.h"
@@ -67,6 +68,7 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
     snapshot.send_log_limit_bytes = driver_.memory() / 2;
     snapshot.turns = driver_.turns();
     snapshot.draining = driver_.draining();
+    snapshot.home = driver_.home();
     snapshot.listening = driver_.listening();
     for (const ListenFailure& each : driver_.listen_failures()) {
       snapshot.not_listening.push_back({each.address, each.reason});
@@ -88,9 +90,16 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
         if (!driver_.kill(command.id)) return {Outcome::failed, "no connection " + command.id};
         return {Outcome::done, "killed " + command.id};
       case Command::Kind::drain:
+      case Command::Kind::drain_until_empty:
         if (!driver_.draining()) context_.recorder.draining(brief().connections);
-        driver_.drain();
+        driver_.drain(command.kind == Command::Kind::drain ? DrainUntil::timeout
+                                                           : DrainUntil::empty);
         return {Outcome::done, "draining: no new connections are accepted"};
+      case Command::Kind::undrain:
+        if (!driver_.draining()) return {Outcome::done, "it does not drain"};
+        if (!driver_.undrain()) return {Outcome::failed, "it is too late: the agent ends"};
+        context_.recorder.undrained();
+        return {Outcome::done, "new connections are accepted again"};
       case Command::Kind::reconnect:
       case Command::Kind::link_down:
       case Command::Kind::link_up:

@@ -129,6 +129,7 @@ Result<std::unique_ptr<TlsContext>> client_tls(const std::string& name, const st
     options.server_name = link.tls->server_name.value_or(link.server.front().host);
     note_files(*options.files, prefix, credentials);
   }
+  if (link.sni) options.sni = *link.sni == kNoSni ? "" : *link.sni;
   auto context = make_tls_client(options);
   wipe_files(options.files);
   return context;

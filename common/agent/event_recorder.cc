@@ -212,7 +212,9 @@ void EventRecorder::link_refused(const LinkEvent& event, Duration retry_after) {
   auto times =
       refusals_.admit(event.name + "\n" + std::string(to_string(event.cause)), read_boot_clock());
   if (!times) return;
-  logger_.stranger(LogLevel::warn, "link_refused",
+  // A drain is somebody's will, and another server is looked for.
+  bool meant = event.cause == Cause::draining;
+  logger_.stranger(meant ? LogLevel::info : LogLevel::warn, "link_refused",
                    {{"link", event.link.short_name()},
                     {"name", event.name},
                     {"cause", to_string(event.cause)},
@@ -363,9 +365,25 @@ void EventRecorder::carrier_rejected(const std::string& address, Cause cause,
       address.substr(0, address.rfind(':')) + "\n" + std::string(to_string(cause)) + "\n" + reason;
   auto times = refusals_.admit(line, read_boot_clock());
   if (!times) return;
+  bool meant = cause == Cause::draining;
   logger_.stranger(
-      nothing_said ? LogLevel::debug : LogLevel::warn, "carrier_rejected",
+      nothing_said ? LogLevel::debug
+      : meant      ? LogLevel::info
+                   : LogLevel::warn,
+      "carrier_rejected",
       {{"address", address}, {"cause", to_string(cause)}, {"reason", reason}, {"times", *times}});
+}
+
+void EventRecorder::carrier_accepted() {
+  std::lock_guard lock(mutex_);
+  totals_.carriers_accepted += 1;
+}
+
+void EventRecorder::carrier_checked(const std::string& address, const std::string& reason) {
+  std::lock_guard lock(mutex_);
+  totals_.health_checks += 1;
+  if (!logger_.enabled(LogLevel::debug)) return;
+  logger_.stranger(LogLevel::debug, "health_check", {{"address", address}, {"reason", reason}});
 }
 
 void EventRecorder::dial_failed(const std::string& address, const std::string& reason) {
@@ -378,6 +396,10 @@ void EventRecorder::dial_failed(const std::string& address, const std::string& r
 
 void EventRecorder::draining(std::size_t connections) {
   logger_.event(LogLevel::info, "draining", {{"connections", connections}});
+}
+
+void EventRecorder::undrained() {
+  logger_.event(LogLevel::info, "undrained", {});
 }
 
 void EventRecorder::listener_paused(const std::string& address, const std::string& reason) {

@@ -70,6 +70,8 @@ class EventRecorder final : public Observer {
   void application_refused(const Refusal& refusal) override;
   void carrier_rejected(const std::string& address, Cause cause,
                         const std::string& reason) override;
+  void carrier_accepted() override;
+  void carrier_checked(const std::string& address, const std::string& reason) override;
   void dial_failed(const std::string& address, const std::string& reason) override;
   void listener_paused(const std::string& address, const std::string& reason) override;
   void listener_resumed(const std::string& address) override;
@@ -78,6 +80,7 @@ class EventRecorder final : public Observer {
   void warning(const std::string& text) override;
   // An operator's drain: so many connections are left.
   void draining(std::size_t connections);
+  void undrained();
   void trace(const LinkId& link, const std::vector<TraceEvent>& events) override;
 
  private:

@@ -12,10 +12,17 @@ void LifeCycle::wait_until(Time deadline) {
   timer_.arm(deadline);
 }
 
-bool LifeCycle::drain(Duration patience) {
-  if (state_ != State::running) return false;
+bool LifeCycle::drain(DrainUntil until, Duration patience) {
+  if (!home()) return false;
   state_ = State::draining;
-  wait_until(loop_.now() + patience);
+  wait_until(until == DrainUntil::timeout ? loop_.now() + patience : kNever);
+  return true;
+}
+
+bool LifeCycle::undrain() {
+  if (!home()) return false;
+  state_ = State::running;
+  wait_until(kNever);
   return true;
 }
 
@@ -27,7 +34,8 @@ bool LifeCycle::leave() {
 }
 
 bool LifeCycle::drained(bool idle) const {
-  return state_ == State::draining && (idle || !timer_.armed());
+  bool late = deadline_ != kNever && !timer_.armed();
+  return state_ == State::draining && (idle || late);
 }
 
 bool LifeCycle::stopped(bool gone) {

@@ -1,5 +1,6 @@
 // LifeCycle: how far an agent's network is on its way out.
 //
+//      v---undrain()------+
 //   running --drain()--> draining --last stream, or timeout--> leaving --links ended--> stopped
 //      \-------------------------------- leave() -----------------^
 //
@@ -14,6 +15,12 @@
 
 namespace holdfast {
 
+// How long an agent that drains waits for its last stream.
+enum class DrainUntil : std::uint8_t {
+  timeout,  // for shutdown_timeout; what is left then is reset
+  empty,    // as long as it takes
+};
+
 // Goodbyes may take this long. SIGTERM promises an end within 2 s; the rest is for closing.
 inline constexpr Duration kLeavePatience = milliseconds(1800);
 
@@ -27,8 +34,14 @@ class LifeCycle {
   bool draining() const { return state_ != State::running; }
   bool leaving() const { return state_ == State::leaving; }
 
-  // Takes nothing new from now on; leaves within `patience`. False: it drains or leaves already.
-  bool drain(Duration patience);
+  // What is here may be resumed.
+  bool home() const { return state_ == State::running || state_ == State::draining; }
+
+  // Takes nothing new from now on; leaves within `patience`, or when it is empty. Again: with
+  // another end. False: it leaves already.
+  bool drain(DrainUntil until, Duration patience);
+  // It runs again. False: it leaves already.
+  bool undrain();
   // Goodbye is said now. False: it was said.
   bool leave();
   // When links that are still there are given up; meant while leaving().

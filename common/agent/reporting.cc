@@ -96,6 +96,8 @@ LinkSnapshot describe(const LinkDriver& driver, const EventRecorder& recorder,
   out.state = state_of(link);
   out.in_state = now - (tally != nullptr ? tally->changed_at : recorder.idle_since());
   out.carrier = driver.carrier_address();
+  out.balancer = driver.balancer();
+  out.home = link.home().name.empty() ? link.home().address : link.home().name;
   out.subflows = driver.subflows();
   if (link.live() && !link.silent() && link.liveness().round_trip() > Duration{}) {
     out.rtt = link.liveness().round_trip();

@@ -34,6 +34,7 @@ struct Words {  // what was read from the command line
   bool keep = false;  // of uninvite
   std::string out;    // of support
   bool watch = false;
+  DrainWords drain;
 };
 
 bool shows(const std::string& name) {
@@ -174,7 +175,12 @@ void add_commands(CLI::App& app, const Program& program, Words& words) {
         ->check(CLI::IsMember({"down", "up"}));
     link->add_option("LINK", words.id, "the link's name, where there are several");
   }
-  app.add_subcommand("drain", "Take no new connections, exit when the last one is over");
+  CLI::App* drain =
+      app.add_subcommand("drain", "Take no new connections, exit when the last one is over");
+  drain->add_flag("--until-empty", words.drain.until_empty,
+                  "however long that takes, not only for shutdown_timeout");
+  drain->add_flag("--wait", words.drain.wait, "return when the agent has ended");
+  app.add_subcommand("undrain", "Take new connections again, before the exit");
   app.add_subcommand("log-level", "Change what is logged until the agent restarts, or print it")
       ->add_option("LEVEL", words.level, "error, warn, info, debug or trace");
   app.add_subcommand("ready", "Exit 0 when usable, 75 when not")
@@ -286,6 +292,7 @@ int dispatch(const std::string& command, const Invocation& call, const Words& wo
                         : words.nft_remove ? NftAction::remove
                                            : NftAction::print);
   }
+  if (command == "drain") return do_drain(call, words.drain);
   if (command == "reload") return do_reload(call, words.reload);
   if (command == "link") return do_command(call, "link_" + words.link_state, words.id);
   if (command == "ready") return do_ready(call, words.service);

@@ -96,6 +96,10 @@ std::string link_line(const LinkSnapshot& link, const RenderStyle& style) {
     line += ", round trip " + show_duration(*link.rtt);
   }
   if (!link.carrier.empty()) line += ", carrier " + escaped(link.carrier);
+  if (!link.balancer.empty() && link.balancer != link.carrier) {
+    line += ", through " + escaped(link.balancer);
+  }
+  if (!link.home.empty()) line += ", home " + escaped(link.home);
   if (link.subflows) line += ", " + counted(*link.subflows, "path");
   line += ", " + counted(link.connections, "connection");
   std::uint64_t opened = link.connections - std::min(link.opening, link.connections);
@@ -114,7 +118,7 @@ std::string link_line(const LinkSnapshot& link, const RenderStyle& style) {
   } else if ((link.state != LinkState::live || link.barren != 0) && !link.last_error.empty()) {
     line += " (" + escaped(link.last_error) + ")";
   }
-  if (link.retiring) line += ", taken away by a reload: goes with its last connection";
+  if (link.retiring) line += "; it takes no new connections, and goes with its last one";
   return line + "\n";
 }
 
@@ -213,6 +217,12 @@ std::string render_links(const std::vector<LinkSnapshot>& links, const RenderSty
   bool multipath = std::any_of(links.begin(), links.end(),
                                [](const LinkSnapshot& link) { return link.subflows.has_value(); });
   if (multipath) table.column("PATHS", Align::right);
+  bool homes = std::any_of(links.begin(), links.end(),
+                           [](const LinkSnapshot& link) { return !link.home.empty(); });
+  bool balancers = std::any_of(links.begin(), links.end(),
+                               [](const LinkSnapshot& link) { return !link.balancer.empty(); });
+  if (homes) table.column("HOME");
+  if (balancers) table.column("BALANCER");
   for (const LinkSnapshot& link : links) {
     std::vector<std::string> cells = {link.id.substr(0, 8),
                                       link.peer,
@@ -227,6 +237,8 @@ std::string render_links(const std::vector<LinkSnapshot>& links, const RenderSty
                                       show_bytes(link.replayed_bytes)};
     add_rate_cells(cells, rates, link.id);
     if (multipath) cells.push_back(link.subflows ? std::to_string(*link.subflows) : "");
+    if (homes) cells.push_back(link.home);
+    if (balancers) cells.push_back(link.balancer);
     table.row(std::move(cells));
   }
   return table.text(style);

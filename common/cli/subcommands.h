@@ -36,6 +36,11 @@ int do_log_level(const Invocation& call, const std::string& level);  // empty: p
 // With a service: and it is granted, and its target answered last, as far as that is known.
 int do_ready(const Invocation& call, const std::string& service);
 int do_command(const Invocation& call, const std::string& name, const std::string& id);
+struct DrainWords {
+  bool until_empty = false;
+  bool wait = false;  // until the agent has ended, or drains no more
+};
+int do_drain(const Invocation& call, const DrainWords& words);
 int do_connect(const Invocation& call, const std::string& service);
 int do_doctor(const Invocation& call, const Program& program);
 // Empty: a file in the current folder, with the time in its name.

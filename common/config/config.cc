@@ -18,6 +18,10 @@ const char* to_string(SendProxy version) {
   return kSendProxyWords.at(static_cast<std::size_t>(version));
 }
 
+const char* to_string(Balance balance) {
+  return kBalanceWords.at(static_cast<std::size_t>(balance));
+}
+
 const char* to_string(SourceAddress source) {
   return kSourceWords.at(static_cast<std::size_t>(source));
 }

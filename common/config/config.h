@@ -115,6 +115,13 @@ struct CommonConfig {
 // ---- holdfast-client
 // -----------------------------------------------------------------------------
 
+// At which of its addresses a link begins to look for a server.
+enum class Balance { first, random };
+inline constexpr std::array<const char*, 2> kBalanceWords = {"first", "random"};
+const char* to_string(Balance balance);
+// [link] sni: no name in clear.
+inline constexpr const char* kNoSni = "off";
+
 struct ClientLinkConfig {
   std::vector<TcpAddress> server;  // addresses of one server agent, tried in order; at least one
   std::optional<std::string> psk_file;
@@ -128,6 +135,9 @@ struct ClientLinkConfig {
   std::optional<std::string> congestion_control;  // tcp(7); nothing: the host's
   std::uint64_t parallel = 0;                     // lanes; 0: as many as help
   bool mptcp = false;                             // carriers may use several paths at once
+  // What the hello says of whom it is for, in clear; nothing: by the kind of proof.
+  std::optional<std::string> sni{};
+  Balance balance = Balance::first;
   bool operator==(const ClientLinkConfig&) const = default;
 };
 
@@ -179,8 +189,12 @@ struct ServerLinkConfig {
   Duration handshake_timeout = kDefaultHandshakeTimeout;
   std::uint64_t max_window = kDefaultMaxWindow;
   std::optional<std::string> congestion_control;  // tcp(7); nothing: the host's
-  bool freebind = false;  // listens also where the host does not have the address yet
-  bool mptcp = false;     // carriers may use several paths at once
+  bool freebind = false;              // listens also where the host does not have the address yet
+  bool mptcp = false;                 // carriers may use several paths at once
+  std::optional<std::string> home{};  // a DNS name by which balancers know this server
+  std::optional<TcpAddress> home_address{};  // where it is without them
+  bool accept_proxy = false;                 // carriers come through balancers, which say whose
+  std::vector<Network> accept_proxy_from{};  // these
   bool operator==(const ServerLinkConfig&) const = default;
 };
 

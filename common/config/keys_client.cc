@@ -24,7 +24,8 @@ SectionKeys<ClientLinkConfig> make_link() {
        .value = value::list(&ClientLinkConfig::server, parse_tcp_address,
                             "_address_ or array of _address_", {.may_be_empty = false}),
        .reload = next_carrier,
-       .text = "The addresses of one server agent, tried in order.",
+       .text = "The addresses of a server agent, of several, or of the balancer before them; "
+               "*balance* says which is tried first.",
        .required = "the address of the server agent, as in server = [\"198.51.100.10:7443\"]",
        .example = "[\"198.51.100.10:7443\"]",
        .in_use = true},
@@ -96,6 +97,22 @@ SectionKeys<ClientLinkConfig> make_link() {
            "when one falls silent. Which paths, says *ip mptcp endpoint*. Where a kernel has none, "
            "or something on the way or the server does not know it, it is plain TCP. *links* shows "
            "how many paths each has."},
+      {.name = "sni",
+       .value = value::checked_text(&ClientLinkConfig::sni, "_name_ or \"off\"", value::read_sni),
+       .reload = next_carrier,
+       .text = "The server name that the TLS hello has (SNI), in clear, for a balancer that looks "
+               "at it. A link that is resumed names its server's *home* instead, where the server "
+               "has one. With \"off\" no hello has a name, and homes are not named either. What "
+               "the server's certificate must have is *[link.tls] server_name*, whatever stands "
+               "here.",
+       .absent = "Default: with *psk_file* none, with *[link.tls]* its *server_name*.",
+       .example = "\"hub.example.org\""},
+      {.name = "balance",
+       .value = value::word(&ClientLinkConfig::balance, kBalanceWords),
+       .reload = next_carrier,
+       .text = "At which address of *server* a link begins: the \"first\", or a \"random\" one, so "
+               "that the clients of several servers spread over them. The others are tried when "
+               "that one does not answer, or drains."},
   };
   link.elsewhere = {{"grace", "the server's [link] sets it"},
                     {"listen", "it stands at the server; the client has server = [\"host:port\"]"}};

@@ -76,6 +76,35 @@ SectionKeys<ServerLinkConfig> make_link() {
        .reload = restart,
        .text =
            "Clients may use Multipath TCP, as at the client; those that do not use TCP, as ever."},
+      {.name = "home",
+       .value = value::checked_text(&ServerLinkConfig::home, "_name_", value::read_home),
+       .reload = next_carrier,
+       .text = "The DNS name that balancers know this server by, and no other server has. Clients "
+               "are told, and send it in clear as the TLS hello's server name (SNI) when they "
+               "resume a link, so that a balancer can bring them back to the server that has it.",
+       .absent = "Default: none; a server without a balancer needs none.",
+       .example = "\"hub-1.hub.example.org\""},
+      {.name = "home_address",
+       .value = value::parsed(&ServerLinkConfig::home_address, parse_tcp_address, "_address_",
+                              "\"host:port\""),
+       .reload = next_carrier,
+       .text = "Where clients reach this server without the balancer. They are told, and dial it "
+               "first when they resume a link, for balancers that do not look at names.",
+       .absent = "Default: none.",
+       .example = "\"hub-1.example.org:7443\""},
+      {.name = "accept_proxy",
+       .value = value::boolean(&ServerLinkConfig::accept_proxy),
+       .reload = next_carrier,
+       .text = "Clients come through balancers, which say whose each connection is by a PROXY "
+               "header (version 1 or 2). Seats of newcomers, the log and *links* go by the "
+               "client's own address then. Who sends no header is not let in."},
+      {.name = "accept_proxy_from",
+       .value =
+           value::list(&ServerLinkConfig::accept_proxy_from, parse_network, "array of _network_"),
+       .reload = next_carrier,
+       .text = "The balancers, as addresses or networks. Nobody else reaches *listen* then.",
+       .absent = "Required with *accept_proxy*.",
+       .example = "[\"10.0.0.5\"]"},
   };
   link.without_effect = {
       {"open_timeout",

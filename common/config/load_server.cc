@@ -9,6 +9,7 @@ ServerLinkConfig read_link(TableReader& link, const Loading& loading, const Limi
   ServerLinkConfig out = read_section(server_link_keys(), link, loading);
   out.tls = read_tls(server_tls_keys(), link, loading);
   rules::link_listens_alone(link, listeners, loading);
+  rules::proxy_headers_have_senders(link, out, loading);
   rules::plaintext_is_unsafe(link, out.unsafe_plaintext, loading);
   rules::dead_after_outlasts_heartbeat(link, out.heartbeat.value_or(kDefaultHeartbeat),
                                        out.dead_after.value_or(kDefaultDeadAfter), loading);

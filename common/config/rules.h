@@ -120,6 +120,9 @@ class ClientServices {
 // ---- The server
 
 void link_listens_alone(const TableReader& link, Listeners& listeners, const Loading& loading);
+// accept_proxy and accept_proxy_from belong together.
+void proxy_headers_have_senders(TableReader& link, const ServerLinkConfig& set,
+                                const Loading& loading);
 // A stream to there would come back to the agent itself.
 void target_is_not_the_link(const TableReader& table, const ServerServiceConfig& service,
                             const ServerLinkConfig& link, const Loading& loading);

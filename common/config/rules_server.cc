@@ -27,6 +27,19 @@ void target_can_carry_resets(const ServerServiceConfig& service, const Place& pl
   if (std::holds_alternative<UnixAddress>(service.target)) no_reset_on_unix_socket(place, loading);
 }
 
+void proxy_headers_have_senders(TableReader& link, const ServerLinkConfig& set,
+                                const Loading& loading) {
+  if (!set.accept_proxy_from.empty() && !set.accept_proxy) {
+    loading.report.warning(link.place_of("accept_proxy_from"),
+                           "it means nothing without accept_proxy = true");
+  }
+  if (set.accept_proxy && set.accept_proxy_from.empty() && !link.has("accept_proxy_from")) {
+    loading.report.missing(Severity::error, link.place_of("accept_proxy_from"),
+                           "nobody may send a PROXY header, so no client can connect",
+                           "name the balancers, as in accept_proxy_from = [\"10.0.0.5\"]");
+  }
+}
+
 void link_listens_alone(const TableReader& link, Listeners& listeners, const Loading& loading) {
   for (const TextItem& item : link.peek("listen")) {
     const Result<ListenAddress> address = parse_listen_address(item.text);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/base/dns_name.h"
 #include "common/config/config.h"
 #include "common/config/files.h"
 
@@ -54,6 +55,20 @@ bool is_exclusion(std::string_view text) {
 }
 
 }  // namespace
+
+std::optional<std::string> read_home(const std::string& text, const Place& place,
+                                     const Loading& loading) {
+  if (is_dns_name(text)) return text;
+  loading.report.error(place, "\"" + text + "\" is no DNS name",
+                       "write one such as \"hub-1.hub.example.org\"");
+  return std::nullopt;
+}
+
+std::optional<std::string> read_sni(const std::string& text, const Place& place,
+                                    const Loading& loading) {
+  if (text == kNoSni) return text;
+  return read_home(text, place, loading);
+}
 
 std::optional<Place> read_account(TableReader& table, const std::string& key,
                                   const Loading& loading,

@@ -99,6 +99,12 @@ Value<Section> parsed(Member Section::*member, Result<T> (*parse)(std::string_vi
   return value;
 }
 
+// A DNS name, for [link] home; for [link] sni also "off".
+std::optional<std::string> read_home(const std::string& text, const Place& place,
+                                     const Loading& loading);
+std::optional<std::string> read_sni(const std::string& text, const Place& place,
+                                    const Loading& loading);
+
 // A user or a group, which `find` looks up unless the surroundings are ignored.
 std::optional<Place> read_account(TableReader& table, const std::string& key,
                                   const Loading& loading,

@@ -36,9 +36,11 @@ void Dialer::set_addresses(Time now, std::size_t count) {
 }
 
 std::size_t Dialer::next_other() {
-  turn_ = (turn_ + 1) % addresses_;
-  if (last_good_ == turn_) turn_ = (turn_ + 1) % addresses_;
-  return turn_;
+  std::size_t first = begin_ == Begin::first ? 0 : random_.below(addresses_);
+  std::size_t turn = turn_ ? (*turn_ + 1) % addresses_ : first;
+  if (last_good_ == turn) turn = (turn + 1) % addresses_;
+  turn_ = turn;
+  return turn;
 }
 
 std::size_t Dialer::dial(Time now, std::size_t address) {

@@ -24,6 +24,10 @@ class Dialer {
 
   explicit Dialer(std::uint64_t seed) : random_(seed) {}
 
+  // The first round begins at the first address, or at any.
+  enum class Begin : std::uint8_t { first, anywhere };
+  void begin_at(Begin begin) { begin_ = begin; }
+
   // What the link wants now. Rising from relaxed to urgent dials at once, and so does the first
   // need after start_over(). Else the rounds go on as they were: a carrier that stands and comes to
   // nothing (refused, closed at once) is no reason to dial the faster.
@@ -32,6 +36,8 @@ class Dialer {
   void start_over();
   // How many addresses there are; indexes are kept where possible. 0: nothing to dial yet.
   void set_addresses(Time now, std::size_t count);
+  // The address that counts as the last good one from now on; nothing: none does.
+  void prefer(std::optional<std::size_t> address) { last_good_ = address; }
 
   // The next address to dial at this moment, by index; ask until it has none.
   std::optional<std::size_t> poll(Time now);
@@ -44,6 +50,8 @@ class Dialer {
   void failed(Time now, bool was_established = false);
   // The other end asked not to be dialled before `until`.
   void hold_off(Time until) { not_before_ = until; }
+  // The next round is then, whatever the rounds were.
+  void again_at(Time at) { not_before_ = next_round_ = at; }
 
   int in_flight() const { return in_flight_; }
   Need need() const { return need_; }
@@ -69,8 +77,9 @@ class Dialer {
   Duration interval_ = tuning::kUrgentDial;  // of urgent rounds
   std::size_t addresses_ = 0;
   std::optional<std::size_t> last_good_;
-  std::size_t turn_ = SIZE_MAX;  // so that the first round takes the first address
-  bool other_due_ = false;       // this round's second dial
+  Begin begin_ = Begin::first;
+  std::optional<std::size_t> turn_;  // whose turn it was last; nothing: nobody's yet
+  bool other_due_ = false;           // this round's second dial
   int in_flight_ = 0;
   int connecting_ = 0;  // of them
   std::uint32_t dials_ = 0;

@@ -184,6 +184,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
     }
   }
   welcome.grants = grants_of(options_.services);
+  welcome.home = options_.home;
   handshake_.clear();
   encode_welcome(handshake_, welcome);
   std::vector<TableEntry> own = make_table();
@@ -240,6 +241,7 @@ void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
   handshake_sent_.clear();
   unwritten_ = 0;
   last_gathered_ = false;
+  drain_told_us_ = 0;
   first_bytes_.stop();
   release_pins();
   if (tell_driver) push(effect::CloseCarrier{old, cause});
@@ -416,6 +418,7 @@ void Link::renew(Time now, LinkId id) {
   forgotten_ = false;
   ordinal_ += 1;
   server_name_.clear();
+  home_ = {};
   draining_ = false;
   initial_credit_ = 0;
   peer_max_streams_ = UINT32_MAX;

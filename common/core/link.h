@@ -171,6 +171,8 @@ class Link : LinkStates {
   // Carriers in a row that were established and delivered nothing; 0 once something was answered.
   std::uint32_t barren_carriers() const { return first_bytes_.shown(); }
   const std::string& server_name() const { return server_name_; }
+  // Server: as its clients are told. Client: by what its server is found again, while it is bound.
+  const Home& home() const { return client() ? home_ : options_.home; }
   std::size_t stream_count() const { return streams_.size(); }
   const LinkCounters& counters() const { return counters_; }
   const LinkOptions& options() const { return options_; }
@@ -349,6 +351,7 @@ class Link : LinkStates {
   std::uint64_t attempt_ = 0;
   std::uint64_t ordinal_;    // client: rises with every renew()
   std::string server_name_;  // bound by the first WELCOME applied
+  Home home_;                // client: by the last WELCOME applied
   State state_ = Detached{};
   std::optional<Standby> standby_;
   bool draining_ = false;
@@ -374,6 +377,8 @@ class Link : LinkStates {
   Buffer notice_, notice_sent_;  // SERVICES_DOWN, like the handshake
   bool ping_due_ = false;
   bool drain_due_ = false;
+  std::uint64_t drain_told_us_ = 0;          // server: by this carrier; 0: not yet
+  bool drain_heard_ = false;                 // the client opens no more
   std::unique_ptr<std::uint8_t[]> headers_;  // of a gather; no memory is touched before its use
   std::vector<iovec> buffers_;
   std::vector<BlockIndex> gathered_;  // blocks the unwritten gather refers to

@@ -49,6 +49,8 @@ struct LinkOptions {
   // Client: of all the process's links; zeros: the server is to tell no marks. Server: the
   // client's, by the last HELLO.
   MarkKey mark_key{};
+  // Server: by what its clients find it again; as of the next carrier.
+  Home home{};
   // Client only.
   std::uint32_t slot = 0;
   std::uint64_t start_id = 0;

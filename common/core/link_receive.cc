@@ -89,6 +89,7 @@ void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
       return with(decode_ping(payload), [&](const Ping& pong) {
         Time since = outage_since();
         if (!liveness_.pong(now, pong.token)) return;
+        if (drain_told_us_ != 0 && pong.token >= drain_told_us_) drain_heard_ = true;
         first_bytes_.answered();
         if (since != kNever) return silence_over(now, since);
         release_standby();
@@ -195,7 +196,8 @@ void Link::on_open(Time now, const Open& open) {
   std::optional<std::uint16_t> service =
       find_service(open.service.empty() ? kByDestination : open.service);
   Cause refusal = Cause::none;
-  if (draining_) {
+  // Those that were on their way when the client heard of it are taken.
+  if (draining_ && drain_heard_) {
     refusal = Cause::draining;
   } else if (!service) {
     refusal = Cause::unknown_service;

@@ -68,6 +68,7 @@ void Link::agree_anew() {
   options_.grace = wanted_.grace;
   options_.announce_liveness = wanted_.announce_liveness;
   options_.max_streams = wanted_.max_streams;
+  options_.home = wanted_.home;
   if (options_.share != nullptr) options_.share->allow_streams(options_.max_streams);
   for (LinkService& service : options_.services) {
     auto own = find_by_name(wanted_.services, service.name);

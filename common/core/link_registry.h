@@ -107,6 +107,9 @@ class LinkRegistry {
 
   // Refuses new links and new streams from now on; resumes are still accepted.
   void drain(Time now);
+  // New links are taken again; those that were told keep to it, and end when they are empty.
+  void undrain() { draining_ = false; }
+  bool draining() const { return draining_; }
 
   Buffer welcome_refused(const Refused& refused) const;
   Buffer welcome_unknown(const Unknown& unknown) const;

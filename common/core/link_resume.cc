@@ -95,6 +95,7 @@ void Link::apply_welcome(Time now) {
   bool resumed = instance_ != 0;
   instance_ = welcome.instance;
   server_name_ = welcome.server;
+  home_ = welcome.home;
   options_.grace = welcome.grace;
   graces_ = welcome.services;
   note_grants(welcome, options_.services, graces_);

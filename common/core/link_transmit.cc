@@ -116,6 +116,14 @@ void Link::gather_control(Time now, Gather& gather) {
   bool bulk = outbox_.has_data(DataList::bulk);
   bool busy = bulk || outbox_.has_data(DataList::interactive) || outbox_.has_acks();
   bool measure = busy && liveness_.measure_due(now, bulk);
+  if (drain_due_) {
+    drain_due_ = false;
+    gather.header(encode_drain(gather.space()));
+    trace_.frame(now, TraceEvent::Kind::send, FrameType::drain);
+    // Whoever answers the question behind it has heard of it.
+    drain_told_us_ = static_cast<std::uint64_t>(now.time_since_epoch().count());
+    ping_due_ = true;
+  }
   if (ping_due_ || measure) {
     ping_due_ = false;
     gather.header(encode_ping(gather.space(), liveness_.ping(now)));
@@ -131,11 +139,6 @@ void Link::gather_control(Time now, Gather& gather) {
     notice_.clear();
     gather.add(notice_sent_.data(), notice_sent_.size());
     trace_.frame(now, TraceEvent::Kind::send, FrameType::services_down);
-  }
-  if (drain_due_) {
-    drain_due_ = false;
-    gather.header(encode_drain(gather.space()));
-    trace_.frame(now, TraceEvent::Kind::send, FrameType::drain);
   }
 }
 

@@ -107,11 +107,12 @@ std::string words_for(int error, X509* certificate) {
 
 // Notes the first thing that is wrong; accepts nothing by itself.
 int note_failure(int good, X509_STORE_CTX* verification) {
-  if (good == 1) return 1;
   auto* ssl = static_cast<SSL*>(
       X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  X509* certificate = X509_STORE_CTX_get_current_cert(verification);
   Proof& proof = proof_of(ssl);
+  proof.claimed = true;
+  if (good == 1) return 1;
+  X509* certificate = X509_STORE_CTX_get_current_cert(verification);
   if (proof.refused_certificate.empty() && certificate != nullptr) {
     proof.refused_certificate = words_for(X509_STORE_CTX_get_error(verification), certificate);
   }

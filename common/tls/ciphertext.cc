@@ -160,6 +160,10 @@ bool TlsTransport::refill() {
     input_end_ = static_cast<std::size_t>(size);
     input_shared_ = standing_;
     drained_ = input_end_ < room;
+    if (handshake_bytes_ == 0 && !standing_) {
+      first_size_ = std::min(first_.size(), input_end_);
+      std::memcpy(first_.data(), into, first_size_);
+    }
     if (!standing_) handshake_bytes_ += input_end_;
     return true;
   }

@@ -104,19 +104,27 @@ ContextPtr another(const ContextPtr& context) {
 
 // --- Client ---------------------------------------------------------------------------------
 
+bool is_address(const std::string& name) {
+  std::array<unsigned char, 16> address{};
+  return inet_pton(AF_INET, name.c_str(), address.data()) == 1 ||
+         inet_pton(AF_INET6, name.c_str(), address.data()) == 1;
+}
+
 class ClientContext final : public TlsContext {
  public:
   // The context has its secrets.
-  ClientContext(ContextPtr context, bool with_key, std::string server_name,
+  ClientContext(ContextPtr context, bool with_key, std::string server_name, std::string sni,
                 std::uint64_t key_update_after)
       : context_(std::move(context)),
         with_key_(with_key),
         server_name_(std::move(server_name)),
+        sni_(std::move(sni)),
         key_update_after_(key_update_after) {}
 
-  std::unique_ptr<Transport> make(int descriptor) override;
+  std::unique_ptr<Transport> make(int descriptor) override { return make_for(descriptor, sni_); }
+  std::unique_ptr<Transport> make_for(int descriptor, const std::string& sni) override;
   std::unique_ptr<TlsContext> share() const override {
-    return std::make_unique<ClientContext>(another(context_), with_key_, server_name_,
+    return std::make_unique<ClientContext>(another(context_), with_key_, server_name_, sni_,
                                            key_update_after_);
   }
 
@@ -134,6 +142,7 @@ class ClientContext final : public TlsContext {
   ContextPtr context_;
   bool with_key_;
   std::string server_name_;
+  std::string sni_;
   std::uint64_t key_update_after_;
 };
 
@@ -169,19 +178,16 @@ std::string describe_client_failure(bool with_key, SSL*, const Proof& proof) {
   return "the server " + (words.empty() ? "refused the handshake (" + error + ")" : words);
 }
 
-std::unique_ptr<Transport> ClientContext::make(int descriptor) {
+std::unique_ptr<Transport> ClientContext::make_for(int descriptor, const std::string& sni) {
   SslPtr ssl = new_session(context_.get(), SSL_set_connect_state);
   if (ssl != nullptr && !with_key_) {
-    std::array<unsigned char, 16> address{};
-    bool literal = inet_pton(AF_INET, server_name_.c_str(), address.data()) == 1 ||
-                   inet_pton(AF_INET6, server_name_.c_str(), address.data()) == 1;
-    if (literal) {
+    if (is_address(server_name_)) {
       X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), server_name_.c_str());
     } else {
-      SSL_set_tlsext_host_name(ssl.get(), server_name_.c_str());
       SSL_set1_host(ssl.get(), server_name_.c_str());
     }
   }
+  if (ssl != nullptr && !sni.empty()) SSL_set_tlsext_host_name(ssl.get(), sni.c_str());
   if (ssl != nullptr && !with_key_) show_ticket(ssl.get());
   return make_transport(
       std::move(ssl), descriptor, {key_update_after_},
@@ -213,6 +219,7 @@ class ServerContext final : public TlsContext {
                           SSL_SESSION** session) {
     const auto& keys = secrets_of(ssl).keys;
     Proof& proof = proof_of(ssl);
+    proof.claimed = true;
     proof.name.reset();
     proof.unknown_key = false;
     *session = nullptr;
@@ -319,16 +326,18 @@ Result<std::unique_ptr<TlsContext>> make_tls_client(const TlsClientOptions& opti
   tls::Secrets secrets;
   if (options.key) secrets.keys.emplace(options.key->id, *options.key);
   tls::give_secrets(context->get(), std::move(secrets));
+  bool named = options.files && !tls::is_address(options.server_name);
+  std::string sni = options.sni.value_or(named ? options.server_name : "");
   return std::unique_ptr<TlsContext>(std::make_unique<tls::ClientContext>(
-      std::move(*context), options.key.has_value(), options.server_name, options.key_update_after));
+      std::move(*context), options.key.has_value(), options.server_name, std::move(sni),
+      options.key_update_after));
 }
 
 Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& options) {
   auto context = tls::make_context(TLS_server_method());
   if (!context) return context.error();
-  if (!options.keys.empty()) {
-    SSL_CTX_set_psk_find_session_callback(context->get(), tls::ServerContext::find_session);
-  }
+  // Also where there is no key: who offers one is told from who offers nothing.
+  SSL_CTX_set_psk_find_session_callback(context->get(), tls::ServerContext::find_session);
   if (options.files) {
     auto used = tls::use_certificates(context->get(), *options.files);
     if (!used) return used.error();
@@ -350,6 +359,16 @@ Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& opti
 TransportFactory transport_factory(TlsContext* context) {
   if (context == nullptr) return make_plain_transport;
   return [context](int descriptor) { return context->make(descriptor); };
+}
+
+std::function<std::unique_ptr<Transport>(int, const std::string&)> dial_factory(
+    TlsContext* context) {
+  if (context == nullptr) {
+    return [](int descriptor, const std::string&) { return make_plain_transport(descriptor); };
+  }
+  return [context](int descriptor, const std::string& sni) {
+    return sni.empty() ? context->make(descriptor) : context->make_for(descriptor, sni);
+  };
 }
 
 }  // namespace holdfast

@@ -26,6 +26,7 @@ using SslPtr = std::unique_ptr<SSL, FreeSession>;
 // What the key or certificate proved, set while the handshake runs; good once it is done.
 struct Proof {
   std::optional<std::string> name;
+  bool claimed = false;             // a key's id or a certificate came
   bool unknown_key = false;         // no key has the id that was offered
   std::string refused_certificate;  // what is wrong with the peer's, for people
 };

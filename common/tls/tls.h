@@ -61,6 +61,9 @@ struct TlsClientOptions {
   std::optional<TlsKey> key;  // exactly one of key and files
   std::optional<TlsFiles> files;
   std::string server_name;  // with files: the name or address the server must prove
+  // What a hello says of whom it is for, in clear; empty: nothing. Not set: with files server_name
+  // where that is no address, with a key nothing.
+  std::optional<std::string> sni{};
   std::uint64_t key_update_after = kDefaultKeyUpdateAfter;  // bytes
 };
 
@@ -79,12 +82,20 @@ class TlsContext {
   // The descriptor is connected and non-blocking; it must outlive the transport. The transport
   // keeps what it needs of the context, which may go before it.
   virtual std::unique_ptr<Transport> make(int descriptor) = 0;
+  // Client: the hello is for this server, whatever TlsClientOptions::sni says.
+  virtual std::unique_ptr<Transport> make_for(int descriptor, const std::string&) {
+    return make(descriptor);
+  }
   // Another one with the same secrets and tickets, for a link of its own; any loop's.
   virtual std::unique_ptr<TlsContext> share() const = 0;
 };
 
 // Carriers of this context, which must outlive the factory; plain ones without a context.
 TransportFactory transport_factory(TlsContext* context);
+// The same for a client's dials, whose hello may be for a server other than the config's; empty: it
+// is not.
+std::function<std::unique_ptr<Transport>(int descriptor, const std::string& sni)> dial_factory(
+    TlsContext* context);
 
 Result<std::unique_ptr<TlsContext>> make_tls_client(const TlsClientOptions& options);
 Result<std::unique_ptr<TlsContext>> make_tls_server(const TlsServerOptions& options);

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "common/base/check.h"
+#include "common/io/health_check.h"
 #include "common/io/socket.h"
 
 namespace holdfast::tls {
@@ -198,6 +199,12 @@ Transport::Outcome TlsTransport::write(std::span<const iovec> buffers) {
   }
   if (output_error_ != 0 && taken == 0) return {socket_failed(output_error_), 0};
   return taken == 0 ? Outcome{Status::again, 0} : Outcome{Status::done, taken};
+}
+
+bool TlsTransport::claimed_nothing() const {
+  Bytes first(first_.data(), first_size_);
+  if (standing_ || proof_.claimed || first.empty()) return false;
+  return is_check_without_header(first);
 }
 
 // SSL_CTX_set_mode(3), SSL_free_buffers(3): what holds bytes now goes once it is empty.

@@ -46,6 +46,7 @@ class TlsTransport final : public Transport {
     return (begun() && SSL_pending(ssl_.get()) > 0) || (input_begin_ < input_end_ && !starved_);
   }
   std::optional<std::string> identity() const override { return identity_; }
+  bool claimed_nothing() const override;
   std::optional<std::string> shown() const override { return standing_ ? identity_ : shown_; }
   bool answered() const override { return answered_; }
   KeyUpdates key_updates() const override { return key_updates_; }
@@ -81,6 +82,8 @@ class TlsTransport final : public Transport {
   Describe describe_;
   Identify identify_;
   Proof proof_;
+  std::array<std::uint8_t, 8> first_{};  // bytes that came, of them
+  std::size_t first_size_ = 0;
   std::optional<std::string> shown_;
   std::optional<std::string> identity_;
   std::string error_;

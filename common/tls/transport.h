@@ -60,6 +60,8 @@ class Transport {
   // own first message could fake; the handshake's end then settles it. Nothing where nothing is
   // shown.
   virtual std::optional<std::string> shown() const { return identity(); }
+  // Server, after a handshake that failed: the peer never claimed to be anybody, as checks do not.
+  virtual bool claimed_nothing() const { return false; }
   // The peer's first message was good and has been answered.
   virtual bool answered() const { return false; }
   // Bytes that write() took and the socket has not.

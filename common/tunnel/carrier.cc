@@ -41,6 +41,7 @@ Carrier::Carrier(Loop& loop, CarrierId id, Detached detached, Owner& owner)
       id_(id),
       owner_(&owner),
       peer_(detached.peer),
+      via_(detached.via),
       state_(State::standing),
       descriptor_(std::move(detached.descriptor)),
       transport_(std::move(detached.transport)),
@@ -256,7 +257,7 @@ Carrier::Detached Carrier::detach() {
   HOLDFAST_CHECK(state_ == State::standing && !blocked_);
   leave_loop();
   transport_->keep_memory(false);
-  return {std::move(descriptor_), std::move(transport_), peer_};
+  return {std::move(descriptor_), std::move(transport_), peer_, via_};
 }
 
 void Carrier::shut() {

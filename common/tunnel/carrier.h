@@ -50,6 +50,7 @@ class Carrier final : public Poller::Watcher {
     Descriptor descriptor;
     std::unique_ptr<Transport> transport;
     SocketAddress peer;
+    std::optional<SocketAddress> via{};
   };
 
   // The descriptor is connected. Call start() once the owner is ready for callbacks.
@@ -86,10 +87,17 @@ class Carrier final : public Poller::Watcher {
   bool closed() const { return state_ == State::closed; }
   bool finishing() const { return state_ == State::finishing; }
   const SocketAddress& peer() const { return peer_; }
+  // Who came through a balancer, as that one said; `via` is the balancer.
+  void came_through(const SocketAddress& via, const SocketAddress& peer) {
+    via_ = via;
+    peer_ = peer;
+  }
+  const std::optional<SocketAddress>& via() const { return via_; }
   // See Transport.
   std::optional<std::string> identity() const { return transport_->identity(); }
   std::optional<std::string> shown() const { return transport_->shown(); }
   bool answered() const { return transport_->answered(); }
+  bool claimed_nothing() const { return transport_->claimed_nothing(); }
   std::string transport_error() const { return transport_->error(); }
   // What of ours waits in the kernel or before it, and what the peer's kernel has acknowledged.
   std::optional<PathReport> path() const;
@@ -124,6 +132,7 @@ class Carrier final : public Poller::Watcher {
   CarrierId id_;
   Owner* owner_;
   SocketAddress peer_;
+  std::optional<SocketAddress> via_;
   State state_ = State::handshaking;
   bool blocked_ = false;  // a write waits for room
   std::size_t read_size_ = Loop::kReadBufferSize;

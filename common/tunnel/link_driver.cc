@@ -39,6 +39,16 @@ std::string LinkDriver::carrier_address() const {
   return carrier == nullptr ? std::string() : carrier->peer().to_string();
 }
 
+// A client knows that there is one where its server has a home elsewhere.
+std::string LinkDriver::balancer() const {
+  const Carrier* carrier = find(link_.carrier());
+  if (carrier == nullptr) return {};
+  if (carrier->via()) return carrier->via()->to_string();
+  bool client = link_.options().role == LinkOptions::Role::client;
+  bool direct = !client || link_.home() == Home{} || link_.home().address == carrier_address();
+  return direct ? "" : carrier_address();
+}
+
 std::optional<std::uint32_t> LinkDriver::subflows() const {
   const Carrier* carrier = find(link_.carrier());
   return carrier == nullptr ? std::nullopt : carrier->subflows();

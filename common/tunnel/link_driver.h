@@ -74,6 +74,8 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   std::optional<PathReport> carrier_path() const { return path(link_.carrier()); }
   // Where the carrier in use leads; empty without one.
   std::string carrier_address() const;
+  // The balancer that it comes through, as far as that is known; empty: none.
+  std::string balancer() const;
   // Over how many paths it goes at once; nothing for plain TCP.
   std::optional<std::uint32_t> subflows() const;
   // Why the last carrier was lost, for people.

@@ -116,6 +116,10 @@ class Observer : public ListenerObserver {
   // A socket on the link port came to nothing before it was anybody's. Strangers can cause these.
   virtual void carrier_rejected(const std::string& address, Cause cause,
                                 const std::string& reason) = 0;
+  // A socket on the link port was accepted.
+  virtual void carrier_accepted() {}
+  // A socket on the link port was no client's: a balancer's check, or a scan.
+  virtual void carrier_checked(const std::string&, const std::string&) {}
   // Client: a dial came to nothing.
   virtual void dial_failed(const std::string& address, const std::string& reason) = 0;
 

@@ -18,6 +18,7 @@
 #include "common/base/time.h"
 #include "common/wire/cause.h"
 #include "common/wire/constants.h"
+#include "common/wire/home.h"
 
 namespace holdfast {
 
@@ -72,6 +73,7 @@ struct Welcome {
   std::vector<ServiceGrace>
       services;  // those whose grace is not the link's; at most kMaxServiceGraces
   std::optional<ServiceGrants> grants;  // nothing: a server that does not tell
+  Home home;
 };
 
 struct TableEntry {

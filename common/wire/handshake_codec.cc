@@ -15,7 +15,9 @@ enum class Parameter : std::uint16_t {
   start_id = 6,
   ordinal = 8,
   retry_after = 10,
+  home = 11,
   grace = 12,
+  home_address = 13,
   heartbeat = 14,
   dead_after = 16,
   max_streams = 18,
@@ -197,6 +199,19 @@ bool take_grants(Welcome& welcome, const Value& value) {
   return true;
 }
 
+bool is_home_address(std::string_view text) {
+  return parse_home_address(text).has_value();
+}
+
+// One that is not good is as if it had not come.
+bool take_text(std::string& into, const Value& value, std::size_t most,
+               bool (*good)(std::string_view)) {
+  std::string text;
+  if (!value.read_name(text, most) || !good(text)) return false;
+  into = std::move(text);
+  return true;
+}
+
 bool take_welcome_parameter(Welcome& welcome, Parameter type, const Value& value) {
   switch (type) {
     case Parameter::features:
@@ -217,6 +232,10 @@ bool take_welcome_parameter(Welcome& welcome, Parameter type, const Value& value
       return value.read(welcome.initial_credit);
     case Parameter::service_grace:
       return take_service_grace(welcome, value);
+    case Parameter::home:
+      return take_text(welcome.home.name, value, kMaxDnsName, is_dns_name);
+    case Parameter::home_address:
+      return take_text(welcome.home.address, value, kMaxHomeAddress, is_home_address);
     case Parameter::grants:
       return take_grants(welcome, value);
     default:
@@ -316,6 +335,12 @@ void encode_welcome(Buffer& out, const Welcome& welcome) {
     put(out, static_cast<std::uint16_t>(sizeof(std::uint64_t) + service.service.size()));
     put(out, static_cast<std::uint64_t>(service.grace.count()));
     put_bytes(out, as_bytes(service.service));
+  }
+  if (!welcome.home.name.empty()) {
+    put_parameter(out, Parameter::home, std::string_view(welcome.home.name));
+  }
+  if (!welcome.home.address.empty()) {
+    put_parameter(out, Parameter::home_address, std::string_view(welcome.home.address));
   }
   if (welcome.grants) put_grants(out, begin, *welcome.grants);
   end_frame(out, begin);

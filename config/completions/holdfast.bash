@@ -18,7 +18,7 @@ _holdfast_ask() {
 
 _holdfast() {
   local program=$1 current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='check status connections connection links kill drain log-level ready reload nft genpsk doctor support'
+  local commands='check status connections connection links kill drain undrain log-level ready reload nft genpsk doctor support'
   local options='-c --config --socket -h --help' choices='' command='' place=0 i
   [[ ${program##*/} == holdfast-client ]] && commands+=' connect join reconnect link'
   [[ ${program##*/} == holdfast-server ]] && commands+=' invite uninvite'
@@ -54,6 +54,7 @@ _holdfast() {
     ready) options+=' --json --service' ;;
     status | links) options+=' --json --watch' ;;
     connections) options+=' --json --watch --service --state --client --sort --limit' ;;
+    drain) options+=' --until-empty --wait' ;;
     reload) options+=' --json --dry-run --revoke' ;;
     nft) options+=' --apply --remove' ;;
     invite) options+=' --service --address --expires --out --no-start' ;;

@@ -65,6 +65,7 @@ for program in holdfast-client holdfast-server
     complete -c $program -n __holdfast_none -a links -d 'Every link'
     complete -c $program -n __holdfast_none -a kill -d 'End one connection'
     complete -c $program -n __holdfast_none -a drain -d 'Take no new connections, exit after the last'
+    complete -c $program -n __holdfast_none -a undrain -d 'Take new connections again, before the exit'
     complete -c $program -n __holdfast_none -a log-level -d 'Change what is logged, or print it'
     complete -c $program -n __holdfast_none -a ready -d 'Exit 0 when usable, 75 when not'
     complete -c $program -n __holdfast_none -a reload -d 'Apply a changed config'
@@ -81,6 +82,8 @@ for program in holdfast-client holdfast-server
     complete -c $program -n '__holdfast_in connections' -l sort -x \
         -a 'opened age idle bytes up down rate unacked queued replayed detached resumes'
     complete -c $program -n '__holdfast_in connections' -l limit -x
+    complete -c $program -n '__holdfast_in drain' -l until-empty -d 'However long it takes'
+    complete -c $program -n '__holdfast_in drain' -l wait -d 'Return when the agent has ended'
     complete -c $program -n '__holdfast_in reload' -l dry-run -d 'Only tell what would change'
     complete -c $program -n '__holdfast_in reload' -l revoke -d 'End connections of what is not allowed any more'
     complete -c $program -n '__holdfast_in nft' -l apply -d 'Install them, in place of earlier ones'

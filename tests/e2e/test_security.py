@@ -448,7 +448,7 @@ def test_what_strangers_cause_is_counted_in_the_log_not_repeated(make_pair):
     pair = make_pair(link="psk", server={"log": {"level": "info"}})
     for _ in range(500):
         sock = socket.create_connection((HOST, pair.link_port))
-        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        sock.sendall(b"SSH-2.0-a_scan\r\n")         # HTTP would be a balancer's check
         sock.close()
     pair.server.wait_event("carrier_rejected", cause="tls")
     ping(*pair.connect())

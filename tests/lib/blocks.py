@@ -48,6 +48,11 @@ BLOCKS = {
         "python3 -m http.server 8000 --bind 127.0.0.1 &": README, "curl http://127.0.0.1:18000/": README,
         "kill $(jobs -p)": README,
     },
+    "docs/guide/fleet.md": {
+        "+-- hub-1  home = \"hub-1.hub.example.org\"": DRAWING,
+        "# server.toml, of the first server": CONFIG, "# client.toml": CONFIG,
+        "holdfast-server drain --until-empty --wait && systemctl start holdfast-server": INSTALLED,
+    },
     "docs/guide/install.md": {
         "scripts/package                                     # in the source tree; prints the path of the .deb": INSTALLED,
         INVITE: PAIRING, "holdfast-client join -": PAIRING,

@@ -108,7 +108,8 @@ class Agent:
         self.program = os.path.join(BIN, f"holdfast-{role}")
         self.config = os.path.join(folder, f"{role}.toml")
         self.log_path = os.path.join(folder, f"{role}.log")
-        self.metrics_port = int(config["admin"]["metrics"].rpartition(":")[2])
+        self.metrics_host, _, port = config["admin"]["metrics"].rpartition(":")
+        self.metrics_port = int(port)
         self.process = None
         self.write_config(config)
 
@@ -185,7 +186,7 @@ class Agent:
 
     def metrics(self):
         with self.space.enter() if self.space else contextlib.nullcontext():
-            client = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=30)
+            client = http.client.HTTPConnection(self.metrics_host, self.metrics_port, timeout=30)
             client.connect()
         client.request("GET", "/metrics", headers={"Connection": "close"})
         response = client.getresponse()

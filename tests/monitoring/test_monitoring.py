@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = ROOT / "config" / "grafana" / "holdfast.json"
 RULES = ROOT / "config" / "prometheus" / "holdfast.rules.yml"
 # Every label and value that an expression may choose by, besides Prometheus' own.
-LABELS = {"job", "instance", "peer", "service", "cause", "reason", "state", "direction"}
+LABELS = {"job", "instance", "peer", "service", "cause", "reason", "state", "direction", "server", "home",
+          "kind"}
 
 
 def names_in(text):

@@ -75,6 +75,9 @@ CLIENT = {
     "link.psk_file": ["e2e/test_security.py::test_a_wrong_key_and_an_unknown_one_differ_only_in_the_servers_log",
                       "e2e/test_reload.py::test_a_connection_outlives_the_rotation_of_its_key",
                       "e2e/test_security.py::test_a_key_may_be_a_systemd_credential"],
+    "link.sni": ["e2e/test_fleet.py::test_no_name_is_said_in_clear_where_that_is_off",
+                 "e2e/test_fleet.py::test_a_name_of_the_operators_is_said_before_a_server_has_the_link"],
+    "link.balance": ["e2e/test_fleet.py::test_clients_of_a_static_list_spread"],
     "link.handshake_timeout": ["e2e/test_keys.py::test_a_client_gives_a_handshake_as_long_as_it_was_told"],
     "link.open_timeout": [
         "e2e/test_opening.py::test_an_application_that_waited_for_open_timeout_is_reset",
@@ -114,6 +117,10 @@ SERVER = {
     "link.freebind": ["e2e/test_keys.py::test_an_address_that_the_host_has_not_is_bound_where_freebind_says_so"],
     "link.grace": ["e2e/test_processes.py::test_when_the_grace_is_over_both_applications_are_reset",
                    "e2e/test_processes.py::test_an_outage_just_below_the_grace_is_survived"],
+    "link.home": ["e2e/test_fleet.py::test_a_link_comes_home"],
+    "link.home_address": ["e2e/test_fleet.py::test_the_homes_own_address_is_found_without_names"],
+    "link.accept_proxy": ["e2e/test_fleet.py::test_the_client_has_its_own_address_behind_a_balancer"],
+    "link.accept_proxy_from": ["e2e/test_fleet.py::test_who_comes_past_the_balancer_is_not_let_in"],
     "link.handshake_timeout": ["e2e/test_strangers.py::test_garbage_is_dropped_within_the_handshake_timeout",
                                "e2e/test_security.py::test_a_dripping_tls_hello_ends_with_the_handshake_timeout"],
     "clients.NAME.psk_file": [

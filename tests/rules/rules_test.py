@@ -69,7 +69,7 @@ SHARED_PTR_ALLOWED = {"common/log/log.cc"}
 # counts by a clock that nobody sets (CLOCK_BOOTTIME).
 WALL_CLOCK = r"CLOCK_REALTIME|system_clock|gettimeofday|\btime\((nullptr|NULL|0|&)"
 WALL_CLOCK_ALLOWED = {"common/log/log.cc", "common/agent/reporting.cc", "common/agent/credentials.cc",
-                      "common/config/instant.cc", "server-agent/server_driver.cc"}
+                      "common/config/instant.cc", "server-agent/server_intake.cc"}
 
 # Names are looked up on threads of their own, nowhere else: a loop stands still for as long as a name
 # server says nothing. What has AI_NUMERICHOST looks nothing up; connect.cc and reach.cc are subcommands,
@@ -83,7 +83,7 @@ WAITS = (r"\b(?:sleep|usleep|nanosleep|system|popen|waitpid)\s*\(|sleep_for|slee
 # Where it is no loop that waits.
 WAITS_ALLOWED = {
     "common/cli/pairing.cc", "common/cli/join_command.cc", "common/cli/support_command.cc",  # subcommands
-    "common/cli/nft_command.cc",                              # a subcommand, no agent
+    "common/cli/nft_command.cc", "common/cli/drain_command.cc",  # subcommands, no agent
     "common/io/resolver.cc", "common/io/resolver.h",          # look_up_names itself
     "common/agent/listen_names.cc", "common/agent/listen_names.h",
     "common/agent/reload.h",                                    # on a reload's own thread

@@ -82,4 +82,22 @@ TEST_CASE("A reload keeps the lanes that were opened, as long as there may be so
 }
 
 }  // namespace
+TEST_CASE(
+    "What comes in place of a first lane stays like one, and a further lane stays a further one") {
+  ClientLanes lanes(1);
+  lanes.spread(hub({1, 4}), nowhere);
+  REQUIRE(lanes.open("hub", Time{}));
+  auto instead = lanes.replace("hub", Time{});
+  REQUIRE(instead);
+  CHECK(instead->options.name == "hub#3");
+  CHECK(instead->options.lanes.first == 3);
+  auto again = lanes.replace("hub#3", Time{});
+  REQUIRE(again);
+  CHECK(again->options.lanes.first == 4);
+  auto further = lanes.replace("hub#2", Time{});
+  REQUIRE(further);
+  CHECK(further->options.lanes.first == 1);
+  CHECK_FALSE(lanes.replace("hub#2", Time{}));
+}
+
 }  // namespace holdfast

@@ -89,6 +89,7 @@ TEST_CASE("the client example shows true defaults") {
   CHECK(config.log.trace_file.has_value());
   CHECK(link.congestion_control.has_value());
   link.congestion_control.reset();
+  link.sni.reset();
   link.tls = expected.links.at("default").tls;
   link.psk_file = expected.links.at("default").psk_file;
   config.admin = AdminConfig{config.admin.socket, std::nullopt, std::nullopt};
@@ -110,6 +111,10 @@ TEST_CASE("the server example shows true defaults") {
   CHECK(config.link.tls.has_value());
   CHECK(config.link.congestion_control.has_value());
   config.link.congestion_control.reset();
+  CHECK(config.link.home.has_value());
+  config.link.home.reset();
+  config.link.home_address.reset();
+  config.link.accept_proxy_from.clear();
   CHECK(config.clients.at("edge-1").links == kDefaultClientLinks);
   CHECK(config.services.at("postgres").grace.has_value());
   forget_patience(config.services.at("postgres"));

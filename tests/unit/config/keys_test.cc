@@ -108,6 +108,7 @@ void add_companions(const std::string& key, bool client, Document& document) {
   if (key == "limits.memory") set("limits.connections", "100");
   if (key == "limits.connections") set("limits.memory", "\"1TiB\"");
   if (!client && key == "services.NAME.source") set("clients.NAME.sources", "\"10.0.0.0/8\"");
+  if (key == "link.accept_proxy") document.set("link.accept_proxy_from", "\"10.0.0.5\"");
   if (!client) return;
   if (key == "services.NAME.match" || key == "services.NAME.travel" ||
       key == "services.NAME.mode") {
@@ -163,6 +164,9 @@ const std::map<std::string, Sample> kSamples = {
     {"listen", quoted("127.0.0.1:6543")},
     {"match", {"[\"10.0.5.7:1\", \"10.0.6.0/24:*\"]", "[10.0.5.7:1, 10.0.6.0/24:*]"}},
     {"accept_proxy_from", {"\"10.0.0.5\"", "[10.0.0.5]"}},
+    {"sni", quoted("hub.example")},
+    {"home", quoted("hub-1.hub.example")},
+    {"home_address", quoted("hub-1.example:7443")},
     {"exclude", {"[\"uid:a\", \"mark:7\"]", "[uid:a, mark:7]"}},
     {"services", {"[]", "[]"}},
     {"allow", {"\"10.0.5.0/24:5432\"", "[10.0.5.0/24:5432]"}},

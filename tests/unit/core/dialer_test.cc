@@ -286,4 +286,48 @@ TEST_CASE("after a link that was up the first dial is at once") {
   }
 }
 
+TEST_CASE("dials may begin at any of several addresses, and go on from there in turn") {
+  std::map<std::size_t, int> first;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Dialer dialer(seed);
+    dialer.begin_at(Dialer::Begin::anywhere);
+    dialer.set_addresses(at_ms(0), 3);
+    dialer.set_need(at_ms(0), Need::urgent);
+    std::vector<std::size_t> dials = dials_at(dialer, at_ms(0));
+    REQUIRE(dials.size() == 1);
+    first[dials[0]] += 1;
+    std::vector<std::size_t> next = dials_at(dialer, at_ms(500));
+    REQUIRE_FALSE(next.empty());
+    CHECK(next[0] == (dials[0] + 1) % 3);
+  }
+  CHECK(first.size() == 3);
+  for (const auto& [address, times] : first) CHECK(times > 5);
+}
+
+TEST_CASE("a preferred address comes first, and one that is passed over does not") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 3);
+  dialer.prefer(2);
+  dialer.set_need(at_ms(0), Need::urgent);
+  CHECK(dials_at(dialer, at_ms(0)).front() == 2);
+  dialer.prefer(std::nullopt);
+  CHECK(dials_at(dialer, at_ms(500)).front() != 2);
+}
+
+TEST_CASE("a round that was put off, or forward, comes then") {
+  Dialer dialer(1);
+  dialer.set_addresses(at_ms(0), 1);
+  dialer.set_need(at_ms(0), Need::urgent);
+  REQUIRE(dials_at(dialer, at_ms(0)).size() == 1);
+  dialer.connected(0);
+  dialer.again_at(at_ms(100));
+  CHECK(dials_at(dialer, at_ms(99)).empty());
+  CHECK(dialer.next_timeout() == at_ms(100));
+  CHECK(dials_at(dialer, at_ms(100)).size() == 1);
+  dialer.connected(0);
+  dialer.again_at(at_ms(5000));
+  CHECK(dials_at(dialer, at_ms(4999)).empty());
+  CHECK(dials_at(dialer, at_ms(5000)).size() == 1);
+}
+
 }  // namespace holdfast

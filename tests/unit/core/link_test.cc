@@ -470,6 +470,20 @@ TEST_CASE("a draining server takes no new stream and keeps the old ones, through
   CHECK(pair.server.app(old).received == "still here");
 }
 
+TEST_CASE("a draining server takes the streams that were on their way when it said so") {
+  LinkPair pair;
+  pair.open();
+  pair.run_for(seconds(1));
+  auto late = pair.open();  // its OPEN is written before the client has heard of it
+  pair.registry.drain(pair.now());
+  pair.client.write(late, "on its way");
+  pair.run_for(milliseconds(100));
+  CHECK(pair.client.draining);
+  REQUIRE(pair.server.has_app(late));
+  CHECK(pair.server.app(late).received == "on its way");
+  CHECK(pair.server.refused_opens.empty());
+}
+
 TEST_CASE("a backend that cannot be had resets the application with its cause") {
   LinkPair pair;
   pair.server.connects = false;

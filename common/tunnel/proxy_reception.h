@@ -19,10 +19,12 @@ inline constexpr Duration kProxyHeaderPatience = seconds(5);
 class ProxyReception final : public Poller::Watcher {
  public:
   struct Outcome {
-    Descriptor socket;     // if valid:
-    Endpoint source;       // the socket's own peer where the sender speaks for itself
-    Endpoint destination;  // none there
-    std::string reason;    // else why it was closed, for people
+    Descriptor socket;                 // if valid:
+    Endpoint source;                   // the socket's own peer where the sender speaks for itself
+    Endpoint destination;              // none there
+    bool on_behalf = false;            // of another; else it speaks for itself, as checks do
+    std::string reason;                // else why it was closed, for people
+    std::vector<std::uint8_t> seen{};  // and what it had said instead of a header
   };
   // Called once, never from within the constructor; may destroy this.
   using Callback = std::function<void(Outcome)>;

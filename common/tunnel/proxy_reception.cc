@@ -1,4 +1,4 @@
-#include "client-agent/proxy_reception.h"
+#include "common/tunnel/proxy_reception.h"
 
 #include <array>
 #include <cerrno>
@@ -52,6 +52,7 @@ bool ProxyReception::take(std::size_t size) {
 void ProxyReception::done(const ProxyHeader& header) {
   Outcome outcome;
   outcome.source = SocketAddress::peer_of(socket_.get()).endpoint();
+  outcome.on_behalf = header.on_behalf;
   if (header.on_behalf) {
     outcome.source = header.source;
     outcome.destination = header.destination;
@@ -64,6 +65,7 @@ void ProxyReception::fail(const std::string& reason) {
   close_with_reset(socket_);
   Outcome outcome;
   outcome.reason = reason;
+  outcome.seen = std::move(header_);
   finish(std::move(outcome));
 }
 

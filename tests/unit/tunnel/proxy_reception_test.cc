@@ -1,4 +1,4 @@
-#include "client-agent/proxy_reception.h"
+#include "common/tunnel/proxy_reception.h"
 
 #include "tests/unit/support.h"
 
