@@ -10,6 +10,7 @@ import argparse
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -55,9 +56,9 @@ def opened(client):
 class Flow(threading.Thread):
     """Sends numbered blocks and compares what comes back, until it is told to stop."""
 
-    def __init__(self, sock, number):
+    def __init__(self, sock, number, pause=0.05):
         super().__init__(daemon=True)
-        self.sock, self.number, self.rounds, self.fault = sock, number, 0, None
+        self.sock, self.number, self.pause, self.rounds, self.fault = sock, number, pause, 0, None
         self._over = threading.Event()
         self.start()
 
@@ -67,7 +68,7 @@ class Flow(threading.Thread):
             while not self._over.is_set():
                 echo(self.sock, b"%08d:%08d;" % (self.number, self.rounds) * 20)
                 self.rounds += 1
-                self._over.wait(0.05)
+                self._over.wait(self.pause)
         except (OSError, Missed) as error:
             self.fault = f"flow {self.number}, round {self.rounds}: {error}"
 
@@ -204,19 +205,22 @@ def rolling(make, short):
     processes, links = (6, 10) if short else (30, 34)
     fleet = make(clients=processes, hub=tables(links), services=links, client_links=links + 40)
     clients, apps = many(fleet, processes, links)
-    flows = [Flow(app, number) for number, app in enumerate(apps)]
-    print(f"    {len(apps)} links of {processes} processes")
+    pause = max(0.05, len(apps) / 500)        # this side is one Python
+    flows = [Flow(app, number, pause) for number, app in enumerate(apps)]
+    print(f"    {len(apps)} links of {processes} processes", flush=True)
     for number in NUMBERS:
         hub = fleet.hubs[number]
         hub.run("drain", "--until-empty")
-        mine = [flow for flow in flows if flow.is_alive() and hub_of(clients, links, flow) == number]
+        there = {each["client"] for client in clients for each in client.agent.connections()
+                 if each["peer"] == f"hub-{number}"}
+        mine = [flow for flow in flows if "%s:%d" % flow.sock.getsockname() in there]
         fresh = []
         for flow in mine:                     # a well-behaved application makes its next one
             client, link = clients[flow.number // links], flow.number % links
             sock = client.dial(port=6000 + link)
             flow.stop()
             flow.sock.close()
-            fresh.append(Flow(sock, flow.number))
+            fresh.append(Flow(sock, flow.number, pause))
         flows = [flow for flow in flows if flow not in mine] + fresh
         if hub.process.wait(120) != 0:
             raise Missed(f"hub-{number} ended with {hub.process.returncode}")
@@ -233,18 +237,14 @@ def rolling(make, short):
         raise Missed(ended[0])
 
 
-def hub_of(clients, links, flow):
-    client = clients[flow.number // links]
-    return client.hub_of(flow.sock)
-
-
 def herd(make, short):
     processes, links = (4, 16) if short else (16, 32)
     fleet = make(clients=processes, hub=tables(links), services=links, client_links=links + 40,
-                 hubs=(1,))
+                 hubs=(1,), link={"heartbeat": "1s", "dead_after": "15s"})
     clients, apps = many(fleet, processes, links)
     hub = fleet.hubs[1]
     before = hub.metric("holdfast_carriers_accepted_total")
+    used = cpu_seconds(hub.pid)
     fleet.stop_balancer()
     time.sleep(3)
     with Throttle(hub.pid, 0.1) as throttle:
@@ -264,7 +264,9 @@ def herd(make, short):
             time.sleep(0.02)
         took = time.monotonic() - start
     handshakes = hub.metric("holdfast_carriers_accepted_total") - before
-    print(f"    {len(apps)} links, the server at 10 % of a core ({throttle.kind})")
+    used = cpu_seconds(hub.pid) - used
+    print(f"    {len(apps)} links, the server at 10 % of a core ({throttle.kind}): {took:.2f} s, {used:.2f} s of "
+          f"its CPU, {handshakes / len(apps):.2f} handshakes a link", flush=True)
     if pending:
         raise Missed(f"{len(pending)} links did not come back in 60 s")
     reach("all are back", took, 6)
@@ -319,7 +321,7 @@ def run(scenario, balancer, short):
     try:
         scenario(make, short)
         return True
-    except (Missed, AssertionError, OSError, TimeoutError) as error:
+    except (Missed, AssertionError, OSError, subprocess.TimeoutExpired) as error:
         print(f"    FAILED: {error}")
         for fleet in made:
             fleet.print_logs(15)
