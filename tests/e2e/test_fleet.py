@@ -126,6 +126,7 @@ def test_a_drain_may_be_taken_back(make_fleet):
     home = client.hub_of(old)
     hub = fleet.hubs[home]
     assert hub.run("drain").returncode == 0
+    client.agent.wait_event("link_draining")      # an OPEN that is on its way is taken by the old hub
     new = new_one_within(client, 1)
     assert hub.run("undrain").returncode == 0
     assert hub.json("status")["ready"]
@@ -145,6 +146,7 @@ def test_what_is_left_at_the_timeout_of_a_drain_is_reset(make_fleet):
     echo(old)
     hub = fleet.hubs[client.hub_of(old)]
     assert hub.run("drain").returncode == 0
+    client.agent.wait_event("link_draining")      # an OPEN that is on its way is taken by the old hub
     new = new_one_within(client, 1)
     assert read_end(old, 10 * TIMESCALE)[0] == RST
     client.agent.wait_event("connection_closed", cause="shutdown")

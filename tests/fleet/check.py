@@ -129,6 +129,7 @@ def drain(make, short):
     flows = [Flow(opened(client)[0], each) for each in range(8)]
     hub = fleet.hubs[client.hub_of(flows[0].sock)]
     hub.run("drain", "--until-empty")
+    client.agent.wait_event("link_draining")  # an OPEN that is on its way is taken by the old hub
     new, took = opened(client)
     reach("a new connection after the drain began", took, 1)
     if fleet.hubs[client.hub_of(new)] is hub:
