@@ -14,7 +14,8 @@ namespace {
 constexpr const char* kUsage =
     "usage: holdfast-record FILE FROM COUNT [MOST-STEPS]\n"
     "Records the Links of the simulator's seeds into FILE; seeds of more calls than MOST-STEPS\n"
-    "are left out. holdfast-replay FILE reads it. See tests/record/README.md.\n";
+    "are left out, and those in which streams move to another link. holdfast-replay FILE reads it. "
+    "See tests/record/README.md.\n";
 
 // Small files matter more than the time to write one.
 constexpr int kLevel = 19;
@@ -46,16 +47,18 @@ int main(int argc, char** argv) {
     record->seed = seed;
     sim::Totals totals;
     sim::RunOutcome outcome;
+    bool moved = false;
     {
       record::Recorder recorder(*record);
       outcome = sim::run_world(options, totals);
+      moved = recorder.any_moved();
     }
     if (!outcome.passed) {
       std::fprintf(stderr, "seed %llu fails: %s\n", static_cast<unsigned long long>(seed),
                    outcome.reason.c_str());
       return 1;
     }
-    if (record->steps > most) continue;
+    if (record->steps > most || moved) continue;
     steps += record->steps;
     shard.push_back(std::move(record));
   }

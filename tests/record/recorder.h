@@ -28,6 +28,10 @@ class Recorder {
   }
   static Recorder* active() { return active_; }
 
+  // A stream has moved from one link to another, which no tape can say.
+  void stream_moved() { moved_ = true; }
+  bool any_moved() const { return moved_; }
+
   // While it stands, calls are inner ones.
   struct Inside {
     Inside() { inside_ += 1; }
@@ -88,6 +92,7 @@ class Recorder {
   static Recorder* active_;
   static int inside_;
 
+  bool moved_ = false;
   Tape tape_;
   Time now_{};
   std::uint64_t next_object_ = 0;

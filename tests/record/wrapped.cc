@@ -247,6 +247,13 @@ WRAPPED(void, reconnect, LINK_RECONNECT, Link* self, Time now, Cause cause) {
   link_call(Call::reconnect, self, now, real_reconnect, cause);
 }
 
+WRAPPED(std::optional<StreamHandle>, take_over, LINK_TAKE_OVER, Link* self, Time now, Link& from,
+        StreamHandle stream) {
+  if (Recorder* recorder = Recorder::active(); recorder != nullptr) recorder->stream_moved();
+  Recorder::Inside inside;
+  return real_take_over(self, now, from, stream);
+}
+
 WRAPPED(void, reconfigure, LINK_RECONFIGURE, Link* self, const LinkOptions& wanted) {
   Recorder* recorder = recorder_of(self);
   if (recorder != nullptr) {
