@@ -233,6 +233,21 @@ TEST_CASE("only the client verifies a server name") {
               {14, "link.tls.server_name", "unknown key", "only the client"});
 }
 
+TEST_CASE("a home is a DNS name, and PROXY headers need balancers that may send them") {
+  auto with = [](const std::string& line) {
+    return parsed(replaced(kGood, "[clients.edge-1]", line + "\n[clients.edge-1]")).problems;
+  };
+  require_one(with("home = \"192.0.2.1\""), Severity::error,
+              {3, "link.home", "is no DNS name", "hub-1"});
+  require_one(with("home_address = \"hub-1\""), Severity::error,
+              {3, "link.home_address", "the port is missing", ""});
+  require_one(with("accept_proxy = true"), Severity::error,
+              {1, "link.accept_proxy_from", "no client can connect", "balancers"});
+  require_one(with("accept_proxy_from = \"192.0.2.10\""), Severity::warning,
+              {3, "link.accept_proxy_from", "means nothing", ""});
+  CHECK(with("accept_proxy = true\naccept_proxy_from = \"192.0.2.0/24\"").empty());
+}
+
 TEST_CASE("a server's oddities are warnings") {
   const std::vector<Mistake> oddities = {
       {"[clients.edge-1]",

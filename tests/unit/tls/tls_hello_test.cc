@@ -105,4 +105,18 @@ TEST_CASE("a client with a certificate asks for its server by name, but not by a
   CHECK_FALSE(addressed.has(kServerName));
 }
 
+TEST_CASE("a client says the name that it is told to say, with a key and with a certificate") {
+  TlsClientOptions with_key;
+  with_key.key.emplace();
+  with_key.key->id = "0123456789abcdef0123456789abcdef";
+  for (TlsClientOptions options : {with_key, with_certificate("hub.example.org")}) {
+    options.sni = "any.example";
+    CHECK(hello_of(options).extensions.at(kServerName) ==
+          "\x00\x0e\x00\x00\x0b"
+          "any.example"s);
+    options.sni = "";
+    CHECK_FALSE(hello_of(options).has(kServerName));
+  }
+}
+
 }  // namespace holdfast
