@@ -10,6 +10,7 @@
 #include "common/cli/connect.h"
 #include "common/io/secure_random.h"
 #include "common/log/units_text.h"
+#include "common/state/memfd_memory.h"
 
 namespace holdfast {
 namespace {
@@ -124,6 +125,7 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
     }
   }
   options.memory = config.limits.memory;
+  options.make_state = make_state_memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
   options.threads = config.threads;
   options.descriptors = descriptors;

@@ -28,7 +28,8 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes& lane
       streams_(options.connections, [this] { tell_room(); }),
       lanes_(std::move(lanes)),
       links_(loop, std::move(spread[0]), options.memory / spread.size(),
-             part_of(options.connections, spread.size(), 0), streams_, observer, *this),
+             part_of(options.connections, spread.size(), 0), streams_, options.make_state, observer,
+             *this),
       services_(std::move(options.services)),
       listeners_(loop, links_.resolver(), budget_, *this, observer, tune_application_socket, [] {}),
       loops_(options.loops) {
@@ -38,7 +39,7 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes& lane
     workers_.push_back(
         std::make_unique<ClientWorker>(std::move(spread[each]), options.memory / spread.size(),
                                        part_of(options.connections, spread.size(), each), streams_,
-                                       observer, [this] { news_.wake(); }));
+                                       options.make_state, observer, [this] { news_.wake(); }));
   }
 }
 

@@ -48,6 +48,8 @@ struct ClientOptions {
   unsigned threads = 1;            // loops; each has its part of memory and connections
   std::size_t descriptors = 1024;  // RLIMIT_NOFILE
   Duration shutdown_timeout = seconds(60);
+  // What links and streams lie in.
+  MakeRegionMemory make_state = make_plain_memory;
 };
 
 class ClientDriver final : public Loop::Task, public ClientLink::Host, public Listener::Handler {

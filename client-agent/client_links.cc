@@ -24,12 +24,13 @@ LinkLoad load_of(const ClientLink& link, bool coming) {
 }  // namespace
 
 ClientLinks::ClientLinks(Loop& loop, std::vector<ClientLinkOptions> links, std::uint64_t memory,
-                         std::uint32_t connections, StreamQuota& quota, Observer& observer,
+                         std::uint32_t connections, StreamQuota& quota,
+                         const MakeRegionMemory& make_state, Observer& observer,
                          ClientLink::Host& host)
     : loop_(loop),
       observer_(observer),
       host_(host),
-      pool_(memory, connections, &quota),
+      pool_(memory, connections, &quota, make_state),
       trimmer_(loop, pool_),
       resolver_(loop),
       closing_([this] { host_.wake(); }),

@@ -44,8 +44,8 @@ class ClientLinks {
  public:
   // `memory` in bytes and `connections` are this loop's part; `quota` is all loops'.
   ClientLinks(Loop& loop, std::vector<ClientLinkOptions> links, std::uint64_t memory,
-              std::uint32_t connections, StreamQuota& quota, Observer& observer,
-              ClientLink::Host& host);
+              std::uint32_t connections, StreamQuota& quota, const MakeRegionMemory& make_state,
+              Observer& observer, ClientLink::Host& host);
 
   // At the end of a turn. True: there is more to do.
   bool pump();

@@ -6,11 +6,13 @@
 namespace holdfast {
 
 ClientWorker::ClientWorker(std::vector<ClientLinkOptions> links, std::uint64_t memory,
-                           std::uint32_t connections, SharedStreams& streams, Observer& observer,
+                           std::uint32_t connections, SharedStreams& streams,
+                           const MakeRegionMemory& make_state, Observer& observer,
                            std::function<void()> news)
     : news_(std::move(news)),
       streams_(streams),
-      links_(thread_.loop(), std::move(links), memory, connections, streams, observer, *this),
+      links_(thread_.loop(), std::move(links), memory, connections, streams, make_state, observer,
+             *this),
       mailbox_(thread_.loop(), [this](ClientHandover handover) { take(std::move(handover)); }),
       orders_(thread_.loop(), [this](LaneOrder order) { obey(std::move(order)); }),
       deadline_(thread_.loop().timers(), [this] { wake_ = true; }),

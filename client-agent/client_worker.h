@@ -29,8 +29,8 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   // `news`: what load(), is_down(), full(), stream_count() or over() say has changed, or a lane is
   // over; called on the worker's thread.
   ClientWorker(std::vector<ClientLinkOptions> links, std::uint64_t memory,
-               std::uint32_t connections, SharedStreams& streams, Observer& observer,
-               std::function<void()> news);
+               std::uint32_t connections, SharedStreams& streams,
+               const MakeRegionMemory& make_state, Observer& observer, std::function<void()> news);
   ~ClientWorker();
 
   void start();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/agent/configured_agent.h"
+#include "common/state/memfd_memory.h"
 #include "server-agent/server_driver.h"
 
 namespace holdfast {
@@ -95,6 +96,7 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
   options.tls = std::move(credentials.tls);
   options.congestion_control = config.link.congestion_control.value_or("");
   options.memory = config.limits.memory;
+  options.make_state = make_state_memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
   options.threads = config.threads;
   options.descriptors = descriptors;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/core/link_registry.h"
+#include "common/core/region_memory.h"
 #include "common/io/resolver.h"
 #include "common/io/socket.h"
 #include "common/tls/tls.h"
@@ -52,6 +53,8 @@ struct ServerOptions {
   unsigned threads = 1;            // loops; each has its part of memory and connections
   std::size_t descriptors = 1024;  // RLIMIT_NOFILE
   Duration shutdown_timeout = seconds(60);
+  // What links and streams lie in.
+  MakeRegionMemory make_state = make_plain_memory;
 };
 
 }  // namespace holdfast

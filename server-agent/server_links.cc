@@ -30,7 +30,7 @@ ServerLinks::ServerLinks(Loop& loop, const ServerOptions& options, std::size_t i
       observer_(observer),
       host_(host),
       pool_(options.memory / options.threads, part_of(options.connections, options.threads, index),
-            &placement.streams()),
+            &placement.streams(), options.make_state),
       trimmer_(loop, pool_),
       closing_([this] { host_.wake(); }),
       targets_(loop, options, placement, observer,

@@ -1,43 +1,23 @@
 #include "common/core/block_arena.h"
 
-#include <sys/auxv.h>
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cstdlib>
 
 namespace holdfast {
-
-void BlockArena::FreeMemory::operator()(std::uint8_t* memory) const {
-  std::free(memory);
-}
-
-std::size_t BlockArena::host_page_size() {
-  return getauxval(AT_PAGESZ);
-}
-
-BlockArena::BlockArena(std::size_t page)
-    : alignment_(std::clamp(page, tuning::kBlockSize, kChunkSize)) {}
 
 BlockIndex BlockArena::allocate(std::uint64_t stream, std::uint64_t offset) {
   BlockIndex block = free_head_;
   if (block != kNoBlock) {
-    free_head_ = info_[block].next;
+    free_head_ = infos_[block].next;
   } else {
-    block = static_cast<BlockIndex>(info_.size());
-    if (block % kBlocksPerChunk == 0) {
-      // Aligned to pages, and not zeroed: they are touched when they are first used.
-      auto* memory = static_cast<std::uint8_t*>(std::aligned_alloc(alignment_, kChunkSize));
-      HOLDFAST_CHECK(memory != nullptr);
-      chunks_.emplace_back().memory.reset(memory);
-    }
-    info_.emplace_back();
+    HOLDFAST_CHECK(used_ < infos_.size());
+    block = used_++;
+    if (block % kBlocksPerChunk == 0) chunks_.emplace_back();
   }
   Chunk& chunk = chunks_[block / kBlocksPerChunk];
   chunk.in_use += 1;
   chunk.touched = true;
   chunk.resident = true;
-  BlockInfo& info = info_[block];
+  BlockInfo& info = infos_[block];
   info.stream = stream;
   info.offset = offset;
   info.next = kNoBlock;
@@ -49,7 +29,7 @@ BlockIndex BlockArena::allocate(std::uint64_t stream, std::uint64_t offset) {
 }
 
 void BlockArena::release(BlockIndex block) {
-  BlockInfo& info = info_[block];
+  BlockInfo& info = infos_[block];
   HOLDFAST_CHECK(info.stream != 0);
   info.stream = 0;
   info.next = free_head_;
@@ -59,12 +39,14 @@ void BlockArena::release(BlockIndex block) {
 }
 
 void BlockArena::trim() {
+  std::size_t at = offset_;
   for (Chunk& chunk : chunks_) {
     if (chunk.resident && !chunk.touched && chunk.in_use == 0) {
       // Refused (locked memory): it stays, and is tried again.
-      chunk.resident = madvise(chunk.memory.get(), kChunkSize, MADV_DONTNEED) != 0;
+      chunk.resident = !memory_.give_back(at, kChunkSize);
     }
     chunk.touched = false;
+    at += kChunkSize;
   }
 }
 

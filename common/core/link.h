@@ -199,8 +199,8 @@ class Link : LinkStates {
     auto slots = static_cast<SlotIndex>(streams_.slots());
     SlotIndex end = from >= slots || most >= slots - from ? slots : from + most;
     for (SlotIndex slot = from; slot < end; ++slot) {
-      if (streams_[slot].id == 0) continue;
-      visit(StreamHandle{slot, streams_[slot].stream()}, summary(now, streams_[slot]));
+      const StreamRecord* record = streams_.used(slot);
+      if (record != nullptr) visit(StreamHandle{slot, record->stream()}, summary(now, *record));
     }
     return end == slots ? kNoSlot : end;
   }
@@ -209,10 +209,10 @@ class Link : LinkStates {
   void for_each_moved(Visit visit) const {
     auto slots = static_cast<SlotIndex>(streams_.slots());
     for (SlotIndex slot = 0; slot < slots; ++slot) {
-      const StreamRecord& record = streams_[slot];
-      if (record.id == 0) continue;
-      visit(StreamHandle{slot, record.stream()},
-            record.send.committed() + record.receive.delivered());
+      const StreamRecord* record = streams_.used(slot);
+      if (record == nullptr) continue;
+      visit(StreamHandle{slot, record->stream()},
+            record->send.committed() + record->receive.delivered());
     }
   }
   // Sums by service, as LinkOptions::services has them. One pass in the order of memory.
@@ -309,6 +309,10 @@ class Link : LinkStates {
   bool apply_absence(Time now, SlotIndex slot, StreamId highest);
   void requeue_all(Time now);
 
+  // link_facts.cc: what of it outlives the process, beside its streams
+  LinkFacts facts() const;
+  void keep_facts();
+
   // link_reconfigure.cc
   void agree_anew();
   Duration agreed_grace(const LinkService& service) const;
@@ -346,20 +350,22 @@ class Link : LinkStates {
   LinkOptions wanted_;                // as configured
   std::vector<ServiceGrace> graces_;  // client: services' own, by the last WELCOME
   MemoryPool& pool_;
+  LinkPlace place_{pool_.region};
   LinkId id_;
   std::uint64_t instance_ = 0;
-  std::uint64_t attempt_ = 0;
+  std::uint64_t& attempt_ = place_->attempt;
   std::uint64_t ordinal_;    // client: rises with every renew()
   std::string server_name_;  // bound by the first WELCOME applied
   Home home_;                // client: by the last WELCOME applied
+  std::string peer_name_;    // server: the client's
   State state_ = Detached{};
   std::optional<Standby> standby_;
-  bool draining_ = false;
+  bool& draining_ = place_->draining;
   bool forgotten_ = false;
   std::string detail_;
 
-  StreamTable streams_;
-  StreamId last_id_;                  // client: last assigned; server: highest seen
+  StreamTable streams_{pool_.region, place_.index()};
+  StreamId& last_id_ = place_->highest;
   std::uint64_t initial_credit_ = 0;  // of a new stream, by the last WELCOME
   std::uint32_t peer_max_streams_ = UINT32_MAX;
 
@@ -395,7 +401,7 @@ class Link : LinkStates {
   Liveness liveness_;
   Time live_since_{};
   FirstBytes first_bytes_;
-  Time detached_since_{};
+  Time& detached_since_ = place_->detached_since;
   Time lost_since_ = kNever;  // when the carrier that was lost was heard last
   Time grace_deadline_ = kNever;
   Time service_deadline_ = kNever;  // the next service whose own grace ends

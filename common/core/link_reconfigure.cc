@@ -42,6 +42,7 @@ void Link::reconfigure(const LinkOptions& wanted) {
     options_.services.push_back(service);
     options_.services.back().grace = agreed_grace(service);
   }
+  keep_facts();
   // The server tells only what changes: a service that is new here may be down already.
   if (client() && down_) report_down();
 }

@@ -59,8 +59,9 @@ bool Link::wants_target(StreamHandle stream) const {
 std::vector<ServiceTally> Link::tally() const {
   std::vector<ServiceTally> tallies(options_.services.size());
   for (SlotIndex slot = 0; slot < streams_.slots(); ++slot) {
-    const StreamRecord& record = streams_[slot];
-    if (record.id == 0) continue;
+    const StreamRecord* found = streams_.used(slot);
+    if (found == nullptr) continue;
+    const StreamRecord& record = *found;
     ServiceTally& tally = tallies[record.service];
     bool ends = record.send.ended() || record.receive.ended();
     bool asked = record.open_state == OpenState::sent;

@@ -104,6 +104,7 @@ void Link::apply_welcome(Time now) {
   if (welcome.dead_after != Duration{}) options_.dead_after = welcome.dead_after;
   initial_credit_ = std::min(welcome.initial_credit, kMaxLimit);
   peer_max_streams_ = welcome.max_streams;
+  keep_facts();
   // A path without a measured round trip: the greeting's own is one.
   Duration round_trip = liveness_.round_trip();
   if (round_trip == Duration{}) round_trip = now - greeting.since;

@@ -278,7 +278,8 @@ void Link::gather_list(Time now, Gather& gather, DataList list, std::size_t most
     std::size_t left = most - (gather.bytes - begin);
     outbox_.remove_data(slot);
     gather_stream(now, gather, slot, alone ? left : std::min(left, tuning::kQuantum));
-    if (streams_[slot].id == 0 || !streams_[slot].sendable()) continue;
+    const StreamRecord* left_over = streams_.used(slot);
+    if (left_over == nullptr || !left_over->sendable()) continue;
     outbox_.add_data(slot, DataList::bulk);
   }
 }

@@ -9,50 +9,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <vector>
 
-#include "common/core/block_arena.h"
-#include "common/core/client_share.h"
+#include "common/core/memory_half.h"
+#include "common/core/state_region.h"
 
 namespace holdfast {
-
-// One link's part of the shared memory; the cap is what a configuration allows it at most, alone
-// and with its client's other links.
-struct LinkShare {
-  std::uint64_t used = 0;
-  std::uint64_t cap = UINT64_MAX;
-  MemoryBound* together = nullptr;
-};
-
-// One direction's half.
-class MemoryHalf {
- public:
-  explicit MemoryHalf(std::uint64_t shared) : shared_(shared) {}
-
-  std::uint64_t free() const { return shared_ - std::min(used_, shared_); }
-  std::uint64_t used() const { return used_; }
-
-  // How much a stream that now holds `held` shared bytes may hold in all.
-  std::uint64_t allowance(std::uint64_t held, const LinkShare& link) const {
-    std::uint64_t more = free() / tuning::kStreamShare;
-    std::uint64_t link_most = std::min(free() * tuning::kLinkShare, link.cap);
-    std::uint64_t link_more = link_most - std::min(link_most, link.used);
-    if (link.together != nullptr) link_more = std::min(link_more, link.together->room());
-    return std::max(held, std::min(more, held + std::min(link_more, free())));
-  }
-
-  // A stream's part changed; both numbers are its shared bytes.
-  void change(std::uint64_t from, std::uint64_t to, LinkShare& link) {
-    if (from == to) return;
-    used_ = used_ - from + to;
-    link.used = link.used - from + to;
-    if (link.together != nullptr) link.together->change(from, to);
-  }
-
- private:
-  std::uint64_t shared_;
-  std::uint64_t used_ = 0;
-};
 
 // Counts streams where several pools share one limit.
 class StreamQuota {
@@ -76,10 +37,14 @@ class MemoryPool {
   // With a quota that holds for all pools together instead, and `streams` is only this pool's part
   // of the floors: what all shared parts leave is enough for the floors of the quota's streams,
   // whichever pool they are in.
-  MemoryPool(std::uint64_t memory, std::uint32_t streams, StreamQuota* quota = nullptr)
+  // `make` makes the memory that all of it lies in.
+  MemoryPool(std::uint64_t memory, std::uint32_t streams, StreamQuota* quota = nullptr,
+             const MakeRegionMemory& make = make_plain_memory)
       : memory_(memory),
         max_streams_(streams),
         quota_(quota),
+        region(memory, quota != nullptr ? quota->most() : streams, make),
+        arena(region.arena()),
         send(shared_part(memory, streams)),
         receive(shared_part(memory, streams)) {}
 
@@ -111,17 +76,10 @@ class MemoryPool {
   std::uint32_t streams_ = 0;
 
  public:
-  BlockArena arena;
+  StateRegion region;
+  BlockArena& arena;
   MemoryHalf send;
   MemoryHalf receive;
-};
-
-// Where one direction's bytes of a link lie, and what they are charged to.
-struct HalfMemory {
-  BlockArena& arena;
-  MemoryHalf& half;
-  LinkShare& share;
-  std::vector<BlockIndex>& pinned;  // blocks given back while a gather refers to them
 };
 
 }  // namespace holdfast

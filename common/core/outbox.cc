@@ -64,7 +64,8 @@ void Outbox::remove_ack(SlotIndex slot) {
 void Outbox::acks_due() {
   ack_deadline_ = kNever;
   for (SlotIndex slot : later_acks_) {
-    if (streams_[slot].id != 0 && streams_[slot].ack_state == AckState::later) add_ack(slot);
+    const StreamRecord* record = streams_.used(slot);
+    if (record != nullptr && record->ack_state == AckState::later) add_ack(slot);
   }
   later_acks_.clear();
 }

@@ -21,7 +21,7 @@
 #include "common/base/store_order.h"
 #include "common/core/byte_queue.h"
 #include "common/core/end_mark.h"
-#include "common/core/memory_pool.h"
+#include "common/core/memory_half.h"
 #include "common/wire/constants.h"
 
 namespace holdfast {

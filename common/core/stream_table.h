@@ -1,14 +1,13 @@
 // StreamTable: the records of one link, by slot, by id and in order of id. A record stays where it
-// is: the table grows by chunks, each as large as all before it.
+// is: slots come by chunks of a region, and a chunk without records goes back there.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
-#include "common/core/stream_record.h"
+#include "common/core/state_region.h"
 
 namespace holdfast {
 
@@ -21,6 +20,12 @@ struct SlotList {
 
 class StreamTable {
  public:
+  // `owner`: the link, as its region numbers it; kNoLink: it has no place there.
+  StreamTable(StateRegion& region, LinkIndex owner) : region_(region), owner_(owner) {}
+  ~StreamTable();
+  StreamTable(const StreamTable&) = delete;
+  StreamTable& operator=(const StreamTable&) = delete;
+
   // A fresh record without an id, in no list yet. add() must follow, before any other take().
   SlotIndex take();
   // Gives the record in `slot` its id, which must be above every id ever added: it is there from
@@ -35,9 +40,9 @@ class StreamTable {
   }
   // Null for a stale handle.
   StreamRecord* find(StreamHandle stream) {
-    if (stream.slot >= slots() || stream.id.value == 0) return nullptr;
-    StreamRecord* record = place(stream.slot);
-    return record->id == stream.id.value ? record : nullptr;
+    StreamRecord* record = at(stream.slot);
+    return record != nullptr && stream.id.value != 0 && record->id == stream.id.value ? record
+                                                                                      : nullptr;
   }
   const StreamRecord* find(StreamHandle stream) const {
     return const_cast<StreamTable*>(this)->find(stream);
@@ -47,7 +52,13 @@ class StreamTable {
   const StreamRecord& operator[](SlotIndex slot) const { return *place(slot); }
   std::size_t size() const { return by_id_.size(); }
   bool empty() const { return by_id_.empty(); }
-  std::size_t slots() const { return slots_; }
+
+  // In order of memory: every slot is below slots(); null where no record is.
+  std::size_t slots() const { return chunks_.size() * RecordChunk::kRecords; }
+  const StreamRecord* used(SlotIndex slot) const {
+    const StreamRecord* record = const_cast<StreamTable*>(this)->at(slot);
+    return record != nullptr && record->id != 0 ? record : nullptr;
+  }
 
   // In order of id: first(), then next() of each; kNoSlot ends it.
   SlotIndex first() const { return order_.first; }
@@ -69,18 +80,32 @@ class StreamTable {
   }
 
  private:
-  // Slots 0 to 3 lie in chunk 0, 4 to 7 in chunk 1, 8 to 15 in chunk 2 and so on.
-  static constexpr int kFirstBits = 2;
-  StreamRecord* place(SlotIndex slot) const {
-    auto chunk = static_cast<std::size_t>(std::bit_width(slot >> kFirstBits));
-    SlotIndex first = chunk == 0 ? 0 : SlotIndex{1} << (chunk + kFirstBits - 1);
-    return reinterpret_cast<StreamRecord*>(chunks_[chunk].get()) + (slot - first);
-  }
+  struct Chunk {
+    RecordChunk* records = nullptr;    // null: given back
+    std::unique_ptr<RecordChunk> own;  // the region had no room for it
+    std::uint8_t taken = 0;            // a bit for each record
+    bool listed = false;               // in open_
+  };
+  static constexpr std::uint8_t kFull = 0xff;
 
-  // Memory of a record is not touched before its slot is taken.
-  std::vector<std::unique_ptr<std::byte[]>> chunks_;
-  std::size_t slots_ = 0;  // that were ever taken
-  std::vector<SlotIndex> free_slots_;
+  StreamRecord* place(SlotIndex slot) const {
+    return &chunks_[slot / RecordChunk::kRecords].records->records[slot % RecordChunk::kRecords];
+  }
+  // Null where no chunk is.
+  StreamRecord* at(SlotIndex slot) const {
+    std::size_t number = slot / RecordChunk::kRecords;
+    bool there = number < chunks_.size() && chunks_[number].records != nullptr;
+    return there ? place(slot) : nullptr;
+  }
+  std::uint32_t open_chunk();
+  void give_back(Chunk& chunk);
+
+  StateRegion& region_;
+  LinkIndex owner_;
+  std::vector<Chunk> chunks_;
+  std::vector<std::uint32_t> open_;    // chunks that may have room; some are given back
+  std::vector<std::uint32_t> vacant_;  // numbers of those that were given back
+  std::size_t empty_ = 0;              // chunks without a record
   std::unordered_map<std::uint64_t, SlotIndex> by_id_;
   SlotList order_;
 };

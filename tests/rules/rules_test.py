@@ -20,6 +20,7 @@ ARROWS = {
     "common/base": set(),
     "common/wire": {"base"},
     "common/core": {"base", "wire"},
+    "common/state": {"base", "core"},
     "common/config": {"base"},
     "common/log": {"base", "config"},
     "common/io": {"base"},

@@ -8,6 +8,7 @@
 #include <deque>
 
 #include "common/base/random.h"
+#include "common/core/state_region.h"
 #include "tests/catch.h"
 
 namespace holdfast {
@@ -80,23 +81,24 @@ struct Queue {
 }  // namespace
 
 TEST_CASE("chunks begin at a page of the host's, however large those are") {
-  for (std::size_t page : {std::size_t{4096}, std::size_t{16384}, std::size_t{65536}}) {
-    BlockArena arena(page);
-    std::vector<BlockIndex> blocks;
-    for (int i = 0; i < 600; ++i) blocks.push_back(arena.allocate(1, 0));  // three chunks
-    for (BlockIndex first : {0, 256, 512}) {
-      CHECK(reinterpret_cast<std::uintptr_t>(arena.data(first)) % page == 0);
-    }
-    for (BlockIndex block : blocks) arena.release(block);
-    CHECK(arena.resident_chunks() == 3);
-    arena.trim();
-    arena.trim();
-    CHECK(arena.resident_chunks() == 0);
+  StateRegion region(64 * kMiB, 100, make_plain_memory);
+  BlockArena& arena = region.arena();
+  std::vector<BlockIndex> blocks;
+  for (int i = 0; i < 600; ++i) blocks.push_back(arena.allocate(1, 0));  // three chunks
+  for (BlockIndex first : {0, 256, 512}) {
+    auto offset = arena.data(first) - reinterpret_cast<std::uint8_t*>(region.bytes().data());
+    CHECK(offset % (64 * 1024) == 0);
   }
+  for (BlockIndex block : blocks) arena.release(block);
+  CHECK(arena.resident_chunks() == 3);
+  arena.trim();
+  arena.trim();
+  CHECK(arena.resident_chunks() == 0);
 }
 
 TEST_CASE("what the host does not take back stays counted, and is offered again") {
-  BlockArena arena(4096);
+  StateRegion region(64 * kMiB, 100, make_plain_memory);
+  BlockArena& arena = region.arena();
   arena.release(arena.allocate(1, 0));
   // Asked of the kernel itself: sanitizers make mlock(2) do nothing.
   REQUIRE(::syscall(SYS_mlock, arena.data(0), std::size_t{4096}) == 0);
@@ -109,7 +111,8 @@ TEST_CASE("what the host does not take back stays counted, and is offered again"
 }
 
 TEST_CASE("bytes written into prepared room are read back in order") {
-  BlockArena arena;
+  StateRegion region(64 * kMiB, 100, make_plain_memory);
+  BlockArena& arena = region.arena();
   Queue queue{arena, {}, 0, 0, {}, {}};
   Random random(1);
   queue.read_some(random, 10000, 10000);
@@ -119,7 +122,8 @@ TEST_CASE("bytes written into prepared room are read back in order") {
 }
 
 TEST_CASE("unused prepared room goes back at once") {
-  BlockArena arena;
+  StateRegion region(64 * kMiB, 100, make_plain_memory);
+  BlockArena& arena = region.arena();
   Queue queue{arena, {}, 0, 0, {}, {}};
   Random random(1);
   queue.read_some(random, 16384, 0);
@@ -133,7 +137,8 @@ TEST_CASE("unused prepared room goes back at once") {
 }
 
 TEST_CASE("room in the last block is filled before a new block is taken") {
-  BlockArena arena;
+  StateRegion region(64 * kMiB, 100, make_plain_memory);
+  BlockArena& arena = region.arena();
   Queue queue{arena, {}, 0, 0, {}, {}};
   Random random(1);
   queue.append_some(random, 100);
@@ -147,7 +152,8 @@ TEST_CASE("room in the last block is filled before a new block is taken") {
 }
 
 TEST_CASE("an empty queue holds no block") {
-  BlockArena arena;
+  StateRegion region(64 * kMiB, 100, make_plain_memory);
+  BlockArena& arena = region.arena();
   Queue queue{arena, {}, 0, 0, {}, {}};
   Random random(1);
   queue.append_some(random, 5);
@@ -159,7 +165,8 @@ TEST_CASE("an empty queue holds no block") {
 }
 
 TEST_CASE("a block that a gather refers to is not given back") {
-  BlockArena arena;
+  StateRegion region(64 * kMiB, 100, make_plain_memory);
+  BlockArena& arena = region.arena();
   Queue queue{arena, {}, 0, 0, {}, {}};
   Random random(1);
   queue.append_some(random, 2 * tuning::kBlockSize);
@@ -173,7 +180,8 @@ TEST_CASE("a block that a gather refers to is not given back") {
 }
 
 TEST_CASE("a block handed out again has a new generation and describes itself") {
-  BlockArena arena;
+  StateRegion region(64 * kMiB, 100, make_plain_memory);
+  BlockArena& arena = region.arena();
   BlockIndex block = arena.allocate(7, 4096);
   CHECK(arena.info(block).stream == 7);
   CHECK(arena.info(block).offset == 4096);
@@ -186,7 +194,8 @@ TEST_CASE("a block handed out again has a new generation and describes itself") 
 }
 
 TEST_CASE("blocks of a large arena do not overlap") {
-  BlockArena arena;
+  StateRegion region(64 * kMiB, 100, make_plain_memory);
+  BlockArena& arena = region.arena();
   std::vector<BlockIndex> blocks;
   for (std::uint32_t i = 0; i < 1000; ++i) {
     blocks.push_back(arena.allocate(1, 0));
@@ -203,7 +212,8 @@ TEST_CASE("queues agree with a plain model under seeded random use") {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     INFO("seed " << seed);
     Random random(seed);
-    BlockArena arena;
+    StateRegion region(64 * kMiB, 100, make_plain_memory);
+    BlockArena& arena = region.arena();
     std::vector<Queue> queues(3, Queue{arena, {}, 0, 0, {}, {}});
     for (int step = 0; step < 250; ++step) {
       Queue& queue = queues[random.below(queues.size())];
@@ -238,7 +248,8 @@ TEST_CASE("queues agree with a plain model under seeded random use") {
 }
 
 TEST_CASE("memory that a burst left behind goes back once it was left alone") {
-  BlockArena arena;
+  StateRegion region(64 * kMiB, 100, make_plain_memory);
+  BlockArena& arena = region.arena();
   std::vector<BlockIndex> blocks;
   for (int i = 0; i < 1000; ++i) {
     blocks.push_back(arena.allocate(1, 0));

@@ -9,7 +9,8 @@ namespace holdfast {
 namespace {
 
 struct Fixture {
-  StreamTable streams;
+  StateRegion region{1 * kMiB, 100, make_plain_memory};
+  StreamTable streams{region, 1};
   Outbox outbox{streams};
 
   SlotIndex add(std::uint64_t id) {

@@ -25,7 +25,8 @@ SlotIndex add(StreamTable& table, std::uint64_t id) {
 }  // namespace
 
 TEST_CASE("records are found by id and walked in order of id") {
-  StreamTable table;
+  StateRegion region(1 * kMiB, 1000, make_plain_memory);
+  StreamTable table(region, 1);
   SlotIndex one = add(table, 1);
   add(table, 5);
   add(table, 9);
@@ -39,7 +40,8 @@ TEST_CASE("records are found by id and walked in order of id") {
 }
 
 TEST_CASE("a slot taken anew begins blank and with another generation") {
-  StreamTable table;
+  StateRegion region(1 * kMiB, 1000, make_plain_memory);
+  StreamTable table(region, 1);
   SlotIndex slot = add(table, 1);
   table[slot].origin = 77;
   std::uint32_t generation = table[slot].generation;
@@ -47,14 +49,15 @@ TEST_CASE("a slot taken anew begins blank and with another generation") {
   REQUIRE(add(table, 2) == slot);
   CHECK(table[slot].origin == 0);
   CHECK(table[slot].generation == generation + 1);
-  CHECK(table.slots() == 1);
+  CHECK(table.slots() == RecordChunk::kRecords);
 }
 
 TEST_CASE("intrusive lists agree with a model under seeded random use") {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     INFO("seed " << seed);
     Random random(seed);
-    StreamTable table;
+    StateRegion region(1 * kMiB, 100, make_plain_memory);
+    StreamTable table(region, 1);
     std::vector<SlotIndex> slots;
     for (std::uint64_t id = 1; id <= 20; ++id) slots.push_back(add(table, id));
     SlotList list;
@@ -87,7 +90,8 @@ TEST_CASE("a record is small, fixed and can be copied as bytes") {
 }
 
 TEST_CASE("records stay where they are while the table grows") {
-  StreamTable table;
+  StateRegion region(1 * kMiB, 1000, make_plain_memory);
+  StreamTable table(region, 1);
   std::vector<const StreamRecord*> places;
   for (std::uint64_t id = 1; id <= 1000; ++id) {
     SlotIndex slot = add(table, id);
@@ -101,7 +105,8 @@ TEST_CASE("records stay where they are while the table grows") {
 }
 
 TEST_CASE("a record has no id before it is added") {
-  StreamTable table;
+  StateRegion region(1 * kMiB, 1000, make_plain_memory);
+  StreamTable table(region, 1);
   SlotIndex slot = table.take();
   CHECK(table[slot].id == 0);
   CHECK(table.empty());
@@ -109,6 +114,45 @@ TEST_CASE("a record has no id before it is added") {
   table.add(slot, StreamId{3});
   CHECK(table[slot].id == 3);
   CHECK(table.first() == slot);
+}
+
+TEST_CASE("chunks without records go back, all but one, and their slots come again") {
+  StateRegion region(1 * kMiB, 1000, make_plain_memory);
+  StreamTable table(region, 1);
+  std::uint64_t id = 0;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::uint64_t> ids;
+    for (int i = 0; i < 100; ++i) {
+      SlotIndex slot = add(table, ++id);
+      REQUIRE(table.used(slot) != nullptr);
+      ids.push_back(id);
+    }
+    CHECK(table.slots() == 104);
+    for (std::uint64_t each : ids) {
+      StreamHandle handle = table.handle(table.find(StreamId{each}));
+      table.remove(handle.slot);
+      REQUIRE(table.find(handle) == nullptr);
+      REQUIRE(table.used(handle.slot) == nullptr);
+    }
+    CHECK(table.empty());
+  }
+  // What another takes now is one of those.
+  CHECK(region.take_chunk(2, 0) != nullptr);
+}
+
+TEST_CASE("a link without a place in the region, and one that finds it full, has records as well") {
+  StateRegion region(1 * kMiB, 1, make_plain_memory);
+  while (region.take_chunk(2, 0) != nullptr) {
+  }
+  StreamTable crowded(region, 1);
+  StreamTable placeless(region, kNoLink);
+  for (std::uint64_t id = 1; id <= 20; ++id) {
+    add(crowded, id);
+    add(placeless, id);
+  }
+  for (std::uint64_t id = 1; id <= 20; ++id) crowded.remove(crowded.find(StreamId{id}));
+  CHECK(crowded.empty());
+  CHECK(placeless.size() == 20);
 }
 
 }  // namespace holdfast

@@ -1,0 +1,111 @@
+#include "common/core/link_record.h"
+
+#include <cstring>
+
+#include "common/base/crc32.h"
+#include "common/base/store_order.h"
+#include "common/wire/coding.h"
+
+namespace holdfast {
+namespace {
+
+// All but names of services.
+constexpr std::size_t kFixed = 16 + 6 * 8 + 3 * 8 + 2 * 4 + 2 * 256 + 4;
+
+void encode(Writer& out, const LinkFacts& facts) {
+  out.bytes(facts.id.bytes);
+  for (std::uint64_t each :
+       {facts.instance, facts.attempt, facts.ordinal, facts.start_id, facts.initial_credit}) {
+    out.integer(each);
+  }
+  for (Duration each : {facts.grace, facts.heartbeat, facts.dead_after}) out.integer(each.count());
+  out.integer(facts.slot);
+  out.integer(facts.peer_max_streams);
+  out.short_text(facts.client);
+  out.short_text(facts.server);
+  out.integer(static_cast<std::uint32_t>(facts.services.size()));
+  for (const ServiceFact& service : facts.services) {
+    out.short_text(service.name);
+    out.integer(service.grace.count());
+    out.integer(static_cast<std::uint8_t>(service.by_destination));
+  }
+}
+
+std::optional<LinkFacts> decode(Bytes bytes) {
+  Reader in(bytes);
+  LinkFacts facts;
+  Bytes id = in.bytes(facts.id.bytes.size());
+  if (!id.empty()) std::memcpy(facts.id.bytes.data(), id.data(), id.size());
+  for (std::uint64_t* each :
+       {&facts.instance, &facts.attempt, &facts.ordinal, &facts.start_id, &facts.initial_credit}) {
+    *each = in.integer<std::uint64_t>();
+  }
+  for (Duration* each : {&facts.grace, &facts.heartbeat, &facts.dead_after}) {
+    *each = Duration(in.integer<std::int64_t>());
+  }
+  facts.slot = in.integer<std::uint32_t>();
+  facts.peer_max_streams = in.integer<std::uint32_t>();
+  facts.client = in.short_text();
+  facts.server = in.short_text();
+  auto services = in.integer<std::uint32_t>();
+  for (std::uint32_t i = 0; i < services && !in.failed(); ++i) {
+    ServiceFact service;
+    service.name = in.short_text();
+    service.grace = Duration(in.integer<std::int64_t>());
+    service.by_destination = in.integer<std::uint8_t>() != 0;
+    facts.services.push_back(std::move(service));
+  }
+  if (!in.complete()) return std::nullopt;
+  return facts;
+}
+
+bool whole(const LinkRecord::Copy& copy) {
+  return copy.number != 0 && copy.size <= copy.bytes.size() &&
+         crc32(Bytes(copy.bytes).first(copy.size)) == copy.checksum;
+}
+
+}  // namespace
+
+void LinkRecord::clear() {
+  life = Life::none;
+  keep_store_order();
+  draining = false;
+  attempt = 0;
+  highest = {};
+  detached_since = {};
+  facts[0].number = facts[1].number = 0;
+}
+
+bool LinkRecord::write(const LinkFacts& wanted) {
+  std::size_t size = kFixed;
+  for (const ServiceFact& service : wanted.services) size += 10 + service.name.size();
+  if (size > kFactsSize) {
+    life = Life::none;
+    return false;
+  }
+  bool first_is_newer = facts[0].number > facts[1].number;
+  Copy& copy = facts[first_is_newer ? 1 : 0];
+  std::uint64_t number = facts[first_is_newer ? 0 : 1].number + 1;
+  copy.number = 0;
+  keep_store_order();
+  Writer out(copy.bytes);
+  encode(out, wanted);
+  copy.size = static_cast<std::uint32_t>(out.size());
+  copy.checksum = crc32(Bytes(copy.bytes).first(copy.size));
+  keep_store_order();
+  copy.number = number;
+  return true;
+}
+
+std::optional<LinkFacts> LinkRecord::read() const {
+  const Copy* newer = &facts[0];
+  const Copy* older = &facts[1];
+  if (older->number > newer->number) std::swap(newer, older);
+  for (const Copy* copy : {newer, older}) {
+    if (!whole(*copy)) continue;
+    if (auto found = decode(Bytes(copy->bytes).first(copy->size))) return found;
+  }
+  return std::nullopt;
+}
+
+}  // namespace holdfast
