@@ -1,7 +1,5 @@
 #include "common/core/stream_table.h"
 
-#include <bit>
-
 #include "common/base/store_order.h"
 
 namespace holdfast {
@@ -10,19 +8,13 @@ StreamTable::~StreamTable() {
   for (Chunk& chunk : chunks_) give_back(chunk);
 }
 
-// One that has room.
-std::uint32_t StreamTable::open_chunk() {
-  while (!open_.empty()) {
-    Chunk& chunk = chunks_[open_.back()];
-    if (chunk.records != nullptr && chunk.taken != kFull) return open_.back();
-    chunk.listed = false;
-    open_.pop_back();
-  }
+// There is no free slot in those that are here.
+void StreamTable::add_chunk() {
   std::uint32_t number;
   if (vacant_.empty()) {
     number = static_cast<std::uint32_t>(chunks_.size());
     chunks_.emplace_back();
-    open_.reserve(chunks_.capacity());  // remove() must not allocate
+    free_slots_.reserve(chunks_.capacity() * RecordChunk::kRecords);  // remove() must not allocate
     vacant_.reserve(chunks_.capacity());
   } else {
     number = vacant_.back();
@@ -34,23 +26,26 @@ std::uint32_t StreamTable::open_chunk() {
     chunk.own = std::make_unique<RecordChunk>();
     chunk.records = chunk.own.get();
   }
-  chunk.listed = true;
-  open_.push_back(number);
   empty_ += 1;
-  return number;
+  SlotIndex first = number * RecordChunk::kRecords;
+  for (SlotIndex i = RecordChunk::kRecords; i-- > 0;) free_slots_.push_back(first + i);
 }
 
 SlotIndex StreamTable::take() {
-  std::uint32_t number = open_chunk();
-  Chunk& chunk = chunks_[number];
+  // Those of chunks that were given back are passed over.
+  while (!free_slots_.empty() && at(free_slots_.back()) == nullptr) free_slots_.pop_back();
+  if (free_slots_.empty()) add_chunk();
+  SlotIndex slot = free_slots_.back();
+  free_slots_.pop_back();
+  Chunk& chunk = chunks_[slot / RecordChunk::kRecords];
+  SlotIndex index = slot % RecordChunk::kRecords;
   if (chunk.taken == 0) empty_ -= 1;
-  auto index = static_cast<SlotIndex>(std::countr_one(chunk.taken));
-  chunk.taken = static_cast<std::uint8_t>(chunk.taken | 1U << index);
+  chunk.taken += 1;
   StreamRecord& record = chunk.records->records[index];
   std::uint32_t generation = record.generation + 1;
   record = StreamRecord{};
   record.generation = generation;
-  return number * RecordChunk::kRecords + index;
+  return slot;
 }
 
 void StreamTable::add(SlotIndex slot, StreamId id) {
@@ -70,16 +65,14 @@ void StreamTable::remove(SlotIndex slot) {
   record.id = 0;
   std::uint32_t number = slot / RecordChunk::kRecords;
   Chunk& chunk = chunks_[number];
-  chunk.taken = static_cast<std::uint8_t>(chunk.taken & ~(1U << slot % RecordChunk::kRecords));
+  chunk.taken -= 1;
   if (chunk.taken == 0 && empty_ != 0) {  // one more is enough for who comes next
     give_back(chunk);
     vacant_.push_back(number);
     return;
   }
   if (chunk.taken == 0) empty_ += 1;
-  if (chunk.listed) return;
-  chunk.listed = true;
-  open_.push_back(number);
+  free_slots_.push_back(slot);
 }
 
 void StreamTable::give_back(Chunk& chunk) {

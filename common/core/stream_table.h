@@ -83,10 +83,8 @@ class StreamTable {
   struct Chunk {
     RecordChunk* records = nullptr;    // null: given back
     std::unique_ptr<RecordChunk> own;  // the region had no room for it
-    std::uint8_t taken = 0;            // a bit for each record
-    bool listed = false;               // in open_
+    SlotIndex taken = 0;
   };
-  static constexpr std::uint8_t kFull = 0xff;
 
   StreamRecord* place(SlotIndex slot) const {
     return &chunks_[slot / RecordChunk::kRecords].records->records[slot % RecordChunk::kRecords];
@@ -97,13 +95,13 @@ class StreamTable {
     bool there = number < chunks_.size() && chunks_[number].records != nullptr;
     return there ? place(slot) : nullptr;
   }
-  std::uint32_t open_chunk();
+  void add_chunk();
   void give_back(Chunk& chunk);
 
   StateRegion& region_;
   LinkIndex owner_;
   std::vector<Chunk> chunks_;
-  std::vector<std::uint32_t> open_;    // chunks that may have room; some are given back
+  std::vector<SlotIndex> free_slots_;  // some of chunks that were given back
   std::vector<std::uint32_t> vacant_;  // numbers of those that were given back
   std::size_t empty_ = 0;              // chunks without a record
   std::unordered_map<std::uint64_t, SlotIndex> by_id_;
