@@ -27,8 +27,8 @@ T* place(RegionMemory& memory, std::uint64_t offset) {
 RegionHeader::Shape StateRegion::shape_for(std::uint64_t memory, std::uint32_t streams) {
   RegionHeader::Shape shape;
   shape.links = kMostLinks;
-  // Each stream may be the last one of its chunk; and each link keeps one chunk that is empty.
-  shape.chunks = streams + kMostLinks;
+  // Each stream may be the last one of its chunk; and each link keeps four that are empty.
+  shape.chunks = streams + 4 * kMostLinks;
   std::uint64_t blocks =
       memory / tuning::kBlockSize + 2 * tuning::kFloorBlocks * std::uint64_t{streams};
   shape.blocks =

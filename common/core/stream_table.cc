@@ -3,6 +3,12 @@
 #include "common/base/store_order.h"
 
 namespace holdfast {
+namespace {
+
+// Empty chunks that a table keeps, for who comes next.
+constexpr std::size_t kSpareChunks = 4;
+
+}  // namespace
 
 StreamTable::~StreamTable() {
   for (Chunk& chunk : chunks_) give_back(chunk);
@@ -66,7 +72,7 @@ void StreamTable::remove(SlotIndex slot) {
   std::uint32_t number = slot / RecordChunk::kRecords;
   Chunk& chunk = chunks_[number];
   chunk.taken -= 1;
-  if (chunk.taken == 0 && empty_ != 0) {  // one more is enough for who comes next
+  if (chunk.taken == 0 && empty_ == kSpareChunks) {
     give_back(chunk);
     vacant_.push_back(number);
     return;
