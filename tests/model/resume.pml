@@ -5,6 +5,8 @@
  *
  * Sizes (-D):   N streams, B bytes each way, Q frames in flight, CUTS carriers lost, EVENTS others.
  * Events (-D):  ABORTS KILLS REFUSALS GRACE RESTART GOODBYE; they share the budget EVENTS.
+ *               CRASH (a process dies and another goes on with its records: rule 14), LOSE (a record
+ *               cannot be read back then).
  * Also (-D):    OTHER (a second server answers, costs a cut), GONE (an event: the link's own server
  *               never comes back, another one answers), CREDIT (limits are enforced).
  * Mutants (-D): M_..., each drops or bends one rule; scripts/check-model shows that all are caught.
@@ -32,8 +34,8 @@
 #ifdef GONE
 #define OTHER
 #endif
-/* A restart, a server's goodbye and its end cost an attempt each, beside the cuts. */
-#if defined(RESTART) || defined(GOODBYE) || defined(GONE)
+/* A restart, a server's goodbye, its end and a death cost an attempt each, beside the cuts. */
+#if defined(RESTART) || defined(GOODBYE) || defined(GONE) || defined(CRASH)
 #define ATTEMPTS (CUTS + 1 + EVENTS)
 #else
 #define ATTEMPTS (CUTS + 1)
@@ -91,6 +93,12 @@ typedef Half {
   unsigned open_sent : 1; /* client: OPEN written on this carrier, or known to the peer */
   unsigned open_ever : 1; /* client: OPEN written on any carrier */
   unsigned socket : 2;
+#ifdef CRASH
+  unsigned foretold : 1; /* the peer's ABORT was read once (own log dropped), and forgotten by a crash */
+#endif
+#if defined(M_14_w) || defined(M_14_r) || defined(M_14_received)
+  unsigned wrong : 1; /* what the mutant left behind: see there */
+#endif
 };
 Half h[2 * N];
 
@@ -178,10 +186,19 @@ hidden short e;
 #define LAST_ACK_ONLY(x) (h[x].fin && FIN_DELIVERED(x) && !h[x].abort)
 #endif
 
+#ifdef CRASH
+#ifdef M_14_foretold
+#define SEEN_ABORT(x) (h[x].r_abort)
+#else
+#define SEEN_ABORT(x) (h[x].r_abort || h[x].foretold)
+#endif
+#else
+#define SEEN_ABORT(x) (h[x].r_abort)
+#endif
 #ifdef X_9_send /* an option rather than a mutant: sending on after the peer's ABORT does no harm */
 #define MAY_SEND(x) (1)
 #else
-#define MAY_SEND(x) (!h[x].r_abort)
+#define MAY_SEND(x) (!SEEN_ABORT(x))
 #endif
 
 /* Rules 8 and 9: what we announce. */
@@ -229,6 +246,9 @@ inline forget(x, i) {
   h[x].next = 0; h[x].sent = 0; h[x].acked = 0; h[x].limit = 0;
   h[x].r_bytes = 0; h[x].r_fin = 0; h[x].r_abort = 0; h[x].delivered = 0;
   h[x].ack_out = 0; h[x].limit_out = 0; h[x].open_sent = 0; h[x].open_ever = 0;
+#ifdef CRASH
+  h[x].foretold = 0;
+#endif
   /* bytes, fin and socket stay for the peer's properties until both are done. */
   p = (x + N) % (2 * N);
   if
@@ -364,6 +384,56 @@ inline disturb_all() {
   do :: j < N -> disturbed[j] = 1; j++ :: else -> break od;
   skip
 }
+
+#ifdef CRASH
+/* The process dies and another recovers its records. The carrier is gone (the caller drops it). What
+ * was received and not delivered was in memory only: the peer has it (an ack means delivered). What a
+ * socket took or gave in the very system call that was under way, the kernel's counters tell: then
+ * this is the same as dying a moment later, so only the mutants have it as a state of its own. */
+inline recover(s) {
+  j = 0;
+  do
+  :: j < N ->
+    y = s * N + j;
+    if
+    :: h[y].held ->
+#ifdef M_14_w /* the socket took one byte more than the record says, and nobody asks the kernel */
+      if
+      :: !h[y].reset && !h[y].abort && h[y].socket == ALIVE && h[y].delivered < h[y].r_bytes -> h[y].wrong = 1
+      :: 1
+      fi;
+#endif
+#ifdef M_14_r /* the socket gave one byte more than the record says, and nobody asks the kernel */
+      if
+      :: h[y].socket == ALIVE && !h[y].fin && !h[y].r_abort && h[y].bytes < B -> h[y].wrong = 1
+      :: 1
+      fi;
+#endif
+#ifdef M_14_received /* `received` stands, the bytes are lost */
+      if :: h[y].delivered < h[y].r_bytes -> h[y].wrong = 1 :: else fi;
+#else
+      if
+      :: h[y].r_abort && h[y].delivered == RECEIVED(y)
+      :: else ->
+        if :: h[y].r_abort -> h[y].r_abort = 0; h[y].foretold = 1 :: else fi;
+#ifndef M_14_fin /* FIN stands, the bytes before it do not */
+        if :: h[y].r_fin && h[y].delivered <= h[y].r_bytes -> h[y].r_fin = 0 :: else fi;
+#endif
+        if :: h[y].delivered < h[y].r_bytes -> h[y].r_bytes = h[y].delivered :: else fi
+      fi;
+#endif
+#ifdef M_14_sent /* what was written on carriers is not remembered */
+      h[y].sent = h[y].acked;
+#endif
+      skip
+    :: else
+    fi;
+    j++
+  :: else -> break
+  od;
+  skip
+}
+#endif
 
 /* Rule 1, client: after this the old carrier is neither read nor written. */
 inline client_drops() {
@@ -525,11 +595,11 @@ proctype Side(byte s; byte i) {
     }
   /* Rule 9: after the peer's ABORT the application is no longer read. */
   :: d_step {
-      h[x].held && h[x].socket == ALIVE && !h[x].fin && !h[x].r_abort && h[x].bytes < B ->
+      h[x].held && h[x].socket == ALIVE && !h[x].fin && !SEEN_ABORT(x) && h[x].bytes < B ->
       h[x].bytes++
     }
   :: d_step {
-      h[x].held && h[x].socket == ALIVE && !h[x].fin && !h[x].r_abort -> h[x].fin = 1;
+      h[x].held && h[x].socket == ALIVE && !h[x].fin && !SEEN_ABORT(x) -> h[x].fin = 1;
       settle(x, s, i)
     }
 #ifdef ABORTS
@@ -543,10 +613,10 @@ proctype Side(byte s; byte i) {
         h[x].socket = RESET_BY_APP;
         if
 #ifndef M_9_late
-        :: h[x].r_abort -> h[x].reset = 1
+        :: SEEN_ABORT(x) -> h[x].reset = 1
 #endif
 #ifdef M_9_after_fin
-        :: !h[x].r_abort && h[x].fin
+        :: !SEEN_ABORT(x) && h[x].fin
 #endif
         :: else -> h[x].abort = 1
         fi;
@@ -570,8 +640,17 @@ proctype Side(byte s; byte i) {
   /* Delivery lags behind receipt, and goes on without a carrier. */
   :: d_step {
       h[x].held && !h[x].reset && !h[x].abort && h[x].socket == ALIVE &&
+#ifdef M_14_received
+      !h[x].wrong && /* its bytes are nowhere */
+#endif
       h[x].delivered < RECEIVED(x) ->
       p = (x + N) % (2 * N);
+#ifdef M_14_w
+      assert(!h[x].wrong); /* the application has had this one */
+#endif
+#ifdef M_14_r
+      assert(!h[p].wrong); /* the application wrote a byte that is nowhere, and this is not it */
+#endif
       if
       :: h[x].delivered < h[x].r_bytes -> assert(h[x].delivered < h[p].bytes)
       :: h[x].delivered == h[x].r_bytes && h[x].r_fin ->
@@ -600,6 +679,9 @@ proctype Side(byte s; byte i) {
       ROOM(s) && h[x].held && !h[x].reset && (s == S || h[x].open_sent) && MAY_SEND(x) &&
       h[x].next < END(x) && (h[x].next >= h[x].bytes || h[x].next < h[x].limit) ->
       f = (h[x].next < h[x].bytes -> DATA : (h[x].next == h[x].bytes && h[x].fin -> FIN : ABORT));
+#ifdef CRASH
+      assert(f != DATA || !h[x].foretold);
+#endif
       put(s, f, i, h[x].next);
       h[x].next++;
       if :: h[x].sent < h[x].next -> h[x].sent = h[x].next :: else fi;
@@ -623,6 +705,18 @@ proctype Side(byte s; byte i) {
     }
 #ifdef M_11_frees /* a waiting RESET counts as written although there is no carrier */
   :: d_step { s == C && phase != UP && h[x].held && h[x].reset -> forget(x, i) }
+#endif
+#ifdef LOSE
+  :: d_step { /* kill -9, and this record cannot be read back: its stream ends, alone, with a cause */
+      events > 0 && h[x].held && ((s == C && phase != OVER) || (s == S && s_link)) -> events--;
+      if :: s == C -> client_drops() :: else -> server_drops() fi;
+      recover(s);
+      disturbed[i] = 1;
+#ifndef M_14_lost
+      if :: h[x].socket == ALIVE -> h[x].socket = RESET_BY_AGENT :: else fi;
+#endif
+      forget(x, i)
+    }
 #endif
 #ifdef REFUSALS
   :: d_step { s == S && refused[i] && ROOM_S -> put(S, RESET, i, 0); refused[i] = 0 }
@@ -756,6 +850,16 @@ proctype Client() {
       f = t % 4; t = t / 4;
       receive(C, t, f, v)
     }
+#ifdef CRASH
+  :: d_step { /* kill -9, and back */
+      events > 0 && phase != OVER -> events--;
+      client_drops();
+#ifdef M_14_instance
+      instance = 0;
+#endif
+      recover(C)
+    }
+#endif
 #ifdef GRACE
   :: d_step { /* rule 5 */
       events > 0 && (phase == DOWN || phase == WAIT) -> events--;
@@ -925,6 +1029,22 @@ proctype Server() {
       disturb_all();
       put(S, BYE, 0, 0);
       server_over()
+    }
+#endif
+#ifdef CRASH
+  :: d_step { /* kill -9, and back */
+      events > 0 && s_link -> events--;
+      server_drops();
+#ifdef M_14_attempt
+      s_attempt = 0;
+#endif
+#ifdef M_14_highest
+      s_highest = 0;
+#endif
+#ifdef M_14_renewed
+      s_instances++; s_instance = s_instances;
+#endif
+      recover(S)
     }
 #endif
 #ifdef RESTART
