@@ -9,9 +9,16 @@
 
 namespace holdfast {
 
+#ifdef HOLDFAST_STORE_HOOK
+void store_hook();  // of a simulator, whose processes die here
+#endif
+
 // What was stored before it is stored before what is stored after it.
 inline void keep_store_order() {
   std::atomic_signal_fence(std::memory_order_seq_cst);
+#ifdef HOLDFAST_STORE_HOOK
+  store_hook();
+#endif
 }
 
 }  // namespace holdfast

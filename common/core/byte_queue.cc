@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/base/store_order.h"
+
 namespace holdfast {
 namespace {
 
@@ -33,6 +35,7 @@ void pop_head(BlockArena& arena, ByteQueue& queue, std::vector<BlockIndex>& pinn
   queue.head = arena.info(block).next;
   if (queue.head == kNoBlock) queue.tail = kNoBlock;
   queue.blocks -= 1;
+  keep_store_order();
   give_back(arena, block, pinned);
 }
 
@@ -57,6 +60,7 @@ std::size_t prepare_room(BlockArena& arena, ByteQueue& queue, std::uint64_t stre
   BlockIndex last = queue.tail;
   while (size != 0 && count < buffers.size()) {
     BlockIndex block = arena.allocate(stream, end);
+    keep_store_order();
     (last == kNoBlock ? queue.head : arena.info(last).next) = block;
     last = block;
     std::size_t take = std::min(tuning::kBlockSize, size);

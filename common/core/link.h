@@ -37,6 +37,7 @@
 #include "common/core/memory_pool.h"
 #include "common/core/open_order.h"
 #include "common/core/outbox.h"
+#include "common/core/recovery.h"
 #include "common/core/stream_table.h"
 #include "common/core/summary.h"
 #include "common/core/trace.h"
@@ -49,6 +50,10 @@ class Link : LinkStates {
  public:
   // `pool` must outlive the link. `seed` drives nothing that must be secret.
   Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t instance);
+  // One whose process died (recovery.h): detached, as it was then. Adds to `recovered`.
+  static std::unique_ptr<Link> recover(Time now, const LinkOptions& options, MemoryPool& pool,
+                                       const OldState& state, const OldState::Link& old,
+                                       SocketJudge& judge, Recovered& recovered);
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
@@ -75,6 +80,11 @@ class Link : LinkStates {
 
   // Client: a new stream; fails over the limits or when the link is ending.
   Result<StreamHandle> open(Time now, const OpenRequest& request);
+  // Its application's socket, for another process to go on with: before its first byte is read or
+  // written; and that it is about to be closed, or has told of an error.
+  void attach(StreamHandle stream, const SocketFacts& socket);
+  void detach(StreamHandle stream, int descriptor);
+  void latch(StreamHandle stream);
   // Server: the backend is connected.
   void opened(Time now, StreamHandle stream);
   // Server, after opened(): that connection's mark. Told on the carrier in use, or never.
@@ -144,6 +154,7 @@ class Link : LinkStates {
   // --- Getters ----------------------------------------------------------------------------
 
   const LinkId& id() const { return id_; }
+  LinkIndex index() const { return place_.index(); }  // in its region
   std::uint64_t instance() const { return instance_; }
   std::uint64_t attempt() const { return attempt_; }
   CarrierId carrier() const;  // in use (greeting or live), or 0
@@ -312,6 +323,11 @@ class Link : LinkStates {
   // link_facts.cc: what of it outlives the process, beside its streams
   LinkFacts facts() const;
   void keep_facts();
+
+  // link_recover.cc
+  void take_facts(const LinkRecord& record, const LinkFacts& facts);
+  void take_stream(Time now, const OldState& state, const OldState::Link& old_link,
+                   const OldState::Stream& stream, SocketJudge& judge, Recovered& recovered);
 
   // link_reconfigure.cc
   void agree_anew();

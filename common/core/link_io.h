@@ -27,6 +27,7 @@ struct OpenRequest {
   std::uint16_t service = 0;  // index into LinkOptions::services
   Endpoint source;
   Endpoint destination;
+  SocketFacts socket{};  // the application's; else attach() follows
 };
 
 // The part of a carrier's bytes that was handed out by Deliver and not yet taken.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/store_order.h"
 #include "common/core/link.h"
 
 namespace holdfast {
@@ -44,14 +45,22 @@ std::optional<StreamHandle> Link::take_over(Time now, Link& from, StreamHandle s
   record.read_at_us = old->read_at_us;
   record.burst = old->burst;
   record.cause = old->cause;
-  record.send.adopt(send_memory_, last_id_.value, old->send, from.send_memory_);
+  record.send.adopt(send_memory_, old->send);
+  record.former = old->id;
+  record.latched = old->latched;
+  record.own({old->descriptor(), old->read_before, old->written_before});
   counters_.sent_bytes += record.send.committed();
   from.counters_.sent_bytes -= record.send.committed();
-  from.forget_moved(stream.slot);
   record.receive.open(std::min(tuning::kInitialWindow, options_.max_window), 0);
   if (has_abort(record.send.end())) record.receive.discard(receive_memory_);
   record.receive.raise_limit(receive_memory_);
+  // From here on both have it, and then this one alone.
   streams_.add(slot, last_id_);
+  keep_store_order();
+  from.forget_moved(stream.slot);
+  record.send.relabel(pool_.arena, last_id_.value);
+  keep_store_order();
+  record.former = 0;
   outbox_.add_open(slot);
   add_deadline(open_deadlines_, slot, Time(Duration(record.opened_at_us)));
   if (has_abort(record.send.end())) start_linger(now, slot);
@@ -63,6 +72,9 @@ std::optional<StreamHandle> Link::take_over(Time now, Link& from, StreamHandle s
 void Link::forget_moved(SlotIndex slot) {
   outbox_.remove_open(slot);
   StreamRecord& record = streams_[slot];
+  record.descriptor_and_one = 0;
+  streams_.hide(slot);
+  record.send.forget_log(send_memory_);
   release_memory(record);
   streams_.remove(slot);
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "common/base/overloaded.h"
+#include "common/base/store_order.h"
 #include "common/core/link.h"
 
 namespace holdfast {
@@ -160,6 +161,9 @@ void Link::on_data_header(Time now, const DataHeader& header) {
     if (header.offset != record.receive.received()) {
       return void(violation(now, "DATA out of order"));
     }
+    if (header.length > record.receive.foretold_end() - header.offset) {
+      return void(violation(now, "DATA beyond an end that was read once"));
+    }
     if (header.length > record.receive.credit_left()) {
       return void(violation(now, "DATA beyond the limit"));
     }
@@ -190,9 +194,7 @@ void Link::on_data_part(Time now, const FrameReader::DataPart& part) {
 
 void Link::on_open(Time now, const Open& open) {
   if (open.id <= last_id_) return void(violation(now, "OPEN of an id already used"));
-  // Rule 7: raised even when it is refused.
-  last_id_ = open.id;
-  if (std::holds_alternative<Leaving>(state_)) return;
+  if (std::holds_alternative<Leaving>(state_)) return void(last_id_ = open.id);
   std::optional<std::uint16_t> service =
       find_service(open.service.empty() ? kByDestination : open.service);
   Cause refusal = Cause::none;
@@ -205,6 +207,7 @@ void Link::on_open(Time now, const Open& open) {
     refusal = Cause::limit;
   }
   if (refusal != Cause::none) {
+    last_id_ = open.id;  // rule 7: raised even then
     if (refusals_.size() >= tuning::kMaxRefusals) {
       return void(violation(now, "too many refused OPENs"));
     }
@@ -223,6 +226,9 @@ void Link::on_open(Time now, const Open& open) {
   // The credit is what WELCOME said.
   record.receive.open(std::min(tuning::kInitialWindow, options_.max_window), tuning::kFloor);
   streams_.add(slot, open.id);
+  // After the record: an id that was seen and is not there is over.
+  keep_store_order();
+  last_id_ = open.id;
   trace_.note(now, TraceEvent::Kind::stream_open, open.id.value);
   if (order_.connects_now(now, slot)) push(effect::ConnectTarget{handle(slot)});
 }
@@ -241,7 +247,8 @@ void Link::on_fin(Time now, const Fin& fin) {
   if (look_up(now, fin.id, "FIN", slot) != Lookup::found) return;
   StreamRecord& record = streams_[slot];
   if (record.receive.discarding()) return;
-  if (record.receive.ended() || fin.offset != record.receive.received()) {
+  if (record.receive.ended() || fin.offset != record.receive.received() ||
+      !record.receive.mark_may_stand(fin.offset)) {
     return void(violation(now, "FIN out of order"));
   }
   record.receive.arrive_fin(receive_memory_);
@@ -255,7 +262,9 @@ void Link::on_abort(Time now, const Abort& abort) {
   if (look_up(now, abort.id, "ABORT", slot) != Lookup::found) return;
   StreamRecord& record = streams_[slot];
   if (has_abort(record.send.end())) return reset_stream(now, slot, record.cause);
-  if (has_abort(record.receive.end()) || abort.offset != record.receive.received()) {
+  bool first = !record.receive.ended();
+  if (has_abort(record.receive.end()) || abort.offset != record.receive.received() ||
+      (first && !record.receive.mark_may_stand(abort.offset))) {
     return void(violation(now, "ABORT out of order"));
   }
   record.receive.arrive_abort(receive_memory_);
@@ -263,6 +272,7 @@ void Link::on_abort(Time now, const Abort& abort) {
   bool told = abort.code == vanished;
   record.cause = told ? vanished : client() ? Cause::target_rst : Cause::client_rst;
   order_.note_ending(slot);
+  keep_store_order();
   record.send.drop(send_memory_);
   outbox_.remove_data(slot);
   start_linger(now, slot);

@@ -312,6 +312,23 @@ void LinkRegistry::remove(const LinkId& id) {
   links_.erase(found);
 }
 
+Link* LinkRegistry::adopt(std::unique_ptr<Link> link, const LinkFacts& facts) {
+  if (links_.count(facts.id) != 0) return nullptr;
+  Entry entry;
+  entry.link = std::move(link);
+  entry.client = facts.client;
+  entry.slot = facts.slot;
+  entry.start_id = facts.start_id;
+  entry.ordinal = facts.ordinal;
+  // It had its place already: whatever the limit is now.
+  entry.counted = quota_ != nullptr && quota_->take(facts.client, facts.slot, UINT32_MAX);
+  by_client_[facts.client].push_back(facts.id);
+  Link* adopted = entry.link.get();
+  links_.emplace(facts.id, std::move(entry));
+  touch(*adopted);
+  return adopted;
+}
+
 void LinkRegistry::drain(Time now) {
   draining_ = true;
   for (auto& [id, entry] : links_) {

@@ -105,6 +105,11 @@ class LinkRegistry {
   }
   std::size_t size() const { return links_.size(); }
 
+  // A link whose process died is here again; nothing where its client has one of that id.
+  Link* adopt(std::unique_ptr<Link> link, const LinkFacts& facts);
+  // What a client's link is made with.
+  LinkOptions options_for(const ClientPolicy& client) const;
+
   // Refuses new links and new streams from now on; resumes are still accepted.
   void drain(Time now);
   // New links are taken again; those that were told keep to it, and end when they are empty.
@@ -155,7 +160,6 @@ class LinkRegistry {
                 const HelloRequest& request);
   // Nothing: it waits on.
   std::optional<Decision> decide(Time now, Waiter& waiter);
-  LinkOptions options_for(const ClientPolicy& client) const;
   Unknown unknown(const LinkId& link, const std::string& client) const;
   void end_link(Time now, Entry& entry, Cause cause);
   void succeed(Time now, Entry& entry);

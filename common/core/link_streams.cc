@@ -1,6 +1,7 @@
 // What the driver says about one stream, and how a stream ends.
 #include <algorithm>
 
+#include "common/base/store_order.h"
 #include "common/core/link.h"
 
 namespace holdfast {
@@ -26,6 +27,7 @@ Result<StreamHandle> Link::open(Time now, const OpenRequest& request) {
   record.service = request.service;
   record.source = request.source;
   record.destination = request.destination;
+  record.own(request.socket);
   record.opened_at_us = now.time_since_epoch().count();
   record.receive.open(std::min(tuning::kInitialWindow, options_.max_window), 0);
   record.receive.raise_limit(receive_memory_);
@@ -49,11 +51,27 @@ void Link::opened(Time, StreamHandle stream) {
   advance_delivery(stream.slot);
 }
 
+void Link::attach(StreamHandle stream, const SocketFacts& socket) {
+  if (StreamRecord* record = find(stream); record != nullptr) record->own(socket);
+}
+
+void Link::detach(StreamHandle stream, int descriptor) {
+  StreamRecord* record = streams_.place(stream.slot);
+  if (record == nullptr || record->descriptor() != descriptor) return;
+  record->descriptor_and_one = 0;
+  keep_store_order();
+}
+
+void Link::latch(StreamHandle stream) {
+  if (StreamRecord* record = find(stream); record != nullptr) record->latched = true;
+  keep_store_order();
+}
+
 // --- From the application -------------------------------------------------------------------
 
 // Bytes that may be read from the application now, by credit and age; memory is another matter.
 std::uint64_t Link::read_room(const StreamRecord& record) const {
-  if (record.send.ended() || has_abort(record.receive.end())) return 0;
+  if (record.send.ended() || record.receive.aborts()) return 0;
   if (record.reset == ResetState::waiting) return 0;
   std::uint64_t room = record.send.credit_room();
   if (sending()) {
@@ -104,7 +122,7 @@ void Link::maybe_resume_reading(SlotIndex slot) {
 void Link::finish(Time, StreamHandle stream) {
   StreamRecord* record = find(stream);
   if (record == nullptr || record->socket == SocketState::closed) return;
-  if (record->send.ended() || has_abort(record->receive.end())) return;
+  if (record->send.ended() || record->receive.aborts()) return;
   record->send.finish();
   note_end(*record, client() ? Cause::client_fin : Cause::target_fin);
   if (record->receive.fin_delivered()) {
@@ -130,9 +148,10 @@ void Link::abort_stream(Time now, StreamHandle stream, Cause cause) {
   record->socket = SocketState::closed;
   // It left before anybody was told of it, and left nothing: there is nobody to tell.
   bool unheard = client() && !record->ever_sent && record->send.committed() == 0;
-  if (has_abort(record->receive.end()) || unheard) return reset_stream(now, stream.slot, cause);
+  if (record->receive.aborts() || unheard) return reset_stream(now, stream.slot, cause);
   record->cause = cause;
   record->send.abort();
+  keep_store_order();
   discard(*record);
   start_linger(now, stream.slot);
   ack_now(stream.slot);
@@ -150,6 +169,7 @@ void Link::reset_stream(Time now, SlotIndex slot, Cause cause) {
   record.cause = cause;
   give_up_socket(record);
   record.reset = ResetState::waiting;
+  keep_store_order();
   record.send.drop(send_memory_);
   discard(record);
   outbox_.remove_data(slot);
@@ -299,11 +319,13 @@ void Link::free_stream(Time now, SlotIndex slot) {
   StreamRecord& record = streams_[slot];
   StreamSummary last = summary(now, record);
   outbox_.remove(slot);
-  release_memory(record);
-  leave_pool();
   StreamHandle ended_stream = handle(slot);
   if (incoming_.stream == ended_stream) incoming_ = {};
   trace_.note(now, TraceEvent::Kind::stream_ended, record.id, record.cause);
+  streams_.hide(slot);  // before its log goes: else it would seem to have lost it
+  keep_store_order();
+  release_memory(record);
+  leave_pool();
   streams_.remove(slot);
   push(effect::Ended{ended_stream, last});
   settle_connects(now);

@@ -253,7 +253,7 @@ bool Link::ready_to_leave() const {
     const StreamRecord& record = streams_[slot];
     if (client() && !record.ever_sent) continue;
     bool acked = record.send.acked() == record.send.sequence_end();
-    if (!acked && !has_abort(record.receive.end())) return false;
+    if (!acked && !record.receive.aborts()) return false;
   }
   return true;
 }
@@ -327,7 +327,7 @@ void Link::gather_data(Time now, Gather& gather, SlotIndex slot, std::size_t siz
 // Rule 8: FIN and ABORT take one offset each, after the bytes.
 void Link::gather_marks(Time now, Gather& gather, SlotIndex slot) {
   StreamRecord& record = streams_[slot];
-  if (has_abort(record.receive.end())) return;
+  if (record.receive.aborts()) return;
   while (!record.send.all_taken() && gather.room(kMaxSmallFrame)) {
     std::uint64_t offset = record.send.next();
     bool fin = record.send.fin_is_next();

@@ -39,11 +39,11 @@ class MemoryPool {
   // whichever pool they are in.
   // `make` makes the memory that all of it lies in.
   MemoryPool(std::uint64_t memory, std::uint32_t streams, StreamQuota* quota = nullptr,
-             const MakeRegionMemory& make = make_plain_memory)
+             const MakeRegionMemory& make = make_plain_memory, StateRegion::Room room = {})
       : memory_(memory),
         max_streams_(streams),
         quota_(quota),
-        region(memory, quota != nullptr ? quota->most() : streams, make),
+        region(memory, quota != nullptr ? quota->most() : streams, make, room),
         arena(region.arena()),
         send(shared_part(memory, streams)),
         receive(shared_part(memory, streams)) {}

@@ -84,7 +84,7 @@ void OpenOrder::look_ahead(Time now, const StreamRecord& opening) {
 bool OpenOrder::still_ahead(Time now, Ahead& ahead, Time since, Duration credit_patience) {
   const StreamRecord* record = streams_.find(ahead.stream);
   if (record == nullptr || record->reset == ResetState::waiting) return false;
-  if (has_abort(record->receive.end())) return false;
+  if (record->receive.aborts()) return false;
   const SendHalf& send = record->send;
   bool ended = send.ended();
   if (ended && send.all_taken()) return false;

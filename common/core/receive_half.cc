@@ -22,7 +22,7 @@ void ReceiveHalf::open(std::uint64_t window, std::uint64_t granted) {
 }
 
 void ReceiveHalf::raise_limit(HalfMemory& memory) {
-  if (discarding_ || ended()) return;
+  if (discarding_ || ended() || foretold_end_ != UINT64_MAX) return;
   std::uint64_t wanted = window_ - std::min<std::uint64_t>(window_, tuning::kFloor);
   std::uint64_t allowed = memory.half.allowance(shared_, memory.share);
   std::uint64_t above_floor = round_down_to_blocks(std::min(wanted, allowed));
@@ -113,6 +113,34 @@ void ReceiveHalf::deliver_mark() {
   check();
 }
 
+bool ReceiveHalf::recover(HalfMemory& memory, const ReceiveHalf& old, std::uint64_t delivered,
+                          bool gone) {
+  bool had_fin = old.fin_delivered();
+  *this = old;
+  queue_ = {};
+  shared_ = 0;
+  epoch_start_us_ = 0;
+  discarding_ = false;
+  delivered_ = delivered;
+  // What was about to be announced, and was not.
+  ack_written_ = std::min(ack_written_, delivered_);
+  limit_ = std::max(limit_, limit_written_);
+  bool whole = delivered_ <= received_ && limit_ <= kMaxLimit && mark_count(end_) <= received_;
+  if (!whole) return false;
+  if (has_abort(end_) && gone) {
+    // It was told: of both ends nobody is left to be told again.
+    told_ = EndMark::abort;
+    delivered_ = received_;
+  } else if (!abort_delivered()) {
+    if (has_abort(end_)) foretold_abort_ = true;
+    if (ended() && !had_fin) foretold_end_ = std::min(foretold_end_, received_bytes());
+    end_ = told_ = had_fin ? EndMark::fin : EndMark::none;
+    received_ = delivered_;
+  }
+  charge(memory);
+  return received_bytes() <= limit_written_ && delivered_ >= mark_count(end_);
+}
+
 void ReceiveHalf::discard(HalfMemory& memory) {
   discarding_ = true;
   release_all(memory.arena, queue_, memory.pinned);
@@ -128,7 +156,10 @@ void ReceiveHalf::release(HalfMemory& memory) {
 // Charges what may still arrive, and what waits.
 void ReceiveHalf::charge(HalfMemory& memory) {
   std::uint64_t outstanding = 0;
-  if (!discarding_) outstanding = ended() ? queued_bytes() : limit_ - delivered_;
+  if (!discarding_ && ended()) outstanding = queued_bytes();
+  // What lies beyond a mark that was read once was given to others.
+  std::uint64_t end = std::max(std::min(limit_, foretold_end_), delivered_);
+  if (!discarding_ && !ended()) outstanding = end - delivered_;
   std::uint64_t shared =
       outstanding <= tuning::kFloor ? 0 : round_up_to_blocks(outstanding - tuning::kFloor);
   memory.half.change(shared_, shared, memory.share);

@@ -36,6 +36,13 @@ class ReceiveHalf {
   std::uint32_t window() const { return window_; }  // bytes granted ahead of `delivered`
   EndMark end() const { return end_; }
   bool ended() const { return end_ != EndMark::none; }
+  // The peer has aborted, and said so once: nothing of ours is sent any more.
+  bool aborts() const { return has_abort(end_) || foretold_abort_; }
+  // Where its first end mark stood, if a process that died has read one: nothing comes beyond it.
+  std::uint64_t foretold_end() const { return foretold_end_; }
+  bool mark_may_stand(std::uint64_t offset) const {
+    return foretold_end_ == UINT64_MAX || foretold_end_ == offset;
+  }
   // Nothing that arrives means anything any more: our application is gone.
   bool discarding() const { return discarding_; }
   std::uint64_t received_bytes() const { return received_ - mark_count(end_); }
@@ -88,6 +95,13 @@ class ReceiveHalf {
   bool abort_is_next() const { return has_abort(end_) && delivered_ + 1 == received_; }
   void deliver_mark();
 
+  // --- After a death ----------------------------------------------------------------------
+
+  // As `old` was when its process died, of which the application has `delivered` bytes; what was
+  // received and not delivered is forgotten, since its peer has it. `gone`: the application's
+  // socket is closed. False: `old` contradicts itself.
+  bool recover(HalfMemory& memory, const ReceiveHalf& old, std::uint64_t delivered, bool gone);
+
   // --- Memory -----------------------------------------------------------------------------
 
   // Our application is gone: what waits goes, what comes is taken and thrown away.
@@ -123,6 +137,8 @@ class ReceiveHalf {
   EndMark end_ = EndMark::none;
   EndMark told_ = EndMark::none;  // of which the application's socket was told: fin or abort
   bool discarding_ = false;
+  bool foretold_abort_ = false;
+  std::uint64_t foretold_end_ = UINT64_MAX;
 };
 
 static_assert(std::is_trivially_copyable_v<ReceiveHalf>);

@@ -1,6 +1,6 @@
 #include "common/core/send_half.h"
 
-#include <utility>
+#include "common/core/old_state.h"
 
 namespace holdfast {
 
@@ -73,20 +73,50 @@ void SendHalf::drop(HalfMemory& memory) {
   charge(memory);
 }
 
-void SendHalf::adopt(HalfMemory& memory, std::uint64_t stream, SendHalf& old,
-                     HalfMemory& old_memory) {
+void SendHalf::adopt(HalfMemory& memory, const SendHalf& old) {
   HOLDFAST_CHECK(sent_ == 0 && committed_ == 0 && old.sent_ == 0);
-  log_ = std::exchange(old.log_, {});
-  for (BlockIndex block = log_.head; block != kNoBlock;) {
-    BlockInfo& info = memory.arena.info(block);
-    info.stream = stream;
-    block = block == log_.tail ? kNoBlock : info.next;
-  }
+  log_ = old.log_;
   cursor_ = log_.head;
   committed_ = old.committed_;
   end_ = old.end_;
-  old.charge(old_memory);
   charge(memory);
+}
+
+void SendHalf::relabel(BlockArena& arena, std::uint64_t stream) {
+  for (BlockIndex block = log_.head; block != kNoBlock;) {
+    BlockInfo& info = arena.info(block);
+    info.stream = stream;
+    block = block == log_.tail ? kNoBlock : info.next;
+  }
+}
+
+void SendHalf::forget_log(HalfMemory& memory) {
+  log_ = {};
+  cursor_ = kNoBlock;
+  charge(memory);
+}
+
+bool SendHalf::recover(HalfMemory& memory, const SendHalf& old, const OldState& state,
+                       std::uint64_t stream, std::uint64_t former, std::uint64_t committed,
+                       bool dropped) {
+  *this = old;
+  log_ = {};
+  shared_ = 0;
+  cursor_ = kNoBlock;
+  committed_ = committed;
+  // What was taken for the carrier that died with the process is taken anew after a resume.
+  next_ = sent_;
+  bool whole = acked_ <= sent_ && sent_ <= sequence_end() && limit_ <= kMaxLimit &&
+               (committed == old.committed_ || !ended());
+  if (!whole) return false;
+  if (dropped) return true;
+  std::uint64_t end = std::min(acked_, committed_);
+  bool copied = state.walk(old.log_.head, stream, former, end, committed_, [&](Bytes bytes) {
+    append(memory.arena, log_, stream, end, bytes);
+    end += bytes.size();
+  });
+  charge(memory);
+  return copied;
 }
 
 void SendHalf::charge(HalfMemory& memory) {

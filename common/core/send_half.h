@@ -26,6 +26,8 @@
 
 namespace holdfast {
 
+class OldState;
+
 class SendHalf {
  public:
   // --- Where it stands --------------------------------------------------------------------
@@ -93,13 +95,27 @@ class SendHalf {
   // The peer never heard of the stream: from the first byte on, without credit.
   void start_over();
 
+  // --- After a death ----------------------------------------------------------------------
+
+  // As `old` was when its process died, but that it had read `committed` bytes. `dropped`: its
+  // bytes are wanted no more; else they are copied out of `state`, where blocks name `stream` or
+  // `former`. False: `old` contradicts itself, or bytes are missing.
+  bool recover(HalfMemory& memory, const SendHalf& old, const OldState& state, std::uint64_t stream,
+               std::uint64_t former, std::uint64_t committed, bool dropped);
+
+  // Nothing of it was ever written to a carrier, whatever was taken for one.
+  void unsend() { next_ = sent_ = limit_ = 0; }
+
   // --- Memory -----------------------------------------------------------------------------
 
   // Its bytes are wanted no more; the offsets stay.
   void drop(HalfMemory& memory);
   // Takes bytes and end of `old`, of which nothing was ever taken, for another stream of the same
-  // pool. The blocks stay where they are.
-  void adopt(HalfMemory& memory, std::uint64_t stream, SendHalf& old, HalfMemory& old_memory);
+  // pool. The blocks stay where they are, and name the old one until relabel(). Then forget_log()
+  // of the old one, which is over.
+  void adopt(HalfMemory& memory, const SendHalf& old);
+  void relabel(BlockArena& arena, std::uint64_t stream);
+  void forget_log(HalfMemory& memory);
 
   // CHECKs the order of offsets, and with the arena that the log holds every byte that may have to
   // be sent again, if it was not dropped. For tests: the second walks the log.

@@ -9,9 +9,6 @@ namespace {
 
 // Sections begin where a page may begin, on any host.
 constexpr std::uint64_t kSection = 64 * 1024;
-// Blocks beside those that are accounted for: what gathers still refer to, and room that was
-// prepared for one read.
-constexpr std::uint64_t kSpareBlocks = 16 * 1024;
 
 std::uint64_t round_up(std::uint64_t size, std::uint64_t to) {
   return (size + to - 1) / to * to;
@@ -22,17 +19,15 @@ T* place(RegionMemory& memory, std::uint64_t offset) {
   return reinterpret_cast<T*>(memory.bytes().data() + offset);
 }
 
-}  // namespace
-
-RegionHeader::Shape StateRegion::shape_for(std::uint64_t memory, std::uint32_t streams) {
+RegionHeader::Shape shape_for(std::uint64_t memory, std::uint32_t streams, StateRegion::Room room) {
   RegionHeader::Shape shape;
-  shape.links = kMostLinks;
+  shape.links = room.links;
   // Each stream may be the last one of its chunk; and each link keeps four that are empty.
-  shape.chunks = streams + 4 * kMostLinks;
+  shape.chunks = streams + 4 * room.links;
   std::uint64_t blocks =
       memory / tuning::kBlockSize + 2 * tuning::kFloorBlocks * std::uint64_t{streams};
-  shape.blocks =
-      static_cast<std::uint32_t>(round_up(2 * blocks + kSpareBlocks, BlockArena::kBlocksPerChunk));
+  shape.blocks = static_cast<std::uint32_t>(
+      round_up(2 * blocks + room.spare_blocks, BlockArena::kBlocksPerChunk));
   shape.links_at = kSection;
   shape.chunks_at =
       round_up(shape.links_at + std::uint64_t{shape.links} * shape.link_size, kSection);
@@ -44,17 +39,20 @@ RegionHeader::Shape StateRegion::shape_for(std::uint64_t memory, std::uint32_t s
   return shape;
 }
 
-StateRegion::StateRegion(std::uint64_t memory, std::uint32_t streams, const MakeRegionMemory& make)
-    : memory_(make(shape_for(memory, streams).size)),
+}  // namespace
+
+StateRegion::StateRegion(std::uint64_t memory, std::uint32_t streams, const MakeRegionMemory& make,
+                         Room room)
+    : memory_(make(shape_for(memory, streams, room).size)),
+      shape_(shape_for(memory, streams, room)),
       header_(place<RegionHeader>(*memory_, 0)),
-      links_(place<LinkRecord>(*memory_, shape_for(memory, streams).links_at)),
-      chunks_(place<RecordChunk>(*memory_, shape_for(memory, streams).chunks_at)),
-      arena_({place<BlockInfo>(*memory_, shape_for(memory, streams).infos_at),
-              shape_for(memory, streams).blocks},
-             *memory_, shape_for(memory, streams).blocks_at) {
+      links_(place<LinkRecord>(*memory_, shape_.links_at)),
+      chunks_(place<RecordChunk>(*memory_, shape_.chunks_at)),
+      arena_({place<BlockInfo>(*memory_, shape_.infos_at), shape_.blocks}, *memory_,
+             shape_.blocks_at) {
+  HOLDFAST_CHECK(memory_->bytes().size() >= shape_.size);
   std::construct_at(header_);
-  header_->shape = shape_for(memory, streams);
-  HOLDFAST_CHECK(memory_->bytes().size() >= header_->shape.size);
+  header_->shape = shape_;
   keep_store_order();
   header_->magic = RegionHeader::kMagic;
 }
@@ -64,7 +62,7 @@ LinkRecord* StateRegion::take_link() {
   if (!free_links_.empty()) {
     link = free_links_.back();
     free_links_.pop_back();
-  } else if (links_used_ < header_->shape.links) {
+  } else if (links_used_ < shape_.links) {
     link = links_ + links_used_++;
     free_links_.reserve(links_used_);
   } else {
@@ -84,7 +82,7 @@ RecordChunk* StateRegion::take_chunk(LinkIndex owner, std::uint32_t number) {
   if (!free_chunks_.empty()) {
     chunk = free_chunks_.back();
     free_chunks_.pop_back();
-  } else if (chunks_used_ < header_->shape.chunks) {
+  } else if (chunks_used_ < shape_.chunks) {
     chunk = chunks_ + chunks_used_++;
     free_chunks_.reserve(chunks_used_);
   } else {

@@ -4,8 +4,8 @@
 //   header | links: LinkRecord | chunks of StreamRecord | BlockInfo | blocks
 //
 // Nothing in it is a pointer; nothing moves. What is free, who stands in which list and what the
-// memory is charged is not here: it follows from the rest. A link without a place here (there are
-// more than kMostLinks) is kept elsewhere, and does not outlive the process.
+// memory is charged is not here: it follows from the rest. A link without a place here (there
+// are more than Room says) is kept elsewhere, and does not outlive the process.
 #pragma once
 
 #include <cstdint>
@@ -63,12 +63,17 @@ static_assert(std::is_trivially_copyable_v<RegionHeader>);
 
 class StateRegion {
  public:
-  static constexpr std::uint32_t kMostLinks = 1024;
+  // What there is room for beside `streams` streams and `memory` bytes of blocks above their
+  // floors.
+  struct Room {
+    std::uint32_t links = 1024;
+    // Blocks that gathers still refer to, and those prepared for a read.
+    std::uint32_t spare_blocks = 16 * 1024;
+  };
 
-  // For `streams` streams at once, and `memory` bytes of blocks above their floors.
-  StateRegion(std::uint64_t memory, std::uint32_t streams, const MakeRegionMemory& make);
-
-  static RegionHeader::Shape shape_for(std::uint64_t memory, std::uint32_t streams);
+  StateRegion(std::uint64_t memory, std::uint32_t streams, const MakeRegionMemory& make)
+      : StateRegion(memory, streams, make, Room{}) {}
+  StateRegion(std::uint64_t memory, std::uint32_t streams, const MakeRegionMemory& make, Room room);
 
   Intent& intent() { return header_->intent; }
   BlockArena& arena() { return arena_; }
@@ -88,6 +93,7 @@ class StateRegion {
 
  private:
   std::unique_ptr<RegionMemory> memory_;
+  const RegionHeader::Shape shape_;
   RegionHeader* header_;
   LinkRecord* links_;
   RecordChunk* chunks_;

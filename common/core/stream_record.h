@@ -17,6 +17,7 @@
 
 #include "common/base/endpoint.h"
 #include "common/base/ids.h"
+#include "common/base/store_order.h"
 #include "common/base/time.h"
 #include "common/core/receive_half.h"
 #include "common/core/send_half.h"
@@ -50,7 +51,15 @@ struct ListLinks {
   SlotIndex next = kNoSlot;
 };
 
-inline constexpr std::uint32_t kRecordVersion = 1;
+inline constexpr std::uint32_t kRecordVersion = 2;
+
+// An application's socket, as its kernel counts: how much of what was read and written before the
+// stream began is not the stream's (a header, a SYN).
+struct SocketFacts {
+  int descriptor = -1;
+  std::uint64_t read_before = 0;
+  std::uint64_t written_before = 0;
+};
 
 struct StreamRecord {
   std::uint32_t version = kRecordVersion;
@@ -72,8 +81,17 @@ struct StreamRecord {
   bool drained = true;         // the last read left nothing in its application's socket
   bool talks = false;          // stands among the talkers
 
+  bool over = false;     // it had an id; its socket, if it is named yet, is to be reset
+  bool latched = false;  // its kernel has told of an error, which it tells once
+
   Cause cause = Cause::none;  // how it ended; set once
   std::uint16_t service = 0;  // index into the link's services
+
+  // The driver's: its descriptor and one (0: none), stored last; and where its kernel began.
+  std::uint32_t descriptor_and_one = 0;
+  std::uint64_t read_before = 0;
+  std::uint64_t written_before = 0;
+  std::uint64_t former = 0;  // its blocks may name this stream yet, which it was (take_over)
 
   ListLinks by_id;
   ListLinks control;
@@ -97,9 +115,17 @@ struct StreamRecord {
   Endpoint destination;
 
   StreamId stream() const { return StreamId{id}; }
+  int descriptor() const { return static_cast<int>(descriptor_and_one) - 1; }
+  void own(const SocketFacts& facts) {
+    read_before = facts.read_before;
+    written_before = facts.written_before;
+    keep_store_order();
+    descriptor_and_one = static_cast<std::uint32_t>(facts.descriptor + 1);
+    keep_store_order();
+  }
   // Something of it may go out now, on a carrier that carries its link.
   bool sendable() const {
-    bool silenced = reset == ResetState::waiting || has_abort(receive.end());
+    bool silenced = reset == ResetState::waiting || receive.aborts();
     return !silenced && open_state != OpenState::queued && send.sendable();
   }
   // Server: it waits for its connection to the target.

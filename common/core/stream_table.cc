@@ -63,12 +63,18 @@ void StreamTable::add(SlotIndex slot, StreamId id) {
   (*this)[slot].id = id.value;
 }
 
-void StreamTable::remove(SlotIndex slot) {
+void StreamTable::hide(SlotIndex slot) {
   StreamRecord& record = (*this)[slot];
   HOLDFAST_CHECK(record.id != 0);
   by_id_.erase(record.id);
   erase<&StreamRecord::by_id>(order_, slot);
+  record.over = true;
+  keep_store_order();
   record.id = 0;
+}
+
+void StreamTable::remove(SlotIndex slot) {
+  if ((*this)[slot].id != 0) hide(slot);
   std::uint32_t number = slot / RecordChunk::kRecords;
   Chunk& chunk = chunks_[number];
   chunk.taken -= 1;

@@ -32,6 +32,10 @@ class StreamTable {
   // now on. What an id must not be seen without is filled in before.
   void add(SlotIndex slot, StreamId id);
   void remove(SlotIndex slot);
+  // The first half of remove(): the record is in no table any more, its slot not free yet.
+  void hide(SlotIndex slot);
+  // Whatever is in it; null where no slot is.
+  StreamRecord* place(SlotIndex slot) { return at(slot); }
 
   // kNoSlot when there is none.
   SlotIndex find(StreamId id) const {
@@ -48,8 +52,8 @@ class StreamTable {
     return const_cast<StreamTable*>(this)->find(stream);
   }
   StreamHandle handle(SlotIndex slot) const { return {slot, (*this)[slot].stream()}; }
-  StreamRecord& operator[](SlotIndex slot) { return *place(slot); }
-  const StreamRecord& operator[](SlotIndex slot) const { return *place(slot); }
+  StreamRecord& operator[](SlotIndex slot) { return *record_at(slot); }
+  const StreamRecord& operator[](SlotIndex slot) const { return *record_at(slot); }
   std::size_t size() const { return by_id_.size(); }
   bool empty() const { return by_id_.empty(); }
 
@@ -86,14 +90,14 @@ class StreamTable {
     SlotIndex taken = 0;
   };
 
-  StreamRecord* place(SlotIndex slot) const {
+  StreamRecord* record_at(SlotIndex slot) const {
     return &chunks_[slot / RecordChunk::kRecords].records->records[slot % RecordChunk::kRecords];
   }
   // Null where no chunk is.
   StreamRecord* at(SlotIndex slot) const {
     std::size_t number = slot / RecordChunk::kRecords;
     bool there = number < chunks_.size() && chunks_[number].records != nullptr;
-    return there ? place(slot) : nullptr;
+    return there ? record_at(slot) : nullptr;
   }
   void add_chunk();
   void give_back(Chunk& chunk);

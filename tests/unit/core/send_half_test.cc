@@ -119,7 +119,9 @@ TEST_CASE("another stream adopts bytes and end, and the charge for them") {
   old.finish();
   std::uint64_t charged = memory.pool.send.used();
   CHECK(charged != 0);
-  fresh.adopt(memory.send, 9, old, memory.send);
+  fresh.adopt(memory.send, old);
+  old.forget_log(memory.send);
+  fresh.relabel(memory.pool.arena, 9);
   CHECK(memory.pool.send.used() == charged);
   CHECK(fresh.end() == EndMark::fin);
   fresh.check_log(memory.pool.arena);
