@@ -68,7 +68,8 @@ def test_new_connections_go_over_a_second_link_while_old_ones_wait(pair_of, thre
     assert pair.backends["raw"].accept(20 * TIMESCALE).recv(6) == b"waited"
     assert watch.seconds() < 2 * TIMESCALE
     new = [new_connection_within(pair, 2) for _ in range(3)]
-    assert len(pair.client.json("links")) == threads + 1     # a lane for each thread, and the old one
+    wait_until(lambda: len(pair.client.json("links")) == threads + 1, 5 * TIMESCALE,
+               "a lane for each thread, and the old one once it was answered")
     assert read_end(app, 3 * GRACE * TIMESCALE)[0] == RST
     assert watch.elapsed() > GRACE - 1
     pair.client.wait_event("connection_closed", cause="grace_expired")
