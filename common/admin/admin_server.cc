@@ -118,6 +118,8 @@ std::vector<HttpRoute> metrics_routes(Backend& backend,
   return routes;
 }
 
+}  // namespace
+
 std::vector<HttpRoute> admin_routes(Backend& backend) {
   std::vector<HttpRoute> routes = metrics_routes(backend, std::nullopt);
   routes.push_back(
@@ -148,6 +150,8 @@ std::vector<HttpRoute> admin_routes(Backend& backend) {
   routes.push_back({Method::post, "/v1/log-level", log_level_handler(backend)});
   return routes;
 }
+
+namespace {
 
 SocketAccess access_of(const AdminConfig& config) {
   return socket_access(config.mode, config.user, config.group);

@@ -29,6 +29,8 @@
 
 namespace holdfast {
 
+struct HttpRoute;
+
 struct SnapshotQuery {
   bool connections = false;  // fill AgentSnapshot::connections
   // Fill AgentSnapshot::history, with samples after this uptime.
@@ -78,6 +80,9 @@ class Backend {
   // The admin server stops: calls that wait should return at once. Any thread.
   virtual void stopping() {}
 };
+
+// What can be asked at the Unix socket.
+std::vector<HttpRoute> admin_routes(Backend& backend);
 
 class AdminServer {
  public:

@@ -1,5 +1,9 @@
-"""The names that users see, read from the code: exit codes, log events, causes, metrics, HTTP paths."""
+"""The names that users see: what the program code_facts says, and log events, which stand in the code only
+where they are written.
+"""
+import json
 import re
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,9 +27,9 @@ def call_text(code, start):
     raise ValueError("a call without an end")
 
 
-def exit_codes():
-    """{name: number}"""
-    return dict(re.findall(r"(kExit\w+) = (\d+)", code_of("common/cli/cli.h")))
+def facts(program):
+    """What the program code_facts says: {"causes": {name: number}, "exit codes", "HTTP paths", "metrics"}."""
+    return json.loads(subprocess.run([program], stdout=subprocess.PIPE, check=True).stdout)
 
 
 def log_events():
@@ -49,32 +53,4 @@ def log_events():
     for level, event in re.findall(r'LogLevel::(\w+), (?:clock_us\(CLOCK_REALTIME\), )?"(\w+)"', own):
         at = own.index(f'"{event}"')
         code[event] = ({level}, set(re.findall(r'\{\s*"(\w+)",', own[at - 200:at + 200])))
-    return code
-
-
-def causes():
-    """Names."""
-    return set(re.findall(r'return "(\w+)"', code_of("common/wire/cause.cc")))
-
-
-def metrics():
-    """{name: (type, labels)}"""
-    text = code_of("common/admin/metrics.cc")
-    families = list(re.finditer(r'\b(gauge|counter|family)\(\s*"(holdfast_\w+)"'
-                                r'(?:,\s*MetricType::(\w+))?', text))
-    code = {}
-    for family, after in zip(families, families[1:] + [None]):
-        body = text[family.end():after.start() if after else len(text)]
-        labels = set(re.findall(r'\{\s*"(\w+)",', body))
-        kind = family.group(3).lower() if family.group(3) else family.group(1)
-        code[family.group(2)] = (kind, labels | ({"peer", "link"} if "peer_labels(" in body else set()))
-    return code
-
-
-def http_paths():
-    code = set()
-    for file in ("admin_server.cc", "status_page.cc"):
-        text = code_of(f"common/admin/{file}")
-        code |= set(re.findall(r'"(/[^"]*)"', text)) - {"/v1/"}
-        code |= {f"/v1/{word}" for word in re.findall(r'case Command::Kind::\w+:\s*return "(\w+)"', text)}
     return code

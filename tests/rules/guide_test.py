@@ -2,9 +2,10 @@
 """docs/guide/reference.md says what the code has, both ways, and every row of what-happens-if.md names
 tests that exist. Standard library only; PYTHONPATH must have tests/lib; run by CTest.
 
-Usage: guide_test.py [unittest options]
+Usage: guide_test.py PATH/TO/code_facts [unittest options]
 """
 import re
+import sys
 import unittest
 
 import blocks
@@ -12,6 +13,7 @@ import code_names
 from code_names import ROOT
 
 GUIDE = ROOT / "docs" / "guide"
+FACTS = code_names.facts(sys.argv.pop(1))
 
 def section(page, title):
     """{first cell's names: other cells} of the tables under the title."""
@@ -44,7 +46,7 @@ class Reference(unittest.TestCase):
             self.fail("\n" + "\n".join(problems))
 
     def test_exit_codes(self):
-        code = set(code_names.exit_codes().values())
+        code = {str(number) for number in FACTS["exit codes"].values()}
         page = {row[0] for row in section(self.page, "Exit codes") if row[0].isdigit()}
         self.assertGreater(len(code), 5)
         self.assertEqual(code, page)
@@ -57,7 +59,7 @@ class Reference(unittest.TestCase):
         self.compare(code, page)
 
     def test_causes(self):
-        code = code_names.causes()
+        code = FACTS["causes"]
         self.assertGreater(len(code), 20)
         self.compare(dict.fromkeys(code), dict.fromkeys(table(self.page, "Causes", 3)))
 
@@ -69,17 +71,37 @@ class Reference(unittest.TestCase):
         self.assertEqual(causes - plain, set(re.findall(r"(\w+): '", listed)))
 
     def test_metrics_with_their_types_and_labels(self):
-        code = code_names.metrics()
+        code = {name: (each["type"], set(each["labels"])) for name, each in FACTS["metrics"].items()}
         self.assertGreater(len(code), 15)
         page = {metric: (cells[0], set(names(cells[1])))
                 for metric, cells in table(self.page, "Metrics", 4).items()}
         self.compare(code, page)
 
     def test_http_paths(self):
-        code = code_names.http_paths()
+        code = FACTS["HTTP paths"]
         self.assertGreater(len(code), 8)
         page = {path.partition("?")[0] for path in table(self.page, "HTTP", 2)}
         self.compare(dict.fromkeys(code), dict.fromkeys(page))
+
+
+class Causes(unittest.TestCase):
+    """The protocol and the overview have every cause, too."""
+
+    def text(self, page):
+        return (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+    def test_every_cause_is_in_the_protocol(self):
+        text = self.text("PROTOCOL.md")
+        self.assertEqual([name for name in FACTS["causes"] if not re.search(rf"\b{name}\b", text)], [])
+
+    def test_the_protocols_numbers_go_up_to_the_last_cause(self):
+        last = max(number for number in FACTS["causes"].values() if number != 0xffff)
+        self.assertIn(f"| 0 to {last}, 65535 |", self.text("PROTOCOL.md"))
+
+    def test_the_overview_manual_tells_what_every_cause_means(self):
+        chapter = self.text("man/holdfast.7.scd").partition("# WHY IT ENDED")[2].partition("\n# ")[0]
+        told = re.findall(r"(?m)^\*(\w+)\*\n\t\S", chapter)
+        self.assertEqual(sorted(told), sorted(FACTS["causes"]))
 
 
 class WhatHappens(unittest.TestCase):

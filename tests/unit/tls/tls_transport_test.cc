@@ -1,6 +1,4 @@
 // TLS transports against each other over a socket pair: who gets in, and that bytes survive.
-#include "common/tls/tls.h"
-
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include "common/base/random.h"
+#include "common/tls/tls.h"
 #include "tests/catch.h"
 #include "tests/unit/socket_pair.h"
 

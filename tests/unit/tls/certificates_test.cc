@@ -1,4 +1,6 @@
 // Certificates: who gets in as whom, and what either side is told when nobody does.
+#include "tests/unit/tls/certificates.h"
+
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -8,7 +10,6 @@
 #include "common/tls/tls.h"
 #include "tests/catch.h"
 #include "tests/unit/socket_pair.h"
-#include "tests/unit/tls/certificates.h"
 
 using namespace holdfast;
 using holdfast::test::Authority;
