@@ -239,8 +239,8 @@ class ClientAgent final
       any = true;
       all_held = all_held && link.held();
       if (command.kind == Command::Kind::reconnect) link.reconnect();
-      if (command.kind == Command::Kind::link_down) link.hold(true);
-      if (command.kind == Command::Kind::link_up) link.hold(false);
+      if (command.kind == Command::Kind::link_down) link.hold_down();
+      if (command.kind == Command::Kind::link_up) link.let_up();
     });
     if (!any) return {Outcome::failed, "no link " + command.id};
     if (command.kind == Command::Kind::reconnect && all_held) {

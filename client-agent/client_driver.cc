@@ -82,7 +82,8 @@ ClientWorker* ClientDriver::choose_worker(const std::string& group) {
     best = worker.get();
   }
   bool room = !streams_.full();
-  std::optional<LinkLoad> here = best != nullptr && room ? links_.load(group, true) : std::nullopt;
+  std::optional<LinkLoad> here =
+      best != nullptr && room ? links_.load(group, Candidates::up_or_coming) : std::nullopt;
   return here && *here <= least ? nullptr : best;
 }
 
@@ -112,7 +113,7 @@ TurnHistogram ClientDriver::turns() const {
 // --- Listening ------------------------------------------------------------------------------
 
 Status ClientDriver::listen() {
-  Status bound = listen_on(services_, false);
+  Status bound = listen_on(services_, MissingAddress::is_waited_for);
   if (!bound) return bound;
   for (auto& worker : workers_) worker->start();
   return Ok{};
@@ -129,7 +130,7 @@ bool ClientDriver::was_wanted(const ClientService& service) const {
   });
 }
 
-Status ClientDriver::listen_on(const std::vector<ClientService>& services, bool new_ones_required) {
+Status ClientDriver::listen_on(const std::vector<ClientService>& services, MissingAddress missing) {
   std::vector<ListenerSet::Wanted> wanted;
   for (std::size_t tag = 0; tag < services.size(); ++tag) {
     const ClientService& service = services[tag];
@@ -138,10 +139,13 @@ Status ClientDriver::listen_on(const std::vector<ClientService>& services, bool 
     });
     if (shared || is_down(service)) continue;
     bool required = std::holds_alternative<PassedSocket>(service.listen) ||
-                    (new_ones_required && !was_wanted(service));
-    bool transparent = service.mode == ListenMode::tproxy;
-    wanted.push_back(
-        {service.listen, tag, transparent, required, service.freebind, false, service.access});
+                    (missing == MissingAddress::is_an_error && !was_wanted(service));
+    wanted.push_back({.address = service.listen,
+                      .tag = tag,
+                      .transparent = service.mode == ListenMode::tproxy,
+                      .required = required,
+                      .freebind = service.freebind,
+                      .access = service.access});
   }
   return listeners_.set(wanted);
 }
@@ -163,7 +167,7 @@ bool ClientDriver::is_down(const ClientService& service) {
 
 // A service whose target is down looks it: its listener is closed, so that the kernel refuses.
 void ClientDriver::follow_targets() {
-  Status bound = listen_on(services_, false);
+  Status bound = listen_on(services_, MissingAddress::is_waited_for);
   if (!bound) observer_.warning(bound.error().message);
 }
 
@@ -174,7 +178,8 @@ Status ClientDriver::reconfigure(ClientOptions options, bool revoke) {
   // service led before.
   remember(options.names);
   if (life_.running()) {
-    if (Status bound = listen_on(options.services, true); !bound) return bound;
+    if (Status bound = listen_on(options.services, MissingAddress::is_an_error); !bound)
+      return bound;
   }
   shutdown_timeout_ = options.shutdown_timeout;
   LinkSpread spread = lanes_.spread(std::move(options.links),

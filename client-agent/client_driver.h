@@ -52,7 +52,7 @@ struct ClientOptions {
   MakeRegionMemory make_state = make_plain_memory;
 };
 
-class ClientDriver final : public Loop::Task, public ClientLink::Host, public Listener::Handler {
+class ClientDriver final : public Loop::Task, public ClientLink::Owner, public Listener::Handler {
  public:
   ClientDriver(Loop& loop, ClientOptions options, Observer& observer);
   ~ClientDriver();
@@ -149,7 +149,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   ClientWorker* choose_worker(const std::string& group);
   void tell_room();
   void remember(const std::map<std::string, FoundAddresses>& names);
-  Status listen_on(const std::vector<ClientService>& services, bool new_ones_required);
+  Status listen_on(const std::vector<ClientService>& services, MissingAddress missing);
   bool was_wanted(const ClientService& service) const;
   bool is_down(const ClientService& service);
   std::size_t stream_count() const;
@@ -159,7 +159,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Host, public Li
   void hear_workers();
   void replace_parting();
   void follow_lanes();
-  std::optional<LinkLoad> least_load(const std::string& group, bool coming);
+  std::optional<LinkLoad> least_load(const std::string& group, Candidates candidates);
   void order_lane(ClientLanes::Opened opened, Time until, ClientHandover* comer);
   bool make_lane_for(ClientHandover& comer);
   void advance_shutdown();

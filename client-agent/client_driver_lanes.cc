@@ -99,8 +99,8 @@ void ClientDriver::follow_lanes() {
   }
 }
 
-std::optional<LinkLoad> ClientDriver::least_load(const std::string& group, bool coming) {
-  std::optional<LinkLoad> least = links_.load(group, coming);
+std::optional<LinkLoad> ClientDriver::least_load(const std::string& group, Candidates candidates) {
+  std::optional<LinkLoad> least = links_.load(group, candidates);
   for (const auto& worker : workers_) {
     std::optional<LinkLoad> load = worker->load(group);
     if (load && (!least || *load < *least)) least = load;
@@ -113,7 +113,7 @@ std::optional<LinkLoad> ClientDriver::least_load(const std::string& group, bool 
 bool ClientDriver::make_lane_for(ClientHandover& comer) {
   auto policy = policies_.find(comer.group);
   if (policy == policies_.end() || !life_.running() || streams_.full()) return false;
-  std::optional<LinkLoad> load = least_load(comer.group, true);
+  std::optional<LinkLoad> load = least_load(comer.group, Candidates::up_or_coming);
   if (!load || load->down || load->leaves) return false;
   Duration patience = policy->second.patience(load->bulk != 0);
   if (patience > Duration{}) comer.until = loop_.now() + patience;

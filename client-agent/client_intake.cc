@@ -35,7 +35,7 @@ void ClientDriver::place(ClientHandover& comer) {
   ClientWorker* worker = choose_worker(comer.group);
   if (worker != nullptr) return worker->give(std::move(comer));
   // Without a link here the workers are full: it stays where it is until one has room.
-  ClientLink* link = links_.choose(comer.group, loop_.now() < comer.until);
+  ClientLink* link = links_.choose(comer.group, candidates_at(loop_.now(), comer.until));
   if (link != nullptr) links_.admit(*link, comer);
 }
 

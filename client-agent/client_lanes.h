@@ -35,7 +35,7 @@ class ClientLanes {
   std::optional<Opened> replace(std::string_view lane, Time now);
   // The lane of this name takes no new connections any more.
   void retire(std::string_view name);
-  // It is gone. See ClientLink::Host.
+  // It is gone. See ClientLink::Owner.
   void over(std::string_view group, unsigned lane, Time free_at);
 
   // By link of the config.

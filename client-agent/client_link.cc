@@ -21,9 +21,9 @@ ClientLinkOptions ClientLinkOptions::beside(unsigned another) const {
   return options;
 }
 
-ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions options, Host& host)
-    : loop_(around.loop),
-      host_(host),
+ClientLink::ClientLink(const ClientContext& context, ClientLinkOptions options, Owner& owner)
+    : loop_(context.loop),
+      owner_(owner),
       name_(options.name),
       group_(options.group),
       lane_(options.lane),
@@ -33,16 +33,16 @@ ClientLink::ClientLink(const ClientSurroundings& around, ClientLinkOptions optio
       names_home_(options.names_home),
       patience_(std::move(options.patience)),
       loops_(options.loops),
-      link_(options.link, around.pool, random_link_id(), 0) {
-  driver_ =
-      std::make_unique<LinkDriver>(loop_, link_, *this, around.observer, around.closing, "", name_);
+      link_(options.link, context.pool, random_link_id(), 0) {
+  driver_ = std::make_unique<LinkDriver>(loop_, link_, *this, context.observer, context.closing, "",
+                                         name_);
   driver_->set_lane(lane_ >= lanes_.first);
   dials_ = std::make_unique<Dials>(
-      loop_, around.resolver, dial_options(options), around.observer, around.closing, random_u64(),
-      around.next_carrier,
+      loop_, context.resolver, dial_options(options), context.observer, context.closing,
+      random_u64(), context.next_carrier,
       [this](std::unique_ptr<Carrier> carrier) { driver_->adopt(std::move(carrier)); },
       [this] { wants_pump(*driver_); });
-  host_.wake();
+  owner_.wake();
 }
 
 ClientLink::~ClientLink() = default;
@@ -61,7 +61,7 @@ DialOptions ClientLink::dial_options(ClientLinkOptions& options) const {
 
 void ClientLink::wants_pump(LinkDriver&) {
   wake_ = true;
-  host_.wake();
+  owner_.wake();
 }
 
 Dialer::Need ClientLink::need() const {
@@ -90,11 +90,11 @@ bool ClientLink::pump() {
   if (link_.live()) {
     if (!link_.wants_carrier()) dials_->start_over();
     in_vain_ = 0;
-    if (link_.draining() && state_ == State::running) host_.lane_parts({name_, Parting::drains});
+    if (link_.draining() && state_ == State::running) owner_.lane_parts({name_, Parting::drains});
     // What is known of its path decides about the next connection.
     if (!std::exchange(was_live_, true) && lanes_.most > 1) {
       look();
-      host_.lanes_seen();
+      owner_.lanes_seen();
     }
   }
   dials_->set_home(home());
@@ -120,7 +120,7 @@ void ClientLink::renew() {
   // Who said that it is over is there to begin anew with.
   dials_->start_over();
   link_.renew(loop_.now(), random_link_id());
-  host_.room();
+  owner_.room();
   wake_ = true;
 }
 
@@ -141,7 +141,7 @@ void ClientLink::services_down(const std::vector<std::uint16_t>& services) {
     if (down.find(name) == down.end()) driver_->observer().target_checked(name, Cause::none);
   }
   down_ = std::move(down);
-  host_.services_changed();
+  owner_.services_changed();
 }
 
 // Only what is surely of a loop is reset here: the stream whose mark tells of it, and later ones.
@@ -192,7 +192,7 @@ void ClientLink::link_refused(Cause cause, Duration retry_after) {
 void ClientLink::other_server() {
   // A balancer that knows no names may lead elsewhere while the home is on its way by its address.
   bool sure = link_.home().address.empty() || in_vain_ > 1;
-  if (state_ == State::running && sure) host_.lane_parts({name_, Parting::other_server});
+  if (state_ == State::running && sure) owner_.lane_parts({name_, Parting::other_server});
   if (state_ == State::retiring && link_.home() != Home{}) try_again_after(kTryAgain);
 }
 
@@ -244,8 +244,7 @@ void ClientLink::reconfigure(ClientLinkOptions options, bool revoke) {
   wants_pump(*driver_);
 }
 
-void ClientLink::retire(bool revoke) {
-  if (revoke) return leave(Cause::revoked);
+void ClientLink::retire() {
   if (state_ != State::running) return;
   state_ = State::retiring;
   wants_pump(*driver_);
@@ -253,7 +252,7 @@ void ClientLink::retire(bool revoke) {
 
 void ClientLink::retire_for(ClientLink& successor) {
   driver_->hand_over(*successor.driver_);
-  retire(false);
+  retire();
   successor.wants_pump(*successor.driver_);
 }
 
@@ -262,10 +261,15 @@ void ClientLink::reconnect() {
   wants_pump(*driver_);
 }
 
-void ClientLink::hold(bool down) {
-  held_ = down;
-  if (down) link_.reconnect(loop_.now(), Cause::held_down);
-  if (!down) dials_->start_over();
+void ClientLink::hold_down() {
+  held_ = true;
+  link_.reconnect(loop_.now(), Cause::held_down);
+  wants_pump(*driver_);
+}
+
+void ClientLink::let_up() {
+  held_ = false;
+  dials_->start_over();
   wants_pump(*driver_);
 }
 

@@ -70,7 +70,7 @@ struct ClientLinkOptions : ClientLinkSettings {
 };
 
 // What a client agent's links share. All of it outlives them.
-struct ClientSurroundings {
+struct ClientContext {
   Loop& loop;
   MemoryPool& pool;
   Resolver& resolver;
@@ -79,9 +79,9 @@ struct ClientSurroundings {
   std::uint64_t& next_carrier;
 };
 
-class ClientLink final : public LinkDriver::Host {
+class ClientLink final : public LinkDriver::Owner {
  public:
-  class Host {
+  class Owner {
    public:
     // pump() at the end of this turn.
     virtual void wake() = 0;
@@ -96,10 +96,10 @@ class ClientLink final : public LinkDriver::Host {
     virtual void lanes_seen() = 0;
 
    protected:
-    ~Host() = default;
+    ~Owner() = default;
   };
 
-  ClientLink(const ClientSurroundings& around, ClientLinkOptions options, Host& host);
+  ClientLink(const ClientContext& context, ClientLinkOptions options, Owner& owner);
   ~ClientLink();
 
   // What happened in this turn, told to the link and sent. True: there is more to do.
@@ -116,14 +116,15 @@ class ClientLink final : public LinkDriver::Host {
   // A reload. A standing carrier goes on; the next one uses the new servers, keys and liveness.
   // Streams of services that are gone stay, or end with `revoked`.
   void reconfigure(ClientLinkOptions options, bool revoke);
-  // A reload took the link away: goodbye when its last stream is over, or at once.
-  void retire(bool revoke);
+  // It takes no new streams: goodbye when its last one is over.
+  void retire();
   // The same, and those whose OPEN was never written go over the other one.
   void retire_for(ClientLink& successor);
   // Drops the carrier and dials anew.
   void reconnect();
-  // An operator holds the link down: no carrier until it is let go. Streams wait in their grace.
-  void hold(bool down);
+  // An operator holds the link down: no carrier until it is let up. Streams wait in their grace.
+  void hold_down();
+  void let_up();
   // Goodbye; over() once it is said.
   void leave(Cause cause);
 
@@ -172,7 +173,7 @@ class ClientLink final : public LinkDriver::Host {
   void link_refused(Cause cause, Duration retry_after) override;
   void carrier_barren(const SocketAddress& peer) override { dials_->barren(peer); }
   void stream_connected(StreamHandle stream, std::uint64_t mark) override;
-  void room_for_streams() override { host_.room(); }
+  void room_for_streams() override { owner_.room(); }
   void services_down(const std::vector<std::uint16_t>& services) override;
   Patience patience(std::string_view service) const override;
 
@@ -185,7 +186,7 @@ class ClientLink final : public LinkDriver::Host {
   DialOptions dial_options(ClientLinkOptions& options) const;
 
   Loop& loop_;
-  Host& host_;
+  Owner& owner_;
   std::string name_;
   std::string group_;
   unsigned lane_;

@@ -5,11 +5,11 @@
 namespace holdfast {
 namespace {
 
-LinkLoad load_of(const ClientLink& link, bool coming) {
+LinkLoad load_of(const ClientLink& link, Candidates candidates) {
   LaneView view = link.view();
   LinkLoad load;
   load.leaves = link.retiring() || link.link().draining();
-  load.coming = coming && link.coming();
+  load.coming = candidates == Candidates::up_or_coming && link.coming();
   load.down = !link.link().live() && !load.coming;
   load.streams = view.streams;
   load.crowd = load.bulk = view.bulk;
@@ -26,17 +26,17 @@ LinkLoad load_of(const ClientLink& link, bool coming) {
 ClientLinks::ClientLinks(Loop& loop, std::vector<ClientLinkOptions> links, std::uint64_t memory,
                          std::uint32_t connections, StreamQuota& quota,
                          const MakeRegionMemory& make_state, Observer& observer,
-                         ClientLink::Host& host)
+                         ClientLink::Owner& owner)
     : loop_(loop),
       observer_(observer),
-      host_(host),
+      owner_(owner),
       pool_(memory, connections, &quota, make_state),
       trimmer_(loop, pool_),
       resolver_(loop),
-      closing_([this] { host_.wake(); }),
-      patience_(loop.timers(), [this] { host_.wake(); }),
+      closing_([this] { owner_.wake(); }),
+      patience_(loop.timers(), [this] { owner_.wake(); }),
       looked_(loop.timers(), [this] { look(); }),
-      turn_over_(loop.timers(), [this] { host_.wake(); }),
+      turn_over_(loop.timers(), [this] { owner_.wake(); }),
       network_(loop, [this] {
         for (auto& link : links_) link->network_changed();
       }) {
@@ -52,8 +52,8 @@ ClientLink& ClientLinks::add(ClientLinkOptions options, Time until) {
   // Above every link's that this process ever had in the slot: those count up one by one.
   options.link.first_ordinal = static_cast<std::uint64_t>(loop_.now().time_since_epoch().count());
   links_.push_back(std::make_unique<ClientLink>(
-      ClientSurroundings{loop_, pool_, resolver_, observer_, closing_, next_carrier_},
-      std::move(options), host_));
+      ClientContext{loop_, pool_, resolver_, observer_, closing_, next_carrier_},
+      std::move(options), owner_));
   links_.back()->expect(until);
   return *links_.back();
 }
@@ -65,12 +65,12 @@ ClientLink* ClientLinks::find(std::string_view name) {
   return nullptr;
 }
 
-ClientLink* ClientLinks::choose(std::string_view group, bool coming) {
+ClientLink* ClientLinks::choose(std::string_view group, Candidates candidates) {
   ClientLink* best = nullptr;
   LinkLoad least;
   for (auto& link : links_) {
     if (link->group() != group || link->leaving()) continue;
-    LinkLoad load = load_of(*link, coming);
+    LinkLoad load = load_of(*link, candidates);
     for (const Waiting& each : waiting_) load.crowd += each.lane == link->name() ? 1 : 0;
     if (best != nullptr && load >= least) continue;
     best = link.get();
@@ -79,10 +79,10 @@ ClientLink* ClientLinks::choose(std::string_view group, bool coming) {
   return best;
 }
 
-std::optional<LinkLoad> ClientLinks::load(std::string_view group, bool coming) {
-  const ClientLink* best = choose(group, coming);
+std::optional<LinkLoad> ClientLinks::load(std::string_view group, Candidates candidates) {
+  const ClientLink* best = choose(group, candidates);
   if (best == nullptr) return std::nullopt;
-  LinkLoad load = load_of(*best, coming);
+  LinkLoad load = load_of(*best, candidates);
   for (const Waiting& each : waiting_) load.crowd += each.lane == best->name() ? 1 : 0;
   return load;
 }
@@ -92,7 +92,7 @@ std::optional<LinkLoad> ClientLinks::load(std::string_view group, bool coming) {
 void ClientLinks::admit(ClientLink& link, ClientHandover& comer) {
   if (link.coming() && loop_.now() < comer.until) {
     waiting_.push_back({link.name(), std::move(comer)});
-    return host_.wake();
+    return owner_.wake();
   }
   link.open(comer.service, comer.socket, comer.source, comer.destination);
 }
@@ -149,8 +149,8 @@ void ClientLinks::look() {
     if (link->useless()) link->leave(Cause::goodbye);
   }
   for (auto& link : links_) link->beside(busiest_beside(*link));
-  host_.lanes_seen();
-  host_.wake();
+  owner_.lanes_seen();
+  owner_.wake();
 }
 
 // An idle link of one lane is left alone.
@@ -213,7 +213,7 @@ bool ClientLinks::pump() {
   if (!leaving_) {
     std::erase_if(links_, [this](const auto& link) {
       if (!link->over()) return false;
-      host_.lane_over(link->last_word());
+      owner_.lane_over(link->last_word());
       return true;
     });
     look_again();
@@ -226,7 +226,8 @@ void ClientLinks::reconfigure(std::vector<ClientLinkOptions> links, bool revoke)
   for (auto& link : links_) {
     bool stays = std::any_of(links.begin(), links.end(),
                              [&](const auto& wanted) { return wanted.name == link->name(); });
-    if (!stays) link->retire(revoke);
+    if (!stays && revoke) link->leave(Cause::revoked);
+    if (!stays && !revoke) link->retire();
   }
   for (ClientLinkOptions& wanted : links) {
     ClientLink* link = find(wanted.name);
@@ -241,7 +242,7 @@ void ClientLinks::reconfigure(std::vector<ClientLinkOptions> links, bool revoke)
 bool ClientLinks::retire(std::string_view name) {
   ClientLink* link = find(name);
   if (link == nullptr) return false;
-  link->retire(false);
+  link->retire();
   return true;
 }
 

@@ -40,12 +40,22 @@ struct ClientHandover {
   Time until{};  // so long it waits for a lane that is coming
 };
 
+// Which links a new connection may go to.
+enum class Candidates : std::uint8_t {
+  up,
+  up_or_coming,  // or one that will be up in a moment
+};
+// A coming one counts until `until`.
+inline Candidates candidates_at(Time now, Time until) {
+  return now < until ? Candidates::up_or_coming : Candidates::up;
+}
+
 class ClientLinks {
  public:
   // `memory` in bytes and `connections` are this loop's part; `quota` is all loops'.
   ClientLinks(Loop& loop, std::vector<ClientLinkOptions> links, std::uint64_t memory,
               std::uint32_t connections, StreamQuota& quota, const MakeRegionMemory& make_state,
-              Observer& observer, ClientLink::Host& host);
+              Observer& observer, ClientLink::Owner& owner);
 
   // At the end of a turn. True: there is more to do.
   bool pump();
@@ -61,9 +71,8 @@ class ClientLinks {
 
   // The link of a group that a new connection goes to: one that is up, with the fewest; null: there
   // is none, or all are leaving.
-  // `coming`: or one that will be up in a moment.
-  ClientLink* choose(std::string_view group, bool coming = false);
-  std::optional<LinkLoad> load(std::string_view group, bool coming = false);
+  ClientLink* choose(std::string_view group, Candidates candidates = Candidates::up);
+  std::optional<LinkLoad> load(std::string_view group, Candidates candidates = Candidates::up);
   // The new connection is for this link, as chosen: it is opened, waits until the link is up, or
   // keeps its socket while there is no room.
   void admit(ClientLink& link, ClientHandover& comer);
@@ -101,7 +110,7 @@ class ClientLinks {
 
   Loop& loop_;
   Observer& observer_;
-  ClientLink::Host& host_;
+  ClientLink::Owner& owner_;
   MemoryPool pool_;
   MemoryTrimmer trimmer_;
   Resolver resolver_;

@@ -18,7 +18,7 @@ ClientWorker::ClientWorker(std::vector<ClientLinkOptions> links, std::uint64_t m
       deadline_(thread_.loop().timers(), [this] { wake_ = true; }),
       room_elsewhere_(thread_.loop(), [this] { room(); }) {
   note_groups();
-  publish(true);
+  publish(Publish::anyway);
 }
 
 // What is on the loop goes before it, and not while it turns.
@@ -95,7 +95,7 @@ bool ClientWorker::leads_to(const Endpoint& destination) const {
 void ClientWorker::reconfigure(std::vector<ClientLinkOptions> links, bool revoke) {
   links_.reconfigure(std::move(links), revoke);
   note_groups();
-  publish(true);
+  publish(Publish::anyway);
   wake_ = room_ = true;
 }
 
@@ -162,7 +162,8 @@ void ClientWorker::open_waiting() {
 
 // True when it is settled, well or not.
 bool ClientWorker::open(ClientHandover& handover) {
-  ClientLink* link = links_.choose(handover.group, thread_.loop().now() < handover.until);
+  ClientLink* link =
+      links_.choose(handover.group, candidates_at(thread_.loop().now(), handover.until));
   // A reload took the group away meanwhile: the application reads a reset, as of its service.
   if (link == nullptr) return true;
   links_.admit(*link, handover);
@@ -174,7 +175,7 @@ bool ClientWorker::end_of_turn() {
   wake_ = false;
   if (std::exchange(room_, false)) open_waiting();
   bool more = links_.pump();
-  publish(false);
+  publish(Publish::news);
   if (leaving_ && (links_.over() || !deadline_.armed())) thread_.loop().stop();
   wake_ = wake_ || more;
   return wake_;
@@ -187,14 +188,14 @@ void ClientWorker::note_groups() {
 }
 
 // Costs a look at each link, and something only when there is news.
-void ClientWorker::publish(bool anyway) {
-  bool changed = std::exchange(took_, false) || anyway;
+void ClientWorker::publish(Publish what) {
+  bool changed = std::exchange(took_, false) || what == Publish::anyway;
   bool seen = std::exchange(lanes_seen_, false);
   changed = changed || seen;
   bool matters = seen;  // to who waits for room, for a target, or for the last connection's end
   for (auto& [name, group] : now_.groups) {
     if (seen) group.lanes = links_.lanes(name);
-    std::optional<LinkLoad> load = links_.load(name, true);
+    std::optional<LinkLoad> load = links_.load(name, Candidates::up_or_coming);
     bool full = any_waits(name);
     changed = changed || load != group.load || full != group.full;
     matters = matters || (group.full && !full);

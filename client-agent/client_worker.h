@@ -24,7 +24,7 @@ struct LaneOrder {
   std::string retire;                   // a lane's name
 };
 
-class ClientWorker final : private Loop::Task, private ClientLink::Host {
+class ClientWorker final : private Loop::Task, private ClientLink::Owner {
  public:
   // `news`: what load(), is_down(), full(), stream_count() or over() say has changed, or a lane is
   // over; called on the worker's thread.
@@ -92,7 +92,8 @@ class ClientWorker final : private Loop::Task, private ClientLink::Host {
   bool any_waits(std::string_view group) const;
   void open_waiting();
   void note_groups();
-  void publish(bool anyway);
+  enum class Publish : std::uint8_t { news, anyway };
+  void publish(Publish what);
   // Given, and not in what is known; with mutex_ held.
   std::size_t coming() const { return given_ - known_.taken; }
 

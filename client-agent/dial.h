@@ -20,7 +20,7 @@ struct DialOptions {
   std::vector<HostPort> servers;
   // `sni`: the server that the hello is for, or empty for what the config says.
   std::function<std::unique_ptr<Transport>(int descriptor, const std::string& sni)> transport;
-  std::uint32_t mark = 0;  // SO_MARK of the dials' sockets, to be known to nftables by; 0: none
+  std::uint32_t mark = 0;  // SO_MARK of outgoing sockets, so that nftables can match them; 0: none
   std::string congestion_control;  // empty: the host's
   bool mptcp = false;              // where the kernel has it
   Duration handshake_timeout = seconds(10);

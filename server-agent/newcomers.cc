@@ -23,7 +23,7 @@ void Newcomers::add(CarrierId id, Descriptor socket, const TransportFactory& tra
   sit_down(std::move(newcomer), scarce ? when_scarce_ : limits_).start_when_ready();
 }
 
-void Newcomers::add_greeted(CarrierId id, Carrier::Detached carrier, std::string client) {
+void Newcomers::add_greeted(CarrierId id, Carrier::Unbound carrier, std::string client) {
   std::unique_ptr<Newcomer> newcomer = make(id);
   newcomer->carrier = std::make_unique<Carrier>(loop_, id, std::move(carrier), *this);
   newcomer->greeted = true;
@@ -65,7 +65,7 @@ Seat Newcomers::seat_of(const Newcomer& newcomer) {
 }
 
 void Newcomers::make_room(std::string_view source, const SeatLimits& limits) {
-  auto known = [this](std::string_view place) { return host_.link_known_at(place); };
+  auto known = [this](std::string_view place) { return owner_.link_known_at(place); };
   // Each round takes one away; few are needed, since each newcomer makes room for itself.
   while (newcomers_.size() >= std::min({limits.per_client, limits.per_source, limits.unproven})) {
     std::vector<Seat> seats;
@@ -95,7 +95,7 @@ void Newcomers::carrier_bytes(Carrier& carrier, Bytes bytes) {
   }
   newcomer.greeted = true;
   newcomer.client = carrier.identity().value_or(newcomer.reader.request().hello.name);
-  host_.hello(carrier, std::move(newcomer.reader.request()));
+  owner_.hello(carrier, std::move(newcomer.reader.request()));
 }
 
 void Newcomers::carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) {
@@ -136,7 +136,7 @@ void Newcomers::refuse(CarrierId carrier, Cause cause, const std::string& reason
     refused->finish_with(std::move(answer), loop_.now() + kRefusalPatience);
   }
   closing_.adopt(std::move(refused));
-  if (greeted) host_.newcomer_gone(carrier);
+  if (greeted) owner_.newcomer_gone(carrier);
 }
 
 void Newcomers::clear() {

@@ -25,9 +25,9 @@ struct Through {
 
 class Newcomers final : public Carrier::Owner {
  public:
-  class Host {
+  class Owner {
    public:
-    // The HELLO is whole. The host calls take() or refuse() now, or later.
+    // The HELLO is whole. The owner calls take() or refuse() now, or later.
     virtual void hello(const Carrier& carrier, HelloRequest request) = 0;
     // A link's carrier is there, or was before it was lost.
     virtual bool link_known_at(std::string_view source) const = 0;
@@ -35,14 +35,14 @@ class Newcomers final : public Carrier::Owner {
     virtual void newcomer_gone(CarrierId carrier) = 0;
 
    protected:
-    ~Host() = default;
+    ~Owner() = default;
   };
 
-  Newcomers(Loop& loop, Host& host, Observer& observer, ClosingCarriers& closing,
+  Newcomers(Loop& loop, Owner& owner, Observer& observer, ClosingCarriers& closing,
             Duration handshake_timeout, std::uint32_t streams, const SeatLimits& limits,
             const SeatLimits& when_scarce)
       : loop_(loop),
-        host_(host),
+        owner_(owner),
         observer_(observer),
         closing_(closing),
         handshake_timeout_(handshake_timeout),
@@ -55,7 +55,7 @@ class Newcomers final : public Carrier::Owner {
   void add(CarrierId id, Descriptor socket, const TransportFactory& transport, bool scarce,
            const std::optional<Through>& through = std::nullopt);
   // One whose HELLO was whole on another loop, and was the client's.
-  void add_greeted(CarrierId id, Carrier::Detached carrier, std::string client);
+  void add_greeted(CarrierId id, Carrier::Unbound carrier, std::string client);
   // It belongs to a link now.
   std::unique_ptr<Carrier> take(CarrierId carrier);
   // Written, then closed in order; with nothing to write, closed at once.
@@ -74,7 +74,7 @@ class Newcomers final : public Carrier::Owner {
     HelloReader reader;
     std::string source;
     std::string client;    // who it says it is, once its HELLO is whole
-    bool greeted = false;  // its HELLO was given to the host
+    bool greeted = false;  // its HELLO was given to the owner
     bool check = false;    // a balancer's: nobody needs to hear of its end
     Timer deadline;
   };
@@ -93,7 +93,7 @@ class Newcomers final : public Carrier::Owner {
   void carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) override;
 
   Loop& loop_;
-  Host& host_;
+  Owner& owner_;
   Observer& observer_;
   ClosingCarriers& closing_;
   Duration handshake_timeout_;

@@ -4,7 +4,7 @@
 
 namespace holdfast {
 
-Placement::Place Placement::place(const std::string& client, std::uint32_t slot) {
+Placement::Claim Placement::claim(const std::string& client, std::uint32_t slot) {
   std::lock_guard lock(mutex_);
   Key key{client, slot};
   auto found = entries_.find(key);

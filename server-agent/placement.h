@@ -26,16 +26,16 @@ class Placement final : public LinkQuota {
   // A client's link of one slot, and everything that may become one, is on one loop: that loop's
   // registry decides between an old link and its successor.
   using Key = std::pair<std::string, std::uint32_t>;
-  class Place {
+  class Claim {
    public:
-    Place(Placement& placement, Key key, std::size_t loop)
+    Claim(Placement& placement, Key key, std::size_t loop)
         : placement_(&placement), key_(std::move(key)), loop_(loop) {}
-    Place(Place&& other) noexcept
+    Claim(Claim&& other) noexcept
         : placement_(std::exchange(other.placement_, nullptr)),
           key_(std::move(other.key_)),
           loop_(other.loop_) {}
-    Place& operator=(Place&&) = delete;
-    ~Place() {
+    Claim& operator=(Claim&&) = delete;
+    ~Claim() {
       if (placement_ != nullptr) placement_->leave(key_);
     }
     std::size_t loop() const { return loop_; }
@@ -63,7 +63,7 @@ class Placement final : public LinkQuota {
   // The loop where others of the key are; else where the client has the fewest, then where the
   // fewest are, then the last: the first one also listens and greets. It stays so while any Place
   // of the key lives.
-  Place place(const std::string& client, std::uint32_t slot);
+  Claim claim(const std::string& client, std::uint32_t slot);
 
   bool take(const std::string& client, std::uint32_t slot, std::uint32_t most) override;
   void give_back(const std::string& client, std::uint32_t slot) override;

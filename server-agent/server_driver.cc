@@ -70,7 +70,7 @@ TurnHistogram ServerDriver::turns() const {
 // --- Listening ------------------------------------------------------------------------------
 
 Status ServerDriver::listen() {
-  Status bound = listen_on(options_, false);
+  Status bound = listen_on(options_, MissingAddress::is_waited_for);
   if (!bound) return bound;
   for (auto& worker : workers_) worker->start();
   return Ok{};
@@ -80,11 +80,15 @@ void ServerDriver::remember(const std::map<std::string, FoundAddresses>& names) 
   for (const auto& [host, found] : names) links_.targets().resolver().remember(host, found);
 }
 
-Status ServerDriver::listen_on(const ServerOptions& options, bool new_ones_required) {
+Status ServerDriver::listen_on(const ServerOptions& options, MissingAddress missing) {
   std::vector<ListenerSet::Wanted> wanted;
   for (const NetListenAddress& address : options.listen) {
-    bool required = new_ones_required || std::holds_alternative<PassedSocket>(address);
-    wanted.push_back({address, 0, false, required, options.freebind, options.mptcp});
+    bool required =
+        missing == MissingAddress::is_an_error || std::holds_alternative<PassedSocket>(address);
+    wanted.push_back({.address = address,
+                      .required = required,
+                      .freebind = options.freebind,
+                      .mptcp = options.mptcp});
   }
   return listeners_.set(wanted);
 }
@@ -95,7 +99,7 @@ Status ServerDriver::reconfigure(ServerOptions options, bool revoke) {
   // What may fail comes first.
   remember(options.names);
   if (life_.running()) {
-    if (Status bound = listen_on(options, true); !bound) return bound;
+    if (Status bound = listen_on(options, MissingAddress::is_an_error); !bound) return bound;
   }
   options.registry.server_name = options_.registry.server_name;
   options.memory = options_.memory;

@@ -21,9 +21,9 @@
 namespace holdfast {
 
 class ServerDriver final : public Loop::Task,
-                           private ServerLinks::Host,
+                           private ServerLinks::Owner,
                            private Listener::Handler,
-                           private Newcomers::Host {
+                           private Newcomers::Owner {
  public:
   ServerDriver(Loop& loop, ServerOptions options, Observer& observer);
   ~ServerDriver();
@@ -88,7 +88,7 @@ class ServerDriver final : public Loop::Task,
   void newcomer_gone(CarrierId) override { wake_ = true; }
 
   void remember(const std::map<std::string, FoundAddresses>& names);
-  Status listen_on(const ServerOptions& options, bool new_ones_required);
+  Status listen_on(const ServerOptions& options, MissingAddress missing);
   // Why the client is not let in, for people; empty: it is.
   std::string objection(const std::string& client, const HelloRequest& request) const;
   void refuse(CarrierId carrier, const std::string& reason);

@@ -86,11 +86,11 @@ void ServerDriver::hello(const Carrier& carrier, HelloRequest request) {
   if (!identity) return refuse(carrier.id(), carrier.transport_error());
   std::string reason = objection(*identity, request);
   if (!reason.empty()) return refuse(carrier.id(), reason);
-  Placement::Place place = placement_.place(*identity, request.hello.slot);
-  std::size_t loop = place.loop();
+  Placement::Claim claim = placement_.claim(*identity, request.hello.slot);
+  std::size_t loop = claim.loop();
   std::unique_ptr<Carrier> taken = newcomers_.take(carrier.id());
   HOLDFAST_CHECK(taken != nullptr);
-  GreetedCarrier greeted{taken->detach(), std::move(request), *identity, std::move(place)};
+  GreetedCarrier greeted{taken->unbind(), std::move(request), *identity, std::move(claim)};
   closing_.adopt(std::move(taken));
   if (loop == 0) {
     links_.take(std::move(greeted));

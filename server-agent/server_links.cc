@@ -23,29 +23,29 @@ SeatLimits seat_limits(std::size_t descriptors) {
 }
 
 ServerLinks::ServerLinks(Loop& loop, const ServerOptions& options, std::size_t index,
-                         Placement& placement, Observer& observer, Host& host)
+                         Placement& placement, Observer& observer, Owner& owner)
     : loop_(loop),
       options_(options),
       placement_(placement),
       observer_(observer),
-      host_(host),
+      owner_(owner),
       pool_(options.memory / options.threads, part_of(options.connections, options.threads, index),
             &placement.streams(), options.make_state),
       trimmer_(loop, pool_),
-      closing_([this] { host_.wake(); }),
+      closing_([this] { owner_.wake(); }),
       targets_(loop, options, placement, observer,
                [this] {
                  targets_changed_ = true;
-                 host_.wake();
+                 owner_.wake();
                }),
       registry_(options.registry, pool_, random_u64(), &placement),
       greeted_(loop, *this, observer, closing_, options.registry.link.handshake_timeout,
                options.registry.link.max_streams, seat_limits(options.descriptors),
                seat_limits(options.descriptors)),
-      registry_timer_(loop.timers(), [this] { host_.wake(); }),
+      registry_timer_(loop.timers(), [this] { owner_.wake(); }),
       gone_(loop, [this](const std::pair<std::string, std::uint64_t>& process) {
         registry_.process_gone(loop_.now(), process.first, process.second);
-        host_.wake();
+        owner_.wake();
       }) {
   loop.poller().on_refusal([this](int error) {
     observer_.warning("the host does not watch a descriptor (epoll: " + error_text(error) +
@@ -69,7 +69,7 @@ void ServerLinks::reconfigured(const std::map<std::string, ServerClient>* before
   targets_changed_ = true;
   for (auto& [id, driver] : drivers_) driver->look_now();
   if (before != nullptr) revoke(*before);
-  host_.wake();
+  owner_.wake();
 }
 
 void ServerLinks::revoke(const std::map<std::string, ServerClient>& before) {
@@ -108,10 +108,10 @@ void ServerLinks::revoke_destinations(Link& link, const StreamGrants& grants) {
 
 void ServerLinks::take(GreetedCarrier greeted) {
   if (leaving_) return;
-  host_.wake();
+  owner_.wake();
   next_carrier_ += 1;
   CarrierId carrier{next_carrier_};
-  deciding_.emplace(carrier, std::move(greeted.place));
+  deciding_.emplace(carrier, std::move(greeted.claim));
   greeted_.add_greeted(carrier, std::move(greeted.carrier), greeted.client);
   // A reload may have taken the client away on the way here.
   auto client = options_.clients.find(greeted.client);
@@ -130,7 +130,7 @@ Buffer ServerLinks::answer_to_stranger() const {
 void ServerLinks::newcomer_gone(CarrierId carrier) {
   registry_.carrier_gone(carrier);
   deciding_.erase(carrier);
-  host_.wake();
+  owner_.wake();
 }
 
 void ServerLinks::decide(CarrierId carrier, LinkRegistry::Decision decision) {
@@ -163,7 +163,7 @@ void ServerLinks::accept(CarrierId carrier, LinkRegistry::Accepted accepted) {
     drivers_[id] = std::make_unique<LinkDriver>(loop_, *accepted.link, *this, observer_, closing_,
                                                 registry_.client_of(id));
     drivers_[id]->set_lane(registry_.slot_of(id) % kLanesOfALink != 0);
-    places_.emplace(id, placement_.place(registry_.client_of(id), registry_.slot_of(id)));
+    claims_.emplace(id, placement_.claim(registry_.client_of(id), registry_.slot_of(id)));
   }
   deciding_.erase(carrier);
   targets_.tell_down(*accepted.link);
@@ -174,7 +174,7 @@ void ServerLinks::accept(CarrierId carrier, LinkRegistry::Accepted accepted) {
 // --- A turn's end ---------------------------------------------------------------------------
 
 void ServerLinks::wants_pump(LinkDriver& driver) {
-  host_.wake();
+  owner_.wake();
   dirty_.push_back(driver.link().id());
 }
 
@@ -252,7 +252,7 @@ void ServerLinks::remove_ended() {
     if (driver == drivers_.end()) continue;
     drivers_.erase(driver);
     placement_.forget(id);
-    places_.erase(id);
+    claims_.erase(id);
     registry_.remove(id);
   }
 }
@@ -273,13 +273,13 @@ bool ServerLinks::kill(const ConnectionName& connection) {
 
 void ServerLinks::drain() {
   registry_.drain(loop_.now());
-  host_.wake();
+  owner_.wake();
 }
 
 void ServerLinks::undrain() {
   registry_.undrain();
   for (auto& [id, driver] : drivers_) driver->touch();
-  host_.wake();
+  owner_.wake();
 }
 
 void ServerLinks::leave() {
@@ -290,7 +290,7 @@ void ServerLinks::leave() {
     driver->link().goodbye(loop_.now(), Cause::shutdown);
     driver->touch();
   }
-  host_.wake();
+  owner_.wake();
 }
 
 }  // namespace holdfast

@@ -24,15 +24,15 @@ namespace holdfast {
 
 // A carrier whose HELLO is whole and is the client's, without a loop.
 struct GreetedCarrier {
-  Carrier::Detached carrier;
+  Carrier::Unbound carrier;
   HelloRequest request;
   std::string client;
-  Placement::Place place;
+  Placement::Claim claim;
 };
 
-class ServerLinks final : public LinkDriver::Host, private Newcomers::Host {
+class ServerLinks final : public LinkDriver::Owner, private Newcomers::Owner {
  public:
-  class Host {
+  class Owner {
    public:
     // pump() at the end of this turn.
     virtual void wake() = 0;
@@ -40,13 +40,13 @@ class ServerLinks final : public LinkDriver::Host, private Newcomers::Host {
     virtual void room() = 0;
 
    protected:
-    ~Host() = default;
+    ~Owner() = default;
   };
 
   // All that is given outlives it. `options` are all loops', and may change while none turns;
   // reconfigured() is to follow. `index`: the loop's.
   ServerLinks(Loop& loop, const ServerOptions& options, std::size_t index, Placement& placement,
-              Observer& observer, Host& host);
+              Observer& observer, Owner& owner);
 
   // At the end of a turn. True: there is more to do.
   bool pump();
@@ -76,7 +76,7 @@ class ServerLinks final : public LinkDriver::Host, private Newcomers::Host {
   Buffer answer_to_stranger() const;
 
  private:
-  // LinkDriver::Host
+  // LinkDriver::Owner
   void wants_pump(LinkDriver& driver) override;
   TargetStart connect_target(LinkDriver& driver, StreamHandle stream) override {
     return targets_.start(driver, stream);
@@ -84,12 +84,12 @@ class ServerLinks final : public LinkDriver::Host, private Newcomers::Host {
   void link_refused(Cause, Duration) override {}
   void carrier_barren(const SocketAddress&) override {}
   void services_down(const std::vector<std::uint16_t>&) override {}
-  void room_for_streams() override { host_.room(); }
+  void room_for_streams() override { owner_.room(); }
   Patience patience(std::string_view service) const override { return targets_.patience(service); }
   std::string why_unknown(std::string_view service) const override {
     return targets_.why_unknown(service);
   }
-  // Newcomers::Host
+  // Newcomers::Owner
   void hello(const Carrier&, HelloRequest) override {}
   bool link_known_at(std::string_view source) const override { return placement_.known_at(source); }
   void newcomer_gone(CarrierId carrier) override;
@@ -107,7 +107,7 @@ class ServerLinks final : public LinkDriver::Host, private Newcomers::Host {
   const ServerOptions& options_;
   Placement& placement_;
   Observer& observer_;
-  Host& host_;
+  Owner& owner_;
   MemoryPool pool_;
   MemoryTrimmer trimmer_;
   ClosingCarriers closing_;
@@ -115,8 +115,8 @@ class ServerLinks final : public LinkDriver::Host, private Newcomers::Host {
   LinkRegistry registry_;
   std::map<LinkId, std::unique_ptr<LinkDriver>> drivers_;  // before the registry's links go
   // Of carriers that are not decided about, and of links.
-  std::map<CarrierId, Placement::Place> deciding_;
-  std::map<LinkId, Placement::Place> places_;
+  std::map<CarrierId, Placement::Claim> deciding_;
+  std::map<LinkId, Placement::Claim> claims_;
   std::vector<LinkId> dirty_;   // to pump in this turn's end
   std::vector<LinkId> pumped_;  // of them, those it has come to; it keeps its memory
   std::set<LinkId> ending_;     // ended, and not settled yet

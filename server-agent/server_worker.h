@@ -10,7 +10,7 @@
 
 namespace holdfast {
 
-class ServerWorker final : private Loop::Task, private ServerLinks::Host {
+class ServerWorker final : private Loop::Task, private ServerLinks::Owner {
  public:
   // As for ServerLinks. `news`: its last stream has ended, or its loop; called on its thread.
   ServerWorker(const ServerOptions& options, std::size_t index, Placement& placement,

@@ -161,11 +161,11 @@ class ClientDoctor {
   }
 
   bool measure(ProbeLink& probe, const std::string& where) {
-    if (Status small = probe.ping(false, kSmallAnswer); !small) {
+    if (Status small = probe.ping(ProbeLink::PingSize::small, kSmallAnswer); !small) {
       return tell_(
           bad("mtu", where + ": " + small.error().message, "the path went silent: try again"));
     }
-    if (Status large = probe.ping(true, kAnswer); !large) {
+    if (Status large = probe.ping(ProbeLink::PingSize::large, kAnswer); !large) {
       return tell_(bad("mtu",
                        where + ": large packets do not arrive (" + large.error().message + ")",
                        "lower the interface's MTU, or let ICMP \"fragmentation needed\" through; "

@@ -37,11 +37,11 @@ ProbeLink::~ProbeLink() {
   if (send(bytes, Clock::now() + milliseconds(200))) transport_->shut_down();
 }
 
-bool ProbeLink::wait(bool write, Clock::time_point until) {
+bool ProbeLink::wait(WaitFor what, Clock::time_point until) {
   Transport::Wants wants = transport_->wants();
   pollfd one{socket_.get(), 0, 0};
-  if (!write || wants.read) one.events |= POLLIN;
-  if (write || wants.write) one.events |= POLLOUT;
+  if (what == WaitFor::input || wants.read) one.events |= POLLIN;
+  if (what == WaitFor::room || wants.write) one.events |= POLLOUT;
   auto left = std::chrono::duration_cast<milliseconds>(until - Clock::now()).count();
   return left > 0 && ::poll(&one, 1, static_cast<int>(left)) > 0;
 }
@@ -60,7 +60,8 @@ Status ProbeLink::handshake(milliseconds patience) {
         return Ok{};
       case Transport::Status::again:
         // The handshake reads, unless it says otherwise.
-        if (!wait(transport_->wants().write, until)) return Error{"no answer to the handshake"};
+        if (!wait(transport_->wants().write ? WaitFor::room : WaitFor::input, until))
+          return Error{"no answer to the handshake"};
         break;
       default:
         return broken("during the handshake");
@@ -77,7 +78,7 @@ Status ProbeLink::send(const Buffer& bytes, Clock::time_point until) {
       done += outcome.bytes;
     } else if (outcome.status != Transport::Status::again) {
       return broken("while it was written to");
-    } else if (!wait(true, until)) {
+    } else if (!wait(WaitFor::room, until)) {
       return Error{"the other side takes nothing"};
     }
   }
@@ -93,7 +94,7 @@ Status ProbeLink::read_more(Clock::time_point until) {
       break;
     }
     if (outcome.status != Transport::Status::again) return broken("by the other side");
-    if (!transport_->buffered() && !wait(false, until)) return Error{"no answer"};
+    if (!transport_->buffered() && !wait(WaitFor::input, until)) return Error{"no answer"};
   }
   for (;;) {
     FrameReader::Item item = reader_.next();
@@ -154,10 +155,10 @@ Result<Welcome> ProbeLink::greet(const std::string& name, milliseconds patience)
   return welcome;
 }
 
-Status ProbeLink::ping(bool large, milliseconds patience) {
+Status ProbeLink::ping(PingSize size, milliseconds patience) {
   Clock::time_point until = Clock::now() + patience;
   Buffer bytes;
-  if (large) {
+  if (size == PingSize::large) {
     bytes = {kFiller, 0, kMaxControlPayload >> 8, kMaxControlPayload & 255};
     bytes.resize(kFrameHeaderSize + kMaxControlPayload);
   }

@@ -33,7 +33,8 @@ class ProbeLink {
   Result<Welcome> greet(const std::string& name, std::chrono::milliseconds patience);
   // A question and its answer. `large`: behind a frame of 16 KiB, which every peer skips, so that
   // the answer shows that packets of full size arrive there.
-  Status ping(bool large, std::chrono::milliseconds patience);
+  enum class PingSize : std::uint8_t { small, large };
+  Status ping(PingSize size, std::chrono::milliseconds patience);
   // Asks for the service; none: it is granted, and its target has answered. Then resets it.
   Result<Cause> open(const std::string& service, std::chrono::milliseconds patience);
   const std::string& identity() const { return identity_; }
@@ -47,7 +48,8 @@ class ProbeLink {
   Status send(const Buffer& bytes, Clock::time_point until);
   Result<Frame> receive(Clock::time_point until);
   Status read_more(Clock::time_point until);
-  bool wait(bool write, Clock::time_point until);
+  enum class WaitFor : std::uint8_t { input, room };
+  bool wait(WaitFor what, Clock::time_point until);
   Error broken(const char* when) const;
 
   Descriptor socket_;

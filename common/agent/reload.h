@@ -44,10 +44,10 @@ void add_changed_files(const CredentialMarks& before, const CredentialMarks& aft
 void tell_reload(const ReloadReport& report, bool revoke, Logger& logger, EventRecorder& recorder);
 
 inline LoadedClient load_config(const std::string& path, const ClientConfig*) {
-  return load_client_config(path, Surroundings::checked);
+  return load_client_config(path, Environment::checked);
 }
 inline LoadedServer load_config(const std::string& path, const ServerConfig*) {
-  return load_server_config(path, Surroundings::checked);
+  return load_server_config(path, Environment::checked);
 }
 
 template <typename Config, typename Credentials>

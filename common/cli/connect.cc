@@ -27,8 +27,10 @@ constexpr std::size_t kPiece = 128 * 1024;
 // How one direction ended.
 enum class Way { end, broken, no_in, no_out };
 
-void set_linger(int fd, bool reset) {
-  linger how{reset ? 1 : 0, 0};
+enum class AtClose { reset, end_in_order };
+
+void set_at_close(int fd, AtClose what) {
+  linger how{what == AtClose::reset ? 1 : 0, 0};
   ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &how, sizeof how);
 }
 
@@ -204,7 +206,7 @@ Result<UniqueFd> connect_to(const Address& address) {
 
 Joined join_both_ways(UniqueFd socket, int in, int out) {
   ::signal(SIGPIPE, SIG_IGN);
-  set_linger(socket.get(), true);
+  set_at_close(socket.get(), AtClose::reset);
   Way up = Way::broken;
   std::thread sender([&] { up = upward(socket.get(), in); });
   Way down = downward(socket.get(), out);
@@ -212,7 +214,7 @@ Joined join_both_ways(UniqueFd socket, int in, int out) {
   if (up == Way::no_in) return Joined::no_in;
   if (down == Way::no_out) return Joined::no_out;
   if (up != Way::end || down != Way::end) return Joined::broken;
-  set_linger(socket.get(), false);
+  set_at_close(socket.get(), AtClose::end_in_order);
   return Joined::in_order;
 }
 

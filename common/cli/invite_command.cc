@@ -53,7 +53,7 @@ bool made_by_invite(const std::string& path) {
 }
 
 LoadedServer load_sources(const std::vector<ConfigSource>& sources) {
-  return parse_server_config(sources, Surroundings::ignored);
+  return parse_server_config(sources, Environment::ignored);
 }
 
 int refuse(const Invocation& call, const std::vector<Problem>& problems) {

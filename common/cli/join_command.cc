@@ -122,7 +122,7 @@ class Joiner {
 
   int make() {
     std::string config = text();
-    LoadedClient loaded = parse_client_config(config, path_, Surroundings::ignored);
+    LoadedClient loaded = parse_client_config(config, path_, Environment::ignored);
     if (!loaded.config) {
       call_.err << format_problems(loaded.problems);
       return exit_code(loaded.problems);

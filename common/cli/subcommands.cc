@@ -32,14 +32,14 @@ Loaded loaded_from(Side side) {
   return loaded;
 }
 
-Loaded load(AgentKind kind, const std::string& path, Surroundings surroundings) {
+Loaded load(AgentKind kind, const std::string& path, Environment surroundings) {
   if (kind == AgentKind::client) return loaded_from(load_client_config(path, surroundings));
   return loaded_from(load_server_config(path, surroundings));
 }
 
 // As an agent needs it: with what its certificates hold, and what the kernel lets it do.
 Loaded load_all(const Program& program, const std::string& path) {
-  Loaded loaded = load(program.kind, path, Surroundings::checked);
+  Loaded loaded = load(program.kind, path, Environment::checked);
   auto add = [&loaded](std::vector<Problem> problems) {
     for (Problem& problem : problems) loaded.problems.push_back(std::move(problem));
   };
@@ -57,7 +57,7 @@ Loaded load_all(const Program& program, const std::string& path) {
 std::variant<std::string, int> find_socket(const Invocation& call) {
   if (!call.socket.empty()) return call.socket;
   // Whoever may use the agent's socket need not be able to read its secrets.
-  Loaded loaded = load(call.kind, call.config_path, Surroundings::ignored);
+  Loaded loaded = load(call.kind, call.config_path, Environment::ignored);
   // A mistake elsewhere in the file is no reason not to ask: what runs has an older one.
   if (loaded.admin_socket) return *loaded.admin_socket;
   call.err << format_problems(loaded.problems);
@@ -67,7 +67,7 @@ std::variant<std::string, int> find_socket(const Invocation& call) {
 }  // namespace
 
 std::variant<AgentConfig, int> load_for(const Invocation& call) {
-  Loaded loaded = load(call.kind, call.config_path, Surroundings::ignored);
+  Loaded loaded = load(call.kind, call.config_path, Environment::ignored);
   if (loaded.config) return *loaded.config;
   call.err << format_problems(loaded.problems);
   return exit_code(loaded.problems);
@@ -113,7 +113,7 @@ CheckedConfig check_config(const Program& program, const std::string& path) {
   Loaded loaded = load_all(program, path);
   forgive_credentials(loaded.problems);
   if (!loaded.config && !has_errors(loaded.problems)) {
-    Loaded bare = load(program.kind, path, Surroundings::ignored);
+    Loaded bare = load(program.kind, path, Environment::ignored);
     loaded.config = std::move(bare.config);
   }
   return {std::move(loaded.config), std::move(loaded.problems), std::move(loaded.admin_socket)};
@@ -124,7 +124,7 @@ int do_check(const Invocation& call, const Program& program) {
   forgive_credentials(loaded.problems);
   std::vector<Problem> his = problems_of_unit_user(loaded.problems, [&] {
     std::vector<Problem> problems =
-        load(program.kind, call.config_path, Surroundings::checked).problems;
+        load(program.kind, call.config_path, Environment::checked).problems;
     forgive_credentials(problems);
     return problems;
   });

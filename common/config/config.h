@@ -20,8 +20,7 @@
 
 namespace holdfast {
 
-// ---- Defaults and limits, with their reasons
-// -----------------------------------------------------
+// ---- Defaults and limits, with their reasons ---------------------------------------------------
 
 inline constexpr Duration kDefaultHeartbeat = seconds(1);
 inline constexpr Duration kDefaultDeadAfter = seconds(15);

@@ -48,7 +48,7 @@ std::optional<std::string> read_congestion_control(const std::string& name, cons
                          "write a name such as \"bbr\" or \"cubic\"");
     return std::nullopt;
   }
-  if (loading.surroundings == Surroundings::ignored) return name;
+  if (loading.surroundings == Environment::ignored) return name;
   int error = try_it(name);
   if (error == EPERM) {
     loading.report.error(place, "only root may use \"" + name + "\" on this host",

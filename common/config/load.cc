@@ -39,7 +39,7 @@ bool names_socket(const TomlNode& root) {
 }
 
 template <typename Loaded, typename Read>
-Loaded parse(const std::vector<ConfigSource>& sources, Surroundings surroundings, Read read) {
+Loaded parse(const std::vector<ConfigSource>& sources, Environment surroundings, Read read) {
   Report report(sources.front().path);
   Loaded loaded;
   TomlNode root{1, TomlTable{}, 0};
@@ -66,31 +66,31 @@ std::vector<ConfigSource> one_source(std::string_view text, const std::string& p
 
 }  // namespace
 
-LoadedClient load_client_config(const std::string& path, Surroundings surroundings) {
+LoadedClient load_client_config(const std::string& path, Environment surroundings) {
   return parse<LoadedClient>(read_sources(path), surroundings, read_client);
 }
 
-LoadedServer load_server_config(const std::string& path, Surroundings surroundings) {
+LoadedServer load_server_config(const std::string& path, Environment surroundings) {
   return parse<LoadedServer>(read_sources(path), surroundings, read_server);
 }
 
 LoadedClient parse_client_config(std::string_view text, const std::string& path,
-                                 Surroundings surroundings) {
+                                 Environment surroundings) {
   return parse<LoadedClient>(one_source(text, path), surroundings, read_client);
 }
 
 LoadedServer parse_server_config(std::string_view text, const std::string& path,
-                                 Surroundings surroundings) {
+                                 Environment surroundings) {
   return parse<LoadedServer>(one_source(text, path), surroundings, read_server);
 }
 
 LoadedClient parse_client_config(const std::vector<ConfigSource>& sources,
-                                 Surroundings surroundings) {
+                                 Environment surroundings) {
   return parse<LoadedClient>(sources, surroundings, read_client);
 }
 
 LoadedServer parse_server_config(const std::vector<ConfigSource>& sources,
-                                 Surroundings surroundings) {
+                                 Environment surroundings) {
   return parse<LoadedServer>(sources, surroundings, read_server);
 }
 

@@ -41,24 +41,24 @@ struct LoadedServer {
 
 // Whether what the text names is looked up on this machine: secrets and their permissions,
 // certificates, the admin group.
-enum class Surroundings { checked, ignored };
+enum class Environment { checked, ignored };
 
 LoadedClient load_client_config(const std::string& path,
-                                Surroundings surroundings = Surroundings::checked);
+                                Environment surroundings = Environment::checked);
 LoadedServer load_server_config(const std::string& path,
-                                Surroundings surroundings = Surroundings::checked);
+                                Environment surroundings = Environment::checked);
 
 // The same from memory, without fragments; `path` names the text in messages and gives the folder
 // for relative paths.
 LoadedClient parse_client_config(std::string_view text, const std::string& path,
-                                 Surroundings surroundings);
+                                 Environment surroundings);
 LoadedServer parse_server_config(std::string_view text, const std::string& path,
-                                 Surroundings surroundings);
+                                 Environment surroundings);
 
 // The same with fragments: the first source is the main file. At least one.
 LoadedClient parse_client_config(const std::vector<ConfigSource>& sources,
-                                 Surroundings surroundings);
+                                 Environment surroundings);
 LoadedServer parse_server_config(const std::vector<ConfigSource>& sources,
-                                 Surroundings surroundings);
+                                 Environment surroundings);
 
 }  // namespace holdfast

@@ -30,7 +30,7 @@ ServerServiceConfig read_service(const std::string& name, TableReader& table,
 // A name that the operator gave stays when the host does not.
 void name_by_default(ServerConfig& config, const Loading& loading) {
   config.name = "server";
-  if (loading.surroundings == Surroundings::ignored) return;
+  if (loading.surroundings == Environment::ignored) return;
   config.name = default_server_name(config.link.listen);
   loading.report.missing(Severity::warning, Place{1, "name"},
                          "it is missing: clients know this server by it when it comes back, and "

@@ -12,7 +12,7 @@ enum class Side { client, server };
 
 struct Loading {
   Report& report;
-  Surroundings surroundings{};
+  Environment surroundings{};
 
   // A path as the config means it: relative ones lie in the main file's folder.
   std::string resolve(const std::string& path) const;

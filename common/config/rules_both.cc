@@ -30,7 +30,7 @@ constexpr std::size_t kMaxPemBytes = std::size_t{1} << 20;
 // A certificate or CA file that the TLS library will read.
 void check_open_file(const std::string& path, const Place& place, Privacy privacy,
                      const Loading& loading) {
-  if (loading.surroundings == Surroundings::ignored) return;
+  if (loading.surroundings == Environment::ignored) return;
   auto file = read_file(path, kMaxPemBytes, privacy);
   if (auto* text = std::get_if<std::string>(&file)) {
     wipe(*text);
@@ -173,7 +173,7 @@ std::optional<std::string> psk_file_holds_key(const TableReader& table,
                                               const std::optional<std::string>& path, bool used,
                                               const Loading& loading) {
   const auto place = table.filled("psk_file");
-  if (!place || loading.surroundings == Surroundings::ignored) return std::nullopt;
+  if (!place || loading.surroundings == Environment::ignored) return std::nullopt;
   if (table.peek("psk_file").front().text.starts_with("~")) return std::nullopt;  // reported
   const LoadedPsk loaded = load_psk_file(*path);
   if (loaded.psk) return loaded.psk->id;

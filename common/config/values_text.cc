@@ -77,7 +77,7 @@ std::optional<Place> read_account(TableReader& table, const std::string& key,
   Account account;
   auto place = table.text(key, account.name);
   if (!place) return std::nullopt;
-  if (loading.surroundings != Surroundings::ignored) {
+  if (loading.surroundings != Environment::ignored) {
     auto id = find(account.name);
     if (!id) {
       loading.report.error(*place, id.error().message,

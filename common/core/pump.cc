@@ -23,7 +23,7 @@ void Pump::touch() {
 // --- Bytes in -------------------------------------------------------------------------------
 
 bool Pump::prepare_read(Time now) {
-  if (drain(now, budget_.effects) && polled_ < budget_.effects) return true;
+  if (perform_effects(now, budget_.effects) && polled_ < budget_.effects) return true;
   touch();
   return false;
 }
@@ -32,7 +32,7 @@ void Pump::carrier_bytes(Time now, CarrierId carrier, Bytes bytes) {
   HOLDFAST_CHECK(settled_);
   link_.carrier_bytes(now, carrier, bytes);
   std::size_t before = polled_;
-  drain(now, kNoLimit);
+  perform_effects(now, kNoLimit);
   adapt_read_size(bytes.size(), polled_ - before);
   touch();
 }
@@ -55,14 +55,14 @@ bool Pump::turn(Time now) {
     if (link_.wants_report()) look(now);
     link_.timeout(now);
   }
-  drain(now, budget_.effects);
+  perform_effects(now, budget_.effects);
   if (!connects_.empty()) connect_some();
   if (verify_ != CarrierId{}) verify(now);
   touched_ = false;  // what was said so far leaves now, what is said from here on in the next turn
   if (settled_) {
     transmit(now);
     if (link_.unreported()) look(now);
-    drain(now, budget_.effects);
+    perform_effects(now, budget_.effects);
   }
   if (!settled_ || !connects_.empty()) touched_ = true;
   polled_ = 0;
@@ -71,7 +71,7 @@ bool Pump::turn(Time now) {
 }
 
 // Polls at most so many effects; true when there are none left.
-bool Pump::drain(Time now, std::size_t most) {
+bool Pump::perform_effects(Time now, std::size_t most) {
   HOLDFAST_CHECK(!polling_);  // an effect's bytes are good until the next poll
   polling_ = true;
   settled_ = false;
@@ -109,13 +109,13 @@ void Pump::look(Time now) {
   if (auto path = port_.path(carrier)) link_.path_report(now, carrier, *path);
 }
 
-// Not from within drain(): what is read makes effects of its own.
+// Not from within perform_effects(): what is read makes effects of its own.
 void Pump::verify(Time now) {
   if (!settled_) return;
   CarrierId asked = std::exchange(verify_, CarrierId{});
   if (asked != link_.carrier()) return;
   if (!port_.read_once(asked)) link_.carrier_silent(now, asked);
-  drain(now, budget_.effects);
+  perform_effects(now, budget_.effects);
 }
 
 // --- Bytes out ------------------------------------------------------------------------------

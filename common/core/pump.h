@@ -84,7 +84,7 @@ class Pump {
   bool settled() const { return settled_; }
 
  private:
-  bool drain(Time now, std::size_t most);
+  bool perform_effects(Time now, std::size_t most);
   void connect_some();
   void verify(Time now);
   void look(Time now);

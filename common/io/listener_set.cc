@@ -44,26 +44,26 @@ ListenerSet::ListenerSet(Loop& loop, Resolver& resolver, const DescriptorBudget&
       changed_(std::move(changed)),
       timer_(loop.timers(), [this] { retry(); }) {}
 
-std::vector<SocketAddress> ListenerSet::Place::addresses() const {
+std::vector<SocketAddress> ListenerSet::Entry::addresses() const {
   std::vector<SocketAddress> all;
   for (const auto& listener : listeners) all.push_back(listener->address());
   return all;
 }
 
-bool ListenerSet::Place::stands_at(const SocketAddress& address) const {
+bool ListenerSet::Entry::stands_at(const SocketAddress& address) const {
   return std::any_of(listeners.begin(), listeners.end(),
                      [&](const auto& listener) { return listener->address() == address; });
 }
 
-ListenerSet::Place* ListenerSet::find(const Wanted& wanted) {
-  auto found = std::find_if(places_.begin(), places_.end(),
-                            [&](const auto& place) { return same_address(place->wanted, wanted); });
-  return found == places_.end() ? nullptr : found->get();
+ListenerSet::Entry* ListenerSet::find(const Wanted& wanted) {
+  auto found = std::find_if(entries_.begin(), entries_.end(),
+                            [&](const auto& entry) { return same_address(entry->wanted, wanted); });
+  return found == entries_.end() ? nullptr : found->get();
 }
 
 // With the addresses that the name had last, beside those that stand already.
-Status ListenerSet::bind(Place& place) {
-  const Wanted& wanted = place.wanted;
+Status ListenerSet::bind(Entry& entry) {
+  const Wanted& wanted = entry.wanted;
   BindOptions options{wanted.transparent, wanted.freebind, wanted.mptcp, {}, wanted.access};
   if (auto name = name_of(wanted.address)) {
     auto known = resolver_.known(*name);
@@ -73,12 +73,12 @@ Status ListenerSet::bind(Place& place) {
                    (why.empty() ? "its name is not resolved yet" : why)};
     }
     options.of_name = std::move(known->addresses);
-    std::erase_if(options.of_name, [&](const auto& each) { return place.stands_at(each); });
+    std::erase_if(options.of_name, [&](const auto& each) { return entry.stands_at(each); });
   }
   auto sockets = bind_sockets(wanted.address, tune_, options);
   if (!sockets) return sockets.error();
   for (BoundSocket& socket : *sockets) {
-    place.listeners.push_back(std::make_unique<Listener>(loop_, std::move(socket), wanted.tag,
+    entry.listeners.push_back(std::make_unique<Listener>(loop_, std::move(socket), wanted.tag,
                                                          budget_, handler_, observer_));
   }
   return Ok{};
@@ -86,106 +86,106 @@ Status ListenerSet::bind(Place& place) {
 
 // One that overlaps a leaving address can only be had once that is closed: then all leaving ones go
 // first. `gone` are these.
-Status ListenerSet::bind_over(Place& place, Places& leaving, std::vector<Wanted>& gone) {
-  Status bound = bind(place);
+Status ListenerSet::bind_over(Entry& entry, Entries& leaving, std::vector<Wanted>& gone) {
+  Status bound = bind(entry);
   if (bound || leaving.empty()) return bound;
   for (auto& each : leaving) {
     gone.push_back(each->wanted);
     for (auto& listener : each->listeners) listener->accept_rest();
   }
   leaving.clear();
-  return bind(place);
+  return bind(entry);
 }
 
 // Listens where the name leads now. What it led to before stays until something of that stands.
-Status ListenerSet::follow_name(Place& place) {
-  auto known = resolver_.known(*name_of(place.wanted.address));
+Status ListenerSet::follow_name(Entry& entry) {
+  auto known = resolver_.known(*name_of(entry.wanted.address));
   if (!known) return Ok{};
   const std::vector<SocketAddress>& now = known->addresses;
   bool all = std::all_of(now.begin(), now.end(),
-                         [&](const SocketAddress& each) { return place.stands_at(each); });
-  Status bound = all ? Status(Ok{}) : bind(place);
+                         [&](const SocketAddress& each) { return entry.stands_at(each); });
+  Status bound = all ? Status(Ok{}) : bind(entry);
   auto is_of_name = [&](const auto& listener) {
     return std::find(now.begin(), now.end(), listener->address()) != now.end();
   };
-  auto gone = std::stable_partition(place.listeners.begin(), place.listeners.end(), is_of_name);
-  if (gone == place.listeners.begin()) return bound;
-  std::for_each(gone, place.listeners.end(), [](auto& listener) { listener->accept_rest(); });
-  place.listeners.erase(gone, place.listeners.end());
+  auto gone = std::stable_partition(entry.listeners.begin(), entry.listeners.end(), is_of_name);
+  if (gone == entry.listeners.begin()) return bound;
+  std::for_each(gone, entry.listeners.end(), [](auto& listener) { listener->accept_rest(); });
+  entry.listeners.erase(gone, entry.listeners.end());
   return Ok{};
 }
 
 // All of them or none.
 Status ListenerSet::give_files(const std::vector<Wanted>& wanted, std::vector<Given>& given) {
   for (const Wanted& one : wanted) {
-    Place* place = find(one);
+    Entry* entry = find(one);
     const auto* unix_socket = std::get_if<UnixPath>(&one.address);
-    if (place == nullptr || unix_socket == nullptr || place->wanted.access == one.access) continue;
-    Status done = place->listeners.empty()
+    if (entry == nullptr || unix_socket == nullptr || entry->wanted.access == one.access) continue;
+    Status done = entry->listeners.empty()
                       ? Status(Ok{})
-                      : set_socket_access(unix_socket->path, one.access, place->wanted.access);
+                      : set_socket_access(unix_socket->path, one.access, entry->wanted.access);
     if (!done) {
       take_back(given);
       return Error{to_string(one.address) + ": " + done.error().message};
     }
-    given.push_back({place, std::exchange(place->wanted.access, one.access)});
+    given.push_back({entry, std::exchange(entry->wanted.access, one.access)});
   }
   return Ok{};
 }
 
 void ListenerSet::take_back(const std::vector<Given>& given) {
   for (const Given& each : given) {
-    const SocketAccess now = std::exchange(each.place->wanted.access, each.before);
-    if (each.place->listeners.empty()) continue;
-    (void)set_socket_access(std::get<UnixPath>(each.place->wanted.address).path, each.before, now);
+    const SocketAccess now = std::exchange(each.entry->wanted.access, each.before);
+    if (each.entry->listeners.empty()) continue;
+    (void)set_socket_access(std::get<UnixPath>(each.entry->wanted.address).path, each.before, now);
   }
 }
 
 Status ListenerSet::set(const std::vector<Wanted>& wanted) {
   std::vector<Given> given;
   if (Status done = give_files(wanted, given); !done) return done;
-  auto stays = [&](const auto& place) {
+  auto stays = [&](const auto& entry) {
     return std::any_of(wanted.begin(), wanted.end(),
-                       [&](const Wanted& one) { return same_address(one, place->wanted); });
+                       [&](const Wanted& one) { return same_address(one, entry->wanted); });
   };
-  auto first_leaving = std::stable_partition(places_.begin(), places_.end(), stays);
-  Places leaving(std::make_move_iterator(first_leaving), std::make_move_iterator(places_.end()));
-  places_.erase(first_leaving, places_.end());
-  Places fresh;
+  auto first_leaving = std::stable_partition(entries_.begin(), entries_.end(), stays);
+  Entries leaving(std::make_move_iterator(first_leaving), std::make_move_iterator(entries_.end()));
+  entries_.erase(first_leaving, entries_.end());
+  Entries fresh;
   std::vector<Wanted> gone;
   for (const Wanted& one : wanted) {
     bool twice = std::any_of(fresh.begin(), fresh.end(),
-                             [&](const auto& place) { return same_address(place->wanted, one); });
+                             [&](const auto& entry) { return same_address(entry->wanted, one); });
     if (twice || find(one) != nullptr) continue;
-    auto place = std::make_unique<Place>();
-    place->wanted = one;
-    Status bound = bind_over(*place, leaving, gone);
+    auto entry = std::make_unique<Entry>();
+    entry->wanted = one;
+    Status bound = bind_over(*entry, leaving, gone);
     if (!bound && one.required) {
       fresh.clear();
       take_back(given);
-      std::move(leaving.begin(), leaving.end(), std::back_inserter(places_));
+      std::move(leaving.begin(), leaving.end(), std::back_inserter(entries_));
       put_back(gone);
       return bound;
     }
-    if (!bound) place->failure = bound.error().message;
-    fresh.push_back(std::move(place));
+    if (!bound) entry->failure = bound.error().message;
+    fresh.push_back(std::move(entry));
   }
-  for (auto& place : leaving) {
-    for (auto& listener : place->listeners) listener->accept_rest();
+  for (auto& entry : leaving) {
+    for (auto& listener : entry->listeners) listener->accept_rest();
   }
   leaving.clear();
-  for (auto& place : fresh) {
-    Place& kept = *places_.emplace_back(std::move(place));
+  for (auto& entry : fresh) {
+    Entry& kept = *entries_.emplace_back(std::move(entry));
     if (kept.listeners.empty()) failed(kept, std::exchange(kept.failure, ""));
     auto name = name_of(kept.wanted.address);
     if (name && !resolver_.known(*name)) try_again(kept);
     if (name && !kept.listeners.empty()) kept.again = loop_.now() + kNameInterval;
   }
   for (const Wanted& one : wanted) {
-    Place& place = *find(one);
-    place.wanted = one;
-    for (auto& listener : place.listeners) listener->set_tag(one.tag);
-    if (name_of(one.address) && !place.listeners.empty() && !place.question) complete(place);
+    Entry& entry = *find(one);
+    entry.wanted = one;
+    for (auto& listener : entry.listeners) listener->set_tag(one.tag);
+    if (name_of(one.address) && !entry.listeners.empty() && !entry.question) complete(entry);
   }
   arm();
   changed_();
@@ -194,10 +194,10 @@ Status ListenerSet::set(const std::vector<Wanted>& wanted) {
 
 void ListenerSet::put_back(const std::vector<Wanted>& gone) {
   for (const Wanted& each : gone) {
-    auto place = std::make_unique<Place>();
-    place->wanted = each;
-    Status bound = bind(*place);
-    Place& kept = *places_.emplace_back(std::move(place));
+    auto entry = std::make_unique<Entry>();
+    entry->wanted = each;
+    Status bound = bind(*entry);
+    Entry& kept = *entries_.emplace_back(std::move(entry));
     if (!bound) failed(kept, bound.error().message);
   }
   arm();
@@ -205,54 +205,54 @@ void ListenerSet::put_back(const std::vector<Wanted>& gone) {
 }
 
 void ListenerSet::clear() {
-  places_.clear();
+  entries_.clear();
   timer_.cancel();
   changed_();
 }
 
 // --- What cannot be had -----------------------------------------------------------------------
 
-void ListenerSet::failed(Place& place, const std::string& reason) {
-  place.pause = next_listen_pause(place.pause);
-  place.again = loop_.now() + place.pause;
-  if (place.failure == reason) return;
-  place.failure = reason;
-  observer_.listen_failed(to_string(place.wanted.address), reason);
+void ListenerSet::failed(Entry& entry, const std::string& reason) {
+  entry.pause = next_listen_pause(entry.pause);
+  entry.again = loop_.now() + entry.pause;
+  if (entry.failure == reason) return;
+  entry.failure = reason;
+  observer_.listen_failed(to_string(entry.wanted.address), reason);
 }
 
-void ListenerSet::try_again(Place& place) {
-  auto name = name_of(place.wanted.address);
-  if (!name) return complete(place);
-  place.again = kNever;
-  place.question = std::make_unique<Resolver::Question>(
+void ListenerSet::try_again(Entry& entry) {
+  auto name = name_of(entry.wanted.address);
+  if (!name) return complete(entry);
+  entry.again = kNever;
+  entry.question = std::make_unique<Resolver::Question>(
       resolver_, *name,
-      [this, &place](const Resolver::Answer& answer) { answered(place, answer); });
+      [this, &entry](const Resolver::Answer& answer) { answered(entry, answer); });
 }
 
 // Also when it failed: the addresses that the name had last may be there to listen on by now.
-void ListenerSet::answered(Place& place, const Resolver::Answer&) {
-  place.question.reset();
-  complete(place);
+void ListenerSet::answered(Entry& entry, const Resolver::Answer&) {
+  entry.question.reset();
+  complete(entry);
   arm();
 }
 
 // Binds what is missing of it.
-void ListenerSet::complete(Place& place) {
-  std::vector<SocketAddress> before = place.addresses();
-  Status bound = before.empty() ? bind(place) : follow_name(place);
-  if (!bound) return failed(place, bound.error().message);
-  bool news = !place.failure.empty() || place.addresses() != before;
-  place.pause = {};
-  place.again = name_of(place.wanted.address) ? loop_.now() + kNameInterval : kNever;
-  place.failure.clear();
+void ListenerSet::complete(Entry& entry) {
+  std::vector<SocketAddress> before = entry.addresses();
+  Status bound = before.empty() ? bind(entry) : follow_name(entry);
+  if (!bound) return failed(entry, bound.error().message);
+  bool news = !entry.failure.empty() || entry.addresses() != before;
+  entry.pause = {};
+  entry.again = name_of(entry.wanted.address) ? loop_.now() + kNameInterval : kNever;
+  entry.failure.clear();
   if (!news) return;
-  observer_.listening(to_string(place.wanted.address));
+  observer_.listening(to_string(entry.wanted.address));
   changed_();
 }
 
 void ListenerSet::retry() {
-  for (auto& place : places_) {
-    if (place->again <= loop_.now()) try_again(*place);
+  for (auto& entry : entries_) {
+    if (entry->again <= loop_.now()) try_again(*entry);
   }
   arm();
 }
@@ -263,39 +263,39 @@ void ListenerSet::arm() {
 
 Time ListenerSet::next_try() const {
   Time at = kNever;
-  for (const auto& place : places_) at = std::min(at, place->again);
+  for (const auto& entry : entries_) at = std::min(at, entry->again);
   return at;
 }
 
 // --- What there is ----------------------------------------------------------------------------
 
 void ListenerSet::resume() {
-  for (auto& place : places_) {
-    for (auto& listener : place->listeners) listener->resume();
+  for (auto& entry : entries_) {
+    for (auto& listener : entry->listeners) listener->resume();
   }
 }
 
 std::vector<SocketAddress> ListenerSet::addresses() const {
   std::vector<SocketAddress> addresses;
-  for (const auto& place : places_) {
-    for (const SocketAddress& each : place->addresses()) addresses.push_back(each);
+  for (const auto& entry : entries_) {
+    for (const SocketAddress& each : entry->addresses()) addresses.push_back(each);
   }
   return addresses;
 }
 
 std::vector<std::string> ListenerSet::names() const {
   std::vector<std::string> names;
-  for (const auto& place : places_) {
-    for (const auto& listener : place->listeners) names.push_back(listener->name());
+  for (const auto& entry : entries_) {
+    for (const auto& listener : entry->listeners) names.push_back(listener->name());
   }
   return names;
 }
 
 std::vector<ListenFailure> ListenerSet::failures() const {
   std::vector<ListenFailure> failures;
-  for (const auto& place : places_) {
-    if (!place->failure.empty())
-      failures.push_back({to_string(place->wanted.address), place->failure});
+  for (const auto& entry : entries_) {
+    if (!entry->failure.empty())
+      failures.push_back({to_string(entry->wanted.address), entry->failure});
   }
   return failures;
 }

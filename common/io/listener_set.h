@@ -19,6 +19,9 @@ struct ListenFailure {
   std::string reason;
 };
 
+// What an address that cannot be had now comes to.
+enum class MissingAddress : std::uint8_t { is_waited_for, is_an_error };
+
 // Between two tries of an address that cannot be had: 1 s, 2 s, ... at most 15 s.
 Duration next_listen_pause(Duration last);
 
@@ -60,7 +63,7 @@ class ListenerSet {
   Time next_try() const;
 
  private:
-  struct Place {
+  struct Entry {
     Wanted wanted;
     std::vector<std::unique_ptr<Listener>> listeners;  // a name may have several addresses
     // Without any, or without any that its name has now:
@@ -72,24 +75,24 @@ class ListenerSet {
     std::vector<SocketAddress> addresses() const;
     bool stands_at(const SocketAddress& address) const;
   };
-  using Places = std::vector<std::unique_ptr<Place>>;
+  using Entries = std::vector<std::unique_ptr<Entry>>;
 
-  Place* find(const Wanted& wanted);
-  Status bind(Place& place);
-  Status follow_name(Place& place);
+  Entry* find(const Wanted& wanted);
+  Status bind(Entry& entry);
+  Status follow_name(Entry& entry);
   // One Unix socket's file, and whose it was.
   struct Given {
-    Place* place;
+    Entry* entry;
     SocketAccess before;
   };
   Status give_files(const std::vector<Wanted>& wanted, std::vector<Given>& given);
   static void take_back(const std::vector<Given>& given);
-  Status bind_over(Place& place, Places& leaving, std::vector<Wanted>& gone);
+  Status bind_over(Entry& entry, Entries& leaving, std::vector<Wanted>& gone);
   void put_back(const std::vector<Wanted>& gone);
-  void failed(Place& place, const std::string& reason);
-  void try_again(Place& place);
-  void answered(Place& place, const Resolver::Answer& answer);
-  void complete(Place& place);
+  void failed(Entry& entry, const std::string& reason);
+  void try_again(Entry& entry);
+  void answered(Entry& entry, const Resolver::Answer& answer);
+  void complete(Entry& entry);
   void retry();
   void arm();
 
@@ -100,7 +103,7 @@ class ListenerSet {
   ListenerObserver& observer_;
   Tune tune_;
   std::function<void()> changed_;
-  Places places_;
+  Entries entries_;
   Timer timer_;
 };
 

@@ -24,9 +24,16 @@ void set_option(int descriptor, int level, int name, int value) {
   (void)setsockopt(descriptor, level, name, &value, sizeof value);
 }
 
-void set_linger(int descriptor, bool on) {
-  linger value{on ? 1 : 0, 0};
+void set_linger(int descriptor, const linger& value) {
   (void)setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, sizeof value);
+}
+
+void reset_at_close(int descriptor) {
+  set_linger(descriptor, {1, 0});
+}
+
+void end_in_order_at_close(int descriptor) {
+  set_linger(descriptor, {0, 0});
 }
 
 }  // namespace
@@ -182,7 +189,7 @@ void tune_application_socket(int descriptor, const SocketAddress& address) {
     set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kApplicationNotSent);
   }
   if (address.is_unix()) return;
-  set_linger(descriptor, true);
+  reset_at_close(descriptor);
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
   // An urgent byte stays where it was written: else the kernel would keep it apart, and it was
@@ -235,12 +242,12 @@ bool is_address_of_this_host(const IpAddress& address) {
 }
 
 void clear_linger(int descriptor) {
-  set_linger(descriptor, false);
+  end_in_order_at_close(descriptor);
 }
 
 void close_with_reset(Descriptor& descriptor) {
   if (!descriptor.valid()) return;
-  set_linger(descriptor.get(), true);
+  reset_at_close(descriptor.get());
   descriptor.reset();
 }
 

@@ -59,20 +59,20 @@ bool is_host_gone(int error) {
 
 }  // namespace
 
-Bridge::Bridge(Loop& loop, Link& link, Host& host, StreamHandle stream, Descriptor socket,
+Bridge::Bridge(Loop& loop, Link& link, Owner& owner, StreamHandle stream, Descriptor socket,
                bool is_unix)
     : loop_(loop),
       link_(&link),
-      host_(&host),
+      owner_(&owner),
       stream_(stream),
       is_unix_(is_unix),
       read_size_(kLeastRead),
       socket_(std::move(socket)),
       registration_(loop.poller(), socket_.get(), *this) {}
 
-void Bridge::move(Link& link, Host& host, StreamHandle stream) {
+void Bridge::move(Link& link, Owner& owner, StreamHandle stream) {
   link_ = &link;
-  host_ = &host;
+  owner_ = &owner;
   stream_ = stream;
 }
 
@@ -83,11 +83,11 @@ void Bridge::start() {
 
 void Bridge::watch() {
   if (closed()) return;
-  if (reading_ == Reading::draining || reading_ == Reading::told || flush_) {
+  if (input_ == Input::reading_rest || input_ == Input::told || flush_) {
     return registration_.leave();  // the error stands: it would be told again and again
   }
   std::uint32_t events = 0;
-  if (reading_ == Reading::running) events |= Poller::Registration::kRead;
+  if (input_ == Input::running) events |= Poller::Registration::kRead;
   if (writing_ == Writing::blocked) events |= Poller::Registration::kWrite;
   registration_.set(events != 0 ? events : Poller::Registration::kOnlyErrors);
 }
@@ -98,10 +98,10 @@ void Bridge::on_ready(std::uint32_t events) {
     if (error != 0) return latch(error);
   }
   constexpr std::uint32_t kInput = EPOLLIN | EPOLLRDHUP | EPOLLHUP;
-  if ((events & kInput) != 0 && reading_ == Reading::running) {
+  if ((events & kInput) != 0 && input_ == Input::running) {
     // An end that is here already goes out with the bytes before it.
     bool end = (events & (EPOLLRDHUP | EPOLLHUP)) != 0;
-    read_some(host_->read_budget(), end ? Until::nothing_left : Until::short_read);
+    read_some(owner_->read_budget(), end ? Until::nothing_left : Until::short_read);
   }
   if (closed() || writing_ != Writing::blocked) return;
   if ((events & (EPOLLOUT | EPOLLHUP)) != 0) write_queued();
@@ -110,13 +110,13 @@ void Bridge::on_ready(std::uint32_t events) {
 // --- From the application -------------------------------------------------------------------
 
 void Bridge::read_some(std::size_t budget, Until until) {
-  host_->stream_read();
-  host_->link_touched();
+  owner_->stream_read();
+  owner_->link_touched();
   while (budget > 0) {
     Buffers buffers;
     std::size_t count = link_->prepare(stream_, std::min(budget, read_size_), buffers);
     if (count == 0) {
-      reading_ = Reading::paused;
+      input_ = Input::paused;
       return watch();
     }
     std::size_t room = total({buffers.data(), count});
@@ -134,26 +134,26 @@ void Bridge::read_some(std::size_t budget, Until until) {
 }
 
 void Bridge::read_last() {
-  if (!closed() && reading_ == Reading::running) read_some(kLastRead, Until::nothing_left);
+  if (!closed() && input_ == Input::running) read_some(kLastRead, Until::nothing_left);
 }
 
 void Bridge::read_first() {
-  if (!closed() && reading_ == Reading::running) {
-    read_some(host_->read_budget(), Until::nothing_left);
+  if (!closed() && input_ == Input::running) {
+    read_some(owner_->read_budget(), Until::nothing_left);
   }
 }
 
 void Bridge::read_ended() {
-  reading_ = Reading::ended;
+  input_ = Input::ended;
   link_->finish(loop_.now(), stream_);
   if (over()) return close();
   watch();
 }
 
 void Bridge::resume_reading() {
-  if (reading_ == Reading::draining) return drain();
-  if (reading_ != Reading::paused || closed()) return;
-  reading_ = Reading::running;
+  if (input_ == Input::reading_rest) return read_rest();
+  if (input_ != Input::paused || closed()) return;
+  input_ = Input::running;
   watch();
 }
 
@@ -162,12 +162,12 @@ void Bridge::resume_reading() {
 void Bridge::latch(int error) {
   if (closed() || error_ != 0) return;
   error_ = error;
-  host_->link_touched();
-  if (reading_ == Reading::ended) return tell_error();
-  reading_ = Reading::draining;
+  owner_->link_touched();
+  if (input_ == Input::ended) return tell_error();
+  input_ = Input::reading_rest;
   watch();
   discard_queued();
-  drain();
+  read_rest();
 }
 
 // Nobody reads it any more. The peer's application may have reset as well: while its bytes kept
@@ -180,8 +180,8 @@ void Bridge::discard_queued() {
 }
 
 // What arrived before the error still belongs to the stream.
-void Bridge::drain() {
-  host_->link_touched();
+void Bridge::read_rest() {
+  owner_->link_touched();
   while (true) {
     Buffers buffers;
     std::size_t count = link_->prepare(stream_, kReadSize, buffers);
@@ -198,8 +198,8 @@ void Bridge::drain() {
 }
 
 void Bridge::tell_error() {
-  bool after_fin = error_ == EPIPE && reading_ != Reading::ended;
-  reading_ = Reading::told;
+  bool after_fin = error_ == EPIPE && input_ != Input::ended;
+  input_ = Input::told;
   if (after_fin) link_->finish(loop_.now(), stream_);
   if (is_host_gone(error_)) {
     link_->vanish(loop_.now(), stream_);
@@ -223,13 +223,13 @@ void Bridge::deliver(Bytes bytes, bool last) {
   if (closed() || writing_ == Writing::shut) return;
   if (error_ != 0) {
     link_->delivered(loop_.now(), stream_, bytes.size());
-    return host_->link_touched();
+    return owner_->link_touched();
   }
   iovec buffer{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
   std::size_t taken = write_now({&buffer, 1}, last ? More::yes : More::no);
   if (closed() || error_ != 0) return;
   link_->delivered(loop_.now(), stream_, taken);
-  host_->link_touched();
+  owner_->link_touched();
   if (taken == bytes.size()) return;
   writing_ = Writing::blocked;
   watch();
@@ -244,7 +244,7 @@ void Bridge::write_queued() {
     if (closed() || error_ != 0) return;
     if (taken != 0) {
       link_->delivered(loop_.now(), stream_, taken);
-      host_->link_touched();
+      owner_->link_touched();
     }
     if (writing_ == Writing::shut) return;
     writing_ = count == 0 ? Writing::open : Writing::blocked;
@@ -257,7 +257,7 @@ void Bridge::deliver_fin() {
   if (closed() || error_ != 0) return;
   writing_ = Writing::shut;
   link_->fin_delivered(loop_.now(), stream_);
-  host_->link_touched();
+  owner_->link_touched();
   if (over()) return close();  // which says FIN too
   shutdown(socket_.get(), SHUT_WR);
   watch();
@@ -266,7 +266,7 @@ void Bridge::deliver_fin() {
 // --- Ends -----------------------------------------------------------------------------------
 
 bool Bridge::over() const {
-  return reading_ == Reading::ended && writing_ == Writing::shut;
+  return input_ == Input::ended && writing_ == Writing::shut;
 }
 
 void Bridge::close() {
@@ -303,7 +303,7 @@ void Bridge::vanish() {
 void Bridge::deliver_abort() {
   if (closed()) {
     link_->abort_delivered(loop_.now(), stream_);
-    return host_->link_touched();
+    return owner_->link_touched();
   }
   flush_ = std::make_unique<Flush>(loop_.timers(), [this] { check_flush(); });
   flush_->unsent = unsent_bytes(socket_.get());
@@ -326,7 +326,7 @@ void Bridge::check_flush() {
   }
   reset();
   link_->abort_delivered(now, stream_);
-  host_->link_touched();
+  owner_->link_touched();
 }
 
 }  // namespace holdfast

@@ -26,7 +26,7 @@ namespace holdfast {
 
 class Bridge final : public Poller::Watcher {
  public:
-  class Host {
+  class Owner {
    public:
     // Something was said to the link: its effects and its carrier want attention.
     virtual void link_touched() = 0;
@@ -35,14 +35,15 @@ class Bridge final : public Poller::Watcher {
     virtual void stream_read() = 0;
 
    protected:
-    ~Host() = default;
+    ~Owner() = default;
   };
 
   // The socket is connected and tuned (tune_application_socket).
-  Bridge(Loop& loop, Link& link, Host& host, StreamHandle stream, Descriptor socket, bool is_unix);
+  Bridge(Loop& loop, Link& link, Owner& owner, StreamHandle stream, Descriptor socket,
+         bool is_unix);
 
   // It is this stream of another link on the same loop from now on.
-  void move(Link& link, Host& host, StreamHandle stream);
+  void move(Link& link, Owner& owner, StreamHandle stream);
   // Begins: reads, and writes what is queued already.
   void start();
 
@@ -67,7 +68,7 @@ class Bridge final : public Poller::Watcher {
   bool closed() const { return !socket_.valid(); }
 
  private:
-  enum class Reading : std::uint8_t { running, paused, ended, draining, told };
+  enum class Input : std::uint8_t { running, paused, ended, reading_rest, told };
   enum class Writing : std::uint8_t { open, blocked, shut };
   enum class Until : std::uint8_t { short_read, nothing_left };
   // A reset that waits until the kernel has sent what it holds.
@@ -86,7 +87,7 @@ class Bridge final : public Poller::Watcher {
   void read_ended();
   void latch(int error);
   void discard_queued();
-  void drain();
+  void read_rest();
   void tell_error();
   void write_queued();
   std::size_t write_now(std::span<const iovec> buffers, More more = More::no);
@@ -96,9 +97,9 @@ class Bridge final : public Poller::Watcher {
 
   Loop& loop_;
   Link* link_;
-  Host* host_;
+  Owner* owner_;
   StreamHandle stream_;
-  Reading reading_ = Reading::running;
+  Input input_ = Input::running;
   Writing writing_ = Writing::open;
   bool is_unix_;
   int error_ = 0;          // the first one

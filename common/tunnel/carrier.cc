@@ -36,15 +36,15 @@ Carrier::Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const Transpor
   multipath_ = read_multipath(descriptor_.get());
 }
 
-Carrier::Carrier(Loop& loop, CarrierId id, Detached detached, Owner& owner)
+Carrier::Carrier(Loop& loop, CarrierId id, Unbound unbound, Owner& owner)
     : loop_(loop),
       id_(id),
       owner_(&owner),
-      peer_(detached.peer),
-      via_(detached.via),
+      peer_(unbound.peer),
+      via_(unbound.via),
       state_(State::standing),
-      descriptor_(std::move(detached.descriptor)),
-      transport_(std::move(detached.transport)),
+      descriptor_(std::move(unbound.descriptor)),
+      transport_(std::move(unbound.transport)),
       registration_(loop.poller(), descriptor_.get(), *this) {
   multipath_ = read_multipath(descriptor_.get());
   watch();
@@ -253,7 +253,7 @@ void Carrier::close() {
   shut();
 }
 
-Carrier::Detached Carrier::detach() {
+Carrier::Unbound Carrier::unbind() {
   HOLDFAST_CHECK(state_ == State::standing && !blocked_);
   leave_loop();
   transport_->keep_memory(false);

@@ -46,7 +46,7 @@ class Carrier final : public Poller::Watcher {
   };
 
   // What it is without its loop.
-  struct Detached {
+  struct Unbound {
     Descriptor descriptor;
     std::unique_ptr<Transport> transport;
     SocketAddress peer;
@@ -57,7 +57,7 @@ class Carrier final : public Poller::Watcher {
   Carrier(Loop& loop, CarrierId id, Descriptor descriptor, const TransportFactory& transport,
           Owner& owner);
   // One that stood on another loop. It reads from the next turn on.
-  Carrier(Loop& loop, CarrierId id, Detached detached, Owner& owner);
+  Carrier(Loop& loop, CarrierId id, Unbound unbound, Owner& owner);
 
   void start();
   // For one that was accepted: nothing is done before the peer has said something.
@@ -71,15 +71,15 @@ class Carrier final : public Poller::Watcher {
 
   // Appends bytes of the carrier's own (a refusal) and then finishes.
   void finish_with(std::vector<std::uint8_t> bytes, Time deadline);
-  // Everything is written: ends in order, once the peer has ended too, at the deadline at last.
+  // All data is written. Closes gracefully: waits for the peer's end until `deadline`.
   void finish(Time deadline);
   // At once, abortively: the peer reads a reset.
   void close();
   // A standing one leaves its loop for another; what is left here is closed. Nothing that was
   // written may be waiting.
-  Detached detach();
+  Unbound unbind();
 
-  // What was read in this turn's own read, for effect::VerifyCarrier: true when there was anything.
+  // Reads once, for effect::VerifyCarrier. True if any byte arrived.
   bool read_once();
 
   CarrierId id() const { return id_; }

@@ -17,12 +17,12 @@ constexpr Duration kFinishPatience = milliseconds(300);
 
 }  // namespace
 
-LinkDriver::LinkDriver(Loop& loop, Link& link, Host& host, Observer& observer,
+LinkDriver::LinkDriver(Loop& loop, Link& link, Owner& owner, Observer& observer,
                        ClosingCarriers& closing, std::string peer, std::string name)
     : loop_(loop),
       link_(link),
       pump_(link, *this),
-      host_(host),
+      owner_(owner),
       observer_(observer),
       closing_(closing),
       peer_(std::move(peer)),
@@ -166,12 +166,12 @@ std::size_t LinkDriver::read_budget() {
 // --- What the pump asks for -----------------------------------------------------------------
 
 void LinkDriver::connect(StreamHandle stream) {
-  TargetStart target = host_.connect_target(*this, stream);
+  TargetStart target = owner_.connect_target(*this, stream);
   if (target.connect == nullptr) return link_.reset(loop_.now(), stream, target.refusal);
-  Slot& slot = make_slot(stream);
-  slot.target_name = target.name;
-  slot.target = std::move(target.connect);
-  slot.target->settle();
+  Attachment& attachment = attach_to(stream);
+  attachment.target_name = target.name;
+  attachment.target = std::move(target.connect);
+  attachment.target->settle();
 }
 
 bool LinkDriver::read_once(CarrierId id) {
@@ -209,34 +209,36 @@ void LinkDriver::finish(CarrierId id) {
 
 // --- Streams --------------------------------------------------------------------------------
 
-LinkDriver::Slot& LinkDriver::make_slot(StreamHandle stream) {
-  if (stream.slot >= slots_.size()) slots_.resize(stream.slot + 1);
-  Slot& slot = slots_[stream.slot];
-  slot = Slot{};
-  slot.id = stream.id;
-  return slot;
+LinkDriver::Attachment& LinkDriver::attach_to(StreamHandle stream) {
+  if (stream.slot >= attachments_.size()) attachments_.resize(stream.slot + 1);
+  Attachment& attachment = attachments_[stream.slot];
+  attachment = Attachment{};
+  attachment.id = stream.id;
+  return attachment;
 }
 
-const LinkDriver::Slot* LinkDriver::slot_of(StreamHandle stream) const {
-  if (stream.slot >= slots_.size() || slots_[stream.slot].id != stream.id) return nullptr;
-  return &slots_[stream.slot];
+const LinkDriver::Attachment* LinkDriver::attachment_of(StreamHandle stream) const {
+  if (stream.slot >= attachments_.size() || attachments_[stream.slot].id != stream.id)
+    return nullptr;
+  return &attachments_[stream.slot];
 }
 
-LinkDriver::Slot* LinkDriver::slot_of(StreamHandle stream) {
-  return const_cast<Slot*>(std::as_const(*this).slot_of(stream));
+LinkDriver::Attachment* LinkDriver::attachment_of(StreamHandle stream) {
+  return const_cast<Attachment*>(std::as_const(*this).attachment_of(stream));
 }
 
 Bridge* LinkDriver::bridge_of(StreamHandle stream) {
-  Slot* slot = slot_of(stream);
-  return slot == nullptr ? nullptr : slot->bridge.get();
+  Attachment* attachment = attachment_of(stream);
+  return attachment == nullptr ? nullptr : attachment->bridge.get();
 }
 
 void LinkDriver::attach(StreamHandle stream, Descriptor socket, bool is_unix) {
-  Slot* known = slot_of(stream);
-  Slot& slot = known != nullptr ? *known : make_slot(stream);
-  slot.target.reset();
-  slot.bridge = std::make_unique<Bridge>(loop_, link_, *this, stream, std::move(socket), is_unix);
-  slot.bridge->start();
+  Attachment* known = attachment_of(stream);
+  Attachment& attachment = known != nullptr ? *known : attach_to(stream);
+  attachment.target.reset();
+  attachment.bridge =
+      std::make_unique<Bridge>(loop_, link_, *this, stream, std::move(socket), is_unix);
+  attachment.bridge->start();
   if (!look_timer_.armed()) look_later(patiences());
   if (link_.options().role == LinkOptions::Role::client) fresh_.push_back(stream);
   touch();
@@ -246,11 +248,11 @@ void LinkDriver::hand_over(LinkDriver& to) {
   for (StreamHandle stream : link_.unwritten()) {
     auto moved = to.link_.take_over(loop_.now(), link_, stream);
     if (!moved) continue;
-    Slot* slot = slot_of(stream);
-    if (slot == nullptr) continue;  // its application is gone
-    if (slot->bridge) slot->bridge->move(to.link_, to, *moved);
-    to.make_slot(*moved).bridge = std::move(slot->bridge);
-    *slot = Slot{};
+    Attachment* attachment = attachment_of(stream);
+    if (attachment == nullptr) continue;  // its application is gone
+    if (attachment->bridge) attachment->bridge->move(to.link_, to, *moved);
+    to.attach_to(*moved).bridge = std::move(attachment->bridge);
+    *attachment = Attachment{};
   }
   if (!to.look_timer_.armed()) to.look_later(to.patiences());
   touch();
@@ -258,11 +260,11 @@ void LinkDriver::hand_over(LinkDriver& to) {
 }
 
 void LinkDriver::connected(StreamHandle stream, TargetConnect::Outcome outcome) {
-  Slot* slot = slot_of(stream);
-  if (slot == nullptr) return;
+  Attachment* attachment = attachment_of(stream);
+  if (attachment == nullptr) return;
   touch();
   if (!outcome.socket.valid()) {
-    slot->target.reset();
+    attachment->target.reset();
     return link_.reset(loop_.now(), stream, outcome.cause);
   }
   link_.opened(loop_.now(), stream);
@@ -278,8 +280,8 @@ void LinkDriver::connected(StreamHandle stream, TargetConnect::Outcome outcome) 
 }
 
 void LinkDriver::read_last() {
-  for (Slot& slot : slots_) {
-    if (slot.bridge) slot.bridge->read_last();
+  for (Attachment& attachment : attachments_) {
+    if (attachment.bridge) attachment.bridge->read_last();
   }
 }
 
@@ -292,8 +294,9 @@ ConnectionInfo LinkDriver::info(StreamHandle stream, const StreamSummary& summar
   info.peer = peer();
   info.client = summary.source.to_string();
   info.destination = summary.destination.to_string();
-  const Slot* slot = slot_of(stream);
-  if (slot != nullptr && slot->target_name != nullptr) info.target = *slot->target_name;
+  const Attachment* attachment = attachment_of(stream);
+  if (attachment != nullptr && attachment->target_name != nullptr)
+    info.target = *attachment->target_name;
   if (!client && info.service == kByDestination) info.target = info.destination;
   info.bytes_up = client ? summary.sent_bytes : summary.received_bytes;
   info.bytes_down = client ? summary.received_bytes : summary.sent_bytes;

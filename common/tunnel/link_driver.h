@@ -28,9 +28,9 @@ struct TargetStart {
   const std::string* name = nullptr;
 };
 
-class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pump::Port {
+class LinkDriver final : public Carrier::Owner, public Bridge::Owner, private Pump::Port {
  public:
-  class Host {
+  class Owner {
    public:
     // pump() it at the end of this turn. Called once for each pump() that did not ask for the next.
     virtual void wants_pump(LinkDriver& driver) = 0;
@@ -52,12 +52,12 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
     virtual Patience patience(std::string_view) const { return {}; }
 
    protected:
-    ~Host() = default;
+    ~Owner() = default;
   };
 
   // `peer`: the client's name at a server; a client learns the server's from the link. `name`: the
   // link's in a client's config, empty at a server.
-  LinkDriver(Loop& loop, Link& link, Host& host, Observer& observer, ClosingCarriers& closing,
+  LinkDriver(Loop& loop, Link& link, Owner& owner, Observer& observer, ClosingCarriers& closing,
              std::string peer, std::string name = {});
 
   Link& link() { return link_; }
@@ -97,7 +97,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   bool pump();
   // All effects were polled.
   bool settled() const { return pump_.settled(); }
-  // What Host::patience() says has changed: it counts from now on.
+  // What Owner::patience() says has changed: it counts from now on.
   void look_now();
   // Something was said to the link: pump() is to follow.
   void touch() { pump_.touch(); }
@@ -113,7 +113,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   }
 
  private:
-  struct Slot {
+  struct Attachment {
     StreamId id;
     std::unique_ptr<Bridge> bridge;
     std::unique_ptr<TargetConnect> target;  // while it is being connected
@@ -128,13 +128,13 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   void carrier_bytes(Carrier& carrier, Bytes bytes) override;
   void carrier_writable(Carrier& carrier) override;
   void carrier_lost(Carrier& carrier, Cause cause, const std::string& reason) override;
-  // Bridge::Host
+  // Bridge::Owner
   void link_touched() override { touch(); }
   std::size_t read_budget() override;
   void stream_read() override { reads_ += 1; }
 
   // Pump::Port
-  void wants_turn() override { host_.wants_pump(*this); }
+  void wants_turn() override { owner_.wants_pump(*this); }
   void perform(const Effect& effect) override;
   void connect(StreamHandle stream) override;
   bool read_once(CarrierId carrier) override;
@@ -151,18 +151,19 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   std::size_t carrier_read_size();
   Carrier* find(CarrierId id) const;
   void part_with(CarrierId id);
-  Slot* slot_of(StreamHandle stream);
-  const Slot* slot_of(StreamHandle stream) const;
+  Attachment* attachment_of(StreamHandle stream);
+  const Attachment* attachment_of(StreamHandle stream) const;
   Bridge* bridge_of(StreamHandle stream);
-  Slot& make_slot(StreamHandle stream);
+  Attachment& attach_to(StreamHandle stream);
   LinkEvent event() const;
 
   // link_patience.cc
   std::vector<Patience> patiences() const;
   void look_at_some();
   void look_later(const std::vector<Patience>& patiences);
-  void look_at(Slot& slot, const std::vector<Patience>& patiences);
-  Cause overdue(Slot& slot, const StreamSummary& summary, const Patience& patience) const;
+  void look_at(Attachment& attachment, const std::vector<Patience>& patiences);
+  Cause overdue(Attachment& attachment, const StreamSummary& summary,
+                const Patience& patience) const;
 
   void on(const effect::Deliver& effect);
   void on(const effect::DeliverFin& effect);
@@ -187,7 +188,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   Loop& loop_;
   Link& link_;
   Pump pump_;
-  Host& host_;
+  Owner& owner_;
   Observer& observer_;
   ClosingCarriers& closing_;
   std::string peer_;
@@ -198,7 +199,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Host, private Pum
   std::string last_error_;
 
   std::vector<std::unique_ptr<Carrier>> carriers_;  // the link's, and at most one not yet closed
-  std::vector<Slot> slots_;                         // by StreamHandle::slot
+  std::vector<Attachment> attachments_;             // by StreamHandle::slot
 
   // Streams active in this turn and in the last one that had any.
   std::size_t reads_ = 0;

@@ -26,10 +26,10 @@ void LinkDriver::on(const effect::DeliverAbort& effect) {
 }
 
 void LinkDriver::on(const effect::ResetSocket& effect) {
-  Slot* slot = slot_of(effect.stream);
-  if (slot == nullptr) return;
-  slot->target.reset();
-  if (slot->bridge) slot->bridge->reset();
+  Attachment* attachment = attachment_of(effect.stream);
+  if (attachment == nullptr) return;
+  attachment->target.reset();
+  if (attachment->bridge) attachment->bridge->reset();
 }
 
 void LinkDriver::on(const effect::ResumeReading& effect) {
@@ -43,17 +43,17 @@ void LinkDriver::on(const effect::Opened& effect) {
 
 void LinkDriver::on(const effect::Ended& effect) {
   observer_.connection_closed(info(effect.stream, effect.summary));
-  if (Slot* slot = slot_of(effect.stream); slot != nullptr) {
+  if (Attachment* attachment = attachment_of(effect.stream); attachment != nullptr) {
     // Both ends over: it has closed itself. Anything else was told by ResetSocket.
-    if (slot->bridge) slot->bridge->reset();
-    *slot = Slot{};
+    if (attachment->bridge) attachment->bridge->reset();
+    *attachment = Attachment{};
   }
-  host_.room_for_streams();
+  owner_.room_for_streams();
 }
 
 void LinkDriver::on(const effect::OpenRefused& effect) {
   OpenRefusal refusal{link_.id(), effect.id, peer(), effect.service, effect.cause, {}};
-  if (effect.cause == Cause::unknown_service) refusal.reason = host_.why_unknown(effect.service);
+  if (effect.cause == Cause::unknown_service) refusal.reason = owner_.why_unknown(effect.service);
   observer_.connection_refused(refusal);
 }
 
@@ -97,7 +97,7 @@ void LinkDriver::on(const effect::LinkUp& effect) {
       });
     }
   }
-  host_.room_for_streams();
+  owner_.room_for_streams();
 }
 
 void LinkDriver::on(const effect::LinkDown& effect) {
@@ -130,15 +130,15 @@ void LinkDriver::on(const effect::Refused& effect) {
   last_error_ = "the server refused: " + std::string(to_string(effect.cause)) +
                 (refused.detail.empty() ? "" : " (" + refused.detail + ")");
   observer_.link_refused(refused, effect.retry_after);
-  host_.link_refused(effect.cause, effect.retry_after);
+  owner_.link_refused(effect.cause, effect.retry_after);
 }
 
 void LinkDriver::on(const effect::ServicesDown& effect) {
-  host_.services_down(effect.services);
+  owner_.services_down(effect.services);
 }
 
 void LinkDriver::on(const effect::Origin& effect) {
-  host_.stream_connected(effect.stream, effect.mark);
+  owner_.stream_connected(effect.stream, effect.mark);
 }
 
 void LinkDriver::on(const effect::Barren& effect) {
@@ -149,7 +149,7 @@ void LinkDriver::on(const effect::Barren& effect) {
   barren.detail = barren_text(effect.times);
   last_error_ = barren.address + ": " + barren.detail;
   observer_.carrier_barren(barren);
-  host_.carrier_barren(carrier->peer());
+  owner_.carrier_barren(carrier->peer());
 }
 
 void LinkDriver::on(const effect::Draining&) {

@@ -32,7 +32,7 @@ bool is_half_closed(const StreamSummary& summary) {
 
 Patience LinkDriver::patience(std::size_t service) const {
   const LinkService& known = link_.options().services[service];
-  Patience patience = host_.patience(known.name);
+  Patience patience = owner_.patience(known.name);
   patience.keepalive = keepalive_of(patience, known.grace);
   return patience;
 }
@@ -45,10 +45,10 @@ std::vector<Patience> LinkDriver::patiences() const {
 
 void LinkDriver::look_at_some() {
   std::vector<Patience> all = patiences();
-  auto slots = static_cast<SlotIndex>(slots_.size());
+  auto slots = static_cast<SlotIndex>(attachments_.size());
   SlotIndex end = look_at_ + std::min<SlotIndex>(kLook, slots - std::min(look_at_, slots));
   for (; look_at_ < end; ++look_at_) {
-    if (slots_[look_at_].bridge) look_at(slots_[look_at_], all);
+    if (attachments_[look_at_].bridge) look_at(attachments_[look_at_], all);
   }
   if (look_at_ >= slots) look_at_ = 0;
   if (link_.stream_count() != 0) look_later(all);
@@ -61,37 +61,37 @@ void LinkDriver::look_now() {
 }
 
 void LinkDriver::look_later(const std::vector<Patience>& patiences) {
-  auto looks = static_cast<std::int64_t>(slots_.size() / kLook + 1);
+  auto looks = static_cast<std::int64_t>(attachments_.size() / kLook + 1);
   look_timer_.arm(loop_.now() + round_of(patiences) / looks);
 }
 
-void LinkDriver::look_at(Slot& slot, const std::vector<Patience>& patiences) {
+void LinkDriver::look_at(Attachment& attachment, const std::vector<Patience>& patiences) {
   StreamHandle stream;
-  auto summary = link_.find_stream(loop_.now(), slot.id, &stream);
+  auto summary = link_.find_stream(loop_.now(), attachment.id, &stream);
   if (!summary) return;
   const Patience& patience = patiences[summary->service];
-  if (slot.keepalive != *patience.keepalive) {
-    slot.keepalive = *patience.keepalive;
-    slot.bridge->set_keepalive(slot.keepalive);
+  if (attachment.keepalive != *patience.keepalive) {
+    attachment.keepalive = *patience.keepalive;
+    attachment.bridge->set_keepalive(attachment.keepalive);
   }
-  if (slot.bridge->has_vanished(slot.keepalive)) return slot.bridge->vanish();
-  Cause cause = overdue(slot, *summary, patience);
+  if (attachment.bridge->has_vanished(attachment.keepalive)) return attachment.bridge->vanish();
+  Cause cause = overdue(attachment, *summary, patience);
   if (cause == Cause::none) return;
   link_.reset(loop_.now(), stream, cause);
   touch();
 }
 
 // An outage is nobody's silence: time counts from when the link was live again.
-Cause LinkDriver::overdue(Slot& slot, const StreamSummary& summary,
+Cause LinkDriver::overdue(Attachment& attachment, const StreamSummary& summary,
                           const Patience& patience) const {
   Time now = loop_.now();
   bool half = is_half_closed(summary);
-  if (!half) slot.half_closed = kNever;
-  if (half && slot.half_closed == kNever) slot.half_closed = now;
+  if (!half) attachment.half_closed = kNever;
+  if (half && attachment.half_closed == kNever) attachment.half_closed = now;
   if (!link_.live() || summary.open_state != OpenState::open) return Cause::none;
   Duration silent = std::min(summary.idle, now - live_since_);
   if (half && patience.half_close &&
-      std::min(silent, now - slot.half_closed) >= *patience.half_close) {
+      std::min(silent, now - attachment.half_closed) >= *patience.half_close) {
     return Cause::half_close_timeout;
   }
   return patience.idle && silent >= *patience.idle ? Cause::idle_timeout : Cause::none;

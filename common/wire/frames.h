@@ -161,7 +161,6 @@ void encode_hello(Buffer& out, const Hello& hello);
 void encode_welcome(Buffer& out, const Welcome& welcome);
 // Appends TABLE frames of at most kMaxTableEntries each; always at least one, the last one marked.
 void encode_table(Buffer& out, StreamId highest, const std::vector<TableEntry>& entries);
-void encode_goodbye(Buffer& out, Cause reason);
 // Names that do not fit a frame any more are left out.
 void encode_services_down(Buffer& out, const std::vector<std::string>& names);
 

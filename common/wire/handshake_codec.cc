@@ -1,7 +1,8 @@
-// HELLO, WELCOME and TABLE: fixed fields, then type-length-value parameters.
+// HELLO and WELCOME: fixed fields, then type-length-value parameters.
 #include <algorithm>
 
 #include "common/wire/coding.h"
+#include "common/wire/frame_buffer.h"
 #include "common/wire/frames.h"
 
 namespace holdfast {
@@ -27,17 +28,6 @@ enum class Parameter : std::uint16_t {
   mark_key = 25,
 };
 
-void put_bytes(Buffer& out, Bytes bytes) {
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
-
-template <typename T>
-void put(Buffer& out, T value) {
-  std::uint8_t raw[sizeof(T)];
-  store_big_endian(raw, value);
-  put_bytes(out, raw);
-}
-
 Bytes as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
@@ -57,25 +47,6 @@ void put_parameter(Buffer& out, Parameter type, std::string_view text) {
 
 void put_duration(Buffer& out, Parameter type, Duration value) {
   put_parameter(out, type, static_cast<std::uint64_t>(value.count()));
-}
-
-// Starts a frame whose length is filled in by end_frame.
-std::size_t begin_frame(Buffer& out, FrameType type) {
-  put(out, static_cast<std::uint8_t>(type));
-  out.insert(out.end(), 3, 0);
-  return out.size();
-}
-
-void end_frame(Buffer& out, std::size_t payload_begin) {
-  std::size_t length = out.size() - payload_begin;
-  HOLDFAST_CHECK(length <= kMaxControlPayload);
-  out[payload_begin - 3] = static_cast<std::uint8_t>(length >> 16);
-  out[payload_begin - 2] = static_cast<std::uint8_t>(length >> 8);
-  out[payload_begin - 1] = static_cast<std::uint8_t>(length);
-}
-
-Error bad(std::string_view frame, std::string_view what) {
-  return Error{"malformed " + std::string(frame) + ": " + std::string(what)};
 }
 
 // Durations travel in microseconds; ten years is more than any of them means.
@@ -362,56 +333,6 @@ Result<Welcome> decode_welcome(Bytes payload) {
   if (!reason.empty()) return bad("WELCOME", reason);
   if (welcome.server.empty()) return bad("WELCOME", "no server name");
   return welcome;
-}
-
-void encode_table(Buffer& out, StreamId highest, const std::vector<TableEntry>& entries) {
-  std::size_t next = 0;
-  do {
-    std::size_t count = std::min(kMaxTableEntries, entries.size() - next);
-    bool last = next + count == entries.size();
-    std::size_t begin = begin_frame(out, FrameType::table);
-    put(out, static_cast<std::uint8_t>(last ? 1 : 0));
-    put(out, highest.value);
-    for (std::size_t i = 0; i < count; ++i) {
-      const TableEntry& entry = entries[next + i];
-      put(out, entry.id.value);
-      put(out, entry.received);
-      put(out, entry.delivered);
-      put(out, entry.limit);
-      put(out, static_cast<std::uint8_t>(entry.opened ? 1 : 0));
-    }
-    end_frame(out, begin);
-    next += count;
-  } while (next < entries.size());
-}
-
-Result<TableChunk> decode_table(Bytes payload) {
-  Reader reader(payload);
-  TableChunk chunk;
-  auto flags = reader.integer<std::uint8_t>();
-  chunk.last = (flags & 1) != 0;
-  chunk.highest = StreamId{reader.integer<std::uint64_t>()};
-  if (reader.failed()) return bad("TABLE", "cut short");
-  if (flags > 1) return bad("TABLE", "unknown flags");
-  if (reader.rest().size() % kTableEntrySize != 0) return bad("TABLE", "entry cut short");
-  chunk.entries = reader.rest();
-  return chunk;
-}
-
-TableEntry TableChunk::entry(std::size_t index) const {
-  Reader reader(entries.subspan(index * kTableEntrySize, kTableEntrySize));
-  TableEntry entry;
-  entry.id = StreamId{reader.integer<std::uint64_t>()};
-  entry.received = reader.integer<std::uint64_t>();
-  entry.delivered = reader.integer<std::uint64_t>();
-  entry.limit = reader.integer<std::uint64_t>();
-  entry.opened = (reader.integer<std::uint8_t>() & 1) != 0;
-  return entry;
-}
-
-void encode_goodbye(Buffer& out, Cause reason) {
-  std::uint8_t frame[kMaxSmallFrame];
-  put_bytes(out, Bytes(frame, encode_goodbye_frame(frame, reason)));
 }
 
 }  // namespace holdfast

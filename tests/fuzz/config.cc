@@ -35,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace holdfast;
   const std::vector<ConfigSource> files =
       sources(std::string_view(reinterpret_cast<const char*>(data), size));
-  check(parse_client_config(files, Surroundings::ignored));
-  check(parse_server_config(files, Surroundings::ignored));
+  check(parse_client_config(files, Environment::ignored));
+  check(parse_server_config(files, Environment::ignored));
   return 0;
 }

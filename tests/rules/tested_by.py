@@ -7,6 +7,8 @@ the source is a part of (PARTS).
 # Under which header a source does its work: of a class whose methods stand in several files, or of those who
 # call it for users.
 PARTS = {
+    "common/core/link_ends.cc": "common/core/link.h",
+    "common/core/link_facts.cc": "common/core/link.h",
     "common/core/link_path.cc": "common/core/link.h",
     "common/core/link_receive.cc": "common/core/link.h",
     "common/core/link_streams.cc": "common/core/link.h",
@@ -20,6 +22,8 @@ PARTS = {
     "common/tls/tickets.cc": "common/tls/tls.h",
     "common/wire/handshake_codec.cc": "common/wire/frames.h",
     "common/wire/stream_codec.cc": "common/wire/frames.h",
+    "common/wire/table_codec.cc": "common/wire/frames.h",
+    "server-agent/server_intake.cc": "server-agent/server_driver.h",
     "common/core/service_grants.cc": "common/core/link.h",  # Link's interface to it
     "common/tls/pem.cc": "common/tls/certificate_check.h",  # which reads with it
     "common/tls/plain_transport.cc": "common/tls/transport.h",
@@ -49,9 +53,14 @@ TESTED_BY = {
         "client-agent/client_links.cc": "unit/client-agent/client_worker_test.cc",
         "client-agent/dial.cc": "unit/client-agent/client_driver_test.cc",
         "server-agent/newcomers.cc": "unit/server-agent/server_driver_test.cc",
+        "server-agent/server_intake.cc": "unit/server-agent/server_driver_test.cc",
         "server-agent/server_links.cc": "unit/server-agent/server_driver_test.cc",
         "server-agent/server_worker.cc": "e2e/test_threads.py",
         "server-agent/targets.cc": "unit/server-agent/server_driver_test.cc",
+        "common/core/link_ends.cc": "unit/core/link_test.cc",
+        "common/core/link_facts.cc": "unit/core/link_resume_test.cc",
+        "common/core/region_memory.cc": "unit/core/link_record_test.cc",
+        "common/core/state_region.cc": "unit/core/link_record_test.cc",
         "common/core/link_path.cc": "unit/core/vanish_test.cc",
         "common/core/link_receive.cc": "unit/core/stream_states_test.cc",
         "common/core/link_streams.cc": "unit/core/stream_states_test.cc",
@@ -91,6 +100,7 @@ TESTED_BY = {
         "common/wire/cause.cc": "rules/guide_test.py",
         "common/wire/handshake_codec.cc": "unit/wire/golden_test.cc",
         "common/wire/stream_codec.cc": "unit/wire/golden_test.cc",
+        "common/wire/table_codec.cc": "unit/wire/golden_test.cc",
     },
     "one table of keys, tested row by row": {
         "common/config/key_facts.cc": "unit/config/keys_test.cc",
@@ -153,6 +163,7 @@ TESTED_BY = {
     "a subcommand: run as users run it": {
         "common/cli/connect.cc": "e2e/test_connect.py",
         "common/cli/doctor_command.cc": "e2e/test_doctor.py",
+        "common/cli/drain_command.cc": "e2e/test_fleet.py",
         "common/cli/invite_command.cc": "e2e/test_pairing.py",
         "common/cli/join_command.cc": "e2e/test_pairing.py",
         "common/cli/name_sources.cc": "e2e/test_doctor.py",

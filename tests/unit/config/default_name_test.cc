@@ -55,7 +55,7 @@ TEST_CASE("a server without a name is warned, and one with a name is not") {
     std::string text = std::string(named ? "name = \"hub-1\"\n" : "") +
                        "[link]\nlisten = [\"127.0.0.1:7443\"]\nunsafe_plaintext = true\n"
                        "[clients.a]\nservices = [\"s\"]\n[services.s]\ntarget = \"127.0.0.1:1\"\n";
-    LoadedServer loaded = parse_server_config(text, "/nowhere/s.toml", Surroundings::checked);
+    LoadedServer loaded = parse_server_config(text, "/nowhere/s.toml", Environment::checked);
     std::vector<Problem> warnings = test::of_severity(loaded.problems, Severity::warning);
     std::size_t of_name = 0;
     for (const Problem& each : warnings) of_name += each.key == "name" ? 1 : 0;

@@ -31,10 +31,10 @@ std::string uncommented(const std::string& text) {
 }
 
 LoadedClient client(const std::string& text) {
-  return parse_client_config(text, "/etc/holdfast/client.toml", Surroundings::ignored);
+  return parse_client_config(text, "/etc/holdfast/client.toml", Environment::ignored);
 }
 LoadedServer server(const std::string& text) {
-  return parse_server_config(text, "/etc/holdfast/server.toml", Surroundings::ignored);
+  return parse_server_config(text, "/etc/holdfast/server.toml", Environment::ignored);
 }
 
 TEST_CASE("the example configs load without a problem") {

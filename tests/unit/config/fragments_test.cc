@@ -256,7 +256,7 @@ TEST_CASE("without secrets to look at, fragments are read all the same") {
   const Site site("name = \"e\"\n");
   site.folder.write("conf.d/a.toml", "[link]\nserver = \"h:1\"\npsk_file = \"none\"\n");
   CHECK_FALSE(site.load().config.has_value());
-  CHECK(load_client_config(site.main, Surroundings::ignored).config.has_value());
+  CHECK(load_client_config(site.main, Environment::ignored).config.has_value());
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ class Document {
 struct ClientSide {
   static std::vector<KeyFact> keys() { return client_keys(); }
   static LoadedClient load(const std::string& text) {
-    return parse_client_config(text, "/etc/holdfast/client.toml", Surroundings::ignored);
+    return parse_client_config(text, "/etc/holdfast/client.toml", Environment::ignored);
   }
   // The least that a config needs.
   static Document document(const std::string& key) {
@@ -75,7 +75,7 @@ struct ClientSide {
 struct ServerSide {
   static std::vector<KeyFact> keys() { return server_keys(); }
   static LoadedServer load(const std::string& text) {
-    return parse_server_config(text, "/etc/holdfast/server.toml", Surroundings::ignored);
+    return parse_server_config(text, "/etc/holdfast/server.toml", Environment::ignored);
   }
   static Document document(const std::string&) {
     Document document;

@@ -27,7 +27,7 @@ const std::string kTwo =
     "listen = \"127.0.0.1:2222\"\n";      // 13
 
 LoadedClient parsed(const std::string& text) {
-  return parse_client_config(text, "/etc/holdfast/client.toml", Surroundings::ignored);
+  return parse_client_config(text, "/etc/holdfast/client.toml", Environment::ignored);
 }
 
 void require_error(const std::string& text, const Expected& expected) {

@@ -22,7 +22,7 @@ const std::string kGood =
     "socket = \"/run/holdfast/c.sock\"\n";  // 8
 
 LoadedClient parsed(const std::string& text) {
-  return parse_client_config(text, "/etc/holdfast/client.toml", Surroundings::ignored);
+  return parse_client_config(text, "/etc/holdfast/client.toml", Environment::ignored);
 }
 
 TEST_CASE(

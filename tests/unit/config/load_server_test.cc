@@ -25,7 +25,7 @@ const std::string kGood =
 const std::string kPskLine = "psk_file = \"/etc/holdfast/e.psk\"\n";
 
 LoadedServer parsed(const std::string& text) {
-  return parse_server_config(text, "/etc/holdfast/server.toml", Surroundings::ignored);
+  return parse_server_config(text, "/etc/holdfast/server.toml", Environment::ignored);
 }
 
 TEST_CASE("a server config without mistakes has every default filled in") {

@@ -16,7 +16,7 @@ LoadedClient client(const std::string& keys) {
       "name = \"edge-1\"\n[link]\nserver = \"192.0.2.1:7443\"\nunsafe_plaintext = true\n"
       "[services.db]\n" +
           keys + "\n[admin]\nsocket = \"/run/c.sock\"\n",
-      "/etc/holdfast/client.toml", Surroundings::ignored);
+      "/etc/holdfast/client.toml", Environment::ignored);
 }
 
 // A client's keys begin at line 5, a service's at line 8.
@@ -25,7 +25,7 @@ LoadedServer server(const std::string& client_keys, const std::string& service_k
       "[link]\nlisten = \"0.0.0.0:7443\"\nunsafe_plaintext = true\n[clients.edge-1]\n" +
           client_keys + "\nservices = [\"db\"]\n[services.db]\n" + service_keys +
           "\ntarget = \"10.0.5.7:5432\"\n[admin]\nsocket = \"/run/s.sock\"\n",
-      "/etc/holdfast/server.toml", Surroundings::ignored);
+      "/etc/holdfast/server.toml", Environment::ignored);
 }
 
 const std::string kRedirect = "mode = \"redirect\"\nlisten = \"*:15001\"\n";

@@ -8,32 +8,32 @@ namespace {
 
 TEST_CASE("A server's loop keeps a client's slot while anything of it is there") {
   Placement placement(2, 100);
-  auto first = placement.place("edge", 0);
+  auto first = placement.claim("edge", 0);
   CHECK(first.loop() == 1);  // the first loop has enough to do
-  auto second = placement.place("edge", 5);
+  auto second = placement.claim("edge", 5);
   CHECK(second.loop() == 0);
   {
-    auto again = std::make_unique<Placement::Place>(placement.place("edge", 0));
+    auto again = std::make_unique<Placement::Claim>(placement.claim("edge", 0));
     CHECK(again->loop() == 1);
   }
-  CHECK(placement.place("edge", 0).loop() == 1);
+  CHECK(placement.claim("edge", 0).loop() == 1);
   // Others' links count only among equals.
-  auto other = placement.place("far", 0);
+  auto other = placement.claim("far", 0);
   CHECK(other.loop() == 1);
-  auto third = placement.place("edge", 6);
+  auto third = placement.claim("edge", 6);
   CHECK(third.loop() == 0);
-  Placement::Place moved = std::move(other);
+  Placement::Claim moved = std::move(other);
   CHECK(moved.loop() == 1);
 }
 
 TEST_CASE("A slot that nobody holds is placed anew") {
   Placement placement(2, 100);
-  auto held = placement.place("edge", 1);
+  auto held = placement.claim("edge", 1);
   CHECK(held.loop() == 1);
-  CHECK(placement.place("edge", 2).loop() == 0);  // and let go
-  auto next = placement.place("edge", 3);
+  CHECK(placement.claim("edge", 2).loop() == 0);  // and let go
+  auto next = placement.claim("edge", 3);
   CHECK(next.loop() == 0);
-  CHECK(placement.place("edge", 2).loop() == 1);
+  CHECK(placement.claim("edge", 2).loop() == 1);
 }
 
 TEST_CASE("A client's links are counted over all loops") {

@@ -27,7 +27,7 @@ LinkOptions client_options() {
 
 // A client's link with one stream that a bridge serves, and the server's link, which the test
 // plays by hand. Frames pass between them in memory.
-class Conversation final : public Bridge::Host {
+class Conversation final : public Bridge::Owner {
  public:
   Loop loop;
   MemoryPool client_pool{64 * kMiB, 100};

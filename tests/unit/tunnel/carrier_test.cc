@@ -187,7 +187,7 @@ TEST_CASE("A carrier that leaves its loop keeps no memory") {
   stage.peer_says("!");
   stage.until([&] { return stage.read == "onetwo"; });
   REQUIRE(stage.transport->keeps);
-  Carrier::Detached left = stage.carrier->detach();
+  Carrier::Unbound left = stage.carrier->unbind();
   CHECK_FALSE(stage.transport->keeps);
 }
 

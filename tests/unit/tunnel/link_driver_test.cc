@@ -163,7 +163,7 @@ class Far final : private Pump::Port {
   bool greeted_ = false;
 };
 
-class Pair final : private LinkDriver::Host, private Carrier::Owner {
+class Pair final : private LinkDriver::Owner, private Carrier::Owner {
  public:
   explicit Pair(Duration dead_after = seconds(15))
       : link(link_options(LinkOptions::Role::client, dead_after), pool, LinkId{{1}}, 0),
