@@ -5,6 +5,9 @@
 namespace holdfast {
 namespace {
 
+// An idle server that drains waits so long for streams that are on their way to it.
+constexpr Duration kOnTheirWay = milliseconds(500);
+
 // Of the reserve's descriptors strangers have a quarter at most: the rest is for known clients.
 SeatLimits scarce_seat_limits(std::size_t descriptors) {
   SeatLimits limits;
@@ -22,6 +25,7 @@ ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer
       placement_(options_.threads, options_.connections),
       link_budget_(DescriptorBudget::everything()),
       life_(loop, [this] { wake_ = true; }),
+      on_their_way_(loop.timers(), [this] { wake_ = true; }),
       news_(loop, [this] { wake_ = true; }),
       links_(loop, options_, 0, placement_, observer, *this),
       closing_([this] { wake_ = true; }),
@@ -141,6 +145,7 @@ bool ServerDriver::kill(std::string_view connection) {
 
 void ServerDriver::drain(DrainUntil until) {
   if (!life_.drain(until, options_.shutdown_timeout)) return;
+  on_their_way_.arm(loop_.now() + kOnTheirWay);
   links_.drain();
   for (auto& worker : workers_) worker->links().drain();
   wake_ = true;
@@ -171,7 +176,8 @@ bool ServerDriver::workers_ended() const {
 }
 
 void ServerDriver::advance_shutdown() {
-  if (life_.drained(placement_.streams().taken() == 0)) shut_down();
+  bool idle = placement_.streams().taken() == 0 && !on_their_way_.armed();
+  if (life_.drained(idle)) shut_down();
   if (!life_.leaving()) return;
   closing_.sweep();
   if (life_.stopped(links_.over() && closing_.empty() && workers_ended())) loop_.stop();

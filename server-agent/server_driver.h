@@ -101,6 +101,7 @@ class ServerDriver final : public Loop::Task,
   Placement placement_;
   DescriptorBudget link_budget_;  // of the link's listeners: the reserve is theirs
   LifeCycle life_;
+  Timer on_their_way_;  // streams that were opened before their client heard of a drain
   bool wake_ = true;
   bool room_ = false;
   Wakeup news_;  // of the workers
