@@ -104,6 +104,11 @@ void Link::take_stream(Time now, const OldState& state, const OldState::Link& ol
   bool gone = old.descriptor() < 0 && !connecting;
   // It was just being opened: its socket is nobody's yet.
   if (unsent && gone && !over_here(old)) return;
+  // It was being reset before its OPEN left: rule 10(d) frees it without a frame.
+  if (unsent && old.reset == ResetState::waiting) {
+    if (!gone) recovered.over.push_back(old.descriptor());
+    return;
+  }
   auto lose = [&](const char* reason) { recovered.lost.push_back({old.descriptor(), reason}); };
   if (old.version != kRecordVersion) return lose("a record of another version");
   if (old.service >= options_.services.size()) return lose("a service that nobody knows");

@@ -59,6 +59,7 @@ struct Recovered {
   };
   std::vector<RecoveredStream> streams;
   std::vector<Lost> lost;       // streams that contradict themselves or their socket
+  std::vector<int> over;        // sockets of streams that nobody heard of and that were just reset
   std::uint32_t corrected = 0;  // positions that the kernel knew better
 };
 

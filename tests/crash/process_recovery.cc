@@ -48,7 +48,9 @@ void Process::settle(const OldState& state, const Recovered& recovered) {
     require(socket != nullptr && socket->broken(), "a stream was lost: " + each.reason);
     host_.world().untold += 1;
   }
-  for (int each : state.leftovers()) {
+  std::vector<int> over = state.leftovers();
+  over.insert(over.end(), recovered.over.begin(), recovered.over.end());
+  for (int each : over) {
     if (Socket* socket = host_.find(each); socket != nullptr && !dead()) socket->close();
     store_hook();
   }

@@ -182,6 +182,17 @@ TEST_CASE("a stream that contradicts itself is lost alone") {
   link->check_invariants();
 }
 
+TEST_CASE("a stream that was being reset before its OPEN left is over") {
+  Death death;
+  std::uint64_t id = death.open(10);
+  death.die();
+  death.record(id).reset = ResetState::waiting;
+  auto link = death.recover();
+  CHECK(link->stream_count() == 0);
+  CHECK(death.recovered.over == std::vector<int>{10});
+  CHECK(death.recovered.lost.empty());
+}
+
 TEST_CASE("the kernel knows better what the call under way did") {
   Death death;
   std::uint64_t id = death.open(10);
