@@ -96,7 +96,7 @@ WAITS_ALLOWED = {
 MOST_LINES = {".h": 250, ".cc": 400}
 # Longer still, and why.
 LONGER = {
-    "common/core/link.h": (425, "the one declaration of Link's inputs, commands and outputs"),
+    "common/core/link.h": (440, "the one declaration of Link's inputs, commands and outputs"),
 }
 
 
