@@ -9,6 +9,7 @@ the source is a part of (PARTS).
 PARTS = {
     "common/core/link_ends.cc": "common/core/link.h",
     "common/core/link_facts.cc": "common/core/link.h",
+    "common/core/link_recover.cc": "common/core/link.h",
     "common/core/link_path.cc": "common/core/link.h",
     "common/core/link_recover.cc": "common/core/link.h",
     "common/core/link_receive.cc": "common/core/link.h",
@@ -60,6 +61,8 @@ TESTED_BY = {
         "server-agent/targets.cc": "unit/server-agent/server_driver_test.cc",
         "common/core/link_ends.cc": "unit/core/link_test.cc",
         "common/core/link_facts.cc": "unit/core/link_resume_test.cc",
+        "common/core/link_recover.cc": "unit/core/recovery_test.cc",
+        "common/core/old_state.cc": "unit/core/recovery_test.cc",
         "common/core/region_memory.cc": "unit/core/link_record_test.cc",
         "common/core/state_region.cc": "unit/core/link_record_test.cc",
         "common/core/link_recover.cc": "unit/core/recovery_test.cc",
