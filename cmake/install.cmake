@@ -56,7 +56,7 @@ install(FILES docs/SECURITY.md DESTINATION ${docdir})
 install(DIRECTORY docs/guide DESTINATION ${docdir})
 install(PROGRAMS scripts/make-certs DESTINATION ${docdir}/examples)
 install(FILES config/client.toml config/server.toml DESTINATION ${docdir}/examples)
-install(DIRECTORY config/quickstart config/grafana config/prometheus DESTINATION ${docdir}/examples)
+install(DIRECTORY config/quickstart config/balancer config/grafana config/prometheus DESTINATION ${docdir}/examples)
 install(DIRECTORY config/systemd/examples/ DESTINATION ${docdir}/examples/systemd)
 
 find_program(HOLDFAST_SCDOC scdoc)

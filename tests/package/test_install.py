@@ -21,6 +21,10 @@ share/bash-completion/completions/holdfast-server
 share/doc/holdfast/SECURITY.md
 share/doc/holdfast/copyright
 share/doc/holdfast/examples/client.toml
+share/doc/holdfast/examples/balancer/envoy.yaml
+share/doc/holdfast/examples/balancer/haproxy.cfg
+share/doc/holdfast/examples/balancer/kubernetes.yaml
+share/doc/holdfast/examples/balancer/nginx.conf
 share/doc/holdfast/examples/grafana/holdfast.json
 share/doc/holdfast/examples/make-certs
 share/doc/holdfast/examples/prometheus/holdfast.rules.yml

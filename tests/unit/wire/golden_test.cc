@@ -81,6 +81,15 @@ Welcome granting_welcome() {
   return welcome;
 }
 
+Welcome homed_welcome() {
+  Welcome welcome;
+  welcome.instance = 0x1122334455667788;
+  welcome.server = "gate";
+  welcome.grace = seconds(300);
+  welcome.home = {"hub-1.example", "192.0.2.1:7443"};
+  return welcome;
+}
+
 Welcome refused_welcome() {
   Welcome welcome;
   welcome.verdict = Verdict::refused;
@@ -103,6 +112,7 @@ TEST_CASE("every frame is encoded to its golden bytes") {
       {"hello_marks", hello_frame(marking_hello())},
       {"welcome", welcome_frame(sample_welcome())},
       {"welcome_grants", welcome_frame(granting_welcome())},
+      {"welcome_home", welcome_frame(homed_welcome())},
       {"welcome_refused", welcome_frame(refused_welcome())},
       {"table", table_frames(9, sample_table())},
       {"table_empty", table_frames(0, {})},
@@ -168,6 +178,13 @@ TEST_CASE("grants are read back from their golden bytes") {
   CHECK(welcome->grants->services[1].service == "postgres");
   CHECK(welcome->grants->services[1].grace == seconds(600));
   CHECK_FALSE(decode_welcome(payload_of(golden("welcome")))->grants);
+}
+
+TEST_CASE("a home is read back from its golden bytes") {
+  auto welcome = decode_welcome(payload_of(golden("welcome_home")));
+  REQUIRE(welcome.ok());
+  CHECK(welcome->home == homed_welcome().home);
+  CHECK(decode_welcome(payload_of(golden("welcome")))->home == Home{});
 }
 
 TEST_CASE("WELCOME is read back from its golden bytes") {

@@ -46,9 +46,9 @@ bool decodes(FrameType type, Bytes payload) {
 }
 
 std::vector<std::string> control_frames() {
-  return {"hello",  "welcome", "welcome_grants", "table",      "open", "open_intercepted",
-          "opened", "fin",     "abort",          "reset",      "ack",  "ping",
-          "pong",   "goodbye", "origin",         "hello_marks"};
+  return {"hello",  "welcome", "welcome_grants", "table",       "open",        "open_intercepted",
+          "opened", "fin",     "abort",          "reset",       "ack",         "ping",
+          "pong",   "goodbye", "origin",         "hello_marks", "welcome_home"};
 }
 
 // Where a payload may end short of its whole length and still be one: whole parameters and
@@ -62,6 +62,10 @@ bool may_end_at(const std::string& name, std::size_t size, std::size_t whole) {
     return size == 50 || size == 58 || size == 70 || size == 82;
   if (name == "welcome") {
     std::vector<std::size_t> ends = {29, 41, 53, 65, 77, 85, 97, 109};
+    return std::find(ends.begin(), ends.end(), size) != ends.end();
+  }
+  if (name == "welcome_home") {
+    std::vector<std::size_t> ends = {21, 33, 45, 57, 69, 77, 89, 101, 118};
     return std::find(ends.begin(), ends.end(), size) != ends.end();
   }
   if (name == "welcome_grants") {
