@@ -63,7 +63,7 @@ Work ack_frames() {
 
 // Blocks filled, looked at as a gather does, and given back as by an ack.
 struct SendLog {
-  StateRegion region(64 * kMiB, 100, make_plain_memory);
+  StateRegion region{64 * kMiB, 100, make_plain_memory};
   BlockArena& arena = region.arena();
   ByteQueue queue;
   std::uint64_t end = 0;

@@ -14,7 +14,8 @@ TEST_CASE("A connection handed to another loop counts there from then on, withou
   links[0].link.services.emplace_back().name = "raw";
   QuietObserver observer;
   SharedStreams streams(2 * kCount);
-  ClientWorker worker(std::move(links), 64 << 20, 2 * kCount, streams, observer, [] {});
+  ClientWorker worker(std::move(links), 64 << 20, 2 * kCount, streams, make_plain_memory, observer,
+                      [] {});
   worker.start();
   std::vector<Descriptor> applications;
   bool gapless = true;
