@@ -145,7 +145,7 @@ TEST_CASE("every golden file belongs to a frame that the tests know") {
   for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
     if (entry.path().extension() == ".hex") files += 1;
   }
-  CHECK(files == 21);
+  CHECK(files == 22);
 }
 
 TEST_CASE("HELLO is read back from its golden bytes") {
