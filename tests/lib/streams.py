@@ -190,8 +190,9 @@ class Flow:
                 raise AssertionError(f"wrong byte at offset {self.received + wrong}")
             self._sha.update(view[:count])
             expected = expected[count:]
+            # Whoever sees it received finds when.
+            self.arrivals.append((time.monotonic(), self.received + count))
             self.received += count
-            self.arrivals.append((time.monotonic(), self.received))
 
     def stop(self):
         """The sender ends (and says FIN) after the block it is at."""
