@@ -71,13 +71,25 @@ def cost_of_a_link(folder, count):
                 client.kill()
 
 
+def cost_of_a_wake():
+    """CPU seconds of a process that only wakes and sleeps again, each time."""
+    rounds, began = 200, time.process_time()
+    for _ in range(rounds):
+        time.sleep(0.005)
+    return (time.process_time() - began) / rounds
+
+
 @pytest.mark.skipif(TIMESCALE != 1 or LINK != "psk", reason="of TLS, without sanitizers")
 @pytest.mark.parametrize("count, most_kib", [(128, 68), pytest.param(512, 54, marks=pytest.mark.slow)])
 def test_an_idle_link_costs_the_server_little(tmp_path, count, most_kib):
     memory, cpu = cost_of_a_link(tmp_path, count)
     print(f"each of {count} idle links: {memory / 1024:.1f} KiB, {cpu * 1e6:.0f} us of CPU a second")
     assert memory <= most_kib * 1024
-    assert cpu <= 70e-6
+    # Its heartbeat wakes the server, and the answer's acknowledgement may. What a wake from idleness costs is the
+    # machine's (in a virtual one some 40 us at times, on a busy one nearly nothing).
+    wake = cost_of_a_wake()
+    print(f"a wake: {wake * 1e6:.0f} us")
+    assert cpu <= 70e-6 + 4 * wake
 
 
 BURN = "import time\nend = time.monotonic() + 15\nwhile time.monotonic() < end: pass"
