@@ -125,11 +125,7 @@ std::string ClientDriver::loop_at(const Endpoint& destination) const {
 
 void ClientDriver::announced(const ClientService& service, Descriptor& socket,
                              const Endpoint& source) {
-  auto address = ip_of(source);
-  bool allowed =
-      address && std::any_of(service.proxy_from->begin(), service.proxy_from->end(),
-                             [&](const Network& each) { return each.contains(*address); });
-  if (!allowed) {
+  if (!is_balancer(*service.proxy_from, source)) {
     return refuse(socket, {to_string(service.listen),
                            source.to_string(),
                            {},

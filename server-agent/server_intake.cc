@@ -34,11 +34,7 @@ void ServerDriver::admit(Descriptor socket, const std::optional<Through>& throug
 // --- Through a balancer -----------------------------------------------------------------------
 
 void ServerDriver::announced(Descriptor& socket, const SocketAddress& peer) {
-  auto address = ip_of(normalized(peer.endpoint()));
-  bool allowed =
-      address && std::any_of(options_.proxy_from->begin(), options_.proxy_from->end(),
-                             [&](const Network& each) { return each.contains(*address); });
-  if (!allowed) {
+  if (!is_balancer(*options_.proxy_from, normalized(peer.endpoint()))) {
     close_with_reset(socket);
     return observer_.carrier_rejected(peer.to_string(), Cause::not_allowed,
                                       "accept_proxy_from has not this address");

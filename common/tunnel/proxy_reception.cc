@@ -1,11 +1,18 @@
 #include "common/tunnel/proxy_reception.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
 #include "common/base/overloaded.h"
 
 namespace holdfast {
+
+bool is_balancer(const std::vector<Network>& balancers, const Endpoint& source) {
+  auto address = ip_of(source);
+  return address && std::any_of(balancers.begin(), balancers.end(),
+                                [&](const Network& each) { return each.contains(*address); });
+}
 
 ProxyReception::ProxyReception(Loop& loop, Descriptor socket, Duration patience, Callback callback)
     : socket_(std::move(socket)),

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/network.h"
 #include "common/io/loop.h"
 #include "common/io/socket.h"
 #include "common/wire/proxy_protocol.h"
@@ -15,6 +16,9 @@ namespace holdfast {
 // A balancer sends its header with the connection's first segment (proxy-protocol.txt, section 2);
 // the time is for one that was lost.
 inline constexpr Duration kProxyHeaderPatience = seconds(5);
+
+// One of the networks has the address: whoever is there may speak for others.
+bool is_balancer(const std::vector<Network>& balancers, const Endpoint& source);
 
 class ProxyReception final : public Poller::Watcher {
  public:

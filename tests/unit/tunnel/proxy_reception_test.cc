@@ -46,6 +46,16 @@ std::string rest_of(const Descriptor& socket) {
   return {bytes, size > 0 ? static_cast<std::size_t>(size) : 0};
 }
 
+TEST_CASE("a balancer is whoever is in one of the networks, and no Unix socket is") {
+  std::vector<Network> networks = {*parse_network("192.0.2.0/24"), *parse_network("2001:db8::/32")};
+  auto at = [](const char* host) { return SocketAddress::literal({host, 1})->endpoint(); };
+  CHECK(is_balancer(networks, at("192.0.2.7")));
+  CHECK(is_balancer(networks, at("2001:db8::7")));
+  CHECK_FALSE(is_balancer(networks, at("198.51.100.7")));
+  CHECK_FALSE(is_balancer(networks, Endpoint{EndpointFamily::unix_socket, {}, 0}));
+  CHECK_FALSE(is_balancer({}, at("192.0.2.7")));
+}
+
 TEST_CASE("A header is taken and the application's bytes are left in the socket") {
   Reception one;
   one.say(kLine + "hello");
