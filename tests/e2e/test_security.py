@@ -1,10 +1,13 @@
 """The encrypted link: who gets in, what strangers can do, what becomes of secrets."""
 import contextlib
 import grp
+import itertools
 import os
 import re
+import signal
 import socket
 import stat
+import struct
 import subprocess
 import threading
 
@@ -344,17 +347,39 @@ def test_no_core_dump_holds_a_key(make_pair):
         assert "PermissionError" in result.stderr
 
 
-def memory_holds(pid, wanted):
-    """Occurrences of the bytes in the process's writable memory."""
-    found = 0
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+PAGE = os.sysconf("SC_PAGESIZE")
+PRESENT_OR_SWAPPED = 0b11 << 62  # proc(5), pagemap
+
+
+def held_ranges(pid):
+    """The writable memory that the process really has: not the holes, which a read would fill."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/pagemap", "rb", 0) as pagemap:
         for line in maps:
             begin, end, mode = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
             if "rw" not in mode:
                 continue
-            with contextlib.suppress(OSError, ValueError):
-                memory.seek(int(begin, 16))
-                found += memory.read(int(end, 16) - int(begin, 16)).count(wanted)
+            first, last = int(begin, 16) // PAGE, int(end, 16) // PAGE
+            pagemap.seek(first * 8)
+            held = [entry & PRESENT_OR_SWAPPED != 0 for (entry,) in
+                    struct.iter_unpack("<Q", pagemap.read((last - first) * 8))]
+            for is_held, pages in itertools.groupby(range(len(held)), lambda page: held[page]):
+                if is_held:
+                    pages = list(pages)
+                    yield (first + pages[0]) * PAGE, len(pages) * PAGE
+
+
+def memory_holds(pid, wanted):
+    """Occurrences of the bytes in the process's writable memory, which stands still meanwhile."""
+    found = 0
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+            for begin, length in held_ranges(pid):
+                with contextlib.suppress(OSError, ValueError):
+                    memory.seek(begin)
+                    found += memory.read(length).count(wanted)
+    finally:
+        os.kill(pid, signal.SIGCONT)
     return found
 
 
