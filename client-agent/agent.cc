@@ -305,11 +305,11 @@ class ClientAgent final
 }  // namespace
 
 int run_client_agent(const ClientConfig& config, const std::string& config_path,
-                     const std::vector<Problem>& warnings) {
+                     const std::vector<Problem>& warnings, Page& page) {
   std::uint64_t start_id = random_u64();
   LoopWatch loops(random_mark_key());
   ShellOptions shell{AgentKind::client,     config.log, config.admin, config_path,
-                     any_plaintext(config), warnings};
+                     any_plaintext(config), warnings,   &page};
   return run_configured(
       config, std::move(shell),
       [&](ClientCredentials& credentials, std::size_t descriptors) {

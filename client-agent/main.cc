@@ -5,11 +5,13 @@
 #include "common/cli/cli.h"
 
 int main(int argc, char** argv) {
+  holdfast::Page page;
   holdfast::Program program;
   program.kind = holdfast::AgentKind::client;
-  program.run = [](const holdfast::AgentConfig& config, const std::string& path,
-                   const std::vector<holdfast::Problem>& warnings) {
-    return holdfast::run_client_agent(std::get<holdfast::ClientConfig>(config), path, warnings);
+  program.run = [&page](const holdfast::AgentConfig& config, const std::string& path,
+                        const std::vector<holdfast::Problem>& warnings) {
+    return holdfast::run_client_agent(std::get<holdfast::ClientConfig>(config), path, warnings,
+                                      page);
   };
   program.check_certificates = holdfast::check_certificates;
   program.check_capabilities = [](const holdfast::AgentConfig& config, const std::string& file) {

@@ -176,10 +176,10 @@ class ServerAgent final
 }  // namespace
 
 int run_server_agent(const ServerConfig& config, const std::string& config_path,
-                     const std::vector<Problem>& warnings) {
+                     const std::vector<Problem>& warnings, Page& page) {
   ShellOptions shell{
       AgentKind::server, config.log, config.admin, config_path, config.link.unsafe_plaintext,
-      warnings};
+      warnings,          &page};
   return run_configured(
       config, std::move(shell),
       [&](ServerCredentials& credentials, std::size_t descriptors) {

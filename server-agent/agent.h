@@ -6,11 +6,13 @@
 
 #include "common/config/config.h"
 #include "common/config/problem.h"
+#include "common/keeper/page.h"
 
 namespace holdfast {
 
-// Runs in the foreground until it is stopped. The process's exit code.
+// Runs in the foreground until it is stopped. The process's exit code. `page`: the keeper's, or an
+// empty one.
 int run_server_agent(const ServerConfig& config, const std::string& config_path,
-                     const std::vector<Problem>& warnings);
+                     const std::vector<Problem>& warnings, Page& page);
 
 }  // namespace holdfast

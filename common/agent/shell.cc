@@ -203,8 +203,8 @@ int run_shell(const ShellOptions& options,
   Loop loop;
   int code = kExitOk;
   {
-    std::unique_ptr<Agent> agent =
-        make(AgentContext{loop, **logger, recorder, files, door, descriptors, options.config_path});
+    std::unique_ptr<Agent> agent = make(AgentContext{
+        loop, **logger, recorder, files, door, descriptors, options.config_path, *options.page});
     code = serve(options, loop, **logger, recorder, files, door, *agent);
   }
   (*logger)->event(LogLevel::info, "stopped");

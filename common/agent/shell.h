@@ -18,6 +18,7 @@
 #include "common/io/loop.h"
 #include "common/io/loop_thread.h"
 #include "common/io/socket.h"
+#include "common/keeper/page.h"
 #include "common/log/log.h"
 
 namespace holdfast {
@@ -70,6 +71,7 @@ struct AgentContext {
   AdminDoor& admin;
   std::size_t descriptors;  // RLIMIT_NOFILE, raised to what is allowed
   std::string config_path;
+  Page& page;  // the keeper's, or an empty one where there is none
 };
 
 struct ShellOptions {
@@ -79,6 +81,7 @@ struct ShellOptions {
   std::string config_path;
   bool unsafe_plaintext = false;
   std::vector<Problem> warnings;  // of the config
+  Page* page = nullptr;           // never null
 };
 
 // Runs until SIGTERM, SIGINT or a drain has ended the agent. The process's exit code.

@@ -23,6 +23,7 @@ ARROWS = {
     "common/wire": {"base"},
     "common/core": {"base", "wire"},
     "common/state": {"base", "core"},
+    "common/keeper": {"base"},
     "common/config": {"base"},
     "common/log": {"base", "config"},
     "common/io": {"base"},
@@ -30,7 +31,8 @@ ARROWS = {
     "common/tunnel": {"base", "wire", "core", "io", "tls"},
     "common/admin": {"base", "wire", "core", "config", "log"},
     "common/cli": {"base", "wire", "core", "config", "log", "admin"},
-    "common/agent": {"base", "wire", "core", "config", "log", "io", "tls", "tunnel", "admin", "cli"},
+    "common/agent": {"base", "wire", "core", "keeper", "config", "log", "io", "tls", "tunnel", "admin",
+                     "cli"},
 }
 ARROWS = {room: {f"common/{other}" for other in others} for room, others in ARROWS.items()}
 ARROWS |= {"client-agent": set(ARROWS), "server-agent": set(ARROWS)}
