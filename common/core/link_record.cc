@@ -59,9 +59,9 @@ std::optional<LinkFacts> decode(Bytes bytes) {
   return facts;
 }
 
-bool whole(const LinkRecord::Copy& copy) {
-  return copy.number != 0 && copy.size <= copy.bytes.size() &&
-         crc32(Bytes(copy.bytes).first(copy.size)) == copy.checksum;
+// Where `size` bytes lie clear of the copy.
+std::uint32_t place_beside(const LinkRecord::Copy& copy, std::size_t size) {
+  return copy.number == 0 || copy.at >= size ? 0 : copy.at + copy.size;
 }
 
 }  // namespace
@@ -84,17 +84,27 @@ bool LinkRecord::write(const LinkFacts& wanted) {
     return false;
   }
   bool first_is_newer = facts[0].number > facts[1].number;
+  const Copy& other = facts[first_is_newer ? 0 : 1];
   Copy& copy = facts[first_is_newer ? 1 : 0];
-  std::uint64_t number = facts[first_is_newer ? 0 : 1].number + 1;
   copy.number = 0;
   keep_store_order();
-  Writer out(copy.bytes);
+  copy.at = place_beside(other, size);
+  Writer out(MutableBytes(bytes).subspan(copy.at, size));
   encode(out, wanted);
   copy.size = static_cast<std::uint32_t>(out.size());
-  copy.checksum = crc32(Bytes(copy.bytes).first(copy.size));
+  copy.checksum = crc32(Bytes(bytes).subspan(copy.at, copy.size));
   keep_store_order();
-  copy.number = number;
+  copy.number = other.number + 1;
   return true;
+}
+
+std::optional<Bytes> LinkRecord::whole(const Copy& copy) const {
+  if (copy.number == 0 || copy.at > bytes.size() || copy.size > bytes.size() - copy.at) {
+    return std::nullopt;
+  }
+  Bytes found = Bytes(bytes).subspan(copy.at, copy.size);
+  if (crc32(found) != copy.checksum) return std::nullopt;
+  return found;
 }
 
 std::optional<LinkFacts> LinkRecord::read() const {
@@ -102,8 +112,9 @@ std::optional<LinkFacts> LinkRecord::read() const {
   const Copy* older = &facts[1];
   if (older->number > newer->number) std::swap(newer, older);
   for (const Copy* copy : {newer, older}) {
-    if (!whole(*copy)) continue;
-    if (auto found = decode(Bytes(copy->bytes).first(copy->size))) return found;
+    std::optional<Bytes> kept = whole(*copy);
+    if (!kept) continue;
+    if (auto found = decode(*kept)) return found;
   }
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 // Single words that change with carriers and streams are stored in place. What is agreed with the
 // peer, or never changes, is a few facts together (LinkFacts): they are kept twice, written in
 // turn, each with a number and a checksum, so that one that was torn falls back to the one before.
+// All of it that is in use lies close together, so that most links touch one page.
 #pragma once
 
 #include <array>
@@ -12,6 +13,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "common/base/bytes.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
 
@@ -27,6 +29,9 @@ struct ServiceFact {
   bool by_destination = false;
   bool operator==(const ServiceFact&) const = default;
 };
+
+// A page of most hosts.
+inline constexpr std::size_t kLinkAlignment = 4096;
 
 struct LinkFacts {
   LinkId id;
@@ -46,14 +51,15 @@ struct LinkFacts {
   bool operator==(const LinkFacts&) const = default;
 };
 
-struct LinkRecord {
+struct alignas(kLinkAlignment) LinkRecord {
   // Some 500 services; a link with more does not outlive its process.
   static constexpr std::size_t kFactsSize = 16 * 1024;
   struct Copy {
     std::uint64_t number = 0;  // of the two the higher one counts; 0: none
+    std::uint32_t at = 0;      // in `bytes`
     std::uint32_t size = 0;
-    std::uint32_t checksum = 0;  // of the rest
-    std::array<std::uint8_t, kFactsSize> bytes;
+    std::uint32_t checksum = 0;  // of its bytes
+    std::uint32_t unused = 0;
   };
   enum class Life : std::uint32_t { none, lives, over };
 
@@ -63,12 +69,18 @@ struct LinkRecord {
   StreamId highest;           // client: last assigned; server: highest seen
   Time detached_since{};
   Copy facts[2];
+  // A copy begins where the other one is not. With room for both, wherever the other one lies.
+  std::array<std::uint8_t, 3 * kFactsSize> bytes;
 
   void clear();
   // False: they have no room, and this is no link's record any more.
   bool write(const LinkFacts& facts);
   // The newest that is whole.
   std::optional<LinkFacts> read() const;
+
+ private:
+  // The copy's bytes; nothing where it is not whole.
+  std::optional<Bytes> whole(const Copy& copy) const;
 };
 static_assert(std::is_trivially_copyable_v<LinkRecord>);
 

@@ -80,7 +80,7 @@ def cost_of_a_wake():
 
 
 @pytest.mark.skipif(TIMESCALE != 1 or LINK != "psk", reason="of TLS, without sanitizers")
-@pytest.mark.parametrize("count, most_kib", [(128, 68), pytest.param(512, 54, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count, most_kib", [(128, 60), pytest.param(512, 48, marks=pytest.mark.slow)])
 def test_an_idle_link_costs_the_server_little(tmp_path, count, most_kib):
     memory, cpu = cost_of_a_link(tmp_path, count)
     print(f"each of {count} idle links: {memory / 1024:.1f} KiB, {cpu * 1e6:.0f} us of CPU a second")

@@ -44,13 +44,19 @@ TEST_CASE("facts that were torn, or damaged, fall back to those before") {
   REQUIRE(record->write(some_facts(2)));
   LinkRecord::Copy& newer = record->facts[0].number == 2 ? record->facts[0] : record->facts[1];
   SECTION("a byte") {
-    newer.bytes[20] ^= 1;
+    record->bytes[newer.at + 20] ^= 1;
   }
   SECTION("the size") {
     newer.size += 1;
   }
   SECTION("a size beyond all") {
     newer.size = UINT32_MAX;
+  }
+  SECTION("its place") {
+    newer.at += 1;
+  }
+  SECTION("a place beyond all") {
+    newer.at = UINT32_MAX;
   }
   SECTION("the number was not stored yet") {
     newer.number = 0;
@@ -66,8 +72,38 @@ TEST_CASE("with both copies broken there are no facts") {
   LinkRecord* record = region.take_link();
   REQUIRE(record->write(some_facts(1)));
   REQUIRE(record->write(some_facts(2)));
-  for (LinkRecord::Copy& copy : record->facts) copy.bytes[0] ^= 1;
+  for (const LinkRecord::Copy& copy : record->facts) record->bytes[copy.at] ^= 1;
   CHECK(record->read() == std::nullopt);
+}
+
+TEST_CASE("whatever their sizes, the two copies do not touch each other") {
+  StateRegion region(1 * kMiB, 10, make_plain_memory);
+  LinkRecord* record = region.take_link();
+  const std::size_t most = LinkRecord::kFactsSize / 32;
+  for (std::size_t round = 0; round < 200; ++round) {
+    LinkFacts facts = some_facts(round);
+    facts.services.resize(round * 7919 % most, {"a service of 20 char", seconds(1), false});
+    REQUIRE(record->write(facts));
+    auto [first, second] = record->facts;
+    if (first.at > second.at) std::swap(first, second);
+    CHECK((second.number == 0 || first.at + first.size <= second.at));
+    CHECK(second.at + second.size <= record->bytes.size());
+    CHECK(record->read() == facts);
+  }
+}
+
+TEST_CASE("a link of a few services is one page, however often its facts change") {
+  StateRegion region(1 * kMiB, 10, make_plain_memory);
+  LinkRecord* record = region.take_link();
+  auto page = [](const void* address) {
+    return reinterpret_cast<std::uintptr_t>(address) / kLinkAlignment;
+  };
+  for (std::uint64_t attempt = 1; attempt <= 50; ++attempt) {
+    REQUIRE(record->write(some_facts(attempt)));
+    for (const LinkRecord::Copy& copy : record->facts) {
+      CHECK(page(record->bytes.data() + copy.at + copy.size) == page(record));
+    }
+  }
 }
 
 TEST_CASE("facts that have no room leave no link behind") {
