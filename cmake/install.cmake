@@ -24,8 +24,8 @@ install(CODE [[
     string(REPLACE "/usr/bin/holdfast" "${CMAKE_INSTALL_PREFIX}/${holdfast_bindir}/holdfast" text "${text}")
     if(NOT holdfast_systemd)
       # Agents without libsystemd do not tell that they are ready, nor that they still turn.
-      string(REGEX REPLACE "# Ready means[^\n]*\nType=notify\nNotifyAccess=main\n" "Type=exec\n" text "${text}")
-      string(REGEX REPLACE "# The agent pings[^\n]*\nWatchdogSec=[^\n]*\n" "" text "${text}")
+      string(REGEX REPLACE "# Ready means[^\n]*\nType=notify\n# [^\n]*\nNotifyAccess=all\n" "Type=exec\n" text "${text}")
+      string(REGEX REPLACE "# The agent pings[^\n]*\n# [^\n]*\nWatchdogSec=[^\n]*\n" "" text "${text}")
       if(text MATCHES "Type=notify|NotifyAccess|Watchdog")
         message(FATAL_ERROR "${unit}: it still waits to be told")
       endif()

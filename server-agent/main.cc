@@ -2,16 +2,19 @@
 #include "common/agent/credentials.h"
 #include "common/agent/doctor.h"
 #include "common/cli/cli.h"
+#include "common/keeper/handover.h"
+#include "common/keeper/keeper.h"
 #include "server-agent/agent.h"
 
 int main(int argc, char** argv) {
-  holdfast::Page page;
+  if (auto asked = holdfast::asked_for_state(argc, argv)) return *asked;
+  holdfast::Keeper keeper(argc, argv);
   holdfast::Program program;
   program.kind = holdfast::AgentKind::server;
-  program.run = [&page](const holdfast::AgentConfig& config, const std::string& path,
-                        const std::vector<holdfast::Problem>& warnings) {
+  program.run = [&keeper](const holdfast::AgentConfig& config, const std::string& path,
+                          const std::vector<holdfast::Problem>& warnings) {
     return holdfast::run_server_agent(std::get<holdfast::ServerConfig>(config), path, warnings,
-                                      page);
+                                      keeper.page());
   };
   program.check_certificates = holdfast::check_certificates;
   program.check_capabilities = [](const holdfast::AgentConfig& config, const std::string& file) {
@@ -20,5 +23,6 @@ int main(int argc, char** argv) {
   program.examine = [](const holdfast::AgentConfig& config, const holdfast::TellStep& tell) {
     holdfast::examine(std::get<holdfast::ServerConfig>(config), tell);
   };
+  program.keep = [&keeper](const std::function<int()>& agent) { return keeper.keep(agent); };
   return holdfast::run_command_line(argc, argv, program);
 }

@@ -172,6 +172,7 @@ struct AgentSnapshot {
   std::string name;
   std::string version;
   std::int64_t pid = 0;
+  std::int64_t keeper_pid = 0;     // of the process that was started; 0: none keeps this one
   std::int64_t started_at_ms = 0;  // since the epoch
   Duration uptime{};
   std::string config_path;

@@ -168,6 +168,7 @@ std::string status_json(const AgentSnapshot& snapshot) {
                {"name", snapshot.name},
                {"version", snapshot.version},
                {"pid", snapshot.pid},
+               {"keeper_pid", snapshot.keeper_pid},
                {"started_at", instant(snapshot.started_at_ms)},
                {"uptime_s", in_seconds(snapshot.uptime)},
                {"config", snapshot.config_path},

@@ -203,6 +203,7 @@ AgentSnapshot read_status(const Json& json) {
   snapshot.name = read_text(json, "name");
   snapshot.version = read_text(json, "version");
   snapshot.pid = json.value("pid", std::int64_t{0});
+  snapshot.keeper_pid = json.value("keeper_pid", std::int64_t{0});
   snapshot.started_at_ms = read_instant(json, "started_at");
   snapshot.uptime = read_seconds(json, "uptime_s");
   snapshot.config_path = read_text(json, "config");

@@ -8,6 +8,7 @@
 
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
+#include "common/agent/kept.h"
 #include "common/agent/log_files.h"
 #include "common/agent/metrics_listener.h"
 #include "common/agent/reload_worker.h"
@@ -87,18 +88,24 @@ class CertificateWatch {
 class ProcessBackend final : public PagedBackend {
  public:
   ProcessBackend(Agent& agent, const Loop& loop, Logger& logger, const MetricsListener& metrics,
-                 HistoryKeeper& keeper)
-      : agent_(agent), loop_(loop), logger_(logger), metrics_(metrics), keeper_(keeper) {}
+                 HistoryKeeper& history, const Page& page)
+      : agent_(agent),
+        loop_(loop),
+        logger_(logger),
+        metrics_(metrics),
+        history_(history),
+        page_(page) {}
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
     Result<AgentSnapshot> snapshot = agent_.snapshot(query);
     if (!snapshot) return snapshot;
+    snapshot->keeper_pid = page_.keeper_pid;
     snapshot->turns += loop_.turns();
     snapshot->log_level = to_string(logger_.level());
     if (const auto& failure = metrics_.failure(); failure) {
       snapshot->not_listening.push_back({failure->address, failure->reason});
     }
-    if (query.history_since) keeper_.add_to(*snapshot, *query.history_since);
+    if (query.history_since) history_.add_to(*snapshot, *query.history_since);
     return snapshot;
   }
   ConnectionPage connections(const ConnectionCursor& from) override {
@@ -124,18 +131,20 @@ class ProcessBackend final : public PagedBackend {
   const Loop& loop_;
   Logger& logger_;
   const MetricsListener& metrics_;
-  HistoryKeeper& keeper_;
+  HistoryKeeper& history_;
+  const Page& page_;
 };
 
 int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder& recorder,
           LogFiles& files, AdminDoor& door, Agent& agent) {
+  wait_for_dying_agent(options.admin.socket);
   if (auto started = agent.start(); !started) return fail(logger, started.error());
   LoopBackend* asked = nullptr;
-  HistoryKeeper keeper(
+  HistoryKeeper history(
       loop, recorder.history(), [&agent] { return agent.pause_loops(); },
       [&agent] { return agent.measure(); }, options.admin.metrics.has_value());
   MetricsListener metrics(loop, options.admin, recorder);
-  ProcessBackend process(agent, loop, logger, metrics, keeper);
+  ProcessBackend process(agent, loop, logger, metrics, history, *options.page);
   Wakeup wakeup(loop, [&] {
     LoopsPause paused = agent.pause_loops();
     asked->serve(process);
@@ -155,19 +164,24 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder
   if (!admin) return fail(logger, admin.error());
   door.lead_to(admin->get());
   metrics.serve(**admin);
+  bool stopping = false;
   SignalWatcher signals(loop, {SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [&](int number) {
     if (number == SIGUSR1) return files.reopen();
     if (number == SIGHUP) return reloads.wanted();
+    if (std::exchange(stopping, true)) return;  // from the keeper, and from who told both
     logger.event(LogLevel::info, "stopping", {{"signal", strsignal(number)}});
     service.stopping();
     LoopsPause paused = agent.pause_loops();
     agent.shut_down();
   });
+  listen_to_keeper();
+  Pulse pulse(loop, *options.page, [&agent] { return agent.pause_loops(); });
   Reporter reporter(loop, logger);
   CertificateWatch certificates(loop, logger, agent);
   logger.event(LogLevel::info, "started",
                {{"version", HOLDFAST_VERSION}, {"pid", getpid()}, {"config", options.config_path}});
   service.ready();
+  options.page->ready = 1;
   loop.run(agent.task());
   service.stopping();
   door.lead_to(nullptr);
@@ -191,6 +205,7 @@ int run_shell(const ShellOptions& options,
     if (!opened) return fail(**logger, opened.error());
     trace = std::move(*opened);
   }
+  tell_of_predecessor(**logger, *options.page);
   tell_warnings(**logger, options.warnings);
   if (options.unsafe_plaintext) {
     (*logger)->event(LogLevel::warn, "unsafe_plaintext",

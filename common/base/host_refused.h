@@ -20,5 +20,6 @@ auto unless_refused(const char* what, Begin begin) {
 }
 // As `what`.
 inline constexpr const char* kThread = "a thread (see `ulimit -u`, LimitNPROC= and TasksMax=)";
+inline constexpr const char* kProcess = "a process (see `ulimit -u`, LimitNPROC= and TasksMax=)";
 
 }  // namespace holdfast

@@ -49,6 +49,9 @@ struct Program {
   // The steps of `doctor` after the config; `tell` is false at the one that is to be the last.
   std::function<void(const AgentConfig& config, const std::function<bool(Finding)>& tell)> examine =
       nullptr;
+  // Calls `agent`, which loads the config and calls run, in a process of its own, and again when
+  // that was killed; returns its exit code, there and here. None: there is one process.
+  std::function<int(const std::function<int()>& agent)> keep = nullptr;
 };
 
 struct Display {

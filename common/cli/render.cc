@@ -162,13 +162,18 @@ void add_rate_cells(std::vector<std::string>& cells, const RateTable* rates,
   cells.push_back(known ? bytes_a_second(found->second.down) : "");
 }
 
+std::string kept_by(const AgentSnapshot& snapshot) {
+  if (snapshot.keeper_pid == 0) return "";
+  return " (keeper " + std::to_string(snapshot.keeper_pid) + ")";
+}
+
 }  // namespace
 
 std::string render_status(const AgentSnapshot& snapshot, const RenderStyle& style) {
   std::string out(program_name(snapshot.kind));
   out += " " + coloured(escaped(snapshot.name), kBold, style) + " " + escaped(snapshot.version) +
-         ", pid " + std::to_string(snapshot.pid) + ", up " + show_duration(snapshot.uptime) +
-         ", config " + escaped(snapshot.config_path) + "\n";
+         ", pid " + std::to_string(snapshot.pid) + kept_by(snapshot) + ", up " +
+         show_duration(snapshot.uptime) + ", config " + escaped(snapshot.config_path) + "\n";
   out += readiness_line(snapshot, style);
   for (const NotListening& each : snapshot.not_listening) {
     out += coloured("trying again", kYellow, style) + ": " + escaped(each.reason) + "\n";

@@ -231,7 +231,9 @@ int do_reload(const Invocation& call, const ReloadRequest& request) {
   return has_errors(report->problems) ? exit_code(report->problems) : kExitFailed;
 }
 
-int do_run(const Invocation& call, const Program& program) {
+namespace {
+
+int run_agent(const Invocation& call, const Program& program) {
   // Absolute, and through the same symbolic links: what they lead to may change until a reload.
   std::string path = resolve_path(call.config_path, "");
   Loaded loaded = load_all(program, path);
@@ -240,6 +242,13 @@ int do_run(const Invocation& call, const Program& program) {
     return exit_code(loaded.problems);
   }
   return program.run(*loaded.config, path, loaded.problems);
+}
+
+}  // namespace
+
+int do_run(const Invocation& call, const Program& program) {
+  auto agent = [&] { return run_agent(call, program); };
+  return program.keep ? program.keep(agent) : agent();
 }
 
 }  // namespace holdfast

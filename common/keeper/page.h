@@ -49,23 +49,31 @@ constexpr std::optional<StateWord> decoded_state(std::uint64_t stored) {
 struct Death {
   std::int32_t pid = 0;      // 0: none has died yet
   std::int32_t signal = 0;   // 0: it exited by itself
+  std::int32_t stuck = 0;    // 1: its keeper killed it, for its loop did not turn any more
   std::int32_t code = 0;     // with this
   std::int64_t time_ns = 0;  // when its keeper saw it; boot clock
 };
+
+// Descriptors that a process may be started with and keep over its agents' deaths.
+inline constexpr std::size_t kMostStartedWith = 256;
 
 struct Page {
   // The keeper's.
   StartReason reason = StartReason::first;
   std::uint32_t discard = 0;           // 1: no state is to be used, whatever `state` says
-  std::uint32_t deaths_in_row = 0;     // agents that died since one has committed
+  std::uint32_t deaths_in_row = 0;     // agents that died and may have died of the state
   std::uint32_t config_from_file = 1;  // 0: the config in force is the state's (after a death)
   std::int32_t keeper_pid = 0;         // 0: there is none, this process is on its own
+  std::int64_t pulse_us = 0;           // how often last_turn_ns is to change
   Death death;
   std::uint64_t deaths = 0;  // of all agents of this lineage
+  std::uint32_t started_with_count = 0;
+  std::int32_t started_with[kMostStartedWith] = {};  // what was open before the first agent
 
   // The agent's.
   std::atomic<std::uint64_t> state{0};        // encoded(StateWord): the commit
-  std::atomic<std::int64_t> last_turn_ns{0};  // when its first loop ended a turn; boot clock
+  std::atomic<std::uint32_t> ready{0};        // 1: it has committed, and serves
+  std::atomic<std::int64_t> last_turn_ns{0};  // its loops turn: changes every few seconds
 };
 
 static_assert(sizeof(Page) <= 4096);

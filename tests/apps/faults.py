@@ -3,7 +3,6 @@
 A fault of `seconds` 0 is momentary.
 """
 import dataclasses
-import signal
 import typing
 
 
@@ -23,11 +22,11 @@ class Fault:
 
 
 def _stop(role):
-    return lambda lab, pair: getattr(pair, role).signal(signal.SIGSTOP)
+    return lambda lab, pair: getattr(pair, role).freeze()
 
 
 def _go_on(role):
-    return lambda lab, pair: getattr(pair, role).signal(signal.SIGCONT)
+    return lambda lab, pair: getattr(pair, role).go_on()
 
 
 def nothing(lab, pair):

@@ -2,7 +2,6 @@
 outside, no request away, no complaint in the console; and screenshots for people to look at.
 """
 import json
-import signal
 
 import pytest
 
@@ -198,13 +197,13 @@ def test_an_agent_that_does_not_answer_is_told_and_so_is_its_return(tmp_path, sh
     with Pair(tmp_path) as pair, Browser(**PHONE, dark=True) as browser:
         browser.open(url(pair.client))
         browser.wait("return document.querySelector('#words').innerText.includes('Ready')")
-        pair.client.signal(signal.SIGSTOP)
+        pair.client.freeze()
         try:
             browser.wait("return document.querySelector('#words').innerText.includes('No answer')", seconds=30)
             assert browser.run("return document.body.classList.contains('stale')")
             browser.screenshot(shots("dark-phone-stale"))
         finally:
-            pair.client.signal(signal.SIGCONT)
+            pair.client.go_on()
         browser.wait("return document.querySelector('#words').innerText.includes('Ready')", seconds=30)
         assert not browser.run("return document.body.classList.contains('stale')")
 

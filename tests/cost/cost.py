@@ -37,7 +37,7 @@ def wrap(programs, folder):
         with open(path, "w") as file:
             file.write(f"""#!/bin/sh
 case "$1" in
-  -c) exec valgrind --tool=callgrind --callgrind-out-file=/dev/null \\
+  -c) HOLDFAST_KEEPER=no exec valgrind --tool=callgrind --callgrind-out-file=/dev/null \\
         --log-file="${{2%.toml}}.callgrind" {programs}/{agent} "$@" ;;
   *) exec {programs}/{agent} "$@" ;;
 esac

@@ -1,5 +1,4 @@
 """How soon an outage is noticed, and how soon bytes flow again after it."""
-import signal
 import time
 
 import pytest
@@ -92,10 +91,10 @@ def test_agents_stopped_together_longer_than_dead_after_keep_their_carrier(pair)
     app, back = pair.connect()
     ping(app, back)
     for agent in (pair.client, pair.server):
-        agent.signal(signal.SIGSTOP)
+        agent.freeze()
     hold(2.5)
     for agent in (pair.client, pair.server):
-        agent.signal(signal.SIGCONT)
+        agent.go_on()
     assert ping(app, back) < 1 * TIMESCALE
     hold(1.5)
     assert pair.reconnects() == 0
@@ -108,12 +107,12 @@ def test_an_agent_stopped_longer_than_dead_after_does_not_lose_its_link(pair, ro
     app, back = pair.connect()
     ping(app, back)
     agent = getattr(pair, role)
-    agent.signal(signal.SIGSTOP)
+    agent.freeze()
     app.sendall(b"to")
     back.sendall(b"fro")
     hold(2.5)
     watch = Stopwatch()
-    agent.signal(signal.SIGCONT)
+    agent.go_on()
     assert read_exactly(back, 2) == b"to"
     assert read_exactly(app, 3) == b"fro"
     assert watch.seconds() < 1.5 * TIMESCALE
@@ -131,9 +130,9 @@ def test_a_stop_that_the_other_agent_tolerates_costs_no_carrier(make_pair, role)
     ping(app, back)
     agent = getattr(pair, role)
     link = pair.client.json("links")[0]["id"]
-    agent.signal(signal.SIGSTOP)
+    agent.freeze()
     hold(2.2)
-    agent.signal(signal.SIGCONT)
+    agent.go_on()
     assert ping(app, back) < 1 * TIMESCALE
     hold(1)
     assert pair.client.json("links")[0]["id"] == link

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import ipaddress
 import os
-import signal
 import socket
 import struct
 import time
@@ -255,7 +254,7 @@ def test_two_hosts_with_the_same_addresses_and_ports_have_no_loop(make_pair, lab
     pair = make_pair(lab=lab, services={"raw": {"target": echo, "listen": f"{listener}:{port}"}})
     for _ in range(4):
         apps = []
-        pair.server.signal(signal.SIGSTOP)
+        pair.server.freeze()
         for own in range(40000, 40080, 2):
             if own == 40040:
                 time.sleep(0.05)
@@ -266,7 +265,7 @@ def test_two_hosts_with_the_same_addresses_and_ports_have_no_loop(make_pair, lab
             app.settimeout(10)
             app.connect((listener, port))
             apps.append(app)
-        pair.server.signal(signal.SIGCONT)
+        pair.server.go_on()
         for app in apps:
             app.sendall(b"hello")
         for app in apps:

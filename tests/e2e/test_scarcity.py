@@ -277,13 +277,15 @@ def test_an_agent_that_gets_no_thread_at_its_start_says_so_and_ends(tmp_path, ro
             file.write(toml(settings))
         for path in (folder, f"{folder}/agent.toml"):
             os.chown(path, 65531, 65531)
-        # The log's, the reload's, the answers': each in turn is the one that is refused.
-        for most in range(1, 8):
+        # The agent's process, then the log's thread, the reload's, the answers': each in turn is the one that is
+        # refused.
+        for most in range(1, 9):
             ran = subprocess.run(
                 [sys.executable, "-c", AS_NOBODY_WITH_FEW_THREADS, agent.program, str(most), "-c",
                  f"{folder}/agent.toml"], capture_output=True, text=True, timeout=20)
             assert ran.returncode == 1, (most, ran.returncode, ran.stderr)
-            assert "refuses a thread (see `ulimit -u`" in ran.stderr, (most, ran.stderr)
+            refused = "refuses a process (see `ulimit -u`" if most == 1 else "refuses a thread (see `ulimit -u`"
+            assert refused in ran.stderr, (most, ran.stderr)
             assert "Resource temporarily unavailable" in ran.stderr, (most, ran.stderr)
     finally:
         shutil.rmtree(folder)

@@ -1,6 +1,5 @@
 """Rows of docs/guide/what-happens-if.md that no other file shows."""
 import os
-import signal
 import socket
 
 import pytest
@@ -33,7 +32,7 @@ def test_a_server_host_that_was_switched_off_resets_the_old_connections_once_it_
 def test_a_laptop_that_sleeps_keeps_its_connections_for_the_grace(make_pair, grace, lives):
     pair = make_pair(server={"link": {"grace": grace}})
     app, back = pinged(pair)
-    pair.client.signal(signal.SIGSTOP)
+    pair.client.freeze()
     pair.relay.freeze()                      # its kernel sleeps, too
     pair.server.wait_event("link_down", cause="carrier_silent")
     if not lives:
@@ -41,7 +40,7 @@ def test_a_laptop_that_sleeps_keeps_its_connections_for_the_grace(make_pair, gra
         pair.server.wait_event("connection_closed", cause="grace_expired")
     pair.relay.cut()
     pair.relay.thaw()
-    pair.client.signal(signal.SIGCONT)
+    pair.client.go_on()
     if lives:
         ping(app, back)
     else:

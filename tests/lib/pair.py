@@ -100,6 +100,27 @@ def parse_metrics(text):
     return metrics
 
 
+def name_of(pid):
+    """As ps shows it; empty where there is no such process."""
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().rstrip("\n")
+    except OSError:
+        return ""
+
+
+def agent_of(keeper):
+    """The agent's process of a keeper's; None while there is none."""
+    if name_of(keeper) != "hf-keeper":
+        return None
+    try:
+        with open(f"/proc/{keeper}/task/{keeper}/children") as file:
+            children = file.read().split()
+    except OSError:
+        return None
+    return next((int(pid) for pid in children if name_of(pid).startswith("holdfast-")), None)
+
+
 class Agent:
     """One daemon: its config, process, log, and what it says of itself."""
 
@@ -132,18 +153,41 @@ class Agent:
         return self
 
     @property
-    def pid(self):
+    def keeper_pid(self):
+        """Of the process that was started; it ends when the agent exits, and all ends with it."""
         return self.process.pid
+
+    @property
+    def pid(self):
+        """The agent's own process, which the keeper made. Under valgrind there is no other one."""
+        def found():
+            if name_of(self.keeper_pid) in ("memcheck-amd64-", "callgrind-amd64"):
+                return self.keeper_pid
+            return agent_of(self.keeper_pid)
+        return wait_until(found, 10 * TIMESCALE, f"a process of the {self.role} agent")
 
     @property
     def running(self):
         return self.process is not None and self.process.poll() is None
 
     def signal(self, number):
+        """To the process that was started, as a shell or a supervisor would."""
         self.process.send_signal(number)
 
+    def freeze(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill_agent(self):
+        """kill -9 of the agent's process, which another one follows. The pid of the dead one."""
+        pid = self.pid
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
     def kill(self):
-        """kill -9."""
+        """kill -9 of the process that was started: the end of all."""
         if self.running:
             self.process.kill()
         if self.process:

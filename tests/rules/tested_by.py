@@ -114,6 +114,9 @@ TESTED_BY = {
         "common/config/table_reader.cc": "unit/config/keys_test.cc",
         "common/config/reference.cc": "rules/reference_test.py",
     },
+    "what happens between processes, seen from outside": {
+        "common/agent/kept.cc": "e2e/test_keeper.py",
+    },
     "loading a config as a whole, whose mistakes are tested by their messages": {
         "common/config/config.cc": "unit/config/load_client_test.cc",
         "common/config/congestion.cc": "unit/config/load_server_test.cc",

@@ -12,7 +12,6 @@ import asyncio
 import json
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -68,9 +67,9 @@ class Soak:
             begun = time.monotonic()
             if kind.startswith("stop-"):
                 agent = getattr(self.pair, kind.partition("-")[2])
-                agent.signal(signal.SIGSTOP)
+                agent.freeze()
                 await asyncio.sleep(seconds / 2)
-                agent.signal(signal.SIGCONT)
+                agent.go_on()
             else:
                 outages.begin(self.pair, kind)
                 if kind not in outages.MOMENTARY:

@@ -55,6 +55,22 @@ def main_pid(unit):
     return int(show(unit, "MainPID"))
 
 
+def agent_pid(unit):
+    """Of the process that the unit's main process keeps; None while there is none."""
+    keeper = main_pid(unit)
+    with open(f"/proc/{keeper}/task/{keeper}/children") as file:
+        for pid in map(int, file.read().split()):
+            with open(f"/proc/{pid}/comm") as name:
+                if name.read().startswith("holdfast-"):
+                    return pid
+    return None
+
+
+def wait_next_agent(unit, old_pid, seconds=PATIENCE_S):
+    return wait_until(lambda: agent_pid(unit) not in (None, old_pid) and agent_pid(unit),
+                      f"another agent of {unit} after {old_pid}", seconds)
+
+
 def status_text(unit):
     return show(unit, "StatusText")
 

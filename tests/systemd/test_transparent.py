@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from lab import (BIN, CLIENT, CONFIG, ETC, SERVER, UNITS, exchange, kill, main_pid, run, show, systemctl,
+from lab import (BIN, CLIENT, CONFIG, ETC, SERVER, UNITS, agent_pid, exchange, kill, run, show, systemctl,
                  wait_restarted, wait_state, wait_status, wait_until, write)
 
 SERVICE = ("10.99.0.1", 5432)                # an address of this host that nobody listens at
@@ -79,7 +79,7 @@ def test_the_rules_come_with_the_unit_outlive_its_restart_and_go_when_it_stops(a
     install(CLIENT, "holdfast-client-redirect")
     assert not table_stands()
     agents.start()
-    assert capabilities(main_pid(CLIENT)) == dict.fromkeys(("CapEff", "CapPrm", "CapBnd", "CapAmb"), 0)
+    assert capabilities(agent_pid(CLIENT)) == dict.fromkeys(("CapEff", "CapPrm", "CapBnd", "CapAmb"), 0)
     connect(agents)
     watch = Watch()
     systemctl("restart", CLIENT)
@@ -108,7 +108,7 @@ def test_a_tproxy_agent_has_one_capability_and_without_it_says_which(agents, add
     systemctl("reset-failed", CLIENT)
     install(CLIENT, "holdfast-client-tproxy")
     agents.start()
-    caps = capabilities(main_pid(CLIENT))
+    caps = capabilities(agent_pid(CLIENT))
     assert caps["CapEff"] == caps["CapBnd"] == CAP_NET_RAW
     connect(agents)
     rules = run("ip", "rule").stdout
@@ -124,7 +124,7 @@ def test_the_servers_drop_in_brings_the_answers_rules(agents, address):
         services={"postgres": {"target": f"{SERVICE[0]}:5433", "source": "client"}})
     install(SERVER, "holdfast-server-source")
     agents.start()
-    assert capabilities(main_pid(SERVER))["CapEff"] == CAP_NET_RAW
+    assert capabilities(agent_pid(SERVER))["CapEff"] == CAP_NET_RAW
     listing = run("nft", "list", "table", "inet", "holdfast_server").stdout
     assert "socket transparent 1" in listing
     systemctl("stop", SERVER)

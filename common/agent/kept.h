@@ -1,0 +1,41 @@
+// What an agent owes the keeper that made it (common/keeper).
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "common/io/loop.h"
+#include "common/io/loop_thread.h"
+#include "common/io/timer.h"
+#include "common/keeper/page.h"
+#include "common/log/log.h"
+
+namespace holdfast {
+
+// Logs how the agent before this one died, if one did.
+void tell_of_predecessor(Logger& logger, const Page& page);
+
+// A keeper that was killed is gone a moment before its agent: who starts another one at once finds
+// that agent's sockets. Waits until nobody answers at the admin socket, for at most a second,
+// unless whoever does has a keeper that lives: he stays. Before the loop turns.
+void wait_for_dying_agent(const std::string& admin_socket);
+
+// Signals that waited since the keeper made this process are taken from now on.
+void listen_to_keeper();
+
+// Shows the keeper that all loops turn, as often as it wants to see it; one that is stuck holds up
+// the first. Without a keeper nothing is shown.
+class Pulse {
+ public:
+  Pulse(Loop& loop, Page& page, std::function<LoopsPause()> pause);
+
+ private:
+  void beat();
+
+  Loop& loop_;
+  Page& page_;
+  std::function<LoopsPause()> pause_;
+  Timer timer_;
+};
+
+}  // namespace holdfast

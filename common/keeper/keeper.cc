@@ -1,0 +1,255 @@
+#include "common/keeper/keeper.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "common/base/host_refused.h"
+#include "common/keeper/handover.h"
+#include "common/keeper/leftovers.h"
+
+namespace holdfast {
+namespace {
+
+// Without a service manager's watchdog: an agent whose loops stand still for this long is killed.
+constexpr Duration kMostStandstill = seconds(60);
+constexpr int kLooksPerStandstill = 4;
+// How much less eager the kernel is to kill the keeper than its agent.
+constexpr int kOomAdvantage = 100;
+constexpr Duration kReadPatience = seconds(2);
+// When the host has no process for the next agent.
+constexpr Duration kScarcityPause = milliseconds(100);
+
+std::int64_t nanoseconds_of(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// Stands still in a suspend.
+Duration awake() {
+  return microseconds(nanoseconds_of(CLOCK_MONOTONIC) / 1000);
+}
+
+Page& make_page() {
+  void* memory =
+      mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) host_refused("a page of memory", errno);
+  return *new (memory) Page;
+}
+
+// Where the variable names the keeper, whose environment it was, it now names this agent.
+void rename_process(const char* variable, pid_t keeper) {
+  const char* value = std::getenv(variable);
+  if (value == nullptr || std::atoi(value) != keeper) return;
+  setenv(variable, std::to_string(getpid()).c_str(), 1);
+}
+
+Duration most_standstill() {
+  const char* watchdog_us = std::getenv("WATCHDOG_USEC");
+  long long interval = watchdog_us != nullptr ? std::atoll(watchdog_us) : 0;
+  return interval > 0 ? Duration(microseconds(interval / 2)) : kMostStandstill;
+}
+
+}  // namespace
+
+Keeper::Keeper(int argc, char** argv) : names_(argc, argv), page_(make_page()) {}
+
+int Keeper::keep(const std::function<int()>& agent) {
+  const char* wanted = std::getenv(kKeeperVariable);
+  if (wanted != nullptr && std::string(wanted) == "no") return agent();
+  begin();
+  std::uint32_t short_lives = 0;
+  for (;;) {
+    page_.ready = 0;
+    page_.last_turn_ns = 0;
+    pid_t pid = make_agent();
+    if (pid < 0) return end_like(stop_);
+    if (pid == 0) {
+      become_agent();
+      return agent();
+    }
+    names_.set(kKeeperName);
+    set_oom_score(std::to_string(std::max(std::atoi(oom_score_.c_str()) - kOomAdvantage, -1000)));
+    Duration began = awake();
+    End end = wait_for(pid);
+    if (WIFEXITED(end.status)) return WEXITSTATUS(end.status);
+    int signal = WTERMSIG(end.status);
+    DeathFacts death{signal, page_.ready != 0, awake() - began};
+    page_.death = {end.pid, signal, stuck_ ? 1 : 0, 0, nanoseconds_of(CLOCK_BOOTTIME)};
+    ++page_.deaths;
+    if (stop_ != 0 || asks_for_end(signal)) return end_like(signal);
+    page_.deaths_in_row = deaths_in_row(page_.deaths_in_row, death);
+    Verdict verdict = judge(page_.deaths_in_row);
+    if (verdict.give_up) return end_like(signal);
+    page_.discard = verdict.discard ? 1 : 0;
+    page_.config_from_file = 0;
+    page_.reason = is_crash(signal) ? StartReason::crashed : StartReason::killed;
+    short_lives = death.lived < kShortLife && page_.deaths > 1 ? short_lives + 1 : 0;
+    pause_for(pause_before_start(short_lives));
+    if (stop_ != 0) return end_like(stop_);
+    if (is_crash(signal) && program_reads_state()) execute_anew();
+  }
+}
+
+void Keeper::begin() {
+  pid_ = getpid();
+  program_ = program_path();
+  signal(SIGCHLD, SIG_DFL);  // ignored, as it may have been inherited, children end unseen
+  sigemptyset(&signals_);
+  for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals_, number);
+  sigprocmask(SIG_BLOCK, &signals_, nullptr);
+  oom_score_ = oom_score();
+  const char* text = std::getenv(kHandoverVariable);
+  if (text == nullptr || !take_handover(text, page_, oom_score_)) note_started_with(page_);
+  unsetenv(kHandoverVariable);
+  page_.keeper_pid = pid_;
+  under_watchdog_ = std::getenv("WATCHDOG_USEC") != nullptr;
+  look_interval_ = most_standstill() / kLooksPerStandstill;
+  page_.pulse_us = look_interval_.count() / 2;
+}
+
+pid_t Keeper::make_agent() {
+  while (stop_ == 0) {
+    pid_t pid = fork_sharing_descriptors();
+    if (pid >= 0) return pid;
+    if (page_.deaths == 0) host_refused(kProcess, errno);
+    pause_for(kScarcityPause);  // there is something to lose: it will be had later
+  }
+  return -1;
+}
+
+void Keeper::become_agent() const {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != pid_) end_by_signal(SIGKILL);
+  names_.restore();
+  set_oom_score(oom_score_);
+  rename_process("LISTEN_PID", pid_);
+  rename_process("WATCHDOG_PID", pid_);
+  if (page_.reason != StartReason::first) close_leftovers(page_);
+  // SIGHUP and SIGUSR1 wait until it listens to them.
+  sigset_t at_once;
+  sigemptyset(&at_once);
+  for (int number : {SIGCHLD, SIGTERM, SIGINT}) sigaddset(&at_once, number);
+  sigprocmask(SIG_UNBLOCK, &at_once, nullptr);
+}
+
+Keeper::End Keeper::wait_for(pid_t agent) {
+  for (int number = 1; number <= 64; ++number) {
+    if (std::exchange(waiting_[number], false)) kill(agent, number);
+  }
+  seen_turn_ = 0;
+  looks_ = 0;
+  stuck_ = false;
+  Duration next_look = awake() + look_interval_;
+  for (End end{};;) {
+    int number = next_signal(std::max(next_look - awake(), Duration{}));
+    if (reap(agent, end)) return end;
+    if (number != 0 && number != SIGCHLD) pass_on(number, agent);
+    if (awake() < next_look) continue;
+    look_at(agent);
+    next_look = awake() + look_interval_;
+  }
+}
+
+bool Keeper::reap(pid_t agent, End& end) {
+  // Process 1 of a container is also whose parents are gone.
+  for (;;) {
+    int status = 0;
+    pid_t pid = waitpid(-1, &status, WNOHANG);
+    if (pid <= 0) return false;
+    if (pid != agent) continue;
+    end = {pid, status};
+    return true;
+  }
+}
+
+int Keeper::next_signal(Duration patience) {
+  std::int64_t us = patience.count();
+  timespec time{static_cast<time_t>(us / 1'000'000), static_cast<long>(us % 1'000'000) * 1000};
+  siginfo_t about{};
+  int number = sigtimedwait(&signals_, &about, &time);
+  if (number <= 0) return 0;
+  from_terminal_ = about.si_code == SI_KERNEL;
+  if (number == SIGTERM || number == SIGINT) stop_ = number;
+  return number;
+}
+
+void Keeper::pass_on(int number, pid_t agent) {
+  if (!from_terminal_) kill(agent, number);
+}
+
+// Counts its own looks, not the time: after a suspend, or when this process was stopped or starved
+// itself, much time is over of which the agent had nothing. Whoever stops an agent (a debugger, a
+// SIGSTOP) wants it to stand still; but for a service manager that would end both a moment later.
+void Keeper::look_at(pid_t agent) {
+  std::int64_t turn = page_.last_turn_ns;
+  bool waits_for_start = turn == 0;
+  if (waits_for_start || turn != seen_turn_ || (!under_watchdog_ && is_stopped(agent))) {
+    seen_turn_ = turn;
+    looks_ = 0;
+    return;
+  }
+  if (++looks_ < kLooksPerStandstill) return;
+  stuck_ = true;
+  kill(agent, SIGKILL);
+}
+
+void Keeper::pause_for(Duration patience) {
+  Duration end = awake() + patience;
+  while (stop_ == 0 && awake() < end) {
+    int number = next_signal(end - awake());
+    if (number == SIGHUP || number == SIGUSR1) waiting_[number] = true;
+  }
+}
+
+bool Keeper::program_reads_state() const {
+  pid_t child = static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+  if (child == 0) {
+    syscall(SYS_close_range, 3U, ~0U, 0U);
+    sigprocmask(SIG_UNBLOCK, &signals_, nullptr);
+    execl(program_.c_str(), names_.words()[0].c_str(), kCanReadOption, kStateFormat, nullptr);
+    _exit(127);
+  }
+  for (Duration end = awake() + kReadPatience; child > 0 && awake() < end;) {
+    int status = 0;
+    if (waitpid(child, &status, WNOHANG) == child)
+      return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    usleep(1000);
+  }
+  if (child > 0) kill(child, SIGKILL);
+  return false;
+}
+
+void Keeper::execute_anew() {
+  try {
+    if (!keep_over_exec()) return;
+    std::vector<char*> words;
+    std::vector<std::string> copies = names_.words();
+    for (std::string& each : copies) words.push_back(each.data());
+    words.push_back(nullptr);
+    setenv(kHandoverVariable, handover_text(page_, oom_score_).c_str(), 1);
+    execv(program_.c_str(), words.data());
+  } catch (const std::exception&) {  // no memory: the agent is cloned, which takes none
+  }
+  unsetenv(kHandoverVariable);
+}
+
+int Keeper::end_like(int number) const {
+  end_by_signal(number);
+  return 128 + number;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,67 @@
+#include "common/keeper/leftovers.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+namespace holdfast {
+namespace {
+
+bool is_event_set(int descriptor) {
+  char target[64];
+  std::string link = "/proc/self/fd/" + std::to_string(descriptor);
+  ssize_t size = readlink(link.c_str(), target, sizeof target);
+  return std::string(target, size > 0 ? static_cast<std::size_t>(size) : 0) ==
+         "anon_inode:[eventpoll]";
+}
+
+}  // namespace
+
+std::vector<int> open_descriptors() {
+  std::vector<int> found;
+  DIR* folder = opendir("/proc/self/fd");
+  if (folder == nullptr) return found;
+  while (const dirent* entry = readdir(folder)) {
+    if (entry->d_name[0] == '.') continue;
+    int descriptor = std::atoi(entry->d_name);
+    if (descriptor != dirfd(folder)) found.push_back(descriptor);
+  }
+  closedir(folder);
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+void note_started_with(Page& page) {
+  page.started_with_count = 0;
+  for (int descriptor : open_descriptors()) {
+    if (page.started_with_count == kMostStartedWith) return;
+    page.started_with[page.started_with_count++] = descriptor;
+  }
+}
+
+void close_leftovers(const Page& page) {
+  std::vector<int> sets;
+  std::vector<int> others;
+  const std::int32_t* end = page.started_with + page.started_with_count;
+  for (int descriptor : open_descriptors()) {
+    if (descriptor <= STDERR_FILENO) continue;
+    if (std::find(page.started_with, end, descriptor) != end) continue;
+    (is_event_set(descriptor) ? sets : others).push_back(descriptor);
+  }
+  for (int descriptor : sets) close(descriptor);
+  for (int descriptor : others) close(descriptor);
+}
+
+bool keep_over_exec() {
+  for (int descriptor : open_descriptors()) {
+    if (fcntl(descriptor, F_SETFD, 0) != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,50 @@
+// What a keeper asks the kernel for, that no library has.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+// As fork(2), for a process of one thread, with one table of descriptors for parent and child: what
+// either opens or closes the other one has or misses. The child must not exec, which would end
+// that. -1 with errno.
+pid_t fork_sharing_descriptors();
+
+// The process's name and words, as ps, pidof and pkill see them. argv's memory is the process's.
+class ProcessNames {
+ public:
+  ProcessNames(int argc, char** argv);
+
+  // Nothing but this name, everywhere. At most 15 bytes.
+  void set(const char* name) const;
+  // As the process was started.
+  void restore() const;
+  const std::vector<std::string>& words() const { return words_; }
+
+ private:
+  char* begin_;
+  std::vector<std::string> words_;
+  std::string bytes_;  // of all words, as they lie in memory
+  std::string comm_;
+};
+
+// Path of the program as it was executed, absolute. Not what it is now: after an upgrade the file
+// of that name is another one.
+std::string program_path();
+
+// True: it is stopped, by a signal or a debugger.
+bool is_stopped(pid_t process);
+
+// How eager the kernel is to kill this process when memory ends; the text of
+// /proc/self/oom_score_adj.
+std::string oom_score();
+// What may not be set stays.
+void set_oom_score(const std::string& text);
+
+// Ends this process by the signal, as another one ended. Returns where that cannot be (process 1).
+void end_by_signal(int number);
+
+}  // namespace holdfast

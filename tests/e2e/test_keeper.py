@@ -1,0 +1,215 @@
+"""The process that was started keeps an agent: what follows when either ends."""
+import os
+import pty
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from pair import TIMESCALE, Agent, agent_of, free_port, name_of
+from streams import RST, ping, read_end, wait_until
+
+both_roles = pytest.mark.parametrize("role", ["client", "server"])
+CONFIG = 78
+
+
+def wait_next_agent(agent, dead):
+    return wait_until(lambda: agent.pid != dead and agent.pid, 10 * TIMESCALE, "the next agent")
+
+
+def wait_gone(pid):
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 10 * TIMESCALE, f"process {pid} gone")
+
+
+def died(agent, pid, **fields):
+    return agent.wait_event("agent_died", 10, died_pid=pid, **fields)
+
+
+@both_roles
+def test_a_killed_agent_is_followed_by_another_one_and_new_connections_come_through(pair, role):
+    agent = getattr(pair, role)
+    keeper, dead = agent.keeper_pid, agent.kill_agent()
+    pid = wait_next_agent(agent, dead)
+    died(agent, dead, signal="Killed")
+    pair.wait_ready()
+    assert agent.running and agent.keeper_pid == keeper
+    status = agent.status()
+    assert (status["pid"], status["keeper_pid"]) == (pid, keeper)
+    ping(*pair.connect())
+    pair.note_descriptors()
+
+
+def test_the_names_of_keeper_and_agent_meet_who_looks_for_the_agent(pair):
+    with open(f"/proc/{pair.server.keeper_pid}/cmdline", "rb") as file:
+        assert file.read().rstrip(b"\0") == b"hf-keeper"
+    assert name_of(pair.server.keeper_pid) == "hf-keeper"
+
+    def check_agent():
+        with open(f"/proc/{pair.server.pid}/cmdline", "rb") as file:
+            assert file.read().split(b"\0")[:3] == [os.fsencode(pair.server.program), b"-c",
+                                                    os.fsencode(pair.server.config)]
+        assert name_of(pair.server.pid) == "holdfast-server"
+    check_agent()
+    wait_next_agent(pair.server, pair.server.kill_agent())
+    check_agent()
+    pair.wait_ready()
+
+
+@both_roles
+def test_kill_9_of_the_process_that_was_started_resets_its_connections_at_once(pair, role):
+    app, back = pair.connect()
+    ping(app, back)
+    agent = getattr(pair, role)
+    pid = agent.pid
+    agent.kill()
+    assert read_end(app if role == "client" else back, 5 * TIMESCALE) == (RST, b"")
+    wait_gone(pid)
+    agent.start()
+    pair.wait_ready()
+
+
+def test_a_crashed_agent_is_followed_by_one_of_another_layout_in_the_same_keeper(pair):
+    def layout(pid):
+        with open(f"/proc/{pid}/maps") as file:
+            return file.readline().partition("-")[0]
+    keeper, before, pid = pair.server.keeper_pid, layout(pair.server.pid), pair.server.pid
+    wait_next_agent(pair.server, pair.server.kill_agent())
+    pair.server.wait_event("agent_died", died_pid=pid)
+    assert layout(pair.server.pid) == before        # a kill brings no other one
+    pair.wait_ready()
+    pid = pair.server.pid
+    os.kill(pid, signal.SIGSEGV)
+    died(pair.server, pid, signal="Segmentation fault")
+    pair.wait_ready()
+    assert pair.server.keeper_pid == keeper and name_of(keeper) == "hf-keeper"
+    assert layout(pair.server.pid) != before
+    ping(*pair.connect())
+    pair.note_descriptors()
+
+
+def test_a_crash_with_no_program_left_to_execute_is_followed_by_the_one_in_memory(make_pair, tmp_path):
+    pair = make_pair()
+    program = tmp_path / "holdfast-server"
+    shutil.copy(pair.server.program, program)
+    pair.server.terminate()
+    pair.server.program = str(program)
+    pair.server.start()
+    pair.wait_ready()
+    program.unlink()
+    pid = pair.server.pid
+    os.kill(pid, signal.SIGABRT)
+    wait_next_agent(pair.server, pid)
+    pair.server.program = pair.client.program.replace("client", "server")
+    pair.wait_ready()
+    ping(*pair.connect())
+    pair.note_descriptors()
+
+
+def test_an_agent_that_ends_by_itself_is_not_started_again(pair, tmp_path):
+    config = dict(pair.server.settings, admin={**pair.server.settings["admin"], "nonsense": 1})
+    agent = Agent("server", str(tmp_path), config).start()
+    assert agent.process.wait(10 * TIMESCALE) == CONFIG
+    assert agent.log().count("nonsense") == 1
+
+
+def test_an_agent_that_is_told_to_end_ends_its_keeper(pair):
+    os.kill(pair.client.pid, signal.SIGTERM)
+    assert pair.client.process.wait(5 * TIMESCALE) == 0
+    assert len(pair.client.events("stopping")) == 1
+    pair.client.start()
+    pair.wait_ready()
+
+
+def test_ctrl_c_in_a_terminal_ends_both_once(pair):
+    pair.client.terminate()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(pair.client.program, [pair.client.program, "-c", pair.client.config])
+    wait_until(lambda: pair.client.run("ready").returncode == 0, 10 * TIMESCALE, "the client ready")
+    agent = agent_of(pid)
+    os.write(terminal, b"\x03")
+    said = b""
+    while True:
+        try:
+            said += os.read(terminal, 65536)
+        except OSError:
+            break
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(terminal)
+    wait_gone(agent)
+    assert said.count(b"event=stopping") == 1, said
+    pair.client.start()
+    pair.wait_ready()
+
+
+def test_an_agent_that_stands_still_is_replaced_by_its_keeper(pair, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "2000000")
+    pair.server.terminate()
+    pair.server.start()
+    pair.wait_ready()
+    pid = pair.server.pid
+    pair.server.freeze()
+    died(pair.server, pid)
+    assert "stood still" in pair.server.events("agent_died")[-1]
+    pair.wait_ready()
+    pair.note_descriptors()
+
+
+def test_a_hangup_reaches_the_agent_through_its_keeper(pair):
+    pair.client.signal(signal.SIGHUP)
+    pair.client.wait_event("config_reloaded")
+    ping(*pair.connect())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="making a pid namespace takes root")
+def test_as_process_1_of_a_container_it_keeps_and_reaps(pair):
+    pair.server.terminate()
+    plain, script = pair.server.program, os.path.join(pair.folder, "contained")
+    with open(script, "w") as file:
+        file.write(f'#!/bin/sh\nexec unshare --fork --kill-child --pid --mount-proc {plain} "$@"\n')
+    os.chmod(script, 0o755)
+    container = subprocess.Popen([script, "-c", pair.server.config], stdin=subprocess.DEVNULL,
+                                 stdout=open(pair.server.log_path, "a"), stderr=subprocess.STDOUT)
+    try:
+        pair.server.process = container
+        pair.wait_ready()
+        status = pair.server.status()
+        assert status["keeper_pid"] == 1
+        with open(f"/proc/{container.pid}/task/{container.pid}/children") as file:
+            first = int(file.read().split()[0])
+        agent = agent_of(first)
+        os.kill(agent, signal.SIGKILL)
+        wait_until(lambda: agent_of(first) not in (None, agent), 10 * TIMESCALE, "the next agent")
+        pair.wait_ready()
+        ping(*pair.connect())
+        os.kill(first, signal.SIGTERM)
+        assert container.wait(5 * TIMESCALE) == 0
+    finally:
+        container.kill()
+        container.wait()
+    pair.server.start()
+    pair.wait_ready()
+    pair.note_descriptors()
+
+
+def test_subcommands_have_no_keeper(pair):
+    watch = subprocess.Popen([pair.server.program, "status", "--watch", "-c", pair.server.config],
+                             stdout=subprocess.PIPE, text=True)
+    try:
+        assert watch.stdout.readline()
+        assert name_of(watch.pid) == "holdfast-server"
+    finally:
+        watch.kill()
+        watch.wait()
+
+
+def test_without_a_keeper_the_agent_is_the_process_that_was_started(pair, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOLDFAST_KEEPER", "no")
+    config = dict(pair.client.settings, admin={"socket": str(tmp_path / "own.sock"),
+                                               "metrics": f"127.0.0.1:{free_port()}"})
+    config["services"] = {"raw": {"listen": f"127.0.0.1:{free_port()}"}}
+    agent = Agent("client", str(tmp_path), config).start()
+    agent.wait_event("started", pid=agent.process.pid)
+    assert agent.status()["keeper_pid"] == 0
+    agent.terminate()
