@@ -41,12 +41,6 @@ void pop_head(BlockArena& arena, ByteQueue& queue, std::vector<BlockIndex>& pinn
 
 }  // namespace
 
-std::uint32_t blocks_needed(const BlockArena& arena, const ByteQueue& queue, std::size_t size) {
-  std::size_t room = room_in_tail(arena, queue);
-  if (size <= room) return 0;
-  return static_cast<std::uint32_t>((size - room + tuning::kBlockSize - 1) / tuning::kBlockSize);
-}
-
 std::size_t prepare_room(BlockArena& arena, ByteQueue& queue, std::uint64_t stream,
                          std::uint64_t end, std::size_t size, std::span<iovec> buffers) {
   std::size_t count = 0;

@@ -23,9 +23,6 @@ struct ByteQueue {
 };
 static_assert(std::is_trivially_copyable_v<ByteQueue>);
 
-// Blocks that appending `size` bytes at `end` would take beyond those held.
-std::uint32_t blocks_needed(const BlockArena& arena, const ByteQueue& queue, std::size_t size);
-
 // Opens room for up to `size` bytes after `end`: fills `buffers` with where to write them (at most
 // buffers.size() of them), returns how many buffers. Must be followed by commit_room() before any
 // other call: until then the new blocks hang behind `tail` and do not count.

@@ -8,6 +8,9 @@
 namespace holdfast {
 
 Link::Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t instance)
+    : LinkBody(std::move(options), pool, id, instance) {}
+
+LinkBody::LinkBody(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t instance)
     : options_(std::move(options)),
       wanted_(options_),
       pool_(pool),
@@ -23,7 +26,7 @@ Link::Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t insta
   keep_facts();
 }
 
-Link::~Link() {
+LinkBody::~LinkBody() {
   pending_ = {};
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
     release_memory(streams_[slot]);
@@ -32,7 +35,7 @@ Link::~Link() {
   release_pins();
 }
 
-CarrierId Link::carrier() const {
+CarrierId LinkBody::carrier() const {
   if (auto* live = std::get_if<Live>(&state_)) return live->carrier;
   if (auto* greeting = std::get_if<Greeting>(&state_)) return greeting->carrier;
   if (auto* leaving = std::get_if<Leaving>(&state_)) return leaving->carrier;
@@ -47,25 +50,25 @@ std::string_view Link::state_name() const {
   return "ended";
 }
 
-bool Link::sending() const {
+bool LinkBody::sending() const {
   if (std::holds_alternative<Live>(state_)) return true;
   auto* leaving = std::get_if<Leaving>(&state_);
   return leaving != nullptr && !leaving->said;
 }
 
-bool Link::reading() const {
+bool LinkBody::reading() const {
   auto* leaving = std::get_if<Leaving>(&state_);
   if (leaving != nullptr) return !leaving->said && leaving->reason != Cause::protocol;
   return live() || std::holds_alternative<Greeting>(state_);
 }
 
-Time Link::outage_since() const {
+Time LinkBody::outage_since() const {
   if (!live()) return lost_since_;
   return silent() ? liveness_.silent_since() : kNever;
 }
 
 // The peer is heard again through the carrier that fell silent.
-void Link::silence_over(Time now, Time since) {
+void LinkBody::silence_over(Time now, Time since) {
   counters_.outage += now - since;
   release_standby();
 }
@@ -88,28 +91,28 @@ void Link::carrier_up(Time now, CarrierId carrier, Duration round_trip) {
   }
   if (auto* greeting = std::get_if<Greeting>(&state_)) {
     greeting_failed(*greeting);
-    drop_carrier(now, Cause::carrier_replaced, true);
+    drop_carrier(now, Cause::carrier_replaced, Socket::must_close);
   }
   start_greeting(now, carrier, round_trip);
 }
 
 // The old carrier stayed silent, or is gone.
-void Link::use_standby(Time now) {
+void LinkBody::use_standby(Time now) {
   if (!standby_) return;
   Standby standby = *standby_;
   standby_.reset();
-  if (live()) become_detached(now, Cause::carrier_silent);
+  if (live()) drop_carrier(now, Cause::carrier_silent, Socket::must_close);
   start_greeting(now, standby.carrier, standby.round_trip);
 }
 
 // The old carrier spoke, or the link is ending: nothing happened.
-void Link::release_standby() {
+void LinkBody::release_standby() {
   if (standby_) push(effect::CloseCarrier{standby_->carrier, Cause::carrier_replaced});
   standby_.reset();
 }
 
 // Rule 2: the old carrier is gone; snapshot, HELLO, and no stream frame until WELCOME.
-void Link::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
+void LinkBody::start_greeting(Time now, CarrierId carrier, Duration round_trip) {
   agree_anew();
   liveness_.start(now, options_.heartbeat, options_.dead_after, round_trip);
   start_first_bytes();
@@ -159,7 +162,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   if (created) {
     detached_since_ = now;
   } else if (!detached()) {
-    become_detached(now, Cause::carrier_replaced);
+    drop_carrier(now, Cause::carrier_replaced, Socket::must_close);
   }
   state_ = Live{carrier};
   // Later than the client's, whose question then is the only one of both.
@@ -197,7 +200,7 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   encode_table(handshake_, last_id_, own);
   trace_.frame(now, TraceEvent::Kind::send, FrameType::welcome);
   trace_.frame(now, TraceEvent::Kind::send, FrameType::table, 0, 0, own.size());
-  become_live(now, carrier, !created);
+  become_live(now, carrier, created ? Standing::created : Standing::resumed);
   queue_notice();
   // Windows grow by the round trip, and a carrier that is never silent is never asked else.
   ping_due_ = true;
@@ -215,18 +218,18 @@ void Link::carrier_down(Time now, CarrierId lost, Cause cause) {
   if (lost != carrier() || lost == CarrierId{}) return;
   if (auto* leaving = std::get_if<Leaving>(&state_)) {
     Cause reason = leaving->reason;
-    drop_carrier(now, cause, false);
+    drop_carrier(now, cause, Socket::is_gone);
     return become_ended(now, reason);
   }
   if (auto* greeting = std::get_if<Greeting>(&state_)) greeting_failed(*greeting);
-  drop_carrier(now, cause, false);
+  drop_carrier(now, cause, Socket::is_gone);
   use_standby(now);
 }
 
 void Link::carrier_silent(Time now, CarrierId silent) {
   if (silent != carrier() || !live()) return;
   if (now < liveness_.dead_at()) return;
-  become_detached(now, Cause::carrier_silent);
+  drop_carrier(now, Cause::carrier_silent, Socket::must_close);
   use_standby(now);
 }
 
@@ -236,7 +239,7 @@ void Link::doubt(Time now) {
 
 // Rule 1: an old carrier is dropped altogether; what it was to carry is computed anew later.
 // Leaves the link detached (or, when it was live, freshly so).
-void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
+void LinkBody::drop_carrier(Time now, Cause cause, Socket socket) {
   CarrierId old = carrier();
   if (old == CarrierId{}) return;
   bool was_greeting = std::holds_alternative<Greeting>(state_);
@@ -250,7 +253,7 @@ void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
   drain_told_us_ = 0;
   first_bytes_.stop();
   release_pins();
-  if (tell_driver) push(effect::CloseCarrier{old, cause});
+  if (socket == Socket::must_close) push(effect::CloseCarrier{old, cause});
   trace_.note(now, TraceEvent::Kind::carrier_down, old.value, cause);
   state_ = Detached{};
   if (was_greeting) return;
@@ -258,15 +261,12 @@ void Link::drop_carrier(Time now, Cause cause, bool tell_driver) {
   detached_since_ = now;
   lost_since_ = liveness_.silent_since();
   counters_.carriers_lost += 1;
-  arm_grace(now);
+  arm_grace();
   push(effect::LinkDown{cause, static_cast<std::uint32_t>(streams_.size()), lost_since_});
 }
 
-void Link::become_detached(Time now, Cause cause) {
-  drop_carrier(now, cause, true);
-}
-
-void Link::become_live(Time now, CarrierId carrier, bool resumed) {
+void LinkBody::become_live(Time now, CarrierId carrier, Standing standing) {
+  bool resumed = standing == Standing::resumed;
   Duration outage = resumed ? now - lost_since_ : Duration{};
   lost_since_ = kNever;
   live_since_ = now;
@@ -295,7 +295,7 @@ void Link::become_live(Time now, CarrierId carrier, bool resumed) {
 }
 
 // Rule 5: the link's grace is the longest of its streams' services; shorter ones expire apart.
-void Link::arm_grace(Time) {
+void LinkBody::arm_grace() {
   if (instance_ == 0) return;  // never established
   Duration longest{};
   bool any = false;
@@ -316,7 +316,7 @@ void Link::arm_grace(Time) {
 }
 
 // Forgets who had what to send; a record's own state stays. OPENs not written stay in order.
-void Link::clear_lists() {
+void LinkBody::clear_lists() {
   outbox_.clear();
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
     StreamRecord& record = streams_[slot];

@@ -7,7 +7,7 @@ namespace holdfast {
 
 // Decides when the peer hears of what was delivered: at once for a good part of the window or
 // when its credit runs low, else with the next DATA or on the timer.
-void Link::owe_ack(Time now, SlotIndex slot) {
+void LinkBody::owe_ack(Time now, SlotIndex slot) {
   StreamRecord& record = streams_[slot];
   if (!sending() || record.ack_state == AckState::now) return;
   ReceiveHalf& receive = record.receive;
@@ -25,7 +25,7 @@ void Link::owe_ack(Time now, SlotIndex slot) {
   outbox_.add_later_ack(slot, now + std::max(tuning::kAckDelay, long_path));
 }
 
-void Link::ack_now(SlotIndex slot) {
+void LinkBody::ack_now(SlotIndex slot) {
   StreamRecord& record = streams_[slot];
   // The peer does not know the stream yet; its OPEN says what there is to say.
   if (client() && record.open_state == OpenState::queued) return;
@@ -33,17 +33,17 @@ void Link::ack_now(SlotIndex slot) {
 }
 
 // Ack and limit go out in the frame that is being made.
-void Link::announce(SlotIndex slot) {
+void LinkBody::announce(SlotIndex slot) {
   StreamRecord& record = streams_[slot];
   record.receive.raise_limit(receive_memory_);
   record.receive.announce();
   outbox_.remove_ack(slot);
 }
 
-bool Link::take_ack(Time now, SlotIndex slot, std::uint64_t ack, std::uint64_t limit) {
+bool LinkBody::take_ack(Time now, SlotIndex slot, std::uint64_t ack, std::uint64_t limit) {
   StreamRecord& record = streams_[slot];
-  if (!record.send.takes_ack(ack)) return violation(now, "ack out of range");
-  if (!record.send.takes_limit(limit)) return violation(now, "limit that shrinks or is absurd");
+  if (!record.send.takes_ack(ack)) return violated(now, "ack out of range");
+  if (!record.send.takes_limit(limit)) return violated(now, "limit that shrinks or is absurd");
   bool more_credit = limit > record.send.limit();
   bool acked_more = ack > record.send.acked();
   record.send.grant(limit);

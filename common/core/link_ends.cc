@@ -4,11 +4,11 @@
 
 namespace holdfast {
 
-void Link::reset_all_streams(Time now, Cause cause, bool keep_unsent) {
+void LinkBody::reset_all_streams(Time now, Cause cause, Unsent unsent) {
   for (SlotIndex slot = streams_.first(); slot != kNoSlot;) {
     SlotIndex following = streams_.next(slot);
     StreamRecord& record = streams_[slot];
-    if (!keep_unsent || record.ever_sent) {
+    if (unsent == Unsent::goes || record.ever_sent) {
       record.cause = end_of(record, cause);
       give_up_socket(record);
       free_stream(now, slot);
@@ -17,32 +17,41 @@ void Link::reset_all_streams(Time now, Cause cause, bool keep_unsent) {
   }
 }
 
-void Link::become_ended(Time now, Cause cause) {
+void LinkBody::become_ended(Time now, Cause cause) {
   if (ended()) return;
   release_standby();
   bool leaving = std::holds_alternative<Leaving>(state_);
-  drop_carrier(now, cause, true);
+  drop_carrier(now, cause, Socket::must_close);
   if (!client()) place_->life = LinkRecord::Life::over;
   state_ = Ended{cause};
   grace_deadline_ = kNever;
   service_deadline_ = kNever;
   // Rule 4: what the peer never saw can move on, unless it was we who left.
-  reset_all_streams(now, cause, client() && (!leaving || cause == Cause::protocol));
+  bool moves_on = client() && (!leaving || cause == Cause::protocol);
+  reset_all_streams(now, cause, moves_on ? Unsent::stays : Unsent::goes);
   trace_.note(now, TraceEvent::Kind::link_ended, 0, cause);
   push(effect::LinkEnded{cause});
 }
 
-bool Link::violation(Time now, std::string what) {
+void LinkBody::violation(Time now, std::string what) {
   detail_ = std::move(what);
   release_standby();
   if (live()) {
     CarrierId last = carrier();
     // The streams go at once; the peer is told why by the last frame.
-    state_ = Leaving{last, Cause::protocol, now, now + tuning::kGoodbyeWrite, true, false};
-    reset_all_streams(now, Cause::protocol, client());
+    state_ = Leaving{.carrier = last,
+                     .reason = Cause::protocol,
+                     .flush_until = now,
+                     .close_at = now + tuning::kGoodbyeWrite,
+                     .flushed = true};
+    reset_all_streams(now, Cause::protocol, client() ? Unsent::stays : Unsent::goes);
   } else {
     become_ended(now, Cause::protocol);
   }
+}
+
+bool LinkBody::violated(Time now, std::string what) {
+  violation(now, std::move(what));
   return false;
 }
 
@@ -52,8 +61,10 @@ void Link::goodbye(Time now, Cause reason) {
   keep_store_order();
   release_standby();
   if (!live()) {
-    drop_carrier(now, reason, true);  // a greeting's: the link was not up, so no LinkDown
-    state_ = Leaving{{}, reason, now, now, true, false};
+    // A greeting's: the link was not up, so no LinkDown.
+    drop_carrier(now, reason, Socket::must_close);
+    state_ = Leaving{
+        .carrier = {}, .reason = reason, .flush_until = now, .close_at = now, .flushed = true};
     return become_ended(now, reason);
   }
   for (SlotIndex slot = streams_.first(); slot != kNoSlot;) {
@@ -67,8 +78,10 @@ void Link::goodbye(Time now, Cause reason) {
     slot = following;
   }
   Time flush_until = now + tuning::kGoodbyeFlush;
-  state_ =
-      Leaving{carrier(), reason, flush_until, flush_until + tuning::kGoodbyeWrite, false, false};
+  state_ = Leaving{.carrier = carrier(),
+                   .reason = reason,
+                   .flush_until = flush_until,
+                   .close_at = flush_until + tuning::kGoodbyeWrite};
 }
 
 void Link::end(Time now, Cause cause) {
@@ -77,18 +90,17 @@ void Link::end(Time now, Cause cause) {
   become_ended(now, leaving != nullptr ? leaving->reason : cause);
 }
 
-void Link::drain(Time now) {
+void Link::drain(Time) {
   HOLDFAST_CHECK(!client());
   if (draining_) return;
   draining_ = true;
   drain_due_ = live();
-  (void)now;
 }
 
 void Link::reconnect(Time now, Cause cause) {
   release_standby();
   if (live() || std::holds_alternative<Greeting>(state_)) {
-    drop_carrier(now, cause, true);
+    drop_carrier(now, cause, Socket::must_close);
   }
 }
 

@@ -4,7 +4,7 @@
 
 namespace holdfast {
 
-LinkFacts Link::facts() const {
+LinkFacts LinkBody::facts() const {
   LinkFacts facts;
   facts.id = id_;
   facts.instance = instance_;
@@ -26,7 +26,7 @@ LinkFacts Link::facts() const {
 }
 
 // A server's link is one from its first HELLO on.
-void Link::keep_facts() {
+void LinkBody::keep_facts() {
   if ((!client() && attempt_ == 0) || ended() || leaving()) return;
   if (!place_->write(facts())) return;
   keep_store_order();

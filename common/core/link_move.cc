@@ -8,7 +8,7 @@
 
 namespace holdfast {
 
-bool Link::bound() const {
+bool LinkBody::bound() const {
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
     const StreamRecord& record = streams_[slot];
     if (record.ever_sent && record.reset != ResetState::waiting) return true;
@@ -69,7 +69,7 @@ std::optional<StreamHandle> Link::take_over(Time now, Link& from, StreamHandle s
 }
 
 // Its seat in the pool went with it, and its application does not hear of it.
-void Link::forget_moved(SlotIndex slot) {
+void LinkBody::forget_moved(SlotIndex slot) {
   outbox_.remove_open(slot);
   StreamRecord& record = streams_[slot];
   record.descriptor_and_one = 0;

@@ -11,7 +11,7 @@ void Link::tell_origin(Time, StreamHandle stream, std::uint64_t mark) {
 }
 
 // Who told no key asked for none.
-void Link::on_origin(Time now, const Origin& origin) {
+void LinkBody::on_origin(Time now, const Origin& origin) {
   SlotIndex slot = kNoSlot;
   if (look_up(now, origin.id, "ORIGIN", slot) != Lookup::found) return;
   StreamRecord& record = streams_[slot];

@@ -30,13 +30,13 @@ void Link::path_report(Time now, CarrierId of, const PathReport& path) {
   }
 }
 
-void Link::start_first_bytes() {
+void LinkBody::start_first_bytes() {
   first_bytes_.start();
   liveness_.be_patient(std::min(first_bytes_.slow_times(), tuning::kBarrenDoublings));
 }
 
 // It is no use waiting for its answers.
-void Link::become_barren(Time now) {
+void LinkBody::become_barren(Time now) {
   counters_.carriers_barren += 1;
   push(effect::Barren{carrier(), first_bytes_.times()});
   if (!client()) return;
@@ -58,12 +58,12 @@ bool Link::unreported() const {
 }
 
 // One of which nothing got through says that there is no way, not that it is slow.
-void Link::greeting_failed(const Greeting& greeting) {
+void LinkBody::greeting_failed(const Greeting& greeting) {
   if (greeting.moved) failed_greetings_ += 1;
 }
 
 // An answer on its way is worth waiting for, and so are tables that take long on a slow path.
-void Link::greeting_moves(Time now, Greeting& greeting) {
+void LinkBody::greeting_moves(Time now, Greeting& greeting) {
   greeting.impatient = false;
   greeting.impatient_at = std::max(greeting.impatient_at, now + liveness_.patience());
   greeting.moved_at = now;

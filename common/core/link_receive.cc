@@ -14,7 +14,7 @@ std::optional<Effect> Link::poll_effect(Time now) {
 
 // Reads until something is for the driver to do: payload then goes from the carrier's buffer to
 // its socket before the next frame is looked at.
-void Link::read_frames(Time now) {
+void LinkBody::read_frames(Time now) {
   while (effects_.empty() && reading()) {
     FrameReader::Item item = reader_.next();
     if (std::holds_alternative<FrameReader::NeedMore>(item)) return;
@@ -31,7 +31,7 @@ void Link::read_frames(Time now) {
   }
 }
 
-void Link::on_control(Time now, FrameType type, Bytes payload) {
+void LinkBody::on_control(Time now, FrameType type, Bytes payload) {
   trace_.received(now, type, payload);
   if (std::holds_alternative<Greeting>(state_)) {
     on_greeting_frame(now, type, payload);
@@ -40,27 +40,27 @@ void Link::on_control(Time now, FrameType type, Bytes payload) {
   }
 }
 
-void Link::on_greeting_frame(Time now, FrameType type, Bytes payload) {
+void LinkBody::on_greeting_frame(Time now, FrameType type, Bytes payload) {
   const auto& greeting = std::get<Greeting>(state_);
   if (type == FrameType::goodbye) {
     auto goodbye = decode_goodbye(payload);
-    if (!goodbye) return void(violation(now, goodbye.error().message));
+    if (!goodbye) return violation(now, goodbye.error().message);
     return on_goodbye(now, goodbye->reason);
   }
   if (!greeting.welcomed && type == FrameType::welcome) {
     auto welcome = decode_welcome(payload);
-    if (!welcome) return void(violation(now, welcome.error().message));
+    if (!welcome) return violation(now, welcome.error().message);
     return on_welcome(now, std::move(*welcome));
   }
   if (greeting.welcomed && type == FrameType::table) {
     auto chunk = decode_table(payload);
-    if (!chunk) return void(violation(now, chunk.error().message));
+    if (!chunk) return violation(now, chunk.error().message);
     return on_table(now, *chunk);
   }
   violation(now, std::string("unexpected ") + std::string(to_string(type)) + " while greeting");
 }
 
-void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
+void LinkBody::on_live_frame(Time now, FrameType type, Bytes payload) {
   // Decodes, and hands on what is well formed.
   auto with = [&](auto decoded, auto take) {
     if (!decoded) {
@@ -121,13 +121,13 @@ void Link::on_live_frame(Time now, FrameType type, Bytes payload) {
 }
 
 // Rule 6.
-void Link::on_goodbye(Time now, Cause reason) {
+void LinkBody::on_goodbye(Time now, Cause reason) {
   forgotten_ = true;
   become_ended(now, reason == Cause::none ? Cause::goodbye : reason);
 }
 
 // The table of frames in PROTOCOL.md: what a frame means for an id, whatever the frame.
-Link::Lookup Link::look_up(Time now, StreamId id, const char* frame, SlotIndex& slot) {
+LinkBody::Lookup LinkBody::look_up(Time now, StreamId id, const char* frame, SlotIndex& slot) {
   if (id > last_id_ || id.value == 0) {
     violation(now, std::string(frame) + " for a stream that was never opened");
     return Lookup::violation;
@@ -144,7 +144,7 @@ Link::Lookup Link::look_up(Time now, StreamId id, const char* frame, SlotIndex& 
 
 // --- DATA -----------------------------------------------------------------------------------
 
-void Link::on_data_header(Time now, const DataHeader& header) {
+void LinkBody::on_data_header(Time now, const DataHeader& header) {
   incoming_ = {};
   if (std::holds_alternative<Greeting>(state_)) {
     violation(now, "DATA while greeting");
@@ -157,15 +157,15 @@ void Link::on_data_header(Time now, const DataHeader& header) {
   const StreamRecord& record = streams_[slot];
   bool discard = record.receive.discarding();
   if (!discard) {
-    if (record.receive.ended()) return void(violation(now, "DATA after its end"));
+    if (record.receive.ended()) return violation(now, "DATA after its end");
     if (header.offset != record.receive.received()) {
-      return void(violation(now, "DATA out of order"));
+      return violation(now, "DATA out of order");
     }
     if (header.length > record.receive.foretold_end() - header.offset) {
-      return void(violation(now, "DATA beyond an end that was read once"));
+      return violation(now, "DATA beyond an end that was read once");
     }
     if (header.length > record.receive.credit_left()) {
-      return void(violation(now, "DATA beyond the limit"));
+      return violation(now, "DATA beyond the limit");
     }
   }
   if (!take_ack(now, slot, header.ack, header.limit)) return;
@@ -173,7 +173,7 @@ void Link::on_data_header(Time now, const DataHeader& header) {
   if (!discard) incoming_.stream = {slot, header.id};
 }
 
-void Link::on_data_part(Time now, const FrameReader::DataPart& part) {
+void LinkBody::on_data_part(Time now, const FrameReader::DataPart& part) {
   StreamRecord* record = find(incoming_.stream);
   if (record == nullptr || record->receive.discarding()) return;
   SlotIndex slot = incoming_.stream.slot;
@@ -192,8 +192,8 @@ void Link::on_data_part(Time now, const FrameReader::DataPart& part) {
 
 // --- Control frames of a stream -------------------------------------------------------------
 
-void Link::on_open(Time now, const Open& open) {
-  if (open.id <= last_id_) return void(violation(now, "OPEN of an id already used"));
+void LinkBody::on_open(Time now, const Open& open) {
+  if (open.id <= last_id_) return violation(now, "OPEN of an id already used");
   if (std::holds_alternative<Leaving>(state_)) return void(last_id_ = open.id);
   std::optional<std::uint16_t> service =
       find_service(open.service.empty() ? kByDestination : open.service);
@@ -209,7 +209,7 @@ void Link::on_open(Time now, const Open& open) {
   if (refusal != Cause::none) {
     last_id_ = open.id;  // rule 7: raised even then
     if (refusals_.size() >= tuning::kMaxRefusals) {
-      return void(violation(now, "too many refused OPENs"));
+      return violation(now, "too many refused OPENs");
     }
     refusals_.push_back({open.id, refusal});
     return push(effect::OpenRefused{open.id, refusal, std::string(open.service)});
@@ -233,7 +233,7 @@ void Link::on_open(Time now, const Open& open) {
   if (order_.connects_now(now, slot)) push(effect::ConnectTarget{handle(slot)});
 }
 
-void Link::on_opened(Time now, StreamId id) {
+void LinkBody::on_opened(Time now, StreamId id) {
   SlotIndex slot = kNoSlot;
   if (look_up(now, id, "OPENED", slot) != Lookup::found) return;
   if (streams_[slot].open_state != OpenState::sent) return;
@@ -242,14 +242,14 @@ void Link::on_opened(Time now, StreamId id) {
   push(effect::Opened{handle(slot)});
 }
 
-void Link::on_fin(Time now, const Fin& fin) {
+void LinkBody::on_fin(Time now, const Fin& fin) {
   SlotIndex slot = kNoSlot;
   if (look_up(now, fin.id, "FIN", slot) != Lookup::found) return;
   StreamRecord& record = streams_[slot];
   if (record.receive.discarding()) return;
   if (record.receive.ended() || fin.offset != record.receive.received() ||
       !record.receive.mark_may_stand(fin.offset)) {
-    return void(violation(now, "FIN out of order"));
+    return violation(now, "FIN out of order");
   }
   record.receive.arrive_fin(receive_memory_);
   order_.note_ending(slot);
@@ -257,7 +257,7 @@ void Link::on_fin(Time now, const Fin& fin) {
 }
 
 // Rule 9.
-void Link::on_abort(Time now, const Abort& abort) {
+void LinkBody::on_abort(Time now, const Abort& abort) {
   SlotIndex slot = kNoSlot;
   if (look_up(now, abort.id, "ABORT", slot) != Lookup::found) return;
   StreamRecord& record = streams_[slot];
@@ -265,7 +265,7 @@ void Link::on_abort(Time now, const Abort& abort) {
   bool first = !record.receive.ended();
   if (has_abort(record.receive.end()) || abort.offset != record.receive.received() ||
       (first && !record.receive.mark_may_stand(abort.offset))) {
-    return void(violation(now, "ABORT out of order"));
+    return violation(now, "ABORT out of order");
   }
   record.receive.arrive_abort(receive_memory_);
   Cause vanished = client() ? Cause::target_vanished : Cause::client_vanished;
@@ -279,15 +279,15 @@ void Link::on_abort(Time now, const Abort& abort) {
   advance_delivery(slot);
 }
 
-void Link::on_reset(Time now, const Reset& reset) {
+void LinkBody::on_reset(Time now, const Reset& reset) {
   if (reset.id > last_id_ || reset.id.value == 0) {
-    return void(violation(now, "RESET for a stream that was never opened"));
+    return violation(now, "RESET for a stream that was never opened");
   }
   SlotIndex slot = streams_.find(reset.id);
   if (slot == kNoSlot) return;
   StreamRecord& record = streams_[slot];
   if (client() && record.open_state == OpenState::queued) {
-    return void(violation(now, "RESET for a stream that the peer cannot know"));
+    return violation(now, "RESET for a stream that the peer cannot know");
   }
   if (client() && reset.code == Cause::unknown_service) {
     options_.services[record.service].granted = false;
@@ -297,7 +297,7 @@ void Link::on_reset(Time now, const Reset& reset) {
   free_stream(now, slot);
 }
 
-void Link::on_ack(Time now, const AckList& acks) {
+void LinkBody::on_ack(Time now, const AckList& acks) {
   for (std::size_t i = 0; i < acks.count(); ++i) {
     AckEntry entry = acks.entry(i);
     SlotIndex slot = kNoSlot;

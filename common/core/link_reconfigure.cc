@@ -18,6 +18,10 @@ constexpr std::size_t kMaxServices = UINT16_MAX;
 }  // namespace
 
 void Link::reconfigure(const LinkOptions& wanted) {
+  take_options(wanted);
+}
+
+void LinkBody::take_options(const LinkOptions& wanted) {
   wanted_ = wanted;
   options_.handshake_timeout = wanted.handshake_timeout;
   options_.open_timeout = wanted.open_timeout;
@@ -47,14 +51,14 @@ void Link::reconfigure(const LinkOptions& wanted) {
   if (client() && down_) report_down();
 }
 
-void Link::allow_memory(std::uint64_t cap) {
+void LinkBody::allow_memory(std::uint64_t cap) {
   for (LinkShare* share : {&send_share_, &receive_share_}) {
     share->cap = cap;
     if (share->together != nullptr) share->together->allow(cap);
   }
 }
 
-Duration Link::agreed_grace(const LinkService& service) const {
+Duration LinkBody::agreed_grace(const LinkService& service) const {
   auto own = std::find_if(graces_.begin(), graces_.end(),
                           [&](const ServiceGrace& each) { return each.service == service.name; });
   return own == graces_.end() || service.by_destination ? options_.grace : own->grace;
@@ -62,7 +66,7 @@ Duration Link::agreed_grace(const LinkService& service) const {
 
 // A new carrier: what was agreed on for the last one need not stand any longer. A client takes
 // graces and the server's liveness from WELCOME, which comes later.
-void Link::agree_anew() {
+void LinkBody::agree_anew() {
   options_.heartbeat = wanted_.heartbeat;
   options_.dead_after = wanted_.dead_after;
   if (client()) return;
@@ -77,7 +81,7 @@ void Link::agree_anew() {
   }
 }
 
-std::optional<std::uint16_t> Link::find_service(std::string_view name) const {
+std::optional<std::uint16_t> LinkBody::find_service(std::string_view name) const {
   auto found = find_by_name(options_.services, name);
   if (found == options_.services.end() || !found->offered) return std::nullopt;
   return static_cast<std::uint16_t>(found - options_.services.begin());

@@ -16,12 +16,12 @@ std::unique_ptr<Link> Link::recover(Time now, const LinkOptions& options, Memory
   link->detached_since_ = was_live ? now : old.record->detached_since;
   link->lost_since_ = link->detached_since_;
   link->clear_lists();
-  link->arm_grace(now);
+  link->arm_grace();
   link->keep_facts();
   return link;
 }
 
-void Link::take_facts(const LinkRecord& record, const LinkFacts& facts) {
+void LinkBody::take_facts(const LinkRecord& record, const LinkFacts& facts) {
   attempt_ = std::max(record.attempt, facts.attempt);
   last_id_ = record.highest;
   draining_ = record.draining;
@@ -40,7 +40,7 @@ void Link::take_facts(const LinkRecord& record, const LinkFacts& facts) {
     options_.services.push_back({each.name, each.grace, true, each.by_destination});
     if (client() && each.grace != facts.grace) graces_.push_back({each.name, each.grace});
   }
-  reconfigure(LinkOptions(wanted_));
+  take_options(LinkOptions(wanted_));
 }
 
 namespace {
@@ -95,8 +95,9 @@ RecoveredStream::Socket fate_of(const StreamRecord& record, const StreamRecord& 
 
 }  // namespace
 
-void Link::take_stream(Time now, const OldState& state, const OldState::Link& old_link,
-                       const OldState::Stream& stream, SocketJudge& judge, Recovered& recovered) {
+void LinkBody::take_stream(Time now, const OldState& state, const OldState::Link& old_link,
+                           const OldState::Stream& stream, SocketJudge& judge,
+                           Recovered& recovered) {
   const StreamRecord& old = *stream.record;
   last_id_ = std::max(last_id_, old.stream());
   bool unsent = client() && !old.ever_sent;

@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/base/random.h"
 #include "common/core/hello_reader.h"
 #include "common/core/link.h"
 

@@ -18,7 +18,7 @@ std::string_view to_string(Pause pause) {
   return "invalid";
 }
 
-StreamSummary Link::summary(Time now, const StreamRecord& record) const {
+StreamSummary LinkBody::summary(Time now, const StreamRecord& record) const {
   StreamSummary summary;
   summary.service = record.service;
   summary.open_state = record.open_state;

@@ -26,7 +26,7 @@ std::string add_table_entries(std::vector<TableEntry>& table, const TableChunk& 
 }  // namespace
 
 // Our half of the exchange. What stands in it counts as announced and acked.
-std::vector<TableEntry> Link::make_table() {
+std::vector<TableEntry> LinkBody::make_table() {
   std::vector<TableEntry> table;
   table.reserve(streams_.size());
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
@@ -45,11 +45,11 @@ std::vector<TableEntry> Link::make_table() {
   return table;
 }
 
-void Link::on_welcome(Time now, Welcome welcome) {
+void LinkBody::on_welcome(Time now, Welcome welcome) {
   auto refuse = [&](Cause cause, Duration retry_after) {
     failed_greetings_ += 1;
     push(effect::Refused{cause, retry_after});
-    drop_carrier(now, cause, true);
+    drop_carrier(now, cause, Socket::must_close);
   };
   if (welcome.version < kVersionMin || welcome.version > kVersionMax) {
     return refuse(Cause::version, {});
@@ -79,20 +79,20 @@ void Link::on_welcome(Time now, Welcome welcome) {
   greeting.welcome = std::move(welcome);
 }
 
-void Link::on_table(Time now, const TableChunk& chunk) {
+void LinkBody::on_table(Time now, const TableChunk& chunk) {
   auto& greeting = std::get<Greeting>(state_);
   std::string reason = add_table_entries(greeting.table, chunk, options_.max_streams);
   if (reason.empty() && !chunk.last && chunk.count() == 0) reason = "empty table chunk";
-  if (!reason.empty()) return void(violation(now, std::move(reason)));
+  if (!reason.empty()) return violation(now, std::move(reason));
   if (!chunk.last) return;
   greeting.highest = chunk.highest;
   apply_welcome(now);
 }
 
-void Link::apply_welcome(Time now) {
+void LinkBody::apply_welcome(Time now) {
   Greeting greeting = std::move(std::get<Greeting>(state_));
   const Welcome& welcome = greeting.welcome;
-  bool resumed = instance_ != 0;
+  Standing standing = instance_ != 0 ? Standing::resumed : Standing::created;
   instance_ = welcome.instance;
   server_name_ = welcome.server;
   home_ = welcome.home;
@@ -111,14 +111,14 @@ void Link::apply_welcome(Time now) {
   state_ = Live{greeting.carrier};
   liveness_.start(now, options_.heartbeat, options_.dead_after, round_trip);
   if (!apply_table(now, greeting.highest, greeting.table)) return;
-  become_live(now, greeting.carrier, resumed);
+  become_live(now, greeting.carrier, standing);
   refuse_over_limit(now);
   // A server that watches targets says in a moment which are down.
   if ((welcome.features & kFeatureServicesDown) == 0) on_services_down({});
 }
 
 // Rule 7: what was written stays, what waits may not be more than the server takes now.
-void Link::refuse_over_limit(Time now) {
+void LinkBody::refuse_over_limit(Time now) {
   std::size_t room = peer_max_streams_;
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
     if (streams_[slot].ever_sent && room > 0) room -= 1;
@@ -137,14 +137,14 @@ void Link::refuse_over_limit(Time now) {
 }
 
 // Rule 12, for every record of ours against the peer's table; both are in order of id.
-bool Link::apply_table(Time now, StreamId highest, const std::vector<TableEntry>& table) {
-  if (client() && highest > last_id_) return violation(now, "table beyond the ids we assigned");
+bool LinkBody::apply_table(Time now, StreamId highest, const std::vector<TableEntry>& table) {
+  if (client() && highest > last_id_) return violated(now, "table beyond the ids we assigned");
   std::size_t at = 0;
   for (SlotIndex slot = streams_.first(); slot != kNoSlot;) {
     SlotIndex following = streams_.next(slot);
     StreamId id = streams_[slot].stream();
     for (; at < table.size() && table[at].id < id; ++at) {
-      if (client()) return violation(now, "table names a stream that we do not hold");
+      if (client()) return violated(now, "table names a stream that we do not hold");
     }
     bool listed = at < table.size() && table[at].id == id;
     bool good = listed ? apply_entry(now, slot, table[at++]) : apply_absence(now, slot, highest);
@@ -152,13 +152,13 @@ bool Link::apply_table(Time now, StreamId highest, const std::vector<TableEntry>
     slot = following;
   }
   if (client() && at < table.size())
-    return violation(now, "table names a stream that we do not hold");
+    return violated(now, "table names a stream that we do not hold");
   return true;
 }
 
-bool Link::apply_entry(Time now, SlotIndex slot, const TableEntry& entry) {
+bool LinkBody::apply_entry(Time now, SlotIndex slot, const TableEntry& entry) {
   StreamRecord& record = streams_[slot];
-  if (client() && !record.ever_sent) return violation(now, "table names a stream never opened");
+  if (client() && !record.ever_sent) return violated(now, "table names a stream never opened");
   if (client()) {
     bool news = entry.opened && record.open_state != OpenState::open;
     // Once opened, always opened, whatever a later table says.
@@ -168,22 +168,22 @@ bool Link::apply_entry(Time now, SlotIndex slot, const TableEntry& entry) {
   }
   if (record.reset == ResetState::waiting) return true;
   if (!record.send.takes_position(entry.delivered, entry.received)) {
-    return violation(now, "table with offsets out of range");
+    return violated(now, "table with offsets out of range");
   }
   if (!record.send.takes_limit(entry.limit)) {
-    return violation(now, "table with a limit that shrinks or is absurd");
+    return violated(now, "table with a limit that shrinks or is absurd");
   }
   record.send.grant(entry.limit);
   record.send.rewind(send_memory_, entry.delivered, entry.received);
   return true;
 }
 
-bool Link::apply_absence(Time now, SlotIndex slot, StreamId highest) {
+bool LinkBody::apply_absence(Time now, SlotIndex slot, StreamId highest) {
   StreamRecord& record = streams_[slot];
   if (client() && !record.ever_sent) return true;
   if (client() && record.stream() > highest) {
     if (record.send.acked() != 0 || record.receive.received() != 0) {
-      return violation(now, "table forgets a stream that was in use");
+      return violated(now, "table forgets a stream that was in use");
     }
     if (record.reset == ResetState::waiting) {
       free_stream(now, slot);  // rule 10(d)
@@ -202,7 +202,7 @@ bool Link::apply_absence(Time now, SlotIndex slot, StreamId highest) {
 }
 
 // A carrier carries the link: everything that waits is queued to be sent.
-void Link::requeue_all(Time now) {
+void LinkBody::requeue_all(Time now) {
   clear_lists();
   for (SlotIndex slot = streams_.first(); slot != kNoSlot;) {
     SlotIndex following = streams_.next(slot);

@@ -11,18 +11,18 @@ void Link::tell_down(std::vector<std::string> names) {
 }
 
 // The newest list replaces one that was not gathered yet.
-void Link::queue_notice() {
+void LinkBody::queue_notice() {
   notice_.clear();
   if (!down_ || (peer_features_ & kFeatureServicesDown) == 0) return;
   encode_services_down(notice_, *down_);
 }
 
-void Link::on_services_down(const ServicesDown& down) {
+void LinkBody::on_services_down(const ServicesDown& down) {
   down_.emplace(down.names.begin(), down.names.end());
   report_down();
 }
 
-void Link::report_down() {
+void LinkBody::report_down() {
   effect::ServicesDown effect;
   for (const std::string& name : *down_) {
     if (auto service = find_service(name)) effect.services.push_back(*service);

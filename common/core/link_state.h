@@ -37,8 +37,8 @@ struct LinkStates {
     Time until;  // takes over then
   };
   struct Leaving {
-    CarrierId carrier;  // 0: none, there is nobody to tell
-    Cause reason;
+    CarrierId carrier{};  // 0: none, there is nobody to tell
+    Cause reason{};
     Time flush_until;      // streams may still flush
     Time close_at;         // the carrier goes then, GOODBYE or not
     bool flushed = false;  // flush_until has passed

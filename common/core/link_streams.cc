@@ -70,7 +70,7 @@ void Link::latch(StreamHandle stream) {
 // --- From the application -------------------------------------------------------------------
 
 // Bytes that may be read from the application now, by credit and age; memory is another matter.
-std::uint64_t Link::read_room(const StreamRecord& record) const {
+std::uint64_t LinkBody::read_room(const StreamRecord& record) const {
   if (record.send.ended() || record.receive.aborts()) return 0;
   if (record.reset == ResetState::waiting) return 0;
   std::uint64_t room = record.send.credit_room();
@@ -109,7 +109,7 @@ void Link::commit(Time now, StreamHandle stream, std::size_t size) {
   schedule(stream.slot);
 }
 
-void Link::maybe_resume_reading(SlotIndex slot) {
+void LinkBody::maybe_resume_reading(SlotIndex slot) {
   StreamRecord& record = streams_[slot];
   if (record.reading == Reading::running || record.socket == SocketState::closed) return;
   std::uint64_t room = std::min(read_room(record), record.send.memory_room(send_memory_));
@@ -142,7 +142,7 @@ void Link::vanish(Time now, StreamHandle stream) {
 }
 
 // Rule 9.
-void Link::abort_stream(Time now, StreamHandle stream, Cause cause) {
+void LinkBody::abort_stream(Time now, StreamHandle stream, Cause cause) {
   StreamRecord* record = find(stream);
   if (record == nullptr || record->socket == SocketState::closed) return;
   record->socket = SocketState::closed;
@@ -163,7 +163,7 @@ void Link::reset(Time now, StreamHandle stream, Cause cause) {
   if (find(stream) != nullptr) reset_stream(now, stream.slot, cause);
 }
 
-void Link::reset_stream(Time now, SlotIndex slot, Cause cause) {
+void LinkBody::reset_stream(Time now, SlotIndex slot, Cause cause) {
   StreamRecord& record = streams_[slot];
   if (record.reset == ResetState::waiting) return;
   record.cause = cause;
@@ -205,7 +205,7 @@ void Link::delivered(Time now, StreamHandle stream, std::size_t size) {
 }
 
 // The rest of what Deliver handed out, which the application did not take.
-void Link::settle_delivery() {
+void LinkBody::settle_delivery() {
   if (pending_.slot == kNoSlot) return;
   StreamRecord& record = streams_[pending_.slot];
   record.receive.keep(receive_memory_, record.id, record.receive.received() - pending_.bytes.size(),
@@ -214,7 +214,7 @@ void Link::settle_delivery() {
 }
 
 // Tells the driver of an end mark once everything before it was taken.
-void Link::advance_delivery(SlotIndex slot) {
+void LinkBody::advance_delivery(SlotIndex slot) {
   StreamRecord& record = streams_[slot];
   if (record.open_state == OpenState::connecting) return;
   EndMark due = record.receive.tell_end();
@@ -257,53 +257,53 @@ void Link::abort_delivered(Time now, StreamHandle stream) {
   settle_connects(now);
 }
 
-void Link::settle_connects(Time now) {
+void LinkBody::settle_connects(Time now) {
   for (const StreamHandle& each : order_.settle_connects(now)) push(effect::ConnectTarget{each});
 }
 
 // --- Ends -----------------------------------------------------------------------------------
 
-bool Link::admit_stream() {
+bool LinkBody::admit_stream() {
   if (options_.share != nullptr && !options_.share->take_stream()) return false;
   if (pool_.admit()) return true;
   if (options_.share != nullptr) options_.share->give_back_stream();
   return false;
 }
 
-void Link::leave_pool() {
+void LinkBody::leave_pool() {
   pool_.leave();
   if (options_.share != nullptr) options_.share->give_back_stream();
 }
 
 // The first end names the cause; a reset overrides it.
-void Link::note_end(StreamRecord& record, Cause cause) {
+void LinkBody::note_end(StreamRecord& record, Cause cause) {
   if (record.cause == Cause::none) record.cause = cause;
 }
 
-void Link::give_up_socket(StreamRecord& record) {
+void LinkBody::give_up_socket(StreamRecord& record) {
   if (record.socket == SocketState::closed) return;
   record.socket = SocketState::closed;
   push(effect::ResetSocket{{streams_.find(record.stream()), record.stream()}, record.cause});
 }
 
 // Nothing that arrives means anything any more.
-void Link::discard(StreamRecord& record) {
+void LinkBody::discard(StreamRecord& record) {
   forget_pending(record);
   record.receive.discard(receive_memory_);
 }
 
-void Link::release_memory(StreamRecord& record) {
+void LinkBody::release_memory(StreamRecord& record) {
   forget_pending(record);
   record.send.drop(send_memory_);
   record.receive.release(receive_memory_);
 }
 
-void Link::forget_pending(const StreamRecord& record) {
+void LinkBody::forget_pending(const StreamRecord& record) {
   if (pending_.slot != kNoSlot && streams_[pending_.slot].id == record.id) pending_ = {};
 }
 
 // Rule 10 (a) and (b); rule 11: nothing is freed while there is no carrier.
-bool Link::maybe_free(Time now, SlotIndex slot) {
+bool LinkBody::maybe_free(Time now, SlotIndex slot) {
   const StreamRecord& record = streams_[slot];
   if (!sending() || record.reset == ResetState::waiting) return false;
   const ReceiveHalf& receive = record.receive;
@@ -315,7 +315,7 @@ bool Link::maybe_free(Time now, SlotIndex slot) {
   return true;
 }
 
-void Link::free_stream(Time now, SlotIndex slot) {
+void LinkBody::free_stream(Time now, SlotIndex slot) {
   StreamRecord& record = streams_[slot];
   StreamSummary last = summary(now, record);
   outbox_.remove(slot);
@@ -333,18 +333,18 @@ void Link::free_stream(Time now, SlotIndex slot) {
 
 // What must move for an ABORT not to be given up: the peer's application taking what precedes
 // ours, or our own taking what precedes the peer's.
-std::uint64_t Link::linger_progress(const StreamRecord& record) {
+std::uint64_t LinkBody::linger_progress(const StreamRecord& record) {
   return has_abort(record.send.end()) ? record.send.acked() : record.receive.delivered();
 }
 
-void Link::start_linger(Time now, SlotIndex slot) {
+void LinkBody::start_linger(Time now, SlotIndex slot) {
   streams_[slot].linger_mark = linger_progress(streams_[slot]);
   add_deadline(lingers_, slot, now + tuning::kAbortLinger);
 }
 
 // Deadlines of streams that are over go before they are many: who opens and ends streams fast
 // must not fill memory with them.
-void Link::add_deadline(std::deque<Deadline>& deadlines, SlotIndex slot, Time at) {
+void LinkBody::add_deadline(std::deque<Deadline>& deadlines, SlotIndex slot, Time at) {
   if (deadlines.size() >= 2 * streams_.size() + kSpareDeadlines) {
     std::erase_if(deadlines, [this](const Deadline& each) { return find(each.stream) == nullptr; });
   }

@@ -46,7 +46,7 @@ void Link::timeout(Time now) {
   }
 }
 
-void Link::timeout_greeting(Time now) {
+void LinkBody::timeout_greeting(Time now) {
   auto* greeting = std::get_if<Greeting>(&state_);
   if (greeting == nullptr) return;
   if (now >= greeting->impatient_at) greeting->impatient = true;
@@ -57,16 +57,16 @@ void Link::timeout_greeting(Time now) {
   }
   if (now < greeting->moved_at + options_.handshake_timeout) return;
   greeting_failed(*greeting);
-  drop_carrier(now, Cause::handshake_timeout, true);
+  drop_carrier(now, Cause::handshake_timeout, Socket::must_close);
 }
 
-void Link::timeout_liveness(Time now) {
+void LinkBody::timeout_liveness(Time now) {
   if (!live()) return;
   switch (liveness_.timeout(now)) {
     case Liveness::Action::none:
       return;
     case Liveness::Action::suspect:  // wants_carrier() tells
-      if (client() && urgent() && liveness_.passed() && first_bytes_.unanswered()) {
+      if (client() && !streams_.empty() && liveness_.passed() && first_bytes_.unanswered()) {
         become_barren(now);
       }
       return;
@@ -78,7 +78,7 @@ void Link::timeout_liveness(Time now) {
   }
 }
 
-void Link::timeout_leaving(Time now) {
+void LinkBody::timeout_leaving(Time now) {
   auto* leaving = std::get_if<Leaving>(&state_);
   if (leaving == nullptr) return;
   if (now >= leaving->flush_until) leaving->flushed = true;
@@ -87,7 +87,7 @@ void Link::timeout_leaving(Time now) {
 }
 
 // Rule 5. Whichever is processed first wins: a WELCOME or HELLO that comes later finds nothing.
-void Link::timeout_grace(Time now) {
+void LinkBody::timeout_grace(Time now) {
   if (live() || std::holds_alternative<Leaving>(state_)) return;
   if (now >= grace_deadline_) return become_ended(now, Cause::grace_expired);
   if (now < service_deadline_) return;
@@ -109,7 +109,7 @@ void Link::timeout_grace(Time now) {
 
 // An application that was accepted while nobody could be asked waits only so long: as long as is
 // configured now, whatever was when it came.
-void Link::timeout_opens(Time now) {
+void LinkBody::timeout_opens(Time now) {
   while (!open_deadlines_.empty() && now >= open_deadlines_.front().at + options_.open_timeout) {
     StreamHandle stream = open_deadlines_.front().stream;
     open_deadlines_.pop_front();
@@ -121,7 +121,7 @@ void Link::timeout_opens(Time now) {
 }
 
 // Rule 9: an ABORT is held up neither by an application that does not read nor by a lost ack.
-void Link::timeout_linger(Time now) {
+void LinkBody::timeout_linger(Time now) {
   while (live() && !lingers_.empty() && now >= lingers_.front().at) {
     StreamHandle stream = lingers_.front().stream;
     lingers_.pop_front();

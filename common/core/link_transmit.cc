@@ -10,8 +10,8 @@
 namespace holdfast {
 
 // The gather under construction: headers in one fixed buffer, payload where it lies.
-struct Link::Gather {
-  Link& link;
+struct LinkBody::Gather {
+  LinkBody& link;
   std::size_t most = 0;
   std::size_t bytes = 0;
   std::size_t header_used = 0;
@@ -98,12 +98,13 @@ void Link::written(Time now, std::size_t size) {
   Cause reason = std::get<Leaving>(state_).reason;
   forgotten_ = true;
   state_ = Ended{reason};
-  reset_all_streams(now, reason, client() && reason == Cause::protocol);
+  reset_all_streams(now, reason,
+                    client() && reason == Cause::protocol ? Unsent::stays : Unsent::goes);
   trace_.note(now, TraceEvent::Kind::link_ended, 0, reason);
   push(effect::LinkEnded{reason});
 }
 
-void Link::release_pins() {
+void LinkBody::release_pins() {
   for (BlockIndex block : gathered_) pool_.arena.info(block).pinned = 0;
   gathered_.clear();
   for (BlockIndex block : pinned_) pool_.arena.release(block);
@@ -112,7 +113,7 @@ void Link::release_pins() {
 
 // --- Control --------------------------------------------------------------------------------
 
-void Link::gather_control(Time now, Gather& gather) {
+void LinkBody::gather_control(Time now, Gather& gather) {
   bool bulk = outbox_.has_data(DataList::bulk);
   bool busy = bulk || outbox_.has_data(DataList::interactive) || outbox_.has_acks();
   bool measure = busy && liveness_.measure_due(now, bulk);
@@ -143,7 +144,7 @@ void Link::gather_control(Time now, Gather& gather) {
 }
 
 // Rule 7: in order of id, those to be sent again before any new one.
-void Link::gather_opens(Time now, Gather& gather) {
+void LinkBody::gather_opens(Time now, Gather& gather) {
   if (!outbox_.has_opens() || std::holds_alternative<Leaving>(state_)) return;
   while (outbox_.has_opens() && gather.room(kMaxOpenFrame) && gather.left() != 0) {
     SlotIndex slot = outbox_.first_open();
@@ -172,7 +173,7 @@ void Link::gather_opens(Time now, Gather& gather) {
 }
 
 // They leave some of a gather to bulk.
-void Link::gather_interactive(Time now, Gather& gather) {
+void LinkBody::gather_interactive(Time now, Gather& gather) {
   if (!outbox_.has_data(DataList::interactive)) return;
   std::size_t most = gather.left();
   if (outbox_.has_data(DataList::bulk)) {
@@ -184,7 +185,7 @@ void Link::gather_interactive(Time now, Gather& gather) {
   gather.interactive += gather.bytes - before;
 }
 
-void Link::gather_refusals(Time now, Gather& gather) {
+void LinkBody::gather_refusals(Time now, Gather& gather) {
   std::size_t count = 0;
   while (count < refusals_.size() && gather.room(kMaxSmallFrame) && gather.left() != 0) {
     gather.header(encode_reset(gather.space(), refusals_[count]));
@@ -194,7 +195,7 @@ void Link::gather_refusals(Time now, Gather& gather) {
   refusals_.erase(refusals_.begin(), refusals_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-void Link::gather_stream_control(Time now, Gather& gather) {
+void LinkBody::gather_stream_control(Time now, Gather& gather) {
   while (outbox_.has_control() && gather.room(kMaxSmallFrame) && gather.left() != 0) {
     SlotIndex slot = outbox_.first_control();
     outbox_.remove_control(slot);
@@ -216,7 +217,7 @@ void Link::gather_stream_control(Time now, Gather& gather) {
 }
 
 // As many entries in one frame as there are.
-void Link::gather_acks(Time now, Gather& gather) {
+void LinkBody::gather_acks(Time now, Gather& gather) {
   while (outbox_.has_acks() && gather.room(kFrameHeaderSize + kAckEntrySize)) {
     MutableBytes space = gather.space();
     std::size_t most = std::min((space.size() - kFrameHeaderSize) / kAckEntrySize, kMaxAckEntries);
@@ -237,7 +238,7 @@ void Link::gather_acks(Time now, Gather& gather) {
   }
 }
 
-void Link::gather_goodbye(Time now, Gather& gather) {
+void LinkBody::gather_goodbye(Time now, Gather& gather) {
   auto* leaving = std::get_if<Leaving>(&state_);
   if (leaving == nullptr || leaving->said) return;
   if (!leaving->flushed && !ready_to_leave()) return;
@@ -248,7 +249,7 @@ void Link::gather_goodbye(Time now, Gather& gather) {
   trace_.frame(now, TraceEvent::Kind::send, FrameType::goodbye);
 }
 
-bool Link::ready_to_leave() const {
+bool LinkBody::ready_to_leave() const {
   for (SlotIndex slot = streams_.first(); slot != kNoSlot; slot = streams_.next(slot)) {
     const StreamRecord& record = streams_[slot];
     if (client() && !record.ever_sent) continue;
@@ -260,7 +261,7 @@ bool Link::ready_to_leave() const {
 
 // --- Streams --------------------------------------------------------------------------------
 
-void Link::schedule(SlotIndex slot) {
+void LinkBody::schedule(SlotIndex slot) {
   StreamRecord& record = streams_[slot];
   if (!sending() || record.data_list != DataList::none || !record.sendable()) return;
   bool small = record.send.unsent_bytes() <= tuning::kInteractiveBytes;
@@ -270,7 +271,7 @@ void Link::schedule(SlotIndex slot) {
 
 // Takes streams from the front of `list`, a quantum each, until `most` bytes are gathered; who
 // has more to send goes to the end of the bulk list.
-void Link::gather_list(Time now, Gather& gather, DataList list, std::size_t most) {
+void LinkBody::gather_list(Time now, Gather& gather, DataList list, std::size_t most) {
   std::size_t begin = gather.bytes;
   while (outbox_.has_data(list) && gather.bytes - begin < most && gather.room(2 * kMaxSmallFrame)) {
     SlotIndex slot = outbox_.first_data(list);
@@ -284,7 +285,7 @@ void Link::gather_list(Time now, Gather& gather, DataList list, std::size_t most
   }
 }
 
-void Link::gather_stream(Time now, Gather& gather, SlotIndex slot, std::size_t quantum) {
+void LinkBody::gather_stream(Time now, Gather& gather, SlotIndex slot, std::size_t quantum) {
   StreamRecord& record = streams_[slot];
   while (quantum != 0 && record.send.ready_bytes() != 0) {
     if (!gather.room(kMaxSmallFrame + kFrameHeaderSize)) return;
@@ -300,7 +301,7 @@ void Link::gather_stream(Time now, Gather& gather, SlotIndex slot, std::size_t q
 }
 
 // One DATA frame of at most `size` bytes (fewer when the list of buffers ends).
-void Link::gather_data(Time now, Gather& gather, SlotIndex slot, std::size_t size) {
+void LinkBody::gather_data(Time now, Gather& gather, SlotIndex slot, std::size_t size) {
   StreamRecord& record = streams_[slot];
   BlockArena& arena = pool_.arena;
   std::size_t blocks_left = (tuning::kMaxGatherBuffers - buffers_.size() - 1);
@@ -325,7 +326,7 @@ void Link::gather_data(Time now, Gather& gather, SlotIndex slot, std::size_t siz
 }
 
 // Rule 8: FIN and ABORT take one offset each, after the bytes.
-void Link::gather_marks(Time now, Gather& gather, SlotIndex slot) {
+void LinkBody::gather_marks(Time now, Gather& gather, SlotIndex slot) {
   StreamRecord& record = streams_[slot];
   if (record.receive.aborts()) return;
   while (!record.send.all_taken() && gather.room(kMaxSmallFrame)) {

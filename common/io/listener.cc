@@ -203,10 +203,7 @@ bool Listener::offer(Descriptor& socket) {
 }
 
 void Listener::pause(State state, const std::string& reason) {
-  if (!told_) {
-    pauses_ += 1;
-    observer_.listener_paused(name(), reason);
-  }
+  if (!told_) observer_.listener_paused(name(), reason);
   told_ = true;
   state_ = state;
   registration_.leave();

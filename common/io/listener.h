@@ -83,7 +83,6 @@ class Listener final : public Poller::Watcher {
   void set_tag(std::size_t tag) { tag_ = tag; }
   const std::string& name() const { return socket_.name(); }
   SocketAddress address() const { return SocketAddress::own_of(socket_.descriptor()); }
-  std::uint64_t pauses() const { return pauses_; }
 
  private:
   enum class State : std::uint8_t { accepting, out_of_descriptors, full };
@@ -102,8 +101,7 @@ class Listener final : public Poller::Watcher {
   ListenerObserver& observer_;
   State state_ = State::accepting;
   bool told_ = false;  // the observer knows that it pauses
-  std::uint64_t pauses_ = 0;
-  Descriptor held_;  // accepted, and nobody takes it yet
+  Descriptor held_;    // accepted, and nobody takes it yet
   Poller::Registration registration_;
   Timer retry_;
 };

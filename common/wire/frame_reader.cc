@@ -61,7 +61,7 @@ FrameReader::Item FrameReader::take_whole(Bytes frame) {
 FrameReader::Item FrameReader::next_data_part() {
   if (input_.empty()) return NeedMore{};
   std::size_t size = std::min<std::size_t>(input_.size(), data_left_);
-  DataPart part{input_.first(size), size == data_left_};
+  DataPart part{input_.first(size)};
   input_ = input_.subspan(size);
   data_left_ -= static_cast<std::uint32_t>(size);
   return part;

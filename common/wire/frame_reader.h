@@ -26,8 +26,7 @@ class FrameReader {
     Bytes payload;
   };
   struct DataPart {
-    Bytes bytes;        // never empty
-    bool last = false;  // of this DATA frame
+    Bytes bytes;  // never empty
   };
   struct Malformed {
     Error error;

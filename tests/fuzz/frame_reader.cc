@@ -105,7 +105,7 @@ bool take(FrameReader& reader, std::string& transcript) {
                    [&](const FrameReader::DataPart& part) {
                      FUZZ_CHECK(!part.bytes.empty());
                      transcript.append(part.bytes.begin(), part.bytes.end());
-                     if (part.last) transcript += 'e';
+                     if (!reader.inside_frame()) transcript += 'e';
                    },
                    [&](const FrameReader::Malformed& bad) {
                      transcript += bad.error.message;

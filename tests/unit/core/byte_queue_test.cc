@@ -142,8 +142,6 @@ TEST_CASE("room in the last block is filled before a new block is taken") {
   Queue queue{arena, {}, 0, 0, {}, {}};
   Random random(1);
   queue.append_some(random, 100);
-  CHECK(blocks_needed(arena, queue.bytes, tuning::kBlockSize - 100) == 0);
-  CHECK(blocks_needed(arena, queue.bytes, tuning::kBlockSize - 99) == 1);
   queue.read_some(random, tuning::kBlockSize - 100, tuning::kBlockSize - 100);
   CHECK(queue.bytes.blocks == 1);
   queue.append_some(random, 1);

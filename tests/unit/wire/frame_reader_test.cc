@@ -38,7 +38,7 @@ struct Transcript {
       } else if (auto* part = std::get_if<FrameReader::DataPart>(&item)) {
         REQUIRE(!part->bytes.empty());
         text += hex(part->bytes);
-        if (part->last) text += "]";
+        if (!reader.inside_frame()) text += "]";
       } else {
         text += "malformed";
         return;
@@ -111,7 +111,7 @@ TEST_CASE("a control frame that lies whole in the input is not copied") {
   REQUIRE(std::holds_alternative<FrameReader::DataPart>(item));
   const auto& part = std::get<FrameReader::DataPart>(item);
   CHECK(part.bytes.data() == bytes.data() + bytes.size() - 5);
-  CHECK(part.last);
+  CHECK_FALSE(reader.inside_frame());
 }
 
 TEST_CASE("the bytes of DATA come out as they arrive, never held back or copied") {
@@ -123,14 +123,12 @@ TEST_CASE("the bytes of DATA come out as they arrive, never held back or copied"
   auto item = reader.next();
   REQUIRE(std::holds_alternative<FrameReader::DataPart>(item));
   CHECK(std::get<FrameReader::DataPart>(item).bytes.size() == 2);
-  CHECK_FALSE(std::get<FrameReader::DataPart>(item).last);
   CHECK(std::holds_alternative<FrameReader::NeedMore>(reader.next()));
   CHECK(reader.inside_frame());
   reader.feed(Bytes(frame).subspan(head + 2));
   item = reader.next();
   REQUIRE(std::holds_alternative<FrameReader::DataPart>(item));
   CHECK(std::get<FrameReader::DataPart>(item).bytes.data() == frame.data() + head + 2);
-  CHECK(std::get<FrameReader::DataPart>(item).last);
   CHECK_FALSE(reader.inside_frame());
 }
 
@@ -144,7 +142,8 @@ TEST_CASE("a stream's FIN is seen behind its last bytes when it lies there whole
     CHECK_FALSE(reader.fin_follows(StreamId{whose}));  // DATA comes first
     reader.next();
     CHECK_FALSE(reader.fin_follows(StreamId{whose}));
-    REQUIRE(std::get<FrameReader::DataPart>(reader.next()).last);
+    REQUIRE(std::holds_alternative<FrameReader::DataPart>(reader.next()));
+    REQUIRE_FALSE(reader.inside_frame());
     return reader.fin_follows(StreamId{whose});
   };
   Buffer fin = fin_frame(id, 5);
