@@ -248,7 +248,7 @@ TEST_CASE("a link whose facts are broken leaves its sockets to be reset") {
   death.die();
   const auto& shape = Death::header(death.relics).shape;
   auto* links = reinterpret_cast<LinkRecord*>(death.relics.data() + shape.links_at);
-  for (LinkRecord::Copy& copy : links[0].facts) copy.bytes[0] ^= 1;
+  for (const LinkRecord::Copy& copy : links[0].facts) links[0].bytes[copy.at] ^= 1;
   OldState state = death.state();
   CHECK(state.links().empty());
   CHECK(state.leftovers() == std::vector<int>{10});
