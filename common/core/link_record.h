@@ -30,9 +30,6 @@ struct ServiceFact {
   bool operator==(const ServiceFact&) const = default;
 };
 
-// A page of most hosts.
-inline constexpr std::size_t kLinkAlignment = 4096;
-
 struct LinkFacts {
   LinkId id;
   std::uint64_t instance = 0;
@@ -51,9 +48,13 @@ struct LinkFacts {
   bool operator==(const LinkFacts&) const = default;
 };
 
-struct alignas(kLinkAlignment) LinkRecord {
+struct LinkRecord {
   // Some 500 services; a link with more does not outlive its process.
   static constexpr std::size_t kFactsSize = 16 * 1024;
+  // Whole pages of most hosts, so that a record in a region begins with one.
+  static constexpr std::size_t kSize = 13 * 4096;
+  static constexpr std::size_t kHeadSize = 80;  // all but `bytes`
+  static_assert(kSize - kHeadSize >= 3 * kFactsSize);
   struct Copy {
     std::uint64_t number = 0;  // of the two the higher one counts; 0: none
     std::uint32_t at = 0;      // in `bytes`
@@ -69,8 +70,8 @@ struct alignas(kLinkAlignment) LinkRecord {
   StreamId highest;           // client: last assigned; server: highest seen
   Time detached_since{};
   Copy facts[2];
-  // A copy begins where the other one is not. With room for both, wherever the other one lies.
-  std::array<std::uint8_t, 3 * kFactsSize> bytes;
+  // A copy begins where the other one is not: with room for one, wherever the other one lies.
+  std::array<std::uint8_t, kSize - kHeadSize> bytes;
 
   void clear();
   // False: they have no room, and this is no link's record any more.
@@ -83,5 +84,6 @@ struct alignas(kLinkAlignment) LinkRecord {
   std::optional<Bytes> whole(const Copy& copy) const;
 };
 static_assert(std::is_trivially_copyable_v<LinkRecord>);
+static_assert(sizeof(LinkRecord) == LinkRecord::kSize);
 
 }  // namespace holdfast
