@@ -10,6 +10,8 @@ namespace holdfast {
 Link::Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t instance)
     : LinkBody(std::move(options), pool, id, instance) {}
 
+Link::~Link() = default;
+
 LinkBody::LinkBody(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t instance)
     : options_(std::move(options)),
       wanted_(options_),

@@ -37,6 +37,7 @@ class Link : LinkBody {
  public:
   // `pool` must outlive the link.
   Link(LinkOptions options, MemoryPool& pool, LinkId id, std::uint64_t instance);
+  ~Link();
   // One whose process died (recovery.h): detached, as it was then. Adds to `recovered`.
   static std::unique_ptr<Link> recover(Time now, const LinkOptions& options, MemoryPool& pool,
                                        const OldState& state, const OldState::Link& old,
