@@ -4,29 +4,10 @@
 #include "common/wire/coding.h"
 #include "common/wire/frame_buffer.h"
 #include "common/wire/frames.h"
+#include "common/wire/parameters.h"
 
 namespace holdfast {
 namespace {
-
-// Parameters of HELLO and WELCOME. Odd types may be skipped, unknown even ones are errors.
-enum class Parameter : std::uint16_t {
-  features = 1,
-  name = 2,
-  slot = 4,
-  start_id = 6,
-  ordinal = 8,
-  retry_after = 10,
-  home = 11,
-  grace = 12,
-  home_address = 13,
-  heartbeat = 14,
-  dead_after = 16,
-  max_streams = 18,
-  initial_credit = 20,
-  service_grace = 22,
-  grants = 23,
-  mark_key = 25,
-};
 
 Bytes as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
@@ -82,14 +63,17 @@ struct Value {
 // Hands every parameter to `take(type, value)`, which says whether it was good; unknown odd ones
 // are skipped. Gives the reason for the first that was not.
 template <typename Take>
-std::string_view read_parameters(Reader& reader, Take take) {
+std::string read_parameters(Reader& reader, Take take) {
   while (!reader.rest().empty()) {
     auto type = reader.integer<std::uint16_t>();
     auto length = reader.integer<std::uint16_t>();
     Value value{reader.bytes(length)};
     if (reader.failed()) return "parameter cut short";
     if (!take(static_cast<Parameter>(type), value)) {
-      if (type % 2 == 0) return "bad or unknown mandatory parameter";
+      if (type % 2 != 0) continue;
+      std::string_view name = to_string(static_cast<Parameter>(type));
+      return name.empty() ? "unknown mandatory parameter " + std::to_string(type)
+                          : "bad value of parameter " + std::string(name);
     }
   }
   return {};

@@ -1,6 +1,6 @@
 // Prints names and numbers that users, peers and scripts see, as the programs have them, as JSON:
-// causes, frames, exit codes, HTTP paths, and metrics with their types and labels. The rules
-// compare them with the docs, and with what they were.
+// causes, frames, parameters of the handshake, exit codes, HTTP paths, and metrics with their types
+// and labels. The rules compare them with the docs, and with what they were.
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -15,6 +15,7 @@
 #include "common/config/config.h"
 #include "common/core/trace.h"
 #include "common/wire/cause.h"
+#include "common/wire/parameters.h"
 
 namespace {
 
@@ -29,6 +30,24 @@ Json causes() {
     Cause cause = holdfast::cause_from_code(static_cast<std::uint16_t>(code));
     if (cause == Cause::other && code != static_cast<unsigned>(Cause::other)) continue;
     found[std::string(to_string(cause))] = code;
+  }
+  return found;
+}
+
+Json frames() {
+  Json found;
+  for (unsigned type = 0; type <= 0xff; ++type) {
+    std::string_view name = to_string(static_cast<holdfast::FrameType>(type));
+    if (name != "invalid") found[std::string(name)] = type;
+  }
+  return found;
+}
+
+Json parameters() {
+  Json found;
+  for (unsigned type = 0; type <= 0xffff; ++type) {
+    std::string_view name = to_string(static_cast<holdfast::Parameter>(type));
+    if (!name.empty()) found[std::string(name)] = type;
   }
   return found;
 }
@@ -128,9 +147,8 @@ Json metrics() {
 }  // namespace
 
 int main() {
-  Json facts = {{"causes", causes()},
-                {"exit codes", exit_codes()},
-                {"HTTP paths", http_paths()},
-                {"metrics", metrics()}};
+  Json facts = {{"causes", causes()},         {"frames", frames()},
+                {"parameters", parameters()}, {"exit codes", exit_codes()},
+                {"HTTP paths", http_paths()}, {"metrics", metrics()}};
   return std::puts(facts.dump(1).c_str()) >= 0 ? 0 : 1;
 }

@@ -1,5 +1,8 @@
-"""The names that users see: what the program code_facts says, and log events, which stand in the code only
-where they are written.
+"""The names that users see: what the program code_facts says, and log events.
+
+An event's level and keys stand where it is written, and nowhere else: a list of them that a program could
+print would be a second place, true only as long as somebody keeps it so. So these alone are read from the
+source; a call whose event is no literal is an error.
 """
 import json
 import re
@@ -28,7 +31,7 @@ def call_text(code, start):
 
 
 def facts(program):
-    """What the program code_facts says: {"causes": {name: number}, "exit codes", "HTTP paths", "metrics"}."""
+    """What the program code_facts says: {"causes": {name: number}, "frames", "parameters", "exit codes", ...}."""
     return json.loads(subprocess.run([program], stdout=subprocess.PIPE, check=True).stdout)
 
 

@@ -167,5 +167,26 @@ class Links(unittest.TestCase):
             self.fail("\n" + "\n".join(problems))
 
 
+class Numbers(unittest.TestCase):
+    """What the protocol's table of numbers lists against what the codec has."""
+
+    def listed(self, kind):
+        chapter = (ROOT / "docs/PROTOCOL.md").read_text(encoding="utf-8")
+        chapter = chapter.partition("\n## 12. Numbers\n")[2].partition("\n## ")[0]
+        rows = re.findall(rf"(?m)^\| {kind} \| (\d+) \| (.*?) \|", chapter)
+        self.assertEqual(len(rows), len(dict(rows)))
+        return {int(number): name for number, name in rows if "**Planned**" not in name}
+
+    def test_the_protocol_lists_every_frame(self):
+        listed = self.listed("frame")
+        self.assertTrue(listed.pop(127).startswith("filler"))
+        self.assertEqual(listed, {number: name for name, number in FACTS["frames"].items()})
+
+    def test_the_protocol_lists_every_parameter(self):
+        listed = self.listed("parameter")
+        self.assertEqual({number: name.replace(" ", "_") for number, name in listed.items()},
+                         {number: name for name, number in FACTS["parameters"].items()})
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

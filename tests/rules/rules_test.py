@@ -332,31 +332,6 @@ class Presets(unittest.TestCase):
                 self.assertIn(f"-D{key}={value}", options, name)
 
 
-class Numbers(unittest.TestCase):
-    """What the protocol's table of numbers lists against the enumerations of the codec."""
-
-    def listed(self, kind):
-        chapter = text_of("docs/PROTOCOL.md").partition("\n## 12. Numbers\n")[2].partition("\n## ")[0]
-        rows = re.findall(rf"(?m)^\| {kind} \| (\d+) \| (.*?) \|", chapter)
-        self.assertEqual(len(rows), len(dict(rows)))
-        return {int(number): name for number, name in rows if "**Planned**" not in name}
-
-    def members(self, path, enumeration):
-        body = re.search(rf"enum class {enumeration}[^{{]*\{{(.*?)\}};", code_of(path), re.S)
-        return {int(number): name for name, number in re.findall(r"(\w+)\s*=\s*(\d+)", body.group(1))}
-
-    def test_the_protocol_lists_every_frame(self):
-        listed = self.listed("frame")
-        self.assertTrue(listed.pop(127).startswith("filler"))
-        self.assertEqual({number: name.lower() for number, name in listed.items()},
-                         self.members("common/wire/constants.h", "FrameType"))
-
-    def test_the_protocol_lists_every_parameter(self):
-        listed = self.listed("parameter")
-        self.assertEqual({number: name.replace(" ", "_") for number, name in listed.items()},
-                         self.members("common/wire/handshake_codec.cc", "Parameter"))
-
-
 class Model(unittest.TestCase):
     """The rules of docs/PROTOCOL.md and tests/model/resume.pml name each other."""
 

@@ -101,6 +101,7 @@ TESTED_BY = {
         "common/base/endpoint.cc": "unit/wire/golden_test.cc",
         "common/base/ids.cc": "unit/base/base_test.cc",
         "common/wire/cause.cc": "rules/guide_test.py",
+        "common/wire/parameters.cc": "rules/guide_test.py",
         "common/wire/handshake_codec.cc": "unit/wire/golden_test.cc",
         "common/wire/stream_codec.cc": "unit/wire/golden_test.cc",
         "common/wire/table_codec.cc": "unit/wire/golden_test.cc",
