@@ -141,9 +141,10 @@ std::vector<HttpRoute> admin_routes(Backend& backend) {
   routes.push_back({Method::post, "/v1/reload", [&backend](const HttpParameters& parameters) {
                       return reload(backend, parameters);
                     }});
-  for (Command::Kind kind : {Command::Kind::kill, Command::Kind::reconnect, Command::Kind::drain,
-                             Command::Kind::drain_until_empty, Command::Kind::undrain,
-                             Command::Kind::link_down, Command::Kind::link_up}) {
+  for (Command::Kind kind :
+       {Command::Kind::kill, Command::Kind::reconnect, Command::Kind::drain,
+        Command::Kind::drain_until_empty, Command::Kind::undrain, Command::Kind::link_down,
+        Command::Kind::link_up, Command::Kind::hand_over}) {
     routes.push_back(
         {Method::post, "/v1/" + std::string(to_string(kind)), command_handler(backend, kind)});
   }
@@ -213,6 +214,8 @@ std::string_view to_string(Command::Kind kind) {
       return "link_up";
     case Command::Kind::log_level:
       return "log-level";
+    case Command::Kind::hand_over:
+      return "hand_over";
   }
   return "invalid";
 }

@@ -46,11 +46,12 @@ struct Command {
     undrain,
     link_down,
     link_up,
-    log_level
+    log_level,
+    hand_over
   };
   Kind kind{};
   // kill: connection_name(); reconnect, link_down, link_up: a link's name, or empty where there is
-  // but one. log_level: the level.
+  // but one. log_level: the level. hand_over: the program's path, or empty for the one that runs.
   std::string id;
 };
 std::string_view to_string(Command::Kind kind);

@@ -173,6 +173,9 @@ struct AgentSnapshot {
   std::string version;
   std::int64_t pid = 0;
   std::int64_t keeper_pid = 0;     // of the process that was started; 0: none keeps this one
+  std::string program;             // path of what the keeper executes
+  std::string state_format;        // of what a program must read to go on with the connections
+  std::string start_reason;        // of common/keeper/page.h
   std::int64_t started_at_ms = 0;  // since the epoch
   Duration uptime{};
   std::string config_path;

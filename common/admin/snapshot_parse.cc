@@ -204,6 +204,9 @@ AgentSnapshot read_status(const Json& json) {
   snapshot.version = read_text(json, "version");
   snapshot.pid = json.value("pid", std::int64_t{0});
   snapshot.keeper_pid = json.value("keeper_pid", std::int64_t{0});
+  snapshot.program = read_text(json, "program");
+  snapshot.state_format = read_text(json, "state_format");
+  snapshot.start_reason = read_text(json, "start_reason");
   snapshot.started_at_ms = read_instant(json, "started_at");
   snapshot.uptime = read_seconds(json, "uptime_s");
   snapshot.config_path = read_text(json, "config");

@@ -105,6 +105,7 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
       case Command::Kind::link_up:
         return act_on_links(command);
       case Command::Kind::log_level:
+      case Command::Kind::hand_over:
         break;  // the shell's
     }
     return {Outcome::failed, "unknown command"};

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "common/admin/listeners.h"
+#include "common/keeper/handover.h"
 #include "common/keeper/keeper.h"
 
 namespace holdfast {
@@ -54,7 +55,24 @@ void wait_for_dying_agent(const std::string& admin_socket) {
   }
 }
 
+void add_keeper(AgentSnapshot& snapshot, const Page& page) {
+  snapshot.keeper_pid = page.keeper_pid;
+  snapshot.program = page.program;
+  snapshot.state_format = kStateFormat;
+  snapshot.start_reason = to_string(page.reason);
+}
+
 void tell_of_predecessor(Logger& logger, const Page& page) {
+  if (page.reason == StartReason::upgrade || page.reason == StartReason::restart) {
+    logger.event(LogLevel::info, "handed_over",
+                 {{"reason", to_string(page.reason)}, {"program", page.program}});
+  }
+  if (page.reason == StartReason::rolled_back) {
+    logger.event(LogLevel::error, "hand_over_failed",
+                 {{"program", page.next_program},
+                  {"reason", page.refusal != 0 ? strerror(page.refusal)
+                                               : "it does not run, or cannot read the state"}});
+  }
   bool after_death = page.reason == StartReason::killed || page.reason == StartReason::crashed;
   if (!after_death) return;
   const Death& death = page.death;

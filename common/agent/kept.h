@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "common/admin/snapshot.h"
 #include "common/io/loop.h"
 #include "common/io/loop_thread.h"
 #include "common/io/timer.h"
@@ -12,7 +13,10 @@
 
 namespace holdfast {
 
-// Logs how the agent before this one died, if one did.
+// What `status` says of its keeper and of why it was started.
+void add_keeper(AgentSnapshot& snapshot, const Page& page);
+
+// Logs how the agent before this one died or made room, if one did.
 void tell_of_predecessor(Logger& logger, const Page& page);
 
 // A keeper that was killed is gone a moment before its agent: who starts another one at once finds

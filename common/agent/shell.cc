@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "common/agent/credentials.h"
+#include "common/agent/hand_over.h"
 #include "common/agent/history_keeper.h"
 #include "common/agent/kept.h"
 #include "common/agent/log_files.h"
@@ -88,18 +89,19 @@ class CertificateWatch {
 class ProcessBackend final : public PagedBackend {
  public:
   ProcessBackend(Agent& agent, const Loop& loop, Logger& logger, const MetricsListener& metrics,
-                 HistoryKeeper& history, const Page& page)
+                 HistoryKeeper& history, const Page& page, HandOver& hand_over)
       : agent_(agent),
         loop_(loop),
         logger_(logger),
         metrics_(metrics),
         history_(history),
-        page_(page) {}
+        page_(page),
+        hand_over_(hand_over) {}
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
     Result<AgentSnapshot> snapshot = agent_.snapshot(query);
     if (!snapshot) return snapshot;
-    snapshot->keeper_pid = page_.keeper_pid;
+    add_keeper(*snapshot, page_);
     snapshot->turns += loop_.turns();
     snapshot->log_level = to_string(logger_.level());
     if (const auto& failure = metrics_.failure(); failure) {
@@ -115,6 +117,7 @@ class ProcessBackend final : public PagedBackend {
     return agent_.connection(id);
   }
   CommandResult command(const Command& command) override {
+    if (command.kind == Command::Kind::hand_over) return hand_over_.begin(command.id);
     if (command.kind != Command::Kind::log_level) return agent_.command(command);
     std::optional<LogLevel> level = log_level_from(command.id);
     if (!level) return {CommandResult::Outcome::failed, unknown_log_level(command.id)};
@@ -133,6 +136,7 @@ class ProcessBackend final : public PagedBackend {
   const MetricsListener& metrics_;
   HistoryKeeper& history_;
   const Page& page_;
+  HandOver& hand_over_;
 };
 
 int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder& recorder,
@@ -144,7 +148,9 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder
       loop, recorder.history(), [&agent] { return agent.pause_loops(); },
       [&agent] { return agent.measure(); }, options.admin.metrics.has_value());
   MetricsListener metrics(loop, options.admin, recorder);
-  ProcessBackend process(agent, loop, logger, metrics, history, *options.page);
+  HandOver hand_over(options.kind, loop, logger, *options.page,
+                     [&agent] { return agent.pause_loops(); });
+  ProcessBackend process(agent, loop, logger, metrics, history, *options.page, hand_over);
   Wakeup wakeup(loop, [&] {
     LoopsPause paused = agent.pause_loops();
     asked->serve(process);

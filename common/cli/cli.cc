@@ -35,6 +35,7 @@ struct Words {  // what was read from the command line
   std::string out;    // of support
   bool watch = false;
   DrainWords drain;
+  HandOverWords hand_over;
 };
 
 bool shows(const std::string& name) {
@@ -190,6 +191,9 @@ void add_commands(CLI::App& app, const Program& program, Words& words) {
   reload->add_flag("--dry-run", words.reload.dry_run, "only tell what would change");
   reload->add_flag("--revoke", words.reload.revoke,
                    "end connections of what is not allowed any more");
+  app.add_subcommand("restart", "Start the agent anew in the same process; connections stay");
+  app.add_subcommand("upgrade", "The same with another program; refused if it cannot go on")
+      ->add_option("PROGRAM", words.hand_over.program, "its path; by default the one that runs");
   CLI::App* nft = app.add_subcommand(
       "nft", program.kind == AgentKind::client
                  ? "Print the nftables rules that turn connections to this config's listeners"
@@ -293,6 +297,7 @@ int dispatch(const std::string& command, const Invocation& call, const Words& wo
                                            : NftAction::print);
   }
   if (command == "drain") return do_drain(call, words.drain);
+  if (command == "restart" || command == "upgrade") return do_hand_over(call, words.hand_over);
   if (command == "reload") return do_reload(call, words.reload);
   if (command == "link") return do_command(call, "link_" + words.link_state, words.id);
   if (command == "ready") return do_ready(call, words.service);

@@ -40,6 +40,10 @@ struct DrainWords {
   bool until_empty = false;
   bool wait = false;  // until the agent has ended, or drains no more
 };
+struct HandOverWords {
+  std::string program;  // empty: the one that runs
+};
+int do_hand_over(const Invocation& call, const HandOverWords& words);
 int do_drain(const Invocation& call, const DrainWords& words);
 int do_connect(const Invocation& call, const std::string& service);
 int do_doctor(const Invocation& call, const Program& program);

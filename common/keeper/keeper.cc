@@ -74,6 +74,7 @@ int Keeper::keep(const std::function<int()>& agent) {
   std::uint32_t short_lives = 0;
   for (;;) {
     page_.ready = 0;
+    page_.wish = 0;
     page_.last_turn_ns = 0;
     pid_t pid = make_agent();
     if (pid < 0) return end_like(stop_);
@@ -85,7 +86,13 @@ int Keeper::keep(const std::function<int()>& agent) {
     set_oom_score(std::to_string(std::max(std::atoi(oom_score_.c_str()) - kOomAdvantage, -1000)));
     Duration began = awake();
     End end = wait_for(pid);
-    if (WIFEXITED(end.status)) return WEXITSTATUS(end.status);
+    if (WIFEXITED(end.status)) {
+      bool makes_room = WEXITSTATUS(end.status) == kExitHandOver && page_.wish != 0;
+      if (!makes_room) return WEXITSTATUS(end.status);
+      if (stop_ != 0) return 0;
+      hand_over();
+      continue;
+    }
     int signal = WTERMSIG(end.status);
     DeathFacts death{signal, page_.ready != 0, awake() - began};
     page_.death = {end.pid, signal, stuck_ ? 1 : 0, 0, nanoseconds_of(CLOCK_BOOTTIME)};
@@ -100,13 +107,13 @@ int Keeper::keep(const std::function<int()>& agent) {
     short_lives = death.lived < kShortLife && page_.deaths > 1 ? short_lives + 1 : 0;
     pause_for(pause_before_start(short_lives));
     if (stop_ != 0) return end_like(stop_);
-    if (is_crash(signal) && program_reads_state()) execute_anew();
+    if (is_crash(signal) && reads_state(page_.program)) execute(page_.program);
   }
 }
 
 void Keeper::begin() {
   pid_ = getpid();
-  program_ = program_path();
+  std::snprintf(page_.program, sizeof page_.program, "%s", program_path().c_str());
   signal(SIGCHLD, SIG_DFL);  // ignored, as it may have been inherited, children end unseen
   sigemptyset(&signals_);
   for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals_, number);
@@ -215,25 +222,40 @@ void Keeper::pause_for(Duration patience) {
   }
 }
 
-bool Keeper::program_reads_state() const {
+void Keeper::hand_over() {
+  std::string program = page_.next_program[0] != '\0' ? page_.next_program : page_.program;
+  page_.reason = static_cast<StartReason>(page_.wish.load());
+  page_.config_from_file = 1;
+  page_.deaths_in_row = 0;
+  page_.discard = 0;
+  page_.refusal = 0;
+  if (reads_state(program)) {
+    execute(program);
+    page_.refusal = errno;
+  }
+  page_.reason = StartReason::rolled_back;
+}
+
+bool Keeper::reads_state(const std::string& program) const {
   pid_t child = static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
   if (child == 0) {
     syscall(SYS_close_range, 3U, ~0U, 0U);
     sigprocmask(SIG_UNBLOCK, &signals_, nullptr);
-    execl(program_.c_str(), names_.words()[0].c_str(), kCanReadOption, kStateFormat, nullptr);
+    execl(program.c_str(), names_.words()[0].c_str(), kCanReadOption, kStateFormat, nullptr);
     _exit(127);
   }
   for (Duration end = awake() + kReadPatience; child > 0 && awake() < end;) {
     int status = 0;
-    if (waitpid(child, &status, WNOHANG) == child)
+    if (waitpid(child, &status, WNOHANG) == child) {
       return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    }
     usleep(1000);
   }
   if (child > 0) kill(child, SIGKILL);
   return false;
 }
 
-void Keeper::execute_anew() {
+void Keeper::execute(const std::string& program) {
   try {
     if (!keep_over_exec()) return;
     std::vector<char*> words;
@@ -241,10 +263,12 @@ void Keeper::execute_anew() {
     for (std::string& each : copies) words.push_back(each.data());
     words.push_back(nullptr);
     setenv(kHandoverVariable, handover_text(page_, oom_score_).c_str(), 1);
-    execv(program_.c_str(), words.data());
+    execv(program.c_str(), words.data());
   } catch (const std::exception&) {  // no memory: the agent is cloned, which takes none
   }
+  int error = errno;
   unsetenv(kHandoverVariable);
+  errno = error;
 }
 
 int Keeper::end_like(int number) const {

@@ -58,13 +58,14 @@ class Keeper {
   void pass_on(int number, pid_t agent);
   void look_at(pid_t agent);
   void pause_for(Duration patience);
+  // The agent has exited and named a program. Returns where that cannot be had.
+  void hand_over();
   // Returns where that cannot be.
-  void execute_anew();
-  bool program_reads_state() const;
+  void execute(const std::string& program);
+  bool reads_state(const std::string& program) const;
   int end_like(int number) const;
 
   ProcessNames names_;
-  std::string program_;
   Page& page_;
   sigset_t signals_{};
   pid_t pid_ = 0;

@@ -16,6 +16,8 @@ std::string_view to_string(StartReason reason) {
       return "restart";
     case StartReason::parked:
       return "parked";
+    case StartReason::rolled_back:
+      return "rolled_back";
   }
   return "unknown";
 }

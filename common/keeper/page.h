@@ -17,12 +17,13 @@ namespace holdfast {
 
 // Why an agent was started.
 enum class StartReason : std::uint32_t {
-  first,    // nothing was there before
-  killed,   // its predecessor died of a signal that somebody sent: SIGKILL and the like
-  crashed,  // of one that it caused itself: SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE
-  upgrade,  // its predecessor made room for another program
-  restart,  // or for the same one
-  parked,   // a keeper before this one left everything with the service manager
+  first,        // nothing was there before
+  killed,       // its predecessor died of a signal that somebody sent: SIGKILL and the like
+  crashed,      // of one that it caused itself: SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE
+  upgrade,      // its predecessor made room for another program
+  restart,      // or for the same one
+  parked,       // a keeper before this one left everything with the service manager
+  rolled_back,  // its predecessor made room for a program that could not be executed
 };
 
 std::string_view to_string(StartReason reason);
@@ -57,6 +58,10 @@ struct Death {
 // Descriptors that a process may be started with and keep over its agents' deaths.
 inline constexpr std::size_t kMostStartedWith = 256;
 
+inline constexpr std::size_t kMostPathBytes = 1024;
+// What an agent exits with to make room for a program, which it has named.
+inline constexpr int kExitHandOver = 42;
+
 struct Page {
   // The keeper's.
   StartReason reason = StartReason::first;
@@ -69,10 +74,15 @@ struct Page {
   std::uint64_t deaths = 0;  // of all agents of this lineage
   std::uint32_t started_with_count = 0;
   std::int32_t started_with[kMostStartedWith] = {};  // what was open before the first agent
+  char program[kMostPathBytes] = "";                 // that it executes, and was started by
+  std::int32_t refusal =
+      0;  // why the last one was not executed: errno, 0: it cannot read the state
 
   // The agent's.
   std::atomic<std::uint64_t> state{0};        // encoded(StateWord): the commit
   std::atomic<std::uint32_t> ready{0};        // 1: it has committed, and serves
+  char next_program[kMostPathBytes] = "";     // stored before `wish`; empty: the keeper's
+  std::atomic<std::uint32_t> wish{0};         // a StartReason, upgrade or restart: it makes room
   std::atomic<std::int64_t> last_turn_ns{0};  // its loops turn: changes every few seconds
 };
 

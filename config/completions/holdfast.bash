@@ -18,7 +18,7 @@ _holdfast_ask() {
 
 _holdfast() {
   local program=$1 current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='check status connections connection links kill drain undrain log-level ready reload nft genpsk doctor support'
+  local commands='check status connections connection links kill drain undrain restart upgrade log-level ready reload nft genpsk doctor support'
   local options='-c --config --socket -h --help' choices='' command='' place=0 i
   [[ ${program##*/} == holdfast-client ]] && commands+=' connect join reconnect link'
   [[ ${program##*/} == holdfast-server ]] && commands+=' invite uninvite'
@@ -70,6 +70,11 @@ _holdfast() {
       connect.0) choices=$(_holdfast_ask "$program" connections service) ;;
       reconnect.0 | link.1) choices=$(_holdfast_ask "$program" links name) ;;
       link.0) choices='down up' ;;
+      upgrade.0)
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
       log-level.0) choices='error warn info debug trace' ;;
     esac
   fi

@@ -66,6 +66,9 @@ for program in holdfast-client holdfast-server
     complete -c $program -n __holdfast_none -a kill -d 'End one connection'
     complete -c $program -n __holdfast_none -a drain -d 'Take no new connections, exit after the last'
     complete -c $program -n __holdfast_none -a undrain -d 'Take new connections again, before the exit'
+    complete -c $program -n __holdfast_none -a restart -d 'Start the agent anew in the same process'
+    complete -c $program -n __holdfast_none -a upgrade -d 'The same with another program'
+    complete -c $program -n '__holdfast_in upgrade' -F
     complete -c $program -n __holdfast_none -a log-level -d 'Change what is logged, or print it'
     complete -c $program -n __holdfast_none -a ready -d 'Exit 0 when usable, 75 when not'
     complete -c $program -n __holdfast_none -a reload -d 'Apply a changed config'

@@ -116,7 +116,9 @@ TESTED_BY = {
         "common/config/reference.cc": "rules/reference_test.py",
     },
     "what happens between processes, seen from outside": {
+        "common/agent/hand_over.cc": "e2e/test_hand_over.py",
         "common/agent/kept.cc": "e2e/test_keeper.py",
+        "common/cli/hand_over_command.cc": "e2e/test_hand_over.py",
     },
     "loading a config as a whole, whose mistakes are tested by their messages": {
         "common/config/config.cc": "unit/config/load_client_test.cc",

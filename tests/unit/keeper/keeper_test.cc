@@ -210,6 +210,28 @@ TEST_CASE("an agent whose loops stand still is ended, and followed by another on
   CHECK(kept.notes().reason == static_cast<int>(StartReason::killed));
 }
 
+TEST_CASE("an agent makes room for a program that is not there, and the old one goes on") {
+  Kept kept([](Page& page, Notes& notes) {
+    if (notes.starts == 1) {
+      std::snprintf(page.next_program, sizeof page.next_program, "/nowhere/holdfast");
+      page.wish = static_cast<std::uint32_t>(StartReason::upgrade);
+      return kExitHandOver;
+    }
+    return page.reason == StartReason::rolled_back && page.config_from_file == 1 ? 4 : 5;
+  });
+  int status = kept.wait();
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 4);
+}
+
+TEST_CASE("an exit code is only an exit code when nobody named a program") {
+  Kept kept([](Page&, Notes&) { return kExitHandOver; });
+  int status = kept.wait();
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == kExitHandOver);
+  CHECK(kept.notes().starts == 1);
+}
+
 TEST_CASE("without a keeper the agent runs in the process that was started") {
   setenv(kKeeperVariable, "no", 1);
   Kept kept([](Page& page, Notes&) { return page.keeper_pid == 0 ? 5 : 6; });

@@ -1,0 +1,182 @@
+"""Connections outlive their agents: kills, restarts, figures. See scripts/check-outlive."""
+import argparse
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import time
+
+from load import Broken, Connector, Load
+from pair import EchoBackend, Pair
+from streams import wait_until
+
+SETTLE_S = 60
+MOST_P50_MS, MOST_P99_MS = 60, 500
+
+
+def percentile(values, part):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * part))] if values else float("nan")
+
+
+def kill(*agents):
+    """kill -9 of all at once."""
+    for pid in [agent.pid for agent in agents]:
+        os.kill(pid, signal.SIGKILL)
+
+
+class Scenario:
+    def __init__(self, options, folder):
+        self.options, self.folder = options, folder
+        self.random = random.Random(options.seed)
+
+    def pair(self, **options):
+        settings = {"link": "psk", "fast": False, "relay": "thread", **options}
+        return Pair(self.folder, services={"echo": {"target": EchoBackend()}}, **settings)
+
+    def disturb(self, pair, load, kills, action):
+        for _ in range(kills):
+            time.sleep(self.random.uniform(0.05, 0.3))
+            load.mark()
+            action()
+            wait_until(load.settled, SETTLE_S, "every connection gone on")
+
+    def measured(self, kills, action, connections=None, **options):
+        with self.pair(**options) as pair:
+            address = pair.listens["echo"]
+            load = Load(address, connections or self.options.connections, self.options.seed)
+            connector = Connector(address)
+            try:
+                self.disturb(pair, load, kills, lambda: action(pair))
+            finally:
+                connector.close()
+                load.close()
+            lost = sum(agent.metric("holdfast_connections_closed_total", cause="state_lost")
+                       for agent in (pair.client, pair.server))
+            if lost:
+                raise Broken(f"{lost:.0f} connections closed with state_lost")
+            if connector.failures:
+                raise Broken(f"{len(connector.failures)} connects failed: {connector.failures[0]}")
+            pair.note_descriptors()
+        return {"kills": kills, "exchanges": sum(load.exchanges), "new_connections": connector.served,
+                "p50_ms": percentile(load.pauses, 0.5) * 1000, "p99_ms": percentile(load.pauses, 0.99) * 1000,
+                "max_ms": max(load.pauses) * 1000}
+
+    # -- what is done to the agents ------------------------------------------------------------------
+
+    def server(self):
+        return self.measured(self.options.kills, lambda pair: kill(pair.server))
+
+    def client(self):
+        return self.measured(self.options.kills, lambda pair: kill(pair.client))
+
+    def threads(self):
+        one = iter(range(1 << 30))
+        return self.measured(self.options.kills, lambda pair: kill((pair.server, pair.client)[next(one) % 2]),
+                             client={"threads": 4}, server={"threads": 4})
+
+    def both(self):
+        return self.measured(max(1, self.options.kills // 4), lambda pair: kill(pair.client, pair.server))
+
+    def twice(self):
+        """The second time while the link resumes."""
+        def action(pair):
+            kill(pair.server)
+            time.sleep(self.random.uniform(0.005, 0.06))
+            kill(pair.client)
+            time.sleep(self.random.uniform(0.005, 0.06))
+            kill(pair.server)
+        return self.measured(max(1, self.options.kills // 4), action)
+
+    def outage(self):
+        """While the link is cut and refused."""
+        def action(pair):
+            pair.relay.refuse()
+            pair.relay.cut()
+            kill(pair.client, pair.server)
+            time.sleep(0.3)
+            pair.relay.accept()
+        return self.measured(max(1, self.options.kills // 4), action)
+
+    def restart(self):
+        def action(pair):
+            for agent in (pair.server, pair.client):
+                done = agent.run("restart")
+                if done.returncode != 0:
+                    raise Broken(f"restart: {done.stderr}")
+        return self.measured(max(1, self.options.kills // 4), action)
+
+    def idle(self):
+        """A few busy connections among many idle ones, which are all asked at the end."""
+        with self.pair(client={"limits": {"connections": 20000}},
+                       server={"limits": {"connections": 20000}}) as pair:
+            address = pair.listens["echo"]
+            idle = [socket.create_connection(address, timeout=30) for _ in range(self.options.idle)]
+            load = Load(address, 8, self.options.seed)
+            kills = max(2, self.options.kills // 10)
+            try:
+                for agent in (pair.server, pair.client):
+                    self.disturb(pair, load, kills, lambda a=agent: kill(a))
+                for sock in idle:
+                    sock.sendall(b"still there?")
+                for sock in idle:
+                    if sock.recv(64) != b"still there?":
+                        raise Broken("an idle connection was lost")
+            finally:
+                load.close()
+                for sock in idle:
+                    sock.close()
+            pair.note_descriptors()
+        return {"kills": 2 * kills, "exchanges": sum(load.exchanges) + len(idle), "new_connections": 0,
+                "p50_ms": percentile(load.pauses, 0.5) * 1000, "p99_ms": percentile(load.pauses, 0.99) * 1000,
+                "max_ms": max(load.pauses) * 1000}
+
+
+NAMES = ("server", "client", "threads", "both", "twice", "outage", "restart", "idle")
+BOUNDED = ("server", "client", "threads")     # by the medians that are promised
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/check-outlive")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=" ".join(NAMES) + "; all without")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--idle", type=int, default=8000)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--bounds", action="store_true", help="figures beyond what is promised fail, too")
+    options = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    print(f"seed {options.seed}")
+    print(f"{'scenario':10} {'times':>6} {'exchanges':>10} {'connects':>9} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}")
+    rows, failed = {}, 0
+    for name in options.scenarios or NAMES:
+        if name not in NAMES:
+            parser.error(f"no scenario {name}")
+        with tempfile.TemporaryDirectory(prefix="holdfast-outlive-") as folder:
+            try:
+                row = getattr(Scenario(options, folder), name)()
+            except (Broken, AssertionError, OSError) as error:
+                print(f"{name:10} FAILED: {error}", flush=True)
+                rows[name], failed = {"error": str(error)}, failed + 1
+                continue
+        rows[name] = row
+        print(f"{name:10} {row['kills']:6} {row['exchanges']:10} {row['new_connections']:9} {row['p50_ms']:8.1f} "
+              f"{row['p99_ms']:8.1f} {row['max_ms']:8.1f}", flush=True)
+        if options.bounds and name in BOUNDED and (row["p50_ms"] > MOST_P50_MS or row["p99_ms"] > MOST_P99_MS):
+            print(f"{name:10} FAILED: beyond {MOST_P50_MS} ms and {MOST_P99_MS} ms", flush=True)
+            failed += 1
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"seed": options.seed, "connections": options.connections, "rows": rows}, file, indent=1)
+    print(f"{len(rows) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Byte-exact load on one thread, with the time that each connection needs to its next bytes."""
+import random
+import select
+import socket
+import threading
+import time
+
+LONGEST = 16384
+STALLED_S = 60.0
+
+
+class Broken(Exception):
+    """A connection ended, or its bytes are not those that were sent."""
+
+
+class Load:
+    """`count` connections to an echo at `address`; each has one message on its way at any time, of random bytes and
+    length, which must come back as it is."""
+
+    def __init__(self, address, count, seed=1):
+        self._random = random.Random(seed)
+        self._sockets = [self._connect(address) for _ in range(count)]
+        self._wanted, self._got, self._left = {}, {}, {}
+        self.exchanges = [0] * count
+        self.error = None
+        self._marks = []             # of disturbances: [time, {connection: exchanges then}]
+        self.pauses = []             # seconds from a disturbance to the second exchange after it, of all connections
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._guard, daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def _connect(address):
+        sock = socket.create_connection(address, timeout=30)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        return sock
+
+    def mark(self):
+        """Something is done to the agents now. The first exchange after it may have been over but for the reading."""
+        with self._lock:
+            self._marks.append((time.monotonic(), dict(enumerate(self.exchanges))))
+
+    def settled(self):
+        """All connections have gone on since the last mark."""
+        if self.error:
+            raise self.error
+        return not self._marks
+
+    def close(self):
+        self._over.set()
+        self._thread.join(5)
+        for sock in self._sockets:
+            sock.close()
+        if self.error:
+            raise self.error
+
+    def _guard(self):
+        try:
+            self._run()
+        except (OSError, Broken) as error:
+            self.error = error if isinstance(error, Broken) else Broken(f"a connection ended: {error}")
+
+    def _run(self):
+        poll = select.epoll()
+        numbers = {}
+        for number, sock in enumerate(self._sockets):
+            numbers[sock.fileno()] = number
+            poll.register(sock, select.EPOLLIN)
+            self._begin(number)
+        moved = time.monotonic()
+        while not self._over.is_set():
+            events = poll.poll(0.1)
+            for fd, _ in events:
+                self._receive(numbers[fd])
+            now = time.monotonic()
+            moved = now if events else moved
+            if now - moved > STALLED_S:
+                raise Broken(f"nothing moved for {STALLED_S:.0f} s")
+        poll.close()
+
+    def _begin(self, number):
+        message = self._random.randbytes(self._random.randint(1, LONGEST))
+        self._wanted[number], self._got[number] = message, b""
+        sent = self._sockets[number].send(message)
+        if sent != len(message):     # one message fits into a socket's buffer
+            raise Broken(f"only {sent} of {len(message)} bytes were taken")
+
+    def _receive(self, number):
+        data = self._sockets[number].recv(LONGEST)
+        if not data:
+            raise Broken(f"connection {number} came to an end after {self.exchanges[number]} exchanges")
+        self._got[number] += data
+        if not self._wanted[number].startswith(self._got[number]):
+            raise Broken(f"connection {number} got other bytes than it sent, in exchange {self.exchanges[number]}")
+        if len(self._got[number]) < len(self._wanted[number]):
+            return
+        self.exchanges[number] += 1
+        self._note(number)
+        self._begin(number)
+
+    def _note(self, number):
+        if not self._marks:
+            return
+        with self._lock:
+            for since, before in self._marks:
+                if number in before and self.exchanges[number] >= before[number] + 2:
+                    del before[number]
+                    self.pauses.append(time.monotonic() - since)
+            self._marks = [mark for mark in self._marks if mark[1]]
+
+
+class Connector:
+    """Connects again and again and exchanges some bytes; counts who was refused or cut off."""
+
+    def __init__(self, address):
+        self._address = address
+        self.served = 0
+        self.failures = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._over.is_set():
+            try:
+                with socket.create_connection(self._address, timeout=30) as sock:
+                    sock.sendall(b"hello")
+                    got = b""
+                    while len(got) < 5:
+                        data = sock.recv(16)
+                        if not data:
+                            raise OSError("an end in place of an answer")
+                        got += data
+                self.served += 1
+            except OSError as error:
+                self.failures.append(str(error))
+            self._over.wait(0.02)
+
+    def close(self):
+        self._over.set()
+        self._thread.join(35)
