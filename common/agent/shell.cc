@@ -141,7 +141,8 @@ class ProcessBackend final : public PagedBackend {
 
 int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder& recorder,
           LogFiles& files, AdminDoor& door, Agent& agent) {
-  wait_for_dying_agent(options.admin.socket);
+  // A predecessor's listener may still be open here, in the table that the keeper shares.
+  if (options.page->reason == StartReason::first) wait_for_dying_agent(options.admin.socket);
   if (auto started = agent.start(); !started) return fail(logger, started.error());
   LoopBackend* asked = nullptr;
   HistoryKeeper history(

@@ -191,7 +191,7 @@ void add_commands(CLI::App& app, const Program& program, Words& words) {
   reload->add_flag("--dry-run", words.reload.dry_run, "only tell what would change");
   reload->add_flag("--revoke", words.reload.revoke,
                    "end connections of what is not allowed any more");
-  app.add_subcommand("restart", "Start the agent anew in the same process; connections stay");
+  app.add_subcommand("restart", "Start the agent anew, in the same process");
   app.add_subcommand("upgrade", "The same with another program; refused if it cannot go on")
       ->add_option("PROGRAM", words.hand_over.program, "its path; by default the one that runs");
   CLI::App* nft = app.add_subcommand(

@@ -112,8 +112,8 @@ class Scenario:
 
     def idle(self):
         """A few busy connections among many idle ones, which are all asked at the end."""
-        with self.pair(client={"limits": {"connections": 20000}},
-                       server={"limits": {"connections": 20000}}) as pair:
+        limits = {"limits": {"connections": 20000, "memory": "512MiB"}}
+        with self.pair(client=limits, server=limits) as pair:
             address = pair.listens["echo"]
             idle = [socket.create_connection(address, timeout=30) for _ in range(self.options.idle)]
             load = Load(address, 8, self.options.seed)
