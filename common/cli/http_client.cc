@@ -64,6 +64,7 @@ std::string converse(int fd, std::string_view request, Duration timeout, Parser&
     if (taken < 0) return std::strerror(errno);
     beast::error_code error;
     if (taken == 0) {
+      if (!parser.got_some()) return "it closed the connection";  // put_eof() would abort
       parser.put_eof(error);
       return error || !parser.is_done() ? "it closed the connection" : "";
     }

@@ -1,6 +1,8 @@
 """`restart` and `upgrade`: the agent starts anew in the same process, or stays as it is."""
 import os
 import shutil
+import socket
+import subprocess
 
 import pytest
 
@@ -8,7 +10,7 @@ from pair import TIMESCALE
 from streams import ping, wait_until
 
 both_roles = pytest.mark.parametrize("role", ["client", "server"])
-OK, FAILED, CONFIG = 0, 1, 78
+OK, FAILED, UNREACHABLE, CONFIG = 0, 1, 69, 78
 
 
 def write_program(path, text):
@@ -106,6 +108,19 @@ esac
     serves(pair)
     assert pair.server.run("restart").returncode == OK
     serves(pair)
+
+
+def test_an_agent_that_goes_before_it_answers_is_told_and_not_fatal(pair, tmp_path):
+    path = str(tmp_path / "gone.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        asking = subprocess.Popen([pair.client.program, "status", "--socket", path], stderr=subprocess.PIPE, text=True)
+        listener.settimeout(10)
+        with listener.accept()[0] as sock:
+            sock.recv(4096)
+        said = asking.communicate(timeout=10)[1]
+    assert asking.returncode == UNREACHABLE and "closed the connection" in said
 
 
 def test_a_kill_amid_a_hand_over_is_a_kill(pair):
