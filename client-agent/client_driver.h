@@ -119,6 +119,7 @@ class ClientDriver final : public Loop::Task, public ClientLink::Owner, public L
   struct Ends {
     Endpoint source;
     Endpoint destination;
+    std::uint64_t read_before = 0;  // of the socket
   };
   // A socket that must tell whose it is before it becomes a stream.
   struct Reception {

@@ -20,12 +20,17 @@ void ClientDriver::accepted(Listener& listener, Descriptor& socket, const Socket
   if (service.mode != ListenMode::explicit_address) return intercepted(listener, socket, source);
   if (comes_back(service, listener, socket, source)) return;
   if (service.proxy_from) return announced(service, socket, source);
-  open(service, socket, {peer.is_unix() ? peer.endpoint() : source, {}});
+  open(service, socket, {peer.is_unix() ? peer.endpoint() : source, {}, 0});
 }
 
 void ClientDriver::open(const ClientService& service, Descriptor& socket, const Ends& ends) {
-  ClientHandover comer{service.link, service.name,     std::move(socket),
-                       ends.source,  ends.destination, {}};
+  ClientHandover comer{service.link,
+                       service.name,
+                       std::move(socket),
+                       ends.source,
+                       ends.destination,
+                       ends.read_before,
+                       {}};
   place(comer);
   socket = std::move(comer.socket);
 }
@@ -86,7 +91,7 @@ void ClientDriver::intercepted(Listener& listener, Descriptor& socket, const End
     refusal.reason = "no service's match has this destination";
     return refuse(socket, refusal);
   }
-  open(*service, socket, {source, *destination});
+  open(*service, socket, {source, *destination, 0});
 }
 
 // Among the services that share the listener, the one whose match is the narrowest.
@@ -165,7 +170,8 @@ bool ClientDriver::settle(Reception& reception) {
     return true;
   }
   if (service == services_.end()) return true;  // a reload took it away meanwhile: a reset
-  open(*service, outcome.socket, {normalized(outcome.source), normalized(outcome.destination)});
+  open(*service, outcome.socket,
+       {normalized(outcome.source), normalized(outcome.destination), outcome.header_size});
   return !outcome.socket.valid();
 }
 

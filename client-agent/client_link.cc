@@ -204,20 +204,20 @@ void ClientLink::try_again_after(Duration least) {
   dials_->again_at(loop_.now() + wait - Duration(jitter));
 }
 
-void ClientLink::open(std::string_view service, Descriptor& socket, const Endpoint& source,
-                      const Endpoint& destination) {
+void ClientLink::open(ClientHandover& comer) {
   if (link_.draining()) return;  // the link will end soon; the next one takes it
-  auto index = link_.find_service(service);
-  if (!index) return socket.reset();  // a reload took it away while this one waited
+  auto index = link_.find_service(comer.service);
+  if (!index) return comer.socket.reset();  // a reload took it away while this one waited
   OpenRequest request;
   request.service = *index;
-  request.source = source;
-  request.destination = destination;
-  bool is_unix = SocketAddress::own_of(socket.get()).is_unix();
+  request.source = comer.source;
+  request.destination = comer.destination;
+  request.socket = {comer.socket.get(), comer.read_before, 0};
+  bool is_unix = SocketAddress::own_of(comer.socket.get()).is_unix();
   auto stream = link_.open(loop_.now(), request);
   if (!stream) return;
   meter_.opened(loop_.now());
-  driver_->attach(*stream, std::move(socket), is_unix);
+  driver_->attach(*stream, {std::move(comer.socket), is_unix, comer.read_before, 0});
 }
 
 bool ClientLink::kill(const ConnectionName& connection) {

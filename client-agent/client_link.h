@@ -69,6 +69,17 @@ struct ClientLinkOptions : ClientLinkSettings {
   ClientLinkOptions beside(unsigned another) const;
 };
 
+// An accepted application, for a link of the group.
+struct ClientHandover {
+  std::string group;
+  std::string service;
+  Descriptor socket;
+  Endpoint source;
+  Endpoint destination;
+  std::uint64_t read_before = 0;  // of the socket: its PROXY header
+  Time until{};                   // so long it waits for a lane that is coming
+};
+
 // What a client agent's links share. All of it outlives them.
 struct ClientContext {
   Loop& loop;
@@ -108,8 +119,7 @@ class ClientLink final : public LinkDriver::Owner {
   void network_changed();
 
   // A new connection's socket for the service; leaves it where it is while none can be taken.
-  void open(std::string_view service, Descriptor& socket, const Endpoint& source,
-            const Endpoint& destination);
+  void open(ClientHandover& comer);
   // False: there is no such connection.
   bool kill(const ConnectionName& connection);
 

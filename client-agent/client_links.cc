@@ -94,7 +94,7 @@ void ClientLinks::admit(ClientLink& link, ClientHandover& comer) {
     waiting_.push_back({link.name(), std::move(comer)});
     return owner_.wake();
   }
-  link.open(comer.service, comer.socket, comer.source, comer.destination);
+  link.open(comer);
 }
 
 void ClientLinks::settle_waiting() {
@@ -104,7 +104,7 @@ void ClientLinks::settle_waiting() {
     if (lane == nullptr || !lane->coming() || loop_.now() >= each.comer.until) {
       if (lane == nullptr || !lane->link().live()) lane = choose(each.comer.group);
       if (lane == nullptr) continue;  // a reload took the group away: a reset
-      lane->open(each.comer.service, each.comer.socket, each.comer.source, each.comer.destination);
+      lane->open(each.comer);
       if (!each.comer.socket.valid()) continue;
       // No room: room_ wakes us.
     } else {

@@ -30,16 +30,6 @@ struct LinkLoad {
   auto operator<=>(const LinkLoad&) const = default;
 };
 
-// An accepted application, for a link of the group.
-struct ClientHandover {
-  std::string group;
-  std::string service;
-  Descriptor socket;
-  Endpoint source;
-  Endpoint destination;
-  Time until{};  // so long it waits for a lane that is coming
-};
-
 // Which links a new connection may go to.
 enum class Candidates : std::uint8_t {
   up,

@@ -140,6 +140,7 @@ class Link : LinkBody {
 
   const LinkId& id() const { return id_; }
   LinkIndex index() const { return place_.index(); }  // in its region
+  Intent& intent() { return pool_.region.intent(); }  // likewise
   std::uint64_t instance() const { return instance_; }
   std::uint64_t attempt() const { return attempt_; }
   using LinkBody::carrier;  // in use (greeting or live), or 0

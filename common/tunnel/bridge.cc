@@ -6,7 +6,9 @@
 #include <array>
 #include <cerrno>
 
+#include "common/state/socket_counters.h"
 #include "common/tunnel/patience.h"
+#include "common/tunnel/under_way.h"
 
 namespace holdfast {
 namespace {
@@ -59,16 +61,29 @@ bool is_host_gone(int error) {
 
 }  // namespace
 
-Bridge::Bridge(Loop& loop, Link& link, Owner& owner, StreamHandle stream, Descriptor socket,
-               bool is_unix)
+Bridge::Bridge(Loop& loop, Link& link, Owner& owner, StreamHandle stream, ApplicationSocket socket)
     : loop_(loop),
       link_(&link),
       owner_(&owner),
       stream_(stream),
-      is_unix_(is_unix),
+      is_unix_(socket.is_unix),
       read_size_(kLeastRead),
-      socket_(std::move(socket)),
-      registration_(loop.poller(), socket_.get(), *this) {}
+      socket_(std::move(socket.descriptor)),
+      read_before_(socket.read_before),
+      written_before_(socket.written_before),
+      registration_(loop.poller(), socket_.get(), *this) {
+  if (is_unix_) count_unix(socket_.get());
+  attach();
+}
+
+// A record never names a descriptor that is another's.
+Bridge::~Bridge() {
+  if (!closed()) close(Ending::by_reset);
+}
+
+void Bridge::attach() {
+  link_->attach(stream_, {socket_.get(), read_before_, written_before_});
+}
 
 void Bridge::move(Link& link, Owner& owner, StreamHandle stream) {
   link_ = &link;
@@ -109,6 +124,27 @@ void Bridge::on_ready(std::uint32_t events) {
 
 // --- From the application -------------------------------------------------------------------
 
+// As read(2); what came is committed, and an error latched.
+ssize_t Bridge::read_now(std::span<iovec> buffers) {
+  UnderWay call(*link_, stream_, Intent::Operation::read);
+  ssize_t size = read_vector(socket_.get(), buffers);
+  int error = errno;
+  if (size < 0 && !would_block(error)) link_->latch(stream_);
+  link_->commit(loop_.now(), stream_, size > 0 ? static_cast<std::size_t>(size) : 0);
+  if (is_unix_ && size > 0) counted_ += static_cast<std::size_t>(size);
+  errno = error;
+  return size;
+}
+
+// Its kernel counts a Unix socket's bytes up to a bound.
+void Bridge::count_anew() {
+  if (!is_unix_ || counted_ < kUnixCount / 2) return;
+  count_unix(socket_.get());
+  read_before_ -= counted_;
+  counted_ = 0;
+  attach();
+}
+
 void Bridge::read_some(std::size_t budget, Until until) {
   owner_->stream_read();
   owner_->link_touched();
@@ -120,9 +156,9 @@ void Bridge::read_some(std::size_t budget, Until until) {
       return watch();
     }
     std::size_t room = total({buffers.data(), count});
-    ssize_t size = read_vector(socket_.get(), {buffers.data(), count});
+    ssize_t size = read_now({buffers.data(), count});
     int error = errno;
-    link_->commit(loop_.now(), stream_, size > 0 ? static_cast<std::size_t>(size) : 0);
+    count_anew();
     if (size == 0) return read_ended();
     if (size < 0) return would_block(error) ? void() : latch(error);
     auto taken = static_cast<std::size_t>(size);
@@ -146,7 +182,7 @@ void Bridge::read_first() {
 void Bridge::read_ended() {
   input_ = Input::ended;
   link_->finish(loop_.now(), stream_);
-  if (over()) return close();
+  if (over()) return close(Ending::in_order);
   watch();
 }
 
@@ -162,6 +198,7 @@ void Bridge::resume_reading() {
 void Bridge::latch(int error) {
   if (closed() || error_ != 0) return;
   error_ = error;
+  link_->latch(stream_);
   owner_->link_touched();
   if (input_ == Input::ended) return tell_error();
   input_ = Input::reading_rest;
@@ -191,9 +228,7 @@ void Bridge::read_rest() {
       if (summary && !has_abort(summary->peer_end)) return;
       return tell_error();
     }
-    ssize_t size = read_vector(socket_.get(), {buffers.data(), count});
-    link_->commit(loop_.now(), stream_, size > 0 ? static_cast<std::size_t>(size) : 0);
-    if (size <= 0) return tell_error();
+    if (read_now({buffers.data(), count}) <= 0) return tell_error();
   }
 }
 
@@ -211,11 +246,20 @@ void Bridge::tell_error() {
 
 // --- To the application ---------------------------------------------------------------------
 
-// How many bytes the kernel took; an error is latched and 0 is given.
+// How many bytes the kernel took, which are delivered; an error is latched and 0 is given.
 std::size_t Bridge::write_now(std::span<const iovec> buffers, More more) {
-  ssize_t size = send_vector(socket_.get(), buffers, more);
-  if (size >= 0) return static_cast<std::size_t>(size);
-  if (!would_block(errno)) latch(errno);
+  int error = 0;
+  {
+    UnderWay call(*link_, stream_, Intent::Operation::write);
+    ssize_t size = send_vector(socket_.get(), buffers, more);
+    if (size >= 0) {
+      link_->delivered(loop_.now(), stream_, static_cast<std::size_t>(size));
+      return static_cast<std::size_t>(size);
+    }
+    error = errno;
+    if (!would_block(error)) link_->latch(stream_);
+  }
+  if (!would_block(error)) latch(error);
   return 0;
 }
 
@@ -228,7 +272,6 @@ void Bridge::deliver(Bytes bytes, bool last) {
   iovec buffer{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
   std::size_t taken = write_now({&buffer, 1}, last ? More::yes : More::no);
   if (closed() || error_ != 0) return;
-  link_->delivered(loop_.now(), stream_, taken);
   owner_->link_touched();
   if (taken == bytes.size()) return;
   writing_ = Writing::blocked;
@@ -242,10 +285,7 @@ void Bridge::write_queued() {
     std::size_t wanted = total({buffers.data(), count});
     std::size_t taken = count == 0 ? 0 : write_now({buffers.data(), count});
     if (closed() || error_ != 0) return;
-    if (taken != 0) {
-      link_->delivered(loop_.now(), stream_, taken);
-      owner_->link_touched();
-    }
+    if (taken != 0) owner_->link_touched();
     if (writing_ == Writing::shut) return;
     writing_ = count == 0 ? Writing::open : Writing::blocked;
     if (count == 0 || taken < wanted) break;
@@ -258,7 +298,7 @@ void Bridge::deliver_fin() {
   writing_ = Writing::shut;
   link_->fin_delivered(loop_.now(), stream_);
   owner_->link_touched();
-  if (over()) return close();  // which says FIN too
+  if (over()) return close(Ending::in_order);  // which says FIN too
   shutdown(socket_.get(), SHUT_WR);
   watch();
 }
@@ -269,22 +309,22 @@ bool Bridge::over() const {
   return input_ == Input::ended && writing_ == Writing::shut;
 }
 
-void Bridge::close() {
+// The record names it no more before its number may become another's.
+void Bridge::close(Ending ending) {
   registration_.leave();
-  clear_linger(socket_.get());
-  socket_.reset();
   flush_.reset();
-}
-
-void Bridge::reset() {
-  if (closed()) return;
-  registration_.leave();
-  if (is_unix_) {
+  UnderWay call(*link_, stream_, Intent::Operation::close);
+  if (ending == Ending::in_order) clear_linger(socket_.get());
+  link_->detach(stream_, socket_.get());
+  if (ending == Ending::in_order || is_unix_) {
     socket_.reset();
   } else {
     close_with_reset(socket_);
   }
-  flush_.reset();
+}
+
+void Bridge::reset() {
+  if (!closed()) close(Ending::by_reset);
 }
 
 void Bridge::set_keepalive(Duration within) {

@@ -24,6 +24,15 @@
 
 namespace holdfast {
 
+// An application's or a backend's socket, and how much was read and written before the stream's
+// first byte.
+struct ApplicationSocket {
+  Descriptor descriptor;
+  bool is_unix = false;
+  std::uint64_t read_before = 0;
+  std::uint64_t written_before = 0;
+};
+
 class Bridge final : public Poller::Watcher {
  public:
   class Owner {
@@ -38,9 +47,10 @@ class Bridge final : public Poller::Watcher {
     ~Owner() = default;
   };
 
-  // The socket is connected and tuned (tune_application_socket).
-  Bridge(Loop& loop, Link& link, Owner& owner, StreamHandle stream, Descriptor socket,
-         bool is_unix);
+  // The socket is connected and tuned (tune_application_socket); the link's record names it from
+  // now on.
+  Bridge(Loop& loop, Link& link, Owner& owner, StreamHandle stream, ApplicationSocket socket);
+  ~Bridge();
 
   // It is this stream of another link on the same loop from now on.
   void move(Link& link, Owner& owner, StreamHandle stream);
@@ -83,6 +93,9 @@ class Bridge final : public Poller::Watcher {
 
   void on_ready(std::uint32_t events) override;
   void watch();
+  void attach();
+  void count_anew();
+  ssize_t read_now(std::span<iovec> buffers);
   void read_some(std::size_t budget, Until until);
   void read_ended();
   void latch(int error);
@@ -92,7 +105,8 @@ class Bridge final : public Poller::Watcher {
   void write_queued();
   std::size_t write_now(std::span<const iovec> buffers, More more = More::no);
   bool over() const;
-  void close();
+  enum class Ending : std::uint8_t { in_order, by_reset };
+  void close(Ending ending);
   void check_flush();
 
   Loop& loop_;
@@ -105,6 +119,9 @@ class Bridge final : public Poller::Watcher {
   int error_ = 0;          // the first one
   std::size_t read_size_;  // of the next read
   Descriptor socket_;
+  std::uint64_t read_before_;
+  std::uint64_t written_before_;
+  std::uint64_t counted_ = 0;  // of a Unix socket: since count_unix()
   Poller::Registration registration_;
   std::unique_ptr<Flush> flush_;
 };

@@ -232,12 +232,11 @@ Bridge* LinkDriver::bridge_of(StreamHandle stream) {
   return attachment == nullptr ? nullptr : attachment->bridge.get();
 }
 
-void LinkDriver::attach(StreamHandle stream, Descriptor socket, bool is_unix) {
+void LinkDriver::attach(StreamHandle stream, ApplicationSocket socket) {
   Attachment* known = attachment_of(stream);
   Attachment& attachment = known != nullptr ? *known : attach_to(stream);
   attachment.target.reset();
-  attachment.bridge =
-      std::make_unique<Bridge>(loop_, link_, *this, stream, std::move(socket), is_unix);
+  attachment.bridge = std::make_unique<Bridge>(loop_, link_, *this, stream, std::move(socket));
   attachment.bridge->start();
   if (!look_timer_.armed()) look_later(patiences());
   if (link_.options().role == LinkOptions::Role::client) fresh_.push_back(stream);
@@ -267,6 +266,9 @@ void LinkDriver::connected(StreamHandle stream, TargetConnect::Outcome outcome) 
     attachment->target.reset();
     return link_.reset(loop_.now(), stream, outcome.cause);
   }
+  // Who connects has written a SYN.
+  std::uint64_t written = outcome.header_size + (outcome.address.is_unix() ? 0 : 1);
+  link_.attach(stream, {outcome.socket.get(), 0, written});
   link_.opened(loop_.now(), stream);
   // With another's address as its own it says nothing of who made it.
   if (link_.options().mark_key != MarkKey{} && !outcome.address.is_unix() && !outcome.from_source) {
@@ -274,7 +276,7 @@ void LinkDriver::connected(StreamHandle stream, TargetConnect::Outcome outcome) 
     Mark mark = connection_mark(link_.options().mark_key, own, outcome.address.endpoint());
     link_.tell_origin(loop_.now(), stream, mark.value);
   }
-  attach(stream, std::move(outcome.socket), outcome.address.is_unix());
+  attach(stream, {std::move(outcome.socket), outcome.address.is_unix(), 0, written});
   auto summary = link_.find_stream(loop_.now(), stream.id, nullptr);
   if (summary) observer_.connection_open(info(stream, *summary));
 }

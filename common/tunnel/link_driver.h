@@ -84,7 +84,7 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Owner, private Pu
   // A standing carrier, of which the link was told (server) or is told now (client).
   void adopt(std::unique_ptr<Carrier> carrier);
   // A connected, tuned application's socket for the stream.
-  void attach(StreamHandle stream, Descriptor socket, bool is_unix);
+  void attach(StreamHandle stream, ApplicationSocket socket);
   // Client: streams that its server never heard of go on over another link of the same loop.
   void hand_over(LinkDriver& to);
   // Server: how connect_target() went.

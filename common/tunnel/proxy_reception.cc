@@ -60,6 +60,7 @@ void ProxyReception::done(const ProxyHeader& header) {
   Outcome outcome;
   outcome.source = SocketAddress::peer_of(socket_.get()).endpoint();
   outcome.on_behalf = header.on_behalf;
+  outcome.header_size = header.size;
   if (header.on_behalf) {
     outcome.source = header.source;
     outcome.destination = header.destination;

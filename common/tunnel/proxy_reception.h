@@ -27,6 +27,7 @@ class ProxyReception final : public Poller::Watcher {
     Endpoint source;                   // the socket's own peer where the sender speaks for itself
     Endpoint destination;              // none there
     bool on_behalf = false;            // of another; else it speaks for itself, as checks do
+    std::size_t header_size = 0;       // which was read
     std::string reason;                // else why it was closed, for people
     std::vector<std::uint8_t> seen{};  // and what it had said instead of a header
   };

@@ -100,11 +100,13 @@ void TargetConnect::tell(Connector::Outcome connected) {
   Outcome outcome;
   outcome.address = connected.address;
   outcome.from_source = approach_.from_source;
+  std::optional<std::size_t> said;
   if (!connected.descriptor.valid()) {
     outcome.cause = cause_of(connected.error);
-  } else if (!announce(connected)) {
+  } else if (said = announce(connected); !said) {
     outcome.cause = Cause::target_failed;
   } else {
+    outcome.header_size = *said;
     if (name_ && !(connected.address == first_)) resolver_.prefer(*name_, connected.address);
     outcome.socket = std::move(connected.descriptor);
   }
@@ -131,15 +133,16 @@ Cause TargetConnect::cause_of(int error) const {
 }
 
 // A new socket's buffer is empty and takes a header whole; where it does not, something is wrong.
-bool TargetConnect::announce(const Connector::Outcome& connected) const {
-  if (!approach_.send_proxy) return true;
+std::optional<std::size_t> TargetConnect::announce(const Connector::Outcome& connected) const {
+  if (!approach_.send_proxy) return 0;
   Endpoint destination = approach_.destination;
   if (!ip_of(destination)) destination = connected.address.endpoint();
   std::string header =
       proxy_header(*approach_.send_proxy, approach_.source, destination, approach_.connection);
   iovec buffer{header.data(), header.size()};
-  return send_vector(connected.descriptor.get(), {&buffer, 1}) ==
-         static_cast<ssize_t>(header.size());
+  ssize_t sent = send_vector(connected.descriptor.get(), {&buffer, 1});
+  if (sent != static_cast<ssize_t>(header.size())) return std::nullopt;
+  return header.size();
 }
 
 // From the timer, so that nobody is called back within the constructor.

@@ -36,8 +36,9 @@ class TargetConnect {
   struct Outcome {
     Descriptor socket;  // connected, if valid; else
     Cause cause = Cause::none;
-    SocketAddress address;     // that it is connected to
-    bool from_source = false;  // its own address is the application's
+    SocketAddress address;        // that it is connected to
+    bool from_source = false;     // its own address is the application's
+    std::size_t header_size = 0;  // of the PROXY header that was written
   };
   // Called once, never from within the constructor; may destroy this.
   using Callback = std::function<void(Outcome)>;
@@ -54,7 +55,8 @@ class TargetConnect {
  private:
   int take_source(int descriptor, int family);
   Cause cause_of(int error) const;
-  bool announce(const Connector::Outcome& connected) const;
+  // The size of what was said, which may be nothing; nothing where it could not be.
+  std::optional<std::size_t> announce(const Connector::Outcome& connected) const;
   void look_up();
   void answered(const Resolver::Answer& answer);
   void on_timer();

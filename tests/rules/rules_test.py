@@ -28,7 +28,7 @@ ARROWS = {
     "common/log": {"base", "config"},
     "common/io": {"base"},
     "common/tls": {"base", "io"},
-    "common/tunnel": {"base", "wire", "core", "io", "tls"},
+    "common/tunnel": {"base", "wire", "core", "state", "io", "tls"},
     "common/admin": {"base", "wire", "core", "config", "log"},
     "common/cli": {"base", "wire", "core", "config", "log", "admin"},
     "common/agent": {"base", "wire", "core", "keeper", "config", "log", "io", "tls", "tunnel", "admin",

@@ -60,7 +60,8 @@ class Conversation final : public Bridge::Owner {
     stream = *opened;
     auto [agent, app] = application_pair();
     application = std::move(app);
-    bridge = std::make_unique<Bridge>(loop, client, *this, stream, std::move(agent), false);
+    bridge =
+        std::make_unique<Bridge>(loop, client, *this, stream, ApplicationSocket{std::move(agent)});
     bridge->start();
     exchange();
   }
@@ -397,4 +398,33 @@ TEST_CASE("Bytes that the application does not take yet are kept and follow") {
 }
 
 }  // namespace
+// What another process would find of the stream.
+StreamRecord left_by(const Conversation& c) {
+  auto state = OldState::read(c.client_pool.region.bytes());
+  REQUIRE(state.ok());
+  REQUIRE(state->links().size() == 1);
+  REQUIRE(state->links()[0].streams.size() == 1);
+  return *state->links()[0].streams[0].record;
+}
+
+TEST_CASE("a stream's record names its socket until that is to be closed, and what is under way") {
+  Conversation c;
+  CHECK(left_by(c).descriptor() >= 0);
+  CHECK(c.client.intent().operation == Intent::Operation::none);
+  CHECK(c.client.intent().slot == c.stream.slot);  // its last read or write
+  c.bridge->reset();
+  CHECK(left_by(c).descriptor() == -1);
+  CHECK(c.client.intent().operation == Intent::Operation::none);
+}
+
+TEST_CASE("an error that its kernel tells once is in the record") {
+  Conversation c;
+  CHECK_FALSE(left_by(c).latched);
+  close_with_reset(c.application);
+  c.until([&] { return c.bridge->closed(); });
+  auto state = OldState::read(c.client_pool.region.bytes());
+  bool over = state->links()[0].streams.empty();
+  CHECK((over || left_by(c).latched));
+}
+
 }  // namespace holdfast

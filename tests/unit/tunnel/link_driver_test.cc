@@ -212,7 +212,7 @@ class Pair final : private LinkDriver::Owner, private Carrier::Owner {
     auto opened = link.open(loop.now(), OpenRequest{});
     REQUIRE(opened.ok());
     auto [agent, application] = application_pair();
-    driver.attach(*opened, std::move(agent), false);
+    driver.attach(*opened, {std::move(agent)});
     if (stream != nullptr) *stream = *opened;
     return std::move(application);
   }
