@@ -10,7 +10,6 @@
 #include "common/cli/connect.h"
 #include "common/io/secure_random.h"
 #include "common/log/units_text.h"
-#include "common/state/memfd_memory.h"
 
 namespace holdfast {
 namespace {
@@ -125,7 +124,6 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
     }
   }
   options.memory = config.limits.memory;
-  options.make_state = make_state_memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
   options.threads = config.threads;
   options.descriptors = descriptors;
@@ -305,19 +303,23 @@ class ClientAgent final
 }  // namespace
 
 int run_client_agent(const ClientConfig& config, const std::string& config_path,
-                     const std::vector<Problem>& warnings, Page& page) {
-  std::uint64_t start_id = random_u64();
+                     const std::vector<Problem>& warnings, const std::vector<ConfigSource>& sources,
+                     Page& page) {
   LoopWatch loops(random_mark_key());
   ShellOptions shell{AgentKind::client,     config.log, config.admin, config_path,
                      any_plaintext(config), warnings,   &page};
+  shell.sources = sources;
   return run_configured(
       config, std::move(shell),
-      [&](ClientCredentials& credentials, std::size_t descriptors) {
-        return client_options(config, credentials, start_id, loops, descriptors);
+      [&](ClientCredentials& credentials, std::size_t descriptors, Lineage& lineage) {
+        auto options = client_options(config, credentials, lineage.start_id(), loops, descriptors);
+        if (options) options->make_state = lineage.make_state();
+        if (options) options->relics = lineage.relics();
+        return options;
       },
       [&](const AgentContext& context, ClientCredentials credentials, ClientOptions options) {
         return std::make_unique<ClientAgent>(context, config, std::move(credentials),
-                                             std::move(options), start_id, loops);
+                                             std::move(options), context.lineage.start_id(), loops);
       });
 }
 

@@ -5,6 +5,30 @@
 #include "common/tunnel/share.h"
 
 namespace holdfast {
+namespace {
+
+// A link that was there before is what the same lane of the config goes on with; one that was
+// opened besides comes again.
+LinkSpread with_relics(Relics* relics, ClientLanes& lanes, LinkSpread spread) {
+  if (relics == nullptr) return spread;
+  for (const LinkRelic& relic : relics->links()) {
+    ClientLinkOptions* its = nullptr;
+    for (auto& loop : spread) {
+      for (ClientLinkOptions& each : loop) {
+        if (each.link.slot == relic.facts().slot && !each.relic) its = &each;
+      }
+    }
+    if (its == nullptr) {
+      std::optional<ClientLanes::Opened> opened = lanes.open_again(relic.facts().slot);
+      if (!opened) continue;  // the config has no such link: its sockets are reset
+      its = &spread[opened->loop].emplace_back(std::move(opened->options));
+    }
+    its->relic = relic;
+  }
+  return spread;
+}
+
+}  // namespace
 
 // cppcheck-suppress passedByValue  ; its parts are moved from
 ClientDriver::ClientDriver(Loop& loop, ClientOptions options, Observer& observer)
@@ -12,10 +36,11 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions options, Observer& observer
 
 ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes lanes,
                            Observer& observer)
-    : ClientDriver(
-          loop, options, lanes,
-          lanes.spread(std::move(options.links), [](const std::string&) { return std::nullopt; }),
-          observer) {}
+    : ClientDriver(loop, options, lanes,
+                   with_relics(options.relics, lanes,
+                               lanes.spread(std::move(options.links),
+                                            [](const std::string&) { return std::nullopt; })),
+                   observer) {}
 
 ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes& lanes,
                            LinkSpread spread, Observer& observer)
@@ -32,7 +57,8 @@ ClientDriver::ClientDriver(Loop& loop, ClientOptions& options, ClientLanes& lane
              *this),
       services_(std::move(options.services)),
       listeners_(loop, links_.resolver(), budget_, *this, observer, tune_application_socket, [] {}),
-      loops_(options.loops) {
+      loops_(options.loops),
+      relics_(options.relics) {
   remember(options.names);
   make_policies();
   for (std::size_t each = 1; each < spread.size(); ++each) {
@@ -112,11 +138,46 @@ TurnHistogram ClientDriver::turns() const {
 
 // --- Listening ------------------------------------------------------------------------------
 
+bool ClientDriver::has_link_in(std::uint32_t slot) const {
+  bool has = false;
+  for_each_link([&](const ClientLink& link, const MemoryPool&) {
+    has = has || link.link().options().slot == slot;
+  });
+  return has;
+}
+
+RecoveryTally ClientDriver::go_on() {
+  RecoveryTally tally;
+  if (relics_ == nullptr) return tally;
+  links_.go_on(*relics_, tally);
+  for (auto& worker : workers_) worker->go_on(*relics_, tally);
+  for (const LinkRelic& each : relics_->links()) {
+    std::size_t left = each.link->streams.size();
+    if (left == 0 || has_link_in(each.facts().slot)) continue;
+    tally.lost += left;
+    observer_.warning("the config has no such link any more: " + std::to_string(left) +
+                      " connections of a process before this one are reset");
+  }
+  return tally;
+}
+
 Status ClientDriver::listen() {
+  if (relics_ != nullptr) listeners_.inherit(&relics_->listeners());
   Status bound = listen_on(services_, MissingAddress::is_waited_for);
+  listeners_.inherit(nullptr);
   if (!bound) return bound;
+  adopt_fresh();
   for (auto& worker : workers_) worker->start();
   return Ok{};
+}
+
+void ClientDriver::adopt_fresh() {
+  Relics* relics = std::exchange(relics_, nullptr);
+  if (relics == nullptr) return;
+  for (Descriptor& each : relics->take_fresh()) {
+    listeners_.adopt(each);
+    if (!each.valid()) adopted_ += 1;
+  }
 }
 
 void ClientDriver::remember(const std::map<std::string, FoundAddresses>& names) {

@@ -50,6 +50,8 @@ struct ClientOptions {
   Duration shutdown_timeout = seconds(60);
   // What links and streams lie in.
   MakeRegionMemory make_state = make_plain_memory;
+  // What a process before this one left, until listen() is over; null: nothing.
+  Relics* relics = nullptr;
 };
 
 class ClientDriver final : public Loop::Task, public ClientLink::Owner, public Listener::Handler {
@@ -57,6 +59,10 @@ class ClientDriver final : public Loop::Task, public ClientLink::Owner, public L
   ClientDriver(Loop& loop, ClientOptions options, Observer& observer);
   ~ClientDriver();
 
+  // What was left is taken over, and that counts now: its sockets go on.
+  RecoveryTally go_on();
+  // Since listen(): connections that were accepted a moment before the death.
+  std::uint64_t adopted() const { return adopted_; }
   // Binds the services' addresses, and sets the workers to work. What cannot be had is tried again
   // and told by listen_failures(); a service manager's socket that is not there is an error.
   Status listen();
@@ -149,6 +155,8 @@ class ClientDriver final : public Loop::Task, public ClientLink::Owner, public L
   // nobody now.
   ClientWorker* choose_worker(const std::string& group);
   void tell_room();
+  void adopt_fresh();
+  bool has_link_in(std::uint32_t slot) const;
   void remember(const std::map<std::string, FoundAddresses>& names);
   Status listen_on(const std::vector<ClientService>& services, MissingAddress missing);
   bool was_wanted(const ClientService& service) const;
@@ -185,6 +193,8 @@ class ClientDriver final : public Loop::Task, public ClientLink::Owner, public L
   ListenerSet listeners_;
   std::vector<std::unique_ptr<Reception>> receptions_;
   LoopWatch* loops_;
+  Relics* relics_;
+  std::uint64_t adopted_ = 0;
 };
 
 }  // namespace holdfast

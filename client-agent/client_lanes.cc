@@ -56,6 +56,19 @@ std::optional<ClientLanes::Opened> ClientLanes::open(std::string_view name, Time
   return opened;
 }
 
+std::optional<ClientLanes::Opened> ClientLanes::open_again(std::uint32_t slot) {
+  unsigned lane = slot % kLanesOfALink;
+  for (auto& [name, group] : groups_) {
+    if (!group.wanted || group.wanted->link.slot + lane != slot) continue;
+    group.slots.take_again(lane);
+    Opened opened{loop_for(group), group.wanted->beside(lane)};
+    bool goes = lane >= group.wanted->lanes.most;
+    group.lanes.push_back({opened.options.name, lane, opened.loop, goes, false});
+    return opened;
+  }
+  return std::nullopt;
+}
+
 std::optional<ClientLanes::Opened> ClientLanes::replace(std::string_view name, Time now) {
   for (auto& [group_name, group] : groups_) {
     for (Lane& old : group.lanes) {

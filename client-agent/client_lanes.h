@@ -30,6 +30,9 @@ class ClientLanes {
   };
   // One more lane, which is there from now on; nothing: the link has as many as it may.
   std::optional<Opened> open(std::string_view group, Time now);
+  // The lane of this slot is there from a process before this one; nothing: no link of the config
+  // has it.
+  std::optional<Opened> open_again(std::uint32_t slot);
   // One more in place of the lane of this name, on its loop, which takes no new connections any
   // more; nothing: there is no slot for it.
   std::optional<Opened> replace(std::string_view lane, Time now);

@@ -33,7 +33,11 @@ ClientLink::ClientLink(const ClientContext& context, ClientLinkOptions options, 
       names_home_(options.names_home),
       patience_(std::move(options.patience)),
       loops_(options.loops),
-      link_(options.link, context.pool, random_link_id(), 0) {
+      recovered_(options.relic ? std::optional<Recovered>(Recovered{}) : std::nullopt),
+      made_(make_link(context, options, recovered_)),
+      link_(*made_) {
+  // A reload had taken it away, but for its streams.
+  if (options.relic && lane_ >= lanes_.most) state_ = State::retiring;
   driver_ = std::make_unique<LinkDriver>(loop_, link_, *this, context.observer, context.closing, "",
                                          name_);
   driver_->set_lane(lane_ >= lanes_.first);
@@ -46,6 +50,28 @@ ClientLink::ClientLink(const ClientContext& context, ClientLinkOptions options, 
 }
 
 ClientLink::~ClientLink() = default;
+
+std::unique_ptr<Link> ClientLink::make_link(const ClientContext& context,
+                                            const ClientLinkOptions& options,
+                                            std::optional<Recovered>& recovered) {
+  if (!options.relic) {
+    return std::make_unique<Link>(options.link, context.pool, random_link_id(), 0);
+  }
+  const LinkRelic& relic = *options.relic;
+  return Link::recover(context.loop.now(), options.link, context.pool, *relic.state, *relic.link,
+                       relic.relics->judge(), *recovered);
+}
+
+void ClientLink::go_on(Relics& relics, RecoveryTally& tally) {
+  if (!recovered_) return;
+  Recovered recovered = *std::exchange(recovered_, std::nullopt);
+  tally.add(recovered);
+  for (const RecoveredStream& each : recovered.streams) {
+    driver_->go_on(each, relics.take_socket(each.descriptor), nullptr);
+  }
+  for (const Recovered::Lost& each : recovered.lost) driver_->tell_lost(each);
+  wants_pump(*driver_);
+}
 
 DialOptions ClientLink::dial_options(ClientLinkOptions& options) const {
   DialOptions dial;

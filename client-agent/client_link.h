@@ -16,6 +16,7 @@
 #include "common/core/lane_meter.h"
 #include "common/core/memory_pool.h"
 #include "common/io/secure_random.h"
+#include "common/state/relics.h"
 #include "common/tls/tls.h"
 #include "common/tunnel/link_driver.h"
 
@@ -64,6 +65,8 @@ struct ClientLinkSettings {
 
 struct ClientLinkOptions : ClientLinkSettings {
   std::unique_ptr<TlsContext> tls;  // null: plain
+  // What a process before this one had of it.
+  std::optional<LinkRelic> relic{};
 
   // Another lane beside lane 0, which these are: "hub#2" beside "hub", in the slot after it.
   ClientLinkOptions beside(unsigned another) const;
@@ -111,6 +114,8 @@ class ClientLink final : public LinkDriver::Owner {
   };
 
   ClientLink(const ClientContext& context, ClientLinkOptions options, Owner& owner);
+  // After the first one's relic was taken over, and that counts: its sockets are this link's.
+  void go_on(Relics& relics, RecoveryTally& tally);
   ~ClientLink();
 
   // What happened in this turn, told to the link and sent. True: there is more to do.
@@ -187,6 +192,9 @@ class ClientLink final : public LinkDriver::Owner {
   void services_down(const std::vector<std::uint16_t>& services) override;
   Patience patience(std::string_view service) const override;
 
+  static std::unique_ptr<Link> make_link(const ClientContext& context,
+                                         const ClientLinkOptions& options,
+                                         std::optional<Recovered>& recovered);
   Dialer::Need need() const;
   DialHome home() const;
   void renew();
@@ -214,7 +222,9 @@ class ClientLink final : public LinkDriver::Owner {
   std::set<std::string, std::less<>> down_;  // services
   std::map<std::string, Patience, std::less<>> patience_;
   LoopWatch* loops_;
-  Link link_;
+  std::optional<Recovered> recovered_;  // until go_on()
+  std::unique_ptr<Link> made_;
+  Link& link_;
   std::unique_ptr<LinkDriver> driver_;
   std::unique_ptr<Dials> dials_;
 };

@@ -205,6 +205,10 @@ std::uint64_t ClientLinks::addresses_version() const {
   return sum;
 }
 
+void ClientLinks::go_on(Relics& relics, RecoveryTally& tally) {
+  for (auto& link : links_) link->go_on(relics, tally);
+}
+
 bool ClientLinks::pump() {
   bool more = false;
   for (auto& link : links_) more = link->pump() || more;

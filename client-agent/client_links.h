@@ -47,6 +47,8 @@ class ClientLinks {
               std::uint32_t connections, StreamQuota& quota, const MakeRegionMemory& make_state,
               Observer& observer, ClientLink::Owner& owner);
 
+  // See ClientLink::go_on().
+  void go_on(Relics& relics, RecoveryTally& tally);
   // At the end of a turn. True: there is more to do.
   bool pump();
   // A reload: links come, change and go.

@@ -99,6 +99,12 @@ void ClientWorker::reconfigure(std::vector<ClientLinkOptions> links, bool revoke
   wake_ = room_ = true;
 }
 
+void ClientWorker::go_on(Relics& relics, RecoveryTally& tally) {
+  links_.go_on(relics, tally);
+  publish(Publish::anyway);
+  wake_ = true;
+}
+
 void ClientWorker::leave(Time deadline) {
   leaving_ = true;
   waiting_.clear();

@@ -59,6 +59,8 @@ class ClientWorker final : private Loop::Task, private ClientLink::Owner {
   const ClientLinks& links() const { return links_; }
   Loop& loop() { return thread_.loop(); }
   void reconfigure(std::vector<ClientLinkOptions> links, bool revoke);
+  // Before the thread runs.
+  void go_on(Relics& relics, RecoveryTally& tally);
   // Goodbye, then the loop ends; at `deadline` at last.
   void leave(Time deadline);
 

@@ -2,6 +2,7 @@
 #include "common/agent/capabilities.h"
 #include "common/agent/credentials.h"
 #include "common/agent/doctor.h"
+#include "common/agent/lineage.h"
 #include "common/cli/cli.h"
 #include "common/keeper/handover.h"
 #include "common/keeper/keeper.h"
@@ -12,10 +13,12 @@ int main(int argc, char** argv) {
   holdfast::Program program;
   program.kind = holdfast::AgentKind::client;
   program.run = [&keeper](const holdfast::AgentConfig& config, const std::string& path,
-                          const std::vector<holdfast::Problem>& warnings) {
+                          const std::vector<holdfast::Problem>& warnings,
+                          const std::vector<holdfast::ConfigSource>& sources) {
     return holdfast::run_client_agent(std::get<holdfast::ClientConfig>(config), path, warnings,
-                                      keeper.page());
+                                      sources, keeper.page());
   };
+  program.kept_config = [&keeper] { return holdfast::kept_config(keeper.page()); };
   program.check_certificates = holdfast::check_certificates;
   program.check_capabilities = [](const holdfast::AgentConfig& config, const std::string& file) {
     return holdfast::missing_capabilities(std::get<holdfast::ClientConfig>(config), file);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/agent/configured_agent.h"
-#include "common/state/memfd_memory.h"
 #include "server-agent/server_driver.h"
 
 namespace holdfast {
@@ -96,7 +95,6 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
   options.tls = std::move(credentials.tls);
   options.congestion_control = config.link.congestion_control.value_or("");
   options.memory = config.limits.memory;
-  options.make_state = make_state_memory;
   options.connections = static_cast<std::uint32_t>(config.limits.connections);
   options.threads = config.threads;
   options.descriptors = descriptors;
@@ -176,14 +174,19 @@ class ServerAgent final
 }  // namespace
 
 int run_server_agent(const ServerConfig& config, const std::string& config_path,
-                     const std::vector<Problem>& warnings, Page& page) {
+                     const std::vector<Problem>& warnings, const std::vector<ConfigSource>& sources,
+                     Page& page) {
   ShellOptions shell{
       AgentKind::server, config.log, config.admin, config_path, config.link.unsafe_plaintext,
       warnings,          &page};
+  shell.sources = sources;
   return run_configured(
       config, std::move(shell),
-      [&](ServerCredentials& credentials, std::size_t descriptors) {
-        return server_options(config, credentials, descriptors);
+      [&](ServerCredentials& credentials, std::size_t descriptors, Lineage& lineage) {
+        auto options = server_options(config, credentials, descriptors);
+        if (options) options->make_state = lineage.make_state();
+        if (options) options->relics = lineage.relics();
+        return options;
       },
       [&](const AgentContext& context, ServerCredentials credentials, ServerOptions options) {
         return std::make_unique<ServerAgent>(context, config, std::move(credentials),

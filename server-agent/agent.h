@@ -6,6 +6,7 @@
 
 #include "common/config/config.h"
 #include "common/config/problem.h"
+#include "common/config/sources.h"
 #include "common/keeper/page.h"
 
 namespace holdfast {
@@ -13,6 +14,7 @@ namespace holdfast {
 // Runs in the foreground until it is stopped. The process's exit code. `page`: the keeper's, or an
 // empty one.
 int run_server_agent(const ServerConfig& config, const std::string& config_path,
-                     const std::vector<Problem>& warnings, Page& page);
+                     const std::vector<Problem>& warnings, const std::vector<ConfigSource>& sources,
+                     Page& page);
 
 }  // namespace holdfast

@@ -12,6 +12,7 @@
 #include "common/core/region_memory.h"
 #include "common/io/resolver.h"
 #include "common/io/socket.h"
+#include "common/state/relics.h"
 #include "common/tls/tls.h"
 #include "common/tunnel/patience.h"
 #include "common/tunnel/target.h"
@@ -55,6 +56,8 @@ struct ServerOptions {
   Duration shutdown_timeout = seconds(60);
   // What links and streams lie in.
   MakeRegionMemory make_state = make_plain_memory;
+  // What a process before this one left, until listen() is over; null: nothing.
+  Relics* relics = nullptr;
 };
 
 }  // namespace holdfast

@@ -40,6 +40,16 @@ ServerDriver::ServerDriver(Loop& loop, ServerOptions options, Observer& observer
     workers_.push_back(std::make_unique<ServerWorker>(options_, each, placement_, observer,
                                                       [this] { news_.wake(); }));
   }
+  if (options_.relics != nullptr) recover(*options_.relics);
+}
+
+void ServerDriver::recover(Relics& relics) {
+  for (const LinkRelic& each : relics.links()) {
+    Placement::Claim claim = placement_.claim(each.facts().client, each.facts().slot);
+    std::size_t loop = claim.loop();
+    ServerLinks& links = loop == 0 ? links_ : workers_[loop - 1]->links();
+    links.recover(each, std::move(claim));
+  }
 }
 
 ServerDriver::~ServerDriver() {
@@ -73,8 +83,19 @@ TurnHistogram ServerDriver::turns() const {
 
 // --- Listening ------------------------------------------------------------------------------
 
+RecoveryTally ServerDriver::go_on() {
+  RecoveryTally tally;
+  if (options_.relics == nullptr) return tally;
+  links_.go_on(*options_.relics, tally);
+  for (auto& worker : workers_) worker->links().go_on(*options_.relics, tally);
+  return tally;
+}
+
 Status ServerDriver::listen() {
+  Relics* relics = std::exchange(options_.relics, nullptr);
+  if (relics != nullptr) listeners_.inherit(&relics->listeners());
   Status bound = listen_on(options_, MissingAddress::is_waited_for);
+  listeners_.inherit(nullptr);
   if (!bound) return bound;
   for (auto& worker : workers_) worker->start();
   return Ok{};

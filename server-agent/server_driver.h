@@ -28,6 +28,9 @@ class ServerDriver final : public Loop::Task,
   ServerDriver(Loop& loop, ServerOptions options, Observer& observer);
   ~ServerDriver();
 
+  // What was left is taken over, and that counts now: its sockets go on.
+  RecoveryTally go_on();
+  std::uint64_t adopted() const { return 0; }
   // Binds the link's addresses, and sets the workers to work. What cannot be had is tried again
   // and told by listen_failures(); a service manager's socket that is not there is an error.
   Status listen();
@@ -87,6 +90,7 @@ class ServerDriver final : public Loop::Task,
   bool link_known_at(std::string_view source) const override;
   void newcomer_gone(CarrierId) override { wake_ = true; }
 
+  void recover(Relics& relics);
   void remember(const std::map<std::string, FoundAddresses>& names);
   Status listen_on(const ServerOptions& options, MissingAddress missing);
   // Why the client is not let in, for people; empty: it is.

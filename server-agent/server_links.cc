@@ -155,15 +155,55 @@ void ServerLinks::decide(CarrierId carrier, LinkRegistry::Decision decision) {
              decision);
 }
 
+LinkDriver& ServerLinks::drive(Link& link, Placement::Claim claim) {
+  const LinkId& id = link.id();
+  auto& driver = drivers_[id];
+  driver = std::make_unique<LinkDriver>(loop_, link, *this, observer_, closing_,
+                                        registry_.client_of(id));
+  driver->set_lane(registry_.slot_of(id) % kLanesOfALink != 0);
+  claims_.emplace(id, std::move(claim));
+  return *driver;
+}
+
+// --- After a death ----------------------------------------------------------------------------
+
+// Also of a client that a reload took away: its streams stay.
+void ServerLinks::recover(const LinkRelic& relic, Placement::Claim claim) {
+  auto client = options_.clients.find(relic.facts().client);
+  ClientPolicy nobody;
+  nobody.name = relic.facts().client;
+  const ClientPolicy& policy = client != options_.clients.end() ? client->second.policy : nobody;
+  Recovered recovered;
+  auto link = Link::recover(loop_.now(), registry_.options_for(policy), pool_, *relic.state,
+                            *relic.link, relic.relics->judge(), recovered);
+  Link* adopted = registry_.adopt(std::move(link), relic.facts());
+  if (adopted == nullptr) return;  // an id twice: its sockets are reset
+  drive(*adopted, std::move(claim));
+  recovered_.emplace(adopted->id(), std::move(recovered));
+}
+
+void ServerLinks::go_on(Relics& relics, RecoveryTally& tally) {
+  for (const auto& [id, recovered] : std::exchange(recovered_, {})) {
+    LinkDriver& driver = *drivers_.at(id);
+    tally.add(recovered);
+    const std::vector<LinkService>& services = driver.link().options().services;
+    for (const RecoveredStream& each : recovered.streams) {
+      auto summary = driver.link().find_stream(loop_.now(), each.stream.id, nullptr);
+      const std::string* target =
+          summary ? targets_.name_of(services[summary->service].name) : nullptr;
+      driver.go_on(each, relics.take_socket(each.descriptor), target);
+    }
+    for (const Recovered::Lost& each : recovered.lost) driver.tell_lost(each);
+    driver.touch();
+  }
+}
+
 void ServerLinks::accept(CarrierId carrier, LinkRegistry::Accepted accepted) {
   std::unique_ptr<Carrier> taken = greeted_.take(carrier);
   HOLDFAST_CHECK(taken != nullptr);
   const LinkId& id = accepted.link->id();
   if (accepted.created) {
-    drivers_[id] = std::make_unique<LinkDriver>(loop_, *accepted.link, *this, observer_, closing_,
-                                                registry_.client_of(id));
-    drivers_[id]->set_lane(registry_.slot_of(id) % kLanesOfALink != 0);
-    claims_.emplace(id, placement_.claim(registry_.client_of(id), registry_.slot_of(id)));
+    drive(*accepted.link, placement_.claim(registry_.client_of(id), registry_.slot_of(id)));
   }
   deciding_.erase(carrier);
   targets_.tell_down(*accepted.link);

@@ -48,6 +48,10 @@ class ServerLinks final : public LinkDriver::Owner, private Newcomers::Owner {
   ServerLinks(Loop& loop, const ServerOptions& options, std::size_t index, Placement& placement,
               Observer& observer, Owner& owner);
 
+  // A link of a process before this one; the claim is its. What is lost of it is not its any more.
+  void recover(const LinkRelic& relic, Placement::Claim claim);
+  // Those count now: their sockets go on.
+  void go_on(Relics& relics, RecoveryTally& tally);
   // At the end of a turn. True: there is more to do.
   bool pump();
   void take(GreetedCarrier greeted);
@@ -96,6 +100,7 @@ class ServerLinks final : public LinkDriver::Owner, private Newcomers::Owner {
 
   void revoke(const std::map<std::string, ServerClient>& before);
   void revoke_destinations(Link& link, const StreamGrants& grants);
+  LinkDriver& drive(Link& link, Placement::Claim claim);
   void decide(CarrierId carrier, LinkRegistry::Decision decision);
   void accept(CarrierId carrier, LinkRegistry::Accepted accepted);
   void poll_registry();
@@ -117,10 +122,11 @@ class ServerLinks final : public LinkDriver::Owner, private Newcomers::Owner {
   // Of carriers that are not decided about, and of links.
   std::map<CarrierId, Placement::Claim> deciding_;
   std::map<LinkId, Placement::Claim> claims_;
-  std::vector<LinkId> dirty_;   // to pump in this turn's end
-  std::vector<LinkId> pumped_;  // of them, those it has come to; it keeps its memory
-  std::set<LinkId> ending_;     // ended, and not settled yet
-  std::set<LinkId> awaited_;    // without a carrier: counted by the placement
+  std::map<LinkId, Recovered> recovered_;  // until go_on()
+  std::vector<LinkId> dirty_;              // to pump in this turn's end
+  std::vector<LinkId> pumped_;             // of them, those it has come to; it keeps its memory
+  std::set<LinkId> ending_;                // ended, and not settled yet
+  std::set<LinkId> awaited_;               // without a carrier: counted by the placement
   bool targets_changed_ = false;
   bool leaving_ = false;
   Newcomers greeted_;  // not decided about

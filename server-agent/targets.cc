@@ -102,6 +102,12 @@ Patience Targets::patience(std::string_view service) const {
   return known == options_.services.end() ? Patience{} : known->second.patience;
 }
 
+const std::string* Targets::name_of(std::string_view service) {
+  auto known = options_.services.find(std::string(service));
+  if (known == options_.services.end()) return nullptr;
+  return &*names_.insert(known->second.name).first;
+}
+
 // --- Watched targets --------------------------------------------------------------------------
 
 // A failure from an application's own address may be that address's own, and says nothing of

@@ -28,6 +28,8 @@ class Targets {
   // Why a client that asks for the service may not have it, for people.
   std::string why_unknown(std::string_view service) const;
   Patience patience(std::string_view service) const;
+  // Where the service leads, for people: outlives its streams. Null: nobody knows.
+  const std::string* name_of(std::string_view service);
 
   // Watches what is configured to be watched now. A target that was watched before stays known.
   void watch();

@@ -262,6 +262,22 @@ void add_memory(Metrics& metrics, const AgentSnapshot& snapshot) {
       .value(totals.log_lines_dropped);
 }
 
+void add_recoveries(Metrics& metrics, const RecoveryReport& recovery) {
+  auto& all = metrics.counter("holdfast_recoveries_total",
+                              "Times that a process went on with the one before it, by why.");
+  for (const char* reason : {"killed", "crashed", "upgrade", "restart", "parked"}) {
+    auto known = recovery.recoveries.find(reason);
+    std::uint64_t count = known != recovery.recoveries.end() ? known->second : 0;
+    all.value(count, {{"reason", reason}});
+  }
+  metrics.counter("holdfast_connections_recovered_total", "Connections that were gone on with so.")
+      .value(recovery.connections_in_all);
+  metrics
+      .gauge("holdfast_recovery_seconds",
+             "How long nobody was there the last time; 0: it did not happen.")
+      .value(in_seconds(recovery.gap));
+}
+
 void add_certificates(Metrics& metrics, const AgentSnapshot& snapshot) {
   if (snapshot.certificates.empty()) return;
   auto& ends = metrics.gauge("holdfast_certificate_expiry_seconds",
@@ -301,6 +317,7 @@ std::string metrics_text(const AgentSnapshot& snapshot) {
   metrics.counter("holdfast_config_reloads_total", "Reloads, by result.")
       .value(snapshot.totals.reloads, {{"result", "applied"}})
       .value(snapshot.totals.reloads_failed, {{"result", "refused"}});
+  add_recoveries(metrics, snapshot.totals.recovery);
   add_certificates(metrics, snapshot);
   add_links(metrics, snapshot);
   add_homes(metrics, snapshot);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/admin/history.h"
+#include "common/admin/recovery_report.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "common/base/turn_histogram.h"
@@ -159,6 +160,7 @@ struct AgentTotals {
   std::string reload_error;    // why it was refused; empty after a good one
   std::uint64_t reloads = 0;
   std::uint64_t reloads_failed = 0;
+  RecoveryReport recovery;
 };
 
 // An address that is to be listened on and cannot be had now.

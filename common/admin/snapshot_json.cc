@@ -133,6 +133,19 @@ Json totals_json(const AgentTotals& totals) {
           {"reloads_failed", totals.reloads_failed}};
 }
 
+Json recovery_json(const RecoveryReport& recovery) {
+  if (recovery.reason.empty()) return nullptr;
+  return {{"reason", recovery.reason},
+          {"links", recovery.links},
+          {"connections", recovery.connections},
+          {"adopted", recovery.adopted},
+          {"corrected", recovery.corrected},
+          {"lost", recovery.lost},
+          {"gap_s", in_seconds(recovery.gap)},
+          {"recoveries", Json(recovery.recoveries)},
+          {"connections_in_all", recovery.connections_in_all}};
+}
+
 template <typename T>
 std::string array_text(const std::vector<T>& items) {
   std::string out = "[";
@@ -193,6 +206,7 @@ std::string status_json(const AgentSnapshot& snapshot) {
                  {"longest_turn_s", in_seconds(snapshot.turns.longest)},
                  {"longest_answer_s", in_seconds(snapshot.longest_answer)}}},
                {"totals", totals_json(snapshot.totals)},
+               {"recovery", recovery_json(snapshot.totals.recovery)},
                {"links", links}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

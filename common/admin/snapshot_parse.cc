@@ -176,6 +176,20 @@ AgentTotals read_totals(const Json& json) {
   return totals;
 }
 
+RecoveryReport read_recovery(const Json& json) {
+  RecoveryReport recovery;
+  if (!json.is_object()) return recovery;
+  recovery.reason = read_text(json, "reason");
+  recovery.links = read_count(json, "links");
+  recovery.connections = read_count(json, "connections");
+  recovery.adopted = read_count(json, "adopted");
+  recovery.corrected = read_count(json, "corrected");
+  recovery.lost = read_count(json, "lost");
+  recovery.gap = read_seconds(json, "gap_s");
+  recovery.connections_in_all = read_count(json, "connections_in_all");
+  return recovery;
+}
+
 void read_parts(const Json& json, AgentSnapshot& snapshot) {
   for (const Json& link : json.value("links", Json::array())) {
     snapshot.links.push_back(read_link(link));
@@ -195,6 +209,7 @@ void read_parts(const Json& json, AgentSnapshot& snapshot) {
   snapshot.turns.longest = read_seconds(loop, "longest_turn_s");
   snapshot.longest_answer = read_seconds(loop, "longest_answer_s");
   snapshot.totals = read_totals(json.value("totals", Json::object()));
+  snapshot.totals.recovery = read_recovery(json.value("recovery", Json()));
 }
 
 AgentSnapshot read_status(const Json& json) {

@@ -38,7 +38,16 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
     note_services();
   }
 
-  Status start() override { return driver_.listen(); }
+  Status start() override {
+    Lineage& lineage = context_.lineage;
+    if (!lineage.objection().empty()) context_.recorder.state_discarded(lineage.objection());
+    lineage.commit();
+    RecoveryTally tally = driver_.go_on();
+    Status listening = driver_.listen();
+    tally.adopted = driver_.adopted();
+    if (lineage.relics() != nullptr) context_.recorder.recovered(lineage.finish(tally));
+    return listening;
+  }
   LoopsPause pause_loops() override { return driver_.pause_loops(); }
   Loop::Task& task() override { return driver_; }
   void shut_down() override { driver_.shut_down(); }
@@ -139,6 +148,9 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
     note_services();
     return Ok{};
   }
+  void in_force(const std::vector<ConfigSource>& sources) override {
+    context_.lineage.keep_config(sources);
+  }
 
  protected:
   virtual Result<Options> options_of(const Config& config, Credentials& credentials) const = 0;
@@ -177,12 +189,16 @@ inline const LinkDriver& driver_of(const LinkDriver& driver) {
   return driver;
 }
 
-// Runs an agent of the config until it ends. make_options(credentials, descriptors) gives the
-// driver's options or an Error; make_agent(context, credentials, options) the agent. The process's
-// exit code.
+// Runs an agent of the config until it ends. make_options(credentials, descriptors, lineage) gives
+// the driver's options or an Error; make_agent(context, credentials, options) the agent. The
+// process's exit code.
 template <typename Config, typename MakeOptions, typename MakeAgent>
 int run_configured(const Config& config, ShellOptions shell, MakeOptions make_options,
                    MakeAgent make_agent) {
+  // Before anything is opened.
+  Lineage lineage(*shell.page, {std::string(to_string(shell.kind)), config.name});
+  lineage.keep_config(shell.sources);
+  shell.lineage = &lineage;
   auto refuse = [&](const std::string& reason) {
     std::fprintf(stderr, "%s: %s\n", shell.config_path.c_str(), reason.c_str());
     return kExitConfig;
@@ -190,7 +206,7 @@ int run_configured(const Config& config, ShellOptions shell, MakeOptions make_op
   auto credentials = load_credentials(config);
   if (!credentials) return refuse(credentials.error().message);
   if (credentials->any()) protect_memory();
-  auto options = make_options(*credentials, raise_descriptor_limit());
+  auto options = make_options(*credentials, raise_descriptor_limit(), lineage);
   if (!options) return refuse(options.error().message);
   options->names = look_up_listen_names(config);
   auto unused = check_activation(config, shell.config_path);

@@ -266,6 +266,39 @@ void EventRecorder::undrained() {
   logger_.event(LogLevel::info, "undrained", {});
 }
 
+// --- After a death ----------------------------------------------------------------------------
+
+void EventRecorder::recovered(const RecoveryReport& report) {
+  std::lock_guard lock(mutex_);
+  totals_.recovery = report;
+  logger_.event(LogLevel::warn, "recovered",
+                {{"reason", report.reason},
+                 {"links", report.links},
+                 {"connections", report.connections},
+                 {"adopted", report.adopted},
+                 {"corrected", report.corrected},
+                 {"lost", report.lost},
+                 {"gap_ms", report.gap.count() / 1000}});
+}
+
+void EventRecorder::state_discarded(const std::string& reason) {
+  logger_.event(LogLevel::error, "state_discarded",
+                {{"reason", reason},
+                 {"cause", to_string(Cause::state_lost)},
+                 {"meaning", "connections of the process before this one are reset"}});
+}
+
+void EventRecorder::connection_lost(const LostConnection& lost) {
+  std::lock_guard lock(mutex_);
+  closed_[lost.service].closed[Cause::state_lost] += 1;
+  logger_.event(LogLevel::warn, "connection_lost",
+                {{"service", lost.service},
+                 {"peer", lost.peer},
+                 {"client", lost.client},
+                 {"cause", to_string(Cause::state_lost)},
+                 {"reason", lost.reason}});
+}
+
 void EventRecorder::listener_paused(const std::string& address, const std::string& reason) {
   std::lock_guard lock(mutex_);
   totals_.paused_descriptors += 1;

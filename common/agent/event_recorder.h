@@ -12,6 +12,7 @@
 #include <string>
 
 #include "common/admin/history.h"
+#include "common/admin/recovery_report.h"
 #include "common/admin/snapshot.h"
 #include "common/agent/trace_file.h"
 #include "common/core/link.h"
@@ -81,6 +82,10 @@ class EventRecorder final : public Observer {
   // An operator's drain: so many connections are left.
   void draining(std::size_t connections);
   void undrained();
+  // What this process found of the one before it.
+  void recovered(const RecoveryReport& report);
+  void state_discarded(const std::string& reason);
+  void connection_lost(const LostConnection& connection) override;
   void trace(const LinkId& link, const std::vector<TraceEvent>& events) override;
 
  private:

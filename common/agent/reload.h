@@ -32,6 +32,8 @@ class Reloadable {
   // All or nothing. `names`: of the addresses to listen on.
   virtual Status apply(Config config, Credentials credentials,
                        std::map<std::string, FoundAddresses> names, bool revoke) = 0;
+  // It was applied: these are its files.
+  virtual void in_force(const std::vector<ConfigSource>& sources) = 0;
 
  protected:
   ~Reloadable() = default;
@@ -75,6 +77,7 @@ class Reload final : public PreparedReload {
     }
     names_ = look_up_listen_names(*loaded.config);
     config_ = std::move(loaded.config);
+    sources_ = std::move(loaded.sources);
     credentials_ = std::move(*credentials);
   }
 
@@ -86,7 +89,10 @@ class Reload final : public PreparedReload {
     } else if (config_) {
       Status applied = agent_.apply(until_restart(agent_.config(), *config_),
                                     std::move(*credentials_), std::move(names_), request.revoke);
-      if (applied) report_.outcome = ReloadReport::Outcome::applied;
+      if (applied) {
+        report_.outcome = ReloadReport::Outcome::applied;
+        agent_.in_force(sources_);
+      }
       if (!applied) report_.reason = applied.error().message;
     }
     if (!request.dry_run) tell_reload(report_, request.revoke, logger_, recorder_);
@@ -106,6 +112,7 @@ class Reload final : public PreparedReload {
   Logger& logger_;
   EventRecorder& recorder_;
   std::optional<Config> config_;
+  std::vector<ConfigSource> sources_;
   std::optional<Credentials> credentials_;
   std::map<std::string, FoundAddresses> names_;
   ReloadReport report_;

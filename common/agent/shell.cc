@@ -225,8 +225,9 @@ int run_shell(const ShellOptions& options,
   Loop loop;
   int code = kExitOk;
   {
-    std::unique_ptr<Agent> agent = make(AgentContext{
-        loop, **logger, recorder, files, door, descriptors, options.config_path, *options.page});
+    std::unique_ptr<Agent> agent =
+        make(AgentContext{loop, **logger, recorder, files, door, descriptors, options.config_path,
+                          *options.page, *options.lineage});
     code = serve(options, loop, **logger, recorder, files, door, *agent);
   }
   (*logger)->event(LogLevel::info, "stopped");

@@ -11,10 +11,12 @@
 #include "common/admin/admin_server.h"
 #include "common/admin/loop_backend.h"
 #include "common/agent/event_recorder.h"
+#include "common/agent/lineage.h"
 #include "common/agent/log_files.h"
 #include "common/agent/status_line.h"
 #include "common/config/config.h"
 #include "common/config/problem.h"
+#include "common/config/sources.h"
 #include "common/io/loop.h"
 #include "common/io/loop_thread.h"
 #include "common/io/socket.h"
@@ -72,6 +74,7 @@ struct AgentContext {
   std::size_t descriptors;  // RLIMIT_NOFILE, raised to what is allowed
   std::string config_path;
   Page& page;  // the keeper's, or an empty one where there is none
+  Lineage& lineage;
 };
 
 struct ShellOptions {
@@ -80,8 +83,10 @@ struct ShellOptions {
   AdminConfig admin;
   std::string config_path;
   bool unsafe_plaintext = false;
-  std::vector<Problem> warnings;  // of the config
-  Page* page = nullptr;           // never null
+  std::vector<Problem> warnings;        // of the config
+  Page* page = nullptr;                 // never null
+  Lineage* lineage = nullptr;           // likewise
+  std::vector<ConfigSource> sources{};  // the config's files
 };
 
 // Runs until SIGTERM, SIGINT or a drain has ended the agent. The process's exit code.

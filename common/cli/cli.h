@@ -3,7 +3,9 @@
 // `PROG` alone prints the same, and exits with 64, because nothing runs then.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <variant>
@@ -15,6 +17,7 @@
 #include "common/config/config.h"
 #include "common/config/problem.h"
 #include "common/config/report.h"
+#include "common/config/sources.h"
 
 namespace holdfast {
 
@@ -31,13 +34,24 @@ enum ExitCode : int {
 
 using AgentConfig = std::variant<ClientConfig, ServerConfig>;  // the alternative of the kind
 
+// A config's files as they were when an agent took them, and whether those that are there now come
+// first.
+struct KeptConfig {
+  enum class Use : std::uint8_t { in_place_of_the_files, if_the_files_have_errors };
+
+  std::vector<ConfigSource> sources;
+  Use use = Use::in_place_of_the_files;
+};
+
 struct Program {
   AgentKind kind{};
   // Runs the agent in the foreground and returns the exit code. The config is valid; its warnings
-  // are the agent's to log, and errors never get here. `path` is absolute.
+  // are the agent's to log, and errors never get here. `path` is absolute, `sources` are its files.
   std::function<int(const AgentConfig& config, const std::string& path,
-                    const std::vector<Problem>& warnings)>
+                    const std::vector<Problem>& warnings, const std::vector<ConfigSource>& sources)>
       run;
+  // The config that an agent before this one had in force, if it is to be run with that.
+  std::function<std::optional<KeptConfig>()> kept_config = nullptr;
   // What is wrong with the certificates that a config names; for `check`, and before run. None:
   // nothing is looked at.
   std::function<std::vector<Problem>(const std::vector<TlsTable>& tables, const std::string& file)>

@@ -18,6 +18,7 @@ struct Loaded {
   std::vector<Problem> problems;
   std::vector<TlsTable> tls_tables;
   std::vector<std::string> fragments;
+  std::vector<ConfigSource> sources;
   std::optional<std::string> admin_socket;
 };
 
@@ -28,6 +29,7 @@ Loaded loaded_from(Side side) {
   loaded.problems = std::move(side.problems);
   loaded.tls_tables = std::move(side.tls_tables);
   loaded.fragments = std::move(side.fragments);
+  loaded.sources = std::move(side.sources);
   loaded.admin_socket = std::move(side.admin_socket);
   return loaded;
 }
@@ -37,9 +39,15 @@ Loaded load(AgentKind kind, const std::string& path, Environment surroundings) {
   return loaded_from(load_server_config(path, surroundings));
 }
 
+Loaded load(AgentKind kind, const std::vector<ConfigSource>& sources) {
+  if (kind == AgentKind::client) {
+    return loaded_from(parse_client_config(sources, Environment::checked));
+  }
+  return loaded_from(parse_server_config(sources, Environment::checked));
+}
+
 // As an agent needs it: with what its certificates hold, and what the kernel lets it do.
-Loaded load_all(const Program& program, const std::string& path) {
-  Loaded loaded = load(program.kind, path, Environment::checked);
+Loaded examined(const Program& program, const std::string& path, Loaded loaded) {
   auto add = [&loaded](std::vector<Problem> problems) {
     for (Problem& problem : problems) loaded.problems.push_back(std::move(problem));
   };
@@ -51,6 +59,30 @@ Loaded load_all(const Program& program, const std::string& path) {
   }
   if (has_errors(loaded.problems)) loaded.config.reset();
   return loaded;
+}
+
+Loaded load_all(const Program& program, const std::string& path) {
+  return examined(program, path, load(program.kind, path, Environment::checked));
+}
+
+// What an agent is to run with. A config with errors ends nobody who is alive: then the kept one is
+// used, and the errors are told as warnings.
+Loaded load_to_run(const Program& program, const std::string& path) {
+  std::optional<KeptConfig> kept;
+  if (program.kept_config) kept = program.kept_config();
+  if (!kept) return load_all(program, path);
+  auto load_kept = [&] { return examined(program, path, load(program.kind, kept->sources)); };
+  if (kept->use == KeptConfig::Use::in_place_of_the_files) return load_kept();
+  Loaded loaded = load_all(program, path);
+  if (loaded.config) return loaded;
+  Loaded old = load_kept();
+  for (Problem& each : loaded.problems) {
+    if (each.severity != Severity::error) continue;
+    each.severity = Severity::warning;
+    each.reason = "not applied, the config in force stays: " + each.reason;
+    old.problems.push_back(std::move(each));
+  }
+  return old;
 }
 
 // The socket's path, or the exit code after saying why there is none.
@@ -236,12 +268,12 @@ namespace {
 int run_agent(const Invocation& call, const Program& program) {
   // Absolute, and through the same symbolic links: what they lead to may change until a reload.
   std::string path = resolve_path(call.config_path, "");
-  Loaded loaded = load_all(program, path);
+  Loaded loaded = load_to_run(program, path);
   if (!loaded.config) {
     call.err << format_problems(loaded.problems) << std::flush;
     return exit_code(loaded.problems);
   }
-  return program.run(*loaded.config, path, loaded.problems);
+  return program.run(*loaded.config, path, loaded.problems, loaded.sources);
 }
 
 }  // namespace

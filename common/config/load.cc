@@ -55,6 +55,7 @@ Loaded parse(const std::vector<ConfigSource>& sources, Environment surroundings,
   if (!report.failed()) loaded.config = std::move(config);
   loaded.problems = report.take();
   loaded.tls_tables = report.take_tls_tables();
+  loaded.sources = sources;
   return loaded;
 }
 

@@ -26,6 +26,7 @@ struct LoadedClient {
   std::vector<Problem> problems;       // warnings too, which leave the config usable
   std::vector<TlsTable> tls_tables;    // also of a config with errors
   std::vector<std::string> fragments;  // paths of those that were read, in their order
+  std::vector<ConfigSource> sources;   // what it was made of
   // Where the agent of this config listens for subcommands, also when the rest has mistakes; absent
   // when that cannot be told.
   std::optional<std::string> admin_socket;
@@ -36,6 +37,7 @@ struct LoadedServer {
   std::vector<Problem> problems;
   std::vector<TlsTable> tls_tables;
   std::vector<std::string> fragments;
+  std::vector<ConfigSource> sources;
   std::optional<std::string> admin_socket;
 };
 

@@ -14,6 +14,9 @@ LinkFacts LinkBody::facts() const {
   facts.slot = options_.slot;
   facts.client = client() ? options_.name : peer_name_;
   facts.server = client() ? server_name_ : options_.name;
+  facts.home_name = home_.name;
+  // A longer one is found out again.
+  if (home_.address.size() <= UINT8_MAX) facts.home_address = home_.address;
   facts.grace = options_.grace;
   facts.heartbeat = options_.heartbeat;
   facts.dead_after = options_.dead_after;

@@ -10,7 +10,7 @@ namespace holdfast {
 namespace {
 
 // All but names of services.
-constexpr std::size_t kFixed = 16 + 6 * 8 + 3 * 8 + 2 * 4 + 2 * 256 + 4;
+constexpr std::size_t kFixed = 16 + 6 * 8 + 3 * 8 + 2 * 4 + 4 * 256 + 4;
 
 void encode(Writer& out, const LinkFacts& facts) {
   out.bytes(facts.id.bytes);
@@ -23,6 +23,8 @@ void encode(Writer& out, const LinkFacts& facts) {
   out.integer(facts.peer_max_streams);
   out.short_text(facts.client);
   out.short_text(facts.server);
+  out.short_text(facts.home_name);
+  out.short_text(facts.home_address);
   out.integer(static_cast<std::uint32_t>(facts.services.size()));
   for (const ServiceFact& service : facts.services) {
     out.short_text(service.name);
@@ -47,6 +49,8 @@ std::optional<LinkFacts> decode(Bytes bytes) {
   facts.peer_max_streams = in.integer<std::uint32_t>();
   facts.client = in.short_text();
   facts.server = in.short_text();
+  facts.home_name = in.short_text();
+  facts.home_address = in.short_text();
   auto services = in.integer<std::uint32_t>();
   for (std::uint32_t i = 0; i < services && !in.failed(); ++i) {
     ServiceFact service;

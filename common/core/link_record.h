@@ -38,7 +38,9 @@ struct LinkFacts {
   std::uint64_t start_id = 0;  // the client process's
   std::uint32_t slot = 0;      // the client's
   std::string client;
-  std::string server;  // client: bound by the first WELCOME
+  std::string server;        // client: bound by the first WELCOME
+  std::string home_name;     // client: where that is found again
+  std::string home_address;  // likewise
   Duration grace{};
   Duration heartbeat{};
   Duration dead_after{};

@@ -29,6 +29,7 @@ void LinkBody::take_facts(const LinkRecord& record, const LinkFacts& facts) {
   initial_credit_ = facts.initial_credit;
   peer_max_streams_ = facts.peer_max_streams;
   (client() ? server_name_ : peer_name_) = client() ? facts.server : facts.client;
+  home_ = {facts.home_name, facts.home_address};
   options_.slot = facts.slot;
   options_.start_id = facts.start_id;
   options_.grace = facts.grace;
@@ -50,16 +51,18 @@ struct Positions {
   std::uint64_t committed = 0;
   std::uint64_t delivered = 0;
   bool corrected = false;
+  SocketPosition::Life life = SocketPosition::Life::stands;
 };
 
 std::optional<Positions> positions_of(const StreamRecord& record, Intent::Operation under_way,
                                       SocketJudge& judge) {
   const SendHalf& send = record.send;
   const ReceiveHalf& receive = record.receive;
-  Positions found{send.committed(), receive.delivered(), false};
+  Positions found{send.committed(), receive.delivered()};
   if (record.descriptor() < 0) return found;
   std::optional<SocketPosition> socket = judge.look(record, under_way);
   if (!socket) return std::nullopt;
+  found.life = socket->life;
   if (socket->read != send.committed()) {
     bool reads = under_way == Intent::Operation::read && !send.ended();
     if (!reads || socket->read < send.committed()) return std::nullopt;
@@ -67,7 +70,9 @@ std::optional<Positions> positions_of(const StreamRecord& record, Intent::Operat
     found.corrected = true;
   }
   bool writes = under_way == Intent::Operation::write;
-  if (!socket->written) return writes ? std::nullopt : std::optional(found);
+  // What a socket took that nothing connects any more is nobody's.
+  bool stands = socket->life == SocketPosition::Life::stands;
+  if (!socket->written) return writes && stands ? std::nullopt : std::optional(found);
   std::uint64_t bytes = std::min(receive.delivered(), receive.received_bytes());
   if (*socket->written != bytes) {
     bool fits = *socket->written > bytes && *socket->written <= receive.received_bytes();
@@ -83,13 +88,16 @@ bool over_here(const StreamRecord& record) {
   return has_abort(record.send.end()) || record.reset == ResetState::waiting;
 }
 
-RecoveredStream::Socket fate_of(const StreamRecord& record, const StreamRecord& old) {
+RecoveredStream::Socket fate_of(const StreamRecord& record, const StreamRecord& old,
+                                SocketPosition::Life life) {
+  using Life = SocketPosition::Life;
   using Socket = RecoveredStream::Socket;
   if (old.descriptor() < 0) return record.wants_target() ? Socket::connects : Socket::none;
   if (over_here(record) || record.receive.abort_delivered()) return Socket::resets;
   bool fin_out = record.receive.fin_delivered();
   if (fin_out && has_fin(record.send.end())) return Socket::closes;
-  if (old.latched) return Socket::aborts;
+  if (life == Life::reset_after_fin) return Socket::aborts_after_fin;
+  if (old.latched || life == Life::reset) return Socket::aborts;
   return fin_out ? Socket::shuts_down : Socket::goes_on;
 }
 
@@ -110,13 +118,15 @@ void LinkBody::take_stream(Time now, const OldState& state, const OldState::Link
     if (!gone) recovered.over.push_back(old.descriptor());
     return;
   }
-  auto lose = [&](const char* reason) { recovered.lost.push_back({old.descriptor(), reason}); };
+  auto lose = [&](const char* reason) {
+    recovered.lost.push_back({old.descriptor(), reason, old.service, old.source});
+  };
   if (old.version != kRecordVersion) return lose("a record of another version");
   if (old.service >= options_.services.size()) return lose("a service that nobody knows");
   if (streams_.find(old.stream()) != kNoSlot) return lose("an id twice");
 
   bool silent = over_here(old);
-  Positions positions{old.send.committed(), old.receive.delivered(), false};
+  Positions positions{old.send.committed(), old.receive.delivered()};
   if (!silent && !old.receive.abort_delivered()) {
     auto found = positions_of(old, state.under_way(old_link.index, stream.slot), judge);
     if (!found) return lose("its socket disagrees with its record");
@@ -161,8 +171,10 @@ void LinkBody::take_stream(Time now, const OldState& state, const OldState::Link
     return lose(whole ? "its socket is gone" : "its record contradicts itself");
   }
   record.socket = ended ? SocketState::closed : SocketState::attached;
-  RecoveredStream found{
-      {slot, old.stream()}, old.descriptor(), fate_of(record, old), record.send.ended()};
+  RecoveredStream found{{slot, old.stream()},    old.descriptor(),
+                        old.read_before,         old.written_before,
+                        record.send.committed(), fate_of(record, old, positions.life),
+                        record.send.ended()};
   // Until the driver has closed it, if it is to.
   if (old.descriptor() >= 0) record.own({old.descriptor(), old.read_before, old.written_before});
   streams_.add(slot, old.stream());

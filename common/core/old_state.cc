@@ -31,8 +31,10 @@ Result<OldState> OldState::read(std::span<const std::byte> bytes) {
                within(shape.blocks_at, shape.blocks, tuning::kBlockSize, size);
   if (!whole) return Error{"the state is cut short"};
   auto at = [&](std::uint64_t offset) { return bytes.data() + offset; };
-  state.records_ = {reinterpret_cast<const LinkRecord*>(at(shape.links_at)), shape.links};
-  state.chunks_ = {reinterpret_cast<const RecordChunk*>(at(shape.chunks_at)), shape.chunks};
+  state.records_ = {reinterpret_cast<const LinkRecord*>(at(shape.links_at)),
+                    std::min(shape.links, header.links_used)};
+  state.chunks_ = {reinterpret_cast<const RecordChunk*>(at(shape.chunks_at)),
+                   std::min(shape.chunks, header.chunks_used)};
   state.infos_ = {reinterpret_cast<const BlockInfo*>(at(shape.infos_at)), shape.blocks};
   state.blocks_ = reinterpret_cast<const std::uint8_t*>(at(shape.blocks_at));
   state.find_links();

@@ -36,6 +36,8 @@ class OldState {
   Intent::Operation under_way(LinkIndex link, SlotIndex slot) const {
     return header_->intent.names(link, slot) ? header_->intent.operation : Intent::Operation::none;
   }
+  // A socket was about to be closed.
+  bool closes() const { return header_->intent.operation == Intent::Operation::close; }
   // A stream's bytes [from, to), out of the chain of blocks at `head`, a piece at a time. False:
   // some are not there.
   bool walk(BlockIndex head, std::uint64_t stream, std::uint64_t former, std::uint64_t from,

@@ -20,8 +20,12 @@ namespace holdfast {
 
 // How many bytes of the stream its application's kernel has given and taken.
 struct SocketPosition {
+  // Whether something connects it still. What it has not given yet it does give.
+  enum class Life : std::uint8_t { stands, reset, reset_after_fin };
+
   std::uint64_t read = 0;
   std::optional<std::uint64_t> written;  // nothing: this kind of socket does not say
+  Life life = Life::stands;
 };
 
 class SocketJudge {
@@ -38,16 +42,20 @@ class SocketJudge {
 struct RecoveredStream {
   // What is to become of its application's socket.
   enum class Socket : std::uint8_t {
-    goes_on,     // read, unless its end was read; written to as bytes come
-    shuts_down,  // the same, but that the peer's end is to be said (again)
-    aborts,      // its kernel told of an error: read what is left, then abort()
-    closes,      // both ends are over, in order
+    goes_on,           // read, unless its end was read; written to as bytes come
+    shuts_down,        // the same, but that the peer's end is to be said (again)
+    aborts,            // its kernel told of an error: read what is left, then abort()
+    aborts_after_fin,  // the same, but that its end comes before that
+    closes,            // both ends are over, in order
     resets,
     connects,  // there is none yet: ConnectTarget comes
     none,      // it is closed
   };
   StreamHandle stream;
   int descriptor = -1;
+  std::uint64_t read_before = 0;  // of it, as in SocketFacts
+  std::uint64_t written_before = 0;
+  std::uint64_t read = 0;  // of the stream
   Socket socket = Socket::none;
   bool end_read = false;  // of its application
 };
@@ -56,6 +64,8 @@ struct Recovered {
   struct Lost {
     int descriptor = -1;  // to be reset
     std::string reason;   // for people
+    std::uint16_t service = 0;
+    Endpoint source{};
   };
   std::vector<RecoveredStream> streams;
   std::vector<Lost> lost;       // streams that contradict themselves or their socket

@@ -62,9 +62,9 @@ LinkRecord* StateRegion::take_link() {
   if (!free_links_.empty()) {
     link = free_links_.back();
     free_links_.pop_back();
-  } else if (links_used_ < shape_.links) {
-    link = links_ + links_used_++;
-    free_links_.reserve(links_used_);
+  } else if (header_->links_used < shape_.links) {
+    link = links_ + header_->links_used++;
+    free_links_.reserve(header_->links_used);
   } else {
     return nullptr;
   }
@@ -82,9 +82,9 @@ RecordChunk* StateRegion::take_chunk(LinkIndex owner, std::uint32_t number) {
   if (!free_chunks_.empty()) {
     chunk = free_chunks_.back();
     free_chunks_.pop_back();
-  } else if (chunks_used_ < shape_.chunks) {
-    chunk = chunks_ + chunks_used_++;
-    free_chunks_.reserve(chunks_used_);
+  } else if (header_->chunks_used < shape_.chunks) {
+    chunk = chunks_ + header_->chunks_used++;
+    free_chunks_.reserve(header_->chunks_used);
   } else {
     return nullptr;
   }

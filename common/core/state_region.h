@@ -57,6 +57,9 @@ struct RegionHeader {
   std::uint16_t minor = kMinor;
   std::uint32_t unused = 0;
   Shape shape;
+  // That were ever taken: what lies behind was never touched, and is not to be for looking.
+  std::uint32_t links_used = 0;
+  std::uint32_t chunks_used = 0;
   alignas(64) Intent intent;
 };
 static_assert(std::is_trivially_copyable_v<RegionHeader>);
@@ -97,8 +100,6 @@ class StateRegion {
   RegionHeader* header_;
   LinkRecord* links_;
   RecordChunk* chunks_;
-  std::uint32_t links_used_ = 0;  // that were ever taken
-  std::uint32_t chunks_used_ = 0;
   std::vector<LinkRecord*> free_links_;
   std::vector<RecordChunk*> free_chunks_;
   BlockArena arena_;

@@ -132,7 +132,9 @@ Result<std::vector<BoundSocket>> bind_sockets(const NetListenAddress& listen_add
   int first_error = 0;
   for (const SocketAddress& one : *addresses) {
     int error = 0;
-    Descriptor socket = bind_one(one, path, tune, options, error);
+    Descriptor socket;
+    if (options.inherited != nullptr) socket = options.inherited->take(one, options.transparent);
+    if (!socket.valid()) socket = bind_one(one, path, tune, options, error);
     if (socket.valid()) sockets.emplace_back(std::move(socket), to_string(address), path);
     if (error != 0 && (first_error == 0 || error == EADDRINUSE)) first_error = error;
   }
@@ -184,6 +186,10 @@ void Listener::accept_some() {
     if (!offer(socket)) return;
     if (scarce) pause(State::out_of_descriptors, "few descriptors are left");
   }
+}
+
+void Listener::adopt(Descriptor& socket) {
+  if (state_ == State::accepting) (void)offer(socket);
 }
 
 void Listener::accept_rest() {

@@ -13,6 +13,7 @@
 
 #include "common/base/result.h"
 #include "common/base/socket_access.h"
+#include "common/io/inherited_sockets.h"
 #include "common/io/listener_observer.h"
 #include "common/io/loop.h"
 #include "common/io/socket.h"
@@ -49,8 +50,9 @@ struct BindOptions {
   bool transparent = false;  // takes connections to addresses that are not this host's (tproxy)
   bool freebind = false;     // also where the host does not have the address yet (IP_FREEBIND)
   bool mptcp = false;        // Multipath TCP for whoever comes with it, where the kernel has it
-  std::vector<SocketAddress> of_name{};  // what the address's name was resolved to
-  SocketAccess access{};                 // a Unix socket's file
+  std::vector<SocketAddress> of_name{};   // what the address's name was resolved to
+  SocketAccess access{};                  // a Unix socket's file
+  InheritedSockets* inherited = nullptr;  // what listens at the address already
 };
 
 // Binds and listens on the address; on every one of `of_name`, where it is a name; or takes every
@@ -77,6 +79,9 @@ class Listener final : public Poller::Watcher {
 
   // There may be room again; does nothing unless it pauses.
   void resume();
+  // It was accepted here by a process before this one; it stays where it is if that cannot be, or
+  // the listener has no room.
+  void adopt(Descriptor& socket);
   // Before it is closed: hands over who waits in the kernel's queue, while they are taken.
   void accept_rest();
   std::size_t tag() const { return tag_; }

@@ -26,6 +26,16 @@ std::optional<HostPort> name_of(const NetListenAddress& address) {
   return *tcp;
 }
 
+// A connection that is bound to `at` came to a listener there.
+bool takes(const SocketAddress& listener, const SocketAddress& at) {
+  if (listener.is_unix() || at.is_unix()) return listener.to_string() == at.to_string();
+  auto address = ip_of(listener.endpoint());
+  bool every = address && (*address == *ip_of(SocketAddress::literal({"0.0.0.0", 0})->endpoint()) ||
+                           *address == *ip_of(SocketAddress::literal({"::", 0})->endpoint()));
+  return listener == at || (every && listener.family() == at.family() &&
+                            listener.endpoint().port == at.endpoint().port);
+}
+
 }  // namespace
 
 Duration next_listen_pause(Duration last) {
@@ -64,7 +74,8 @@ ListenerSet::Entry* ListenerSet::find(const Wanted& wanted) {
 // With the addresses that the name had last, beside those that stand already.
 Status ListenerSet::bind(Entry& entry) {
   const Wanted& wanted = entry.wanted;
-  BindOptions options{wanted.transparent, wanted.freebind, wanted.mptcp, {}, wanted.access};
+  BindOptions options{wanted.transparent, wanted.freebind, wanted.mptcp, {},
+                      wanted.access,      inherited_};
   if (auto name = name_of(wanted.address)) {
     auto known = resolver_.known(*name);
     if (!known) {
@@ -208,6 +219,20 @@ void ListenerSet::clear() {
   entries_.clear();
   timer_.cancel();
   changed_();
+}
+
+// Who comes to a transparent listener is bound to where it meant to go.
+void ListenerSet::adopt(Descriptor& socket) {
+  SocketAddress at = SocketAddress::own_of(socket.get());
+  for (bool transparent : {false, true}) {
+    for (auto& entry : entries_) {
+      if (entry->wanted.transparent != transparent) continue;
+      for (auto& listener : entry->listeners) {
+        if (!socket.valid()) return;
+        if (transparent || takes(listener->address(), at)) listener->adopt(socket);
+      }
+    }
+  }
 }
 
 // --- What cannot be had -----------------------------------------------------------------------

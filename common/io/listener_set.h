@@ -51,6 +51,11 @@ class ListenerSet {
   // error names it. What a name came to is looked at anew, now and every minute.
   Status set(const std::vector<Wanted>& wanted);
   void clear();
+  // Until it is said otherwise (null): these are taken where they are bound to what is wanted.
+  void inherit(InheritedSockets* sockets) { inherited_ = sockets; }
+  // A connection that a process before this one accepted here goes to the handler as if it were
+  // new. It stays where it is when it is none of these addresses', or there is no room.
+  void adopt(Descriptor& socket);
   // There may be room again.
   void resume();
 
@@ -103,6 +108,7 @@ class ListenerSet {
   ListenerObserver& observer_;
   Tune tune_;
   std::function<void()> changed_;
+  InheritedSockets* inherited_ = nullptr;
   Entries entries_;
   Timer timer_;
 };

@@ -107,6 +107,12 @@ Result<std::vector<Descriptor>> passed_sockets(const std::string& name, PassedKi
   return sockets;
 }
 
+std::vector<int> passed_descriptors() {
+  std::vector<int> descriptors;
+  for (const Passed& passed : all_passed()) descriptors.push_back(passed.descriptor);
+  return descriptors;
+}
+
 std::vector<std::string> passed_names() {
   std::vector<std::string> names;
   for (Passed& passed : all_passed()) {

@@ -24,4 +24,7 @@ Result<std::vector<Descriptor>> passed_sockets(const std::string& name, PassedKi
 // Names that were passed, each once, in their order; empty without a service manager.
 std::vector<std::string> passed_names();
 
+// The descriptors that were passed, as they were.
+std::vector<int> passed_descriptors();
+
 }  // namespace holdfast

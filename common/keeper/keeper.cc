@@ -145,7 +145,9 @@ void Keeper::become_agent() const {
   set_oom_score(oom_score_);
   rename_process("LISTEN_PID", pid_);
   rename_process("WATCHDOG_PID", pid_);
-  if (page_.reason != StartReason::first) close_leftovers(page_);
+  // What there is to go on from the agent sorts out itself (state/relics.h).
+  bool goes_on = inheritance_of(page_).state.has_value();
+  if (page_.reason != StartReason::first && !goes_on) close_leftovers(page_);
   // SIGHUP and SIGUSR1 wait until it listens to them.
   sigset_t at_once;
   sigemptyset(&at_once);

@@ -96,6 +96,30 @@ void Bridge::start() {
   write_queued();
 }
 
+void Bridge::go_on(const RecoveredStream& stream) {
+  using Fate = RecoveredStream::Socket;
+  if (stream.end_read) input_ = Input::ended;
+  switch (stream.socket) {
+    case Fate::resets:
+      return close(Ending::by_reset);
+    case Fate::closes:
+      return close(Ending::in_order);
+    case Fate::aborts:
+      return latch(ECONNRESET);
+    case Fate::aborts_after_fin:
+      return latch(EPIPE);
+    case Fate::shuts_down:
+      writing_ = Writing::shut;
+      shutdown(socket_.get(), SHUT_WR);
+      break;
+    case Fate::goes_on:
+    case Fate::connects:
+    case Fate::none:
+      break;
+  }
+  watch();
+}
+
 void Bridge::watch() {
   if (closed()) return;
   if (input_ == Input::reading_rest || input_ == Input::told || flush_) {

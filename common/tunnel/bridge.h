@@ -56,6 +56,8 @@ class Bridge final : public Poller::Watcher {
   void move(Link& link, Owner& owner, StreamHandle stream);
   // Begins: reads, and writes what is queued already.
   void start();
+  // Instead of that: goes on with a stream whose process died.
+  void go_on(const RecoveredStream& stream);
 
   // `last`: deliver_fin() follows at once if all of them are taken.
   void deliver(Bytes bytes, bool last);

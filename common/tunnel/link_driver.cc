@@ -243,6 +243,28 @@ void LinkDriver::attach(StreamHandle stream, ApplicationSocket socket) {
   touch();
 }
 
+void LinkDriver::go_on(const RecoveredStream& stream, Descriptor socket,
+                       const std::string* target) {
+  touch();
+  if (!socket.valid()) return;  // closed already, or to be connected: the link says so
+  Attachment& attachment = attach_to(stream.stream);
+  attachment.target_name = target;
+  bool is_unix = SocketAddress::own_of(socket.get()).is_unix();
+  // What was read of a Unix socket is counted anew.
+  std::uint64_t read_before = is_unix ? 0 - stream.read : stream.read_before;
+  ApplicationSocket its{std::move(socket), is_unix, read_before, stream.written_before};
+  attachment.bridge = std::make_unique<Bridge>(loop_, link_, *this, stream.stream, std::move(its));
+  attachment.bridge->go_on(stream);
+  if (!look_timer_.armed()) look_later(patiences());
+}
+
+void LinkDriver::tell_lost(const Recovered::Lost& lost) const {
+  const auto& services = link_.options().services;
+  std::string service = lost.service < services.size() ? services[lost.service].name : "";
+  observer_.connection_lost(
+      {std::move(service), std::string(peer()), lost.source.to_string(), lost.reason});
+}
+
 void LinkDriver::hand_over(LinkDriver& to) {
   for (StreamHandle stream : link_.unwritten()) {
     auto moved = to.link_.take_over(loop_.now(), link_, stream);

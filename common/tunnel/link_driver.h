@@ -85,6 +85,11 @@ class LinkDriver final : public Carrier::Owner, public Bridge::Owner, private Pu
   void adopt(std::unique_ptr<Carrier> carrier);
   // A connected, tuned application's socket for the stream.
   void attach(StreamHandle stream, ApplicationSocket socket);
+  // A stream that the link has from a process before this one, and its socket; not valid where it
+  // has none. `target`: the service's, as in TargetStart.
+  void go_on(const RecoveredStream& stream, Descriptor socket, const std::string* target);
+  // One that is not the link's any more.
+  void tell_lost(const Recovered::Lost& lost) const;
   // Client: streams that its server never heard of go on over another link of the same loop.
   void hand_over(LinkDriver& to);
   // Server: how connect_target() went.

@@ -16,6 +16,14 @@
 
 namespace holdfast {
 
+// A connection of a process that died, of which nothing can be made any more.
+struct LostConnection {
+  std::string service;
+  std::string peer;
+  std::string client;  // the application's address
+  std::string reason;
+};
+
 struct LinkEvent {
   LinkId link;
   std::string name;     // at a client in the config; a server's links have none
@@ -100,6 +108,8 @@ class Observer : public ListenerObserver {
   // False spares the walk over thousands after a resume.
   virtual bool wants_connection_resumed() const = 0;
   virtual void connection_resumed(const ConnectionInfo& connection) = 0;
+  // It did not outlive its process: what was left of it contradicts itself, or its socket.
+  virtual void connection_lost(const LostConnection&) {}
   virtual void connection_closed(const ConnectionInfo& connection) = 0;
   // Server: an OPEN that did not become a connection.
   virtual void connection_refused(const OpenRefusal& refusal) = 0;

@@ -90,6 +90,8 @@ std::string_view to_string(Cause cause) {
       return "idle_timeout";
     case Cause::half_close_timeout:
       return "half_close_timeout";
+    case Cause::state_lost:
+      return "state_lost";
     case Cause::other:
       return "other";
   }
@@ -97,7 +99,7 @@ std::string_view to_string(Cause cause) {
 }
 
 Cause cause_from_code(std::uint16_t code) {
-  constexpr auto kLast = static_cast<std::uint16_t>(Cause::half_close_timeout);
+  constexpr auto kLast = static_cast<std::uint16_t>(Cause::state_lost);
   return code <= kLast ? static_cast<Cause>(code) : Cause::other;
 }
 

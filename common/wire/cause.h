@@ -60,6 +60,7 @@ enum class Cause : std::uint16_t {
   target_vanished = 40,
   idle_timeout = 41,
   half_close_timeout = 42,
+  state_lost = 43,  // its agent's process died, and what is left of it contradicts itself
   other = 0xffff,
 };
 

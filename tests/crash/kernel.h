@@ -118,6 +118,8 @@ class Socket {
     application_.heard_end = true;
   }
 
+  // As SO_ERROR: told once, whoever asks.
+  void take_error() { error_told_ = true; }
   void clear_linger() { lingers_ = false; }
   // As close(2): with bytes lost or not, by how linger stands.
   void close() {

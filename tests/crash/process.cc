@@ -132,6 +132,15 @@ void Process::read_socket(StreamHandle stream) {
   auto found = ends_.find(stream.id.value);
   if (dead() || socket == nullptr || !found->second.reads) return;
   Running running(host_.doom());
+  // The poller tells of an error, and it is asked for: no read is under way.
+  if (socket->broken() && host_.world().random().below(2) == 0) {
+    socket->take_error();
+    store_hook();
+    link_->latch(stream);
+    if (dead()) return;
+    link_->abort(now(), stream);
+    return end(stream, *socket, false);
+  }
   iovec buffers[4];
   std::size_t count = link_->prepare(stream, 1 + host_.world().random().below(6000), buffers);
   if (count == 0) {

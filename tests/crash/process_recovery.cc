@@ -35,8 +35,11 @@ std::optional<SocketPosition> Process::look(const StreamRecord& record,
   // Whether the error was read cannot be told.
   if (socket->broken() && under_way == Intent::Operation::read) return std::nullopt;
   std::uint64_t written = socket->position_written();
-  // Its kernel takes anything, and counts none of it.
-  if (socket->broken()) return SocketPosition{socket->position_read(), std::nullopt};
+  // Its kernel takes anything, and counts none of it; whether it has told of the error it does not
+  // say.
+  if (socket->broken()) {
+    return SocketPosition{socket->position_read(), std::nullopt, SocketPosition::Life::reset};
+  }
   return SocketPosition{socket->position_read(), written};
 }
 
@@ -77,6 +80,7 @@ void Process::settle(const RecoveredStream& stream) {
       end_of_stream.fin_out = true;
       return store_hook();
     case Fate::aborts:
+    case Fate::aborts_after_fin:
       link_->abort(now(), stream.stream);
       return end(stream.stream, *socket, false);
     default:

@@ -496,7 +496,9 @@ class Pair:
         def ready():
             assert self.client.running, f"the client agent ended: {self.client.log()[-2000:]}"
             assert self.server.running, f"the server agent ended: {self.server.log()[-2000:]}"
-            return self.client.run("ready").returncode == 0
+            # A server's next process may have taken over and answer nobody yet.
+            return (self.client.run("ready").returncode == 0 and
+                    self.server.run("status").returncode == 0)
         wait_until(ready, seconds * TIMESCALE, "holdfast-client ready")
 
     def note_descriptors(self):

@@ -22,7 +22,7 @@ ARROWS = {
     "common/base": set(),
     "common/wire": {"base"},
     "common/core": {"base", "wire"},
-    "common/state": {"base", "core"},
+    "common/state": {"base", "core", "io"},
     "common/keeper": {"base"},
     "common/config": {"base"},
     "common/log": {"base", "config"},
@@ -31,7 +31,7 @@ ARROWS = {
     "common/tunnel": {"base", "wire", "core", "state", "io", "tls"},
     "common/admin": {"base", "wire", "core", "config", "log"},
     "common/cli": {"base", "wire", "core", "config", "log", "admin"},
-    "common/agent": {"base", "wire", "core", "keeper", "config", "log", "io", "tls", "tunnel", "admin",
+    "common/agent": {"base", "wire", "core", "state", "keeper", "config", "log", "io", "tls", "tunnel", "admin",
                      "cli"},
 }
 ARROWS = {room: {f"common/{other}" for other in others} for room, others in ARROWS.items()}

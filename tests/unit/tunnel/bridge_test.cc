@@ -410,8 +410,10 @@ StreamRecord left_by(const Conversation& c) {
 TEST_CASE("a stream's record names its socket until that is to be closed, and what is under way") {
   Conversation c;
   CHECK(left_by(c).descriptor() >= 0);
+  REQUIRE(send(c.application.get(), "x", 1, 0) == 1);
+  c.until([&] { return c.arrived == "x"; });
   CHECK(c.client.intent().operation == Intent::Operation::none);
-  CHECK(c.client.intent().slot == c.stream.slot);  // its last read or write
+  CHECK(c.client.intent().slot == c.stream.slot);  // its last read
   c.bridge->reset();
   CHECK(left_by(c).descriptor() == -1);
   CHECK(c.client.intent().operation == Intent::Operation::none);
@@ -425,6 +427,53 @@ TEST_CASE("an error that its kernel tells once is in the record") {
   auto state = OldState::read(c.client_pool.region.bytes());
   bool over = state->links()[0].streams.empty();
   CHECK((over || left_by(c).latched));
+}
+
+// The bridge's process died: what another one makes of the socket, which is `fate`.
+void go_on(Conversation& c, RecoveredStream::Socket fate) {
+  int socket = dup(left_by(c).descriptor());
+  c.bridge = nullptr;  // resets nothing: the socket is open elsewhere
+  c.bridge = std::make_unique<Bridge>(c.loop, c.client, c, c.stream,
+                                      ApplicationSocket{Descriptor(socket)});
+  RecoveredStream stream;
+  stream.stream = c.stream;
+  stream.socket = fate;
+  c.bridge->go_on(stream);
+}
+
+TEST_CASE("a stream whose process died goes on") {
+  Conversation c;
+  go_on(c, RecoveredStream::Socket::goes_on);
+  REQUIRE(send(c.application.get(), "hello", 5, 0) == 5);
+  c.until([&] { return c.arrived == "hello"; });
+}
+
+TEST_CASE("one that was reset meanwhile gives what is left, and is aborted") {
+  Conversation c;
+  REQUIRE(send(c.application.get(), "last", 4, 0) == 4);
+  go_on(c, RecoveredStream::Socket::aborts);
+  c.until([&] { return c.ends == "A"; });
+  CHECK(c.arrived == "last");
+  CHECK(c.bridge->closed());
+}
+
+TEST_CASE("one whose end came before that ends, and is aborted") {
+  Conversation c;
+  REQUIRE(send(c.application.get(), "last", 4, 0) == 4);
+  go_on(c, RecoveredStream::Socket::aborts_after_fin);
+  c.until([&] { return c.ends == "FA"; });
+  CHECK(c.arrived == "last");
+}
+
+TEST_CASE("one of which both ends are over is closed in order, and any other is reset") {
+  for (auto [fate, wanted] : {std::pair(RecoveredStream::Socket::closes, 0),
+                              std::pair(RecoveredStream::Socket::resets, -1)}) {
+    Conversation c;
+    go_on(c, fate);
+    CHECK(c.bridge->closed());
+    char byte = 0;
+    CHECK(recv(c.application.get(), &byte, 1, 0) == wanted);
+  }
 }
 
 }  // namespace holdfast

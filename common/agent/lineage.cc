@@ -1,0 +1,102 @@
+#include "common/agent/lineage.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "common/io/loop.h"
+#include "common/io/passed_sockets.h"
+#include "common/io/secure_random.h"
+#include "common/state/memfd_memory.h"
+
+namespace holdfast {
+
+std::optional<KeptConfig> kept_config(const Page& page) {
+  Inheritance found = inheritance_of(page);
+  if (!found.state) return std::nullopt;
+  auto root = OldRoot::open(found.state->descriptor);
+  if (!root) return std::nullopt;
+  KeptConfig kept;
+  for (ConfigFile& each : root->config()) {
+    kept.sources.push_back({std::move(each.path), std::move(each.text)});
+  }
+  if (kept.sources.empty()) return std::nullopt;
+  if (found.config_from_file) kept.use = KeptConfig::Use::if_the_files_have_errors;
+  return kept;
+}
+
+Lineage::Lineage(Page& page, const StateOwner& owner)
+    : page_(page), inheritance_(inheritance_of(page)), start_id_(random_u64()) {
+  // Nobody was here before: what is open is whoever's started it.
+  if (inheritance_.reason != StartReason::first) {
+    int root = inheritance_.state ? inheritance_.state->descriptor : -1;
+    std::vector<int> not_its(page.started_with, page.started_with + page.started_with_count);
+    for (int each : passed_descriptors()) not_its.push_back(each);
+    relics_ = Relics::take(root, owner, not_its);
+    objection_ = relics_->objection();
+    if (inheritance_.discarded) objection_ = "too many processes died before they could use it";
+    if (!relics_->usable()) relics_.reset();
+  }
+  if (relics_ != nullptr) start_id_ = relics_->start_id();
+  root_ = Root::make(owner, start_id_);
+}
+
+Lineage::~Lineage() = default;
+
+MakeRegionMemory Lineage::make_state() {
+  return root_ != nullptr ? root_->make_regions() : MakeRegionMemory(make_state_memory);
+}
+
+void Lineage::keep_config(const std::vector<ConfigSource>& sources) {
+  if (root_ == nullptr) return;
+  std::vector<ConfigFile> files;
+  for (const ConfigSource& each : sources) {
+    const auto* text = std::get_if<std::string>(&each.content);
+    if (text != nullptr) files.push_back({each.path, *text});
+  }
+  root_->write_config(files);
+}
+
+// Without a root, or with a part where nobody finds it, the next process begins as a first one.
+void Lineage::commit() {
+  std::uint32_t generation = inheritance_.state ? inheritance_.state->generation + 1 : 1;
+  bool whole = root_ != nullptr && root_->complete();
+  std::uint64_t word = whole ? encoded({root_->descriptor(), generation}) : 0;
+  page_.state.store(word, std::memory_order_relaxed);
+}
+
+RecoveryReport Lineage::finish(const RecoveryTally& tally) {
+  RecoveryReport report;
+  report.reason = to_string(inheritance_.reason);
+  report.links = tally.links;
+  report.connections = tally.connections;
+  report.adopted = tally.adopted;
+  report.corrected = tally.corrected;
+  report.lost = tally.lost;
+  if (root_ != nullptr && relics_ != nullptr) {
+    RootHeader::Totals& totals = root_->totals();
+    totals = relics_->totals();
+    totals.recoveries.at(static_cast<std::size_t>(inheritance_.reason)) += 1;
+    totals.connections += tally.connections;
+    for (std::size_t i = 1; i < totals.recoveries.size(); ++i) {
+      auto reason = to_string(static_cast<StartReason>(i));
+      if (reason != "unknown") report.recoveries[std::string(reason)] = totals.recoveries[i];
+    }
+    report.connections_in_all = totals.connections;
+  }
+  if (relics_ != nullptr) relics_->close_rest();
+  relics_.reset();
+  std::int64_t now_us = read_boot_clock().time_since_epoch().count();
+  std::int64_t died_us = inheritance_.death.time_ns / 1000;
+  if (died_us != 0) report.gap = Duration(std::max<std::int64_t>(now_us - died_us, 0));
+  return report;
+}
+
+std::vector<int> Lineage::state_descriptors() const {
+  if (root_ == nullptr) return {};
+  std::vector<int> descriptors = root_->region_descriptors();
+  descriptors.push_back(root_->descriptor());
+  return descriptors;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,85 @@
+#include "common/state/inventory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+namespace holdfast {
+namespace {
+
+constexpr int kFirst = 3;  // after standard input, output and error
+constexpr rlim_t kMostProbed = 64 * 1024;
+
+// Of level SOL_SOCKET; -1 where it is no socket.
+int option_of(int descriptor, int option) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return getsockopt(descriptor, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
+
+std::vector<int> probed_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = kMostProbed;
+  auto end = static_cast<int>(std::min(limit.rlim_cur, kMostProbed));
+  std::vector<int> found;
+  for (int each = kFirst; each < end; ++each) {
+    if (fcntl(each, F_GETFD) >= 0) found.push_back(each);
+  }
+  return found;
+}
+
+}  // namespace
+
+std::vector<int> list_descriptors() {
+  DIR* folder = opendir("/proc/self/fd");
+  if (folder == nullptr) return probed_descriptors();
+  std::vector<int> found;
+  while (const dirent* entry = readdir(folder)) {
+    char* end = nullptr;
+    long number = std::strtol(entry->d_name, &end, 10);
+    bool is_number = end != entry->d_name && *end == '\0';
+    if (is_number && number >= kFirst && number != dirfd(folder)) {
+      found.push_back(static_cast<int>(number));
+    }
+  }
+  closedir(folder);
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+DescriptorKind kind_of_descriptor(int descriptor) {
+  int listens = option_of(descriptor, SO_ACCEPTCONN);
+  if (listens == 1) return DescriptorKind::listener;
+  if (is_stream_socket(descriptor)) return DescriptorKind::connection;
+  char target[64];
+  std::string path = "/proc/self/fd/" + std::to_string(descriptor);
+  ssize_t size = readlink(path.c_str(), target, sizeof target);
+  std::string_view name(target, size > 0 ? static_cast<std::size_t>(size) : 0);
+  return name == "anon_inode:[eventpoll]" ? DescriptorKind::poller : DescriptorKind::other;
+}
+
+bool is_stream_socket(int descriptor) {
+  if (option_of(descriptor, SO_TYPE) != SOCK_STREAM) return false;
+  int family = option_of(descriptor, SO_DOMAIN);
+  bool known = family == AF_INET || family == AF_INET6 || family == AF_UNIX;
+  return known && option_of(descriptor, SO_ACCEPTCONN) == 0;
+}
+
+// Applications' sockets are told by SO_OOBINLINE, which carriers have not (io/socket.h).
+void close_leftover(int descriptor) {
+  bool inet = is_stream_socket(descriptor) && option_of(descriptor, SO_DOMAIN) != AF_UNIX;
+  if (inet && option_of(descriptor, SO_OOBINLINE) == 0) {
+    linger reset{1, 0};
+    (void)setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  }
+  close(descriptor);
+}
+
+}  // namespace holdfast
