@@ -58,11 +58,11 @@ AddressBook::AddressBook(Loop& loop, Resolver& resolver, std::vector<HostPort> s
   rebuild();
 }
 
-void AddressBook::refresh(bool urgent, bool anew) {
+void AddressBook::refresh(Wish wish) {
   if (!any_names_) return;
-  anew_ = anew_ || anew;
+  anew_ = anew_ || wish.anew;
   Duration usual = addresses_.empty() ? kUnknownRefresh : kRelaxedRefresh;
-  if (urgent) usual = kUrgentRefresh;
+  if (wish.urgent) usual = kUrgentRefresh;
   Time now = loop_.now();
   if (last_refresh_) {
     next_refresh_ = *last_refresh_ + (anew_ ? kLeastRefresh : usual);

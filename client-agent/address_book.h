@@ -21,9 +21,12 @@ class AddressBook {
               std::function<void()> changed,
               std::function<void(const HostPort&, const std::string&)> failed);
 
-  // Looks the names up that are due, which is sooner where somebody waits (`urgent`) or no address
-  // is known. `anew`: what was found before may be wrong by now.
-  void refresh(bool urgent, bool anew);
+  struct Wish {
+    bool urgent = false;  // somebody waits
+    bool anew = false;    // what was found before may be wrong by now
+  };
+  // Looks the names up that are due, which is sooner where it is urgent or no address is known.
+  void refresh(Wish wish);
   // When a name is due again.
   Time next_timeout() const { return next_refresh_; }
   // In the order of the configuration; an address keeps its place as long as it is known.

@@ -37,7 +37,7 @@ LinkSpread ClientLanes::spread(
         known->retiring = false;
       } else {
         group.slots.take_again(options.lane);
-        group.lanes.push_back({options.name, options.lane, loop, false, false});
+        group.lanes.push_back({.name = options.name, .lane = options.lane, .loop = loop});
       }
     }
   }
@@ -52,7 +52,7 @@ std::optional<ClientLanes::Opened> ClientLanes::open(std::string_view name, Time
   std::optional<unsigned> lane = group.slots.take(now);
   if (!lane) return std::nullopt;
   Opened opened{loop_for(group), group.wanted->beside(*lane)};
-  group.lanes.push_back({opened.options.name, *lane, opened.loop, false, false});
+  group.lanes.push_back({.name = opened.options.name, .lane = *lane, .loop = opened.loop});
   return opened;
 }
 
@@ -84,7 +84,8 @@ std::optional<ClientLanes::Opened> ClientLanes::replace(std::string_view name, T
         range.first = std::max(range.first, *lane + 1);
         range.most = std::max(range.most, range.first);
       }
-      group.lanes.push_back({opened.options.name, *lane, opened.loop, false, stays});
+      group.lanes.push_back(
+          {.name = opened.options.name, .lane = *lane, .loop = opened.loop, .stays = stays});
       return opened;
     }
   }

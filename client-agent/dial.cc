@@ -107,8 +107,9 @@ void Dials::update(Dialer::Need need) {
     drop_all();
     return timer_.cancel();
   }
-  book_->refresh(need == Dialer::Need::urgent, arose);
-  if (home_book_ != nullptr) home_book_->refresh(need == Dialer::Need::urgent, arose);
+  AddressBook::Wish wish{.urgent = need == Dialer::Need::urgent, .anew = arose};
+  book_->refresh(wish);
+  if (home_book_ != nullptr) home_book_->refresh(wish);
   routes_.begin(now);
   look_at_handshakes();
   refresh_routes(now);
@@ -153,7 +154,7 @@ void Dials::look_at_handshakes() {
     bool stuck = path->queued > tuning::kSmallSegment && path->timeouts != 0;
     if (!silent && !stuck) continue;
     dial->unanswered = true;
-    if (silent) routes_.failed(dial->route, true);
+    if (silent) routes_.failed(dial->route, Dialer::Reached::somebody);
     Limit& limit = limit_of(dial->address);
     limit.unanswered += 1;
     if (limit.unanswered < kMostUnanswered) continue;
@@ -279,7 +280,7 @@ void Dials::carrier_standing(Carrier& carrier) {
   // The routes may have changed meanwhile: the place that this one has now, if any.
   auto found = std::find(now_.begin(), now_.end(), dial->route);
   if (found == now_.end()) {
-    dialer_.failed(loop_.now(), true);
+    dialer_.failed(loop_.now(), Dialer::Reached::somebody);
   } else {
     dialer_.connected(static_cast<std::size_t>(found - now_.begin()));
   }
@@ -297,7 +298,7 @@ void Dials::carrier_lost(Carrier& carrier, Cause cause, const std::string& reaso
 void Dials::failed(Dial& dial, const std::string& reason) {
   last_error_ = dial.address.to_string() + ": " + reason;
   observer_.dial_failed(dial.address.to_string(), reason);
-  routes_.failed(dial.route, dial.carrier != nullptr);
+  routes_.failed(dial.route, dial.reached());
   drop(dial);
   wake_();
 }
@@ -306,7 +307,7 @@ void Dials::failed(Dial& dial, const std::string& reason) {
 void Dials::drop(Dial& dial) {
   if (dial.over) return;
   dial.over = true;
-  dialer_.failed(loop_.now(), dial.carrier != nullptr);
+  dialer_.failed(loop_.now(), dial.reached());
   if (dial.deadline) dial.deadline->cancel();
   if (!dial.carrier) return;
   dial.carrier->close();

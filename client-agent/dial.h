@@ -74,6 +74,10 @@ class Dials final : public Carrier::Owner {
     Time heard{};             // anything, last
     bool unanswered = false;  // and counted as such
     bool over = false;
+
+    Dialer::Reached reached() const {
+      return carrier != nullptr ? Dialer::Reached::somebody : Dialer::Reached::nobody;
+    }
   };
   // Of an address that was barren once.
   struct Limit {

@@ -30,11 +30,11 @@ void DialRoutes::start_over() {
   away_ = false;
 }
 
-void DialRoutes::failed(const DialRoute& route, bool answered) {
+void DialRoutes::failed(const DialRoute& route, Dialer::Reached reached) {
   if (home_.empty() || route.sni != home_.name) return;
   if (home_.address) own_failed_ = true;
   // Before a name's owner a balancer that refuses the connect is no sign of the home's end.
-  if (answered && !home_.name.empty()) away_ = true;
+  if (reached == Dialer::Reached::somebody && !home_.name.empty()) away_ = true;
 }
 
 bool DialRoutes::balancer_too(Time now) const {

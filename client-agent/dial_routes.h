@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/core/dialer.h"
 #include "common/io/socket.h"
 
 namespace holdfast {
@@ -41,8 +42,8 @@ class DialRoutes {
   // A carrier is wanted from `now` on; or the link is up, and what was known of failures is over.
   void begin(Time now);
   void start_over();
-  // A dial came to nothing. `answered`: somebody took the connect, so the network is there.
-  void failed(const DialRoute& route, bool answered);
+  // A dial came to nothing. Where it reached somebody the network is there.
+  void failed(const DialRoute& route, Dialer::Reached reached);
 
   // The routes at this moment, the first one being the best, and when there may be more of them.
   // `servers`: of the config. `own`: of the home's address.

@@ -130,10 +130,10 @@ void Dialer::connected(std::size_t address) {
   last_good_ = address;
 }
 
-void Dialer::failed(Time, bool was_established) {
+void Dialer::failed(Time, Reached reached) {
   HOLDFAST_CHECK(in_flight_ > 0);
   in_flight_ -= 1;
-  if (!was_established) connecting_ -= 1;
+  if (reached == Reached::nobody) connecting_ -= 1;
   HOLDFAST_CHECK(connecting_ >= 0 && connecting_ <= in_flight_);
 }
 

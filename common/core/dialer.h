@@ -47,7 +47,9 @@ class Dialer {
   // succeeded, and its handshake begun.
   void established();
   void connected(std::size_t address);
-  void failed(Time now, bool was_established = false);
+  // How far a dial came that came to nothing.
+  enum class Reached : std::uint8_t { nobody, somebody };  // took the connect
+  void failed(Time now, Reached reached = Reached::nobody);
   // The other end asked not to be dialled before `until`.
   void hold_off(Time until) { not_before_ = until; }
   // The next round is then, whatever the rounds were.

@@ -59,13 +59,13 @@ FirstBytes::News FirstBytes::report(Time now, const PathReport& path) {
   return stuck ? become_barren() : News::none;
 }
 
-bool FirstBytes::unanswered(bool greeting) {
+bool FirstBytes::unanswered(Asked asked) {
   if (!fresh_ || !first_ || counted_) return false;
   counted_ = true;
   unanswered_ += 1;
   if (received_ >= 2 * segment_) return false;  // it is not fresh; the next one is
   if (unanswered_ <= 1) return false;
-  mute_ += greeting ? 1 : 0;
+  if (asked == Asked::greeting) mute_ += 1;
   return become_barren() == News::barren;
 }
 

@@ -43,7 +43,8 @@ class FirstBytes {
   News report(Time now, const PathReport& path);
   // The peer's kernel has our question, or our greeting, and no answer has come. True: so the
   // carrier is barren.
-  bool unanswered(bool greeting = false);
+  enum class Asked : std::uint8_t { question, greeting };
+  bool unanswered(Asked asked = Asked::question);
   // All that was handed to it has reached the peer's kernel.
   bool passed() const { return first_ && passed_; }
   // A question was answered.

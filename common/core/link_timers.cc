@@ -53,7 +53,8 @@ void LinkBody::timeout_greeting(Time now) {
   // An answer that is large, with what waits behind it, is swallowed as a whole.
   if (now >= greeting->unanswered_at) {
     greeting->unanswered_at = kNever;
-    if (first_bytes_.passed() && first_bytes_.unanswered(true)) become_barren(now);
+    if (first_bytes_.passed() && first_bytes_.unanswered(FirstBytes::Asked::greeting))
+      become_barren(now);
   }
   if (now < greeting->moved_at + options_.handshake_timeout) return;
   greeting_failed(*greeting);

@@ -24,17 +24,17 @@ TEST_CASE("A server's name that cannot be resolved is looked up again for ever")
       [&](const HostPort&, const std::string& why) { failed.push_back(why); });
   for (std::size_t round = 0; round < 3; ++round) {
     INFO("round " << round);
-    book.refresh(false, false);
+    book.refresh({});
     REQUIRE(names.started.size() == round + 1);
     names.answer(round, Error{"hub: unknown"});
-    book.refresh(false, false);
+    book.refresh({});
     CHECK(names.started.size() == round + 1);  // not at once
     Duration wait = book.next_timeout() - names.loop.refresh();
     CHECK(wait <= seconds(2));
     names.pass(wait);
   }
   CHECK(failed.size() == 1);  // the same words again only after a while
-  book.refresh(false, false);
+  book.refresh({});
   names.answer(3, found("10.0.0.1"));
   CHECK(changed == 1);
   CHECK(book.addresses() == std::vector<SocketAddress>{at("10.0.0.1", 7443)});
@@ -45,20 +45,20 @@ TEST_CASE("A lost carrier has the server's name looked up at once") {
   AddressBook book(
       names.loop, names.resolver, {{"hub", 7443}}, [] {},
       [](const HostPort&, const std::string&) {});
-  book.refresh(false, true);
+  book.refresh({.anew = true});
   names.answer(0, found("10.0.0.1"));
   names.pass(milliseconds(250));
-  book.refresh(false, false);
+  book.refresh({});
   CHECK(names.started.size() == 1);
-  book.refresh(true, true);
+  book.refresh({.urgent = true, .anew = true});
   CHECK(names.started.size() == 2);
   // One that comes too soon is not forgotten.
   names.answer(1, found("10.0.0.1"));
-  book.refresh(true, true);
+  book.refresh({.urgent = true, .anew = true});
   CHECK(names.started.size() == 2);
   CHECK(book.next_timeout() - names.loop.now() <= milliseconds(200));
   names.pass(milliseconds(210));
-  book.refresh(true, false);
+  book.refresh({.urgent = true});
   CHECK(names.started.size() == 3);
 }
 

@@ -40,7 +40,7 @@ Routes both(Routes one, const Routes& other) {
 TEST_CASE("A link that no server has goes to every address") {
   Bound link({});
   CHECK(link.at(0) == kAnywhere);
-  link.routes.failed({kBalancer, {}}, true);
+  link.routes.failed({kBalancer, {}}, Dialer::Reached::somebody);
   CHECK(link.at(5000) == kAnywhere);
   CHECK(link.routes.next_timeout(at_ms(0)) == kNever);
 }
@@ -50,11 +50,11 @@ TEST_CASE("A bound link goes through the balancer by its home's name alone") {
   CHECK(link.at(0) == kByName);
   CHECK(link.at(60'000) == kByName);
   SECTION("also where the balancer itself is not there") {
-    link.routes.failed({kBalancer, "hub-1"}, false);
+    link.routes.failed({kBalancer, "hub-1"}, Dialer::Reached::nobody);
     CHECK(link.at(1) == kByName);
   }
   SECTION("until the balancer has no home to lead to") {
-    link.routes.failed({kBalancer, "hub-1"}, true);
+    link.routes.failed({kBalancer, "hub-1"}, Dialer::Reached::somebody);
     CHECK(link.at(1) == both(kByName, kAnywhere));
     SECTION("and again when the link was up") {
       link.routes.start_over();
@@ -65,7 +65,7 @@ TEST_CASE("A bound link goes through the balancer by its home's name alone") {
 
 TEST_CASE("A link that waits for its own server goes nowhere else") {
   Bound link({"hub-1", {}, true});
-  link.routes.failed({kBalancer, "hub-1"}, true);
+  link.routes.failed({kBalancer, "hub-1"}, Dialer::Reached::somebody);
   CHECK(link.at(1) == kByName);
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("The home's own address comes first, and the balancer a little later")
 
 TEST_CASE("Where the home's own address refuses, the balancer is asked at once") {
   Bound link({"hub-1", HostPort{"198.51.100.1", 7443}, false});
-  link.routes.failed({kOwn, "hub-1"}, false);
+  link.routes.failed({kOwn, "hub-1"}, Dialer::Reached::nobody);
   CHECK(link.at(1) == both({{kOwn, "hub-1"}}, kByName));
 }
 
