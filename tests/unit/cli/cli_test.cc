@@ -13,8 +13,8 @@ namespace {
 
 // Where nothing is: what runs on the machine of the test is not its business.
 const AgentPlaces kNowhere{"/nonexistent/run", "/nonexistent/etc"};
-const Program kClient{AgentKind::client, nullptr, nullptr, nullptr, kNowhere};
-const Program kServer{AgentKind::server, nullptr, nullptr, nullptr, kNowhere};
+const Program kClient{.kind = AgentKind::client, .run = nullptr, .places = kNowhere};
+const Program kServer{.kind = AgentKind::server, .run = nullptr, .places = kNowhere};
 
 bool has(const std::string& text, const std::string& word) {
   return text.find(word) != std::string::npos;
@@ -408,8 +408,9 @@ TEST_CASE("without a subcommand the agent runs with its config and gives the exi
   Site site;
   std::string name, path;
   std::vector<Problem> told;
-  Program program{AgentKind::client, [&](const AgentConfig& config, const std::string& from,
-                                         const std::vector<Problem>& warnings) {
+  Program program{AgentKind::client,
+                  [&](const AgentConfig& config, const std::string& from,
+                      const std::vector<Problem>& warnings, const std::vector<ConfigSource>&) {
                     name = std::get<ClientConfig>(config).name;
                     path = from;
                     told = warnings;
@@ -427,8 +428,9 @@ TEST_CASE("without a subcommand the agent runs with its config and gives the exi
 TEST_CASE("an agent with a wrong config does not run") {
   Site site;
   site.write_config("nonsense = 1\n");
-  Program program{AgentKind::client, [](const AgentConfig&, const std::string&,
-                                        const std::vector<Problem>&) { return 42; }};
+  Program program{AgentKind::client,
+                  [](const AgentConfig&, const std::string&, const std::vector<Problem>&,
+                     const std::vector<ConfigSource>&) { return 42; }};
   Ran ran = run_words({"-c", site.config}, program);
   CHECK(ran.code == kExitConfig);
   CHECK(has(ran.err, "nonsense"));
@@ -441,9 +443,8 @@ TEST_CASE("what is wrong with certificates is told by check, and keeps an agent 
   site.write_config("[link.tls]\nca_file = \"pem\"\ncert_file = \"pem\"\nkey_file = \"pem\"\n");
   Severity severity = Severity::error;
   Program program{AgentKind::client,
-                  [](const AgentConfig&, const std::string&, const std::vector<Problem>& warnings) {
-                    return has_errors(warnings) ? 1 : 42;
-                  }};
+                  [](const AgentConfig&, const std::string&, const std::vector<Problem>& warnings,
+                     const std::vector<ConfigSource>&) { return has_errors(warnings) ? 1 : 42; }};
   program.check_certificates = [&](const std::vector<TlsTable>& tables, const std::string& file) {
     REQUIRE(tables.size() == 1);
     const Place& place = tables.front().certificate.place;

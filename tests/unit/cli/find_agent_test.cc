@@ -126,7 +126,7 @@ TEST_CASE("a socket that a dead agent left is no agent") {
 TEST_CASE("subcommands go to the agent that was found") {
   Host host;
   Running running(host.runtime, "client.sock", AgentKind::client, "/edge.toml");
-  Program program{AgentKind::client, nullptr, nullptr, nullptr, host.places};
+  Program program{.kind = AgentKind::client, .run = nullptr, .places = host.places};
   Ran ran = run_words({"status"}, program);
   CHECK(ran.code == kExitOk);
   CHECK(has(ran.out, "edge-1"));
