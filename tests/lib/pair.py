@@ -14,6 +14,7 @@ HOLDFAST_E2E_TIMESCALE  factor for time limits, for sanitizer builds
 """
 import contextlib
 import ctypes
+import functools
 import http.client
 import itertools
 import json
@@ -121,6 +122,12 @@ def agent_of(keeper):
     return next((int(pid) for pid in children if name_of(pid).startswith("holdfast-")), None)
 
 
+@functools.lru_cache
+def has_keeper(program):
+    """Agents of a release from before there were keepers have none (scripts/check-interop)."""
+    return subprocess.run([program, "--can-read", "1.0"], capture_output=True).returncode in (0, 1)
+
+
 class Agent:
     """One daemon: its config, process, log, and what it says of itself."""
 
@@ -161,7 +168,9 @@ class Agent:
     def pid(self):
         """The agent's own process, which the keeper made. Under valgrind there is no other one."""
         def found():
-            if name_of(self.keeper_pid) in ("memcheck-amd64-", "callgrind-amd64"):
+            name = name_of(self.keeper_pid)
+            alone = name.startswith("holdfast-") and not has_keeper(self.program)
+            if alone or name in ("memcheck-amd64-", "callgrind-amd64"):
                 return self.keeper_pid
             return agent_of(self.keeper_pid)
         return wait_until(found, 10 * TIMESCALE, f"a process of the {self.role} agent")
