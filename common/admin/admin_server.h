@@ -37,6 +37,9 @@ struct SnapshotQuery {
   std::optional<Duration> history_since = std::nullopt;
 };
 
+// Command::hand_over, in place of a program's path.
+inline constexpr const char* kPark = "park";
+
 struct Command {
   enum class Kind : std::uint8_t {
     kill,

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "common/keeper/parking.h"
+
 namespace holdfast {
 namespace {
 
@@ -59,13 +61,19 @@ CommandResult HandOver::begin(const std::string& path) {
   if (page_.keeper_pid == 0) return {Outcome::failed, "it has no keeper (HOLDFAST_KEEPER=no)"};
   if (page_.wish != 0) return {Outcome::failed, "it is about to hand over already"};
   std::string program;
-  if (!path.empty()) {
+  bool parks = path == kPark;
+  if (parks && !has_service_manager()) {
+    return {Outcome::failed, "no service manager started it (NOTIFY_SOCKET is not set)"};
+  }
+  if (!path.empty() && !parks) {
     Result<std::string> trusted = trusted_program(path, std::string(program_name(kind_)));
     if (!trusted) return {Outcome::failed, trusted.error().message};
     program = *trusted;
   }
   std::memcpy(page_.next_program, program.c_str(), program.size() + 1);
-  StartReason wish = path.empty() ? StartReason::restart : StartReason::upgrade;
+  StartReason wish = parks          ? StartReason::parked
+                     : path.empty() ? StartReason::restart
+                                    : StartReason::upgrade;
   page_.wish = static_cast<std::uint32_t>(wish);
   logger_.event(LogLevel::info, "handing_over",
                 {{"reason", to_string(wish)},

@@ -20,8 +20,8 @@ class HandOver {
   HandOver(AgentKind kind, Loop& loop, Logger& logger, Page& page,
            std::function<LoopsPause()> pause);
 
-  // To the program of this path; empty: to the one that the keeper was started by. Happens a moment
-  // after the answer.
+  // To the program of this path; empty: to the one that the keeper was started by; kPark: to
+  // whoever the service manager starts next. Happens a moment after the answer.
   CommandResult begin(const std::string& path);
 
  private:

@@ -63,7 +63,9 @@ void add_keeper(AgentSnapshot& snapshot, const Page& page) {
 }
 
 void tell_of_predecessor(Logger& logger, const Page& page) {
-  if (page.reason == StartReason::upgrade || page.reason == StartReason::restart) {
+  bool planned = page.reason == StartReason::upgrade || page.reason == StartReason::restart ||
+                 page.reason == StartReason::parked;
+  if (planned) {
     logger.event(LogLevel::info, "handed_over",
                  {{"reason", to_string(page.reason)}, {"program", page.program}});
   }
@@ -72,6 +74,13 @@ void tell_of_predecessor(Logger& logger, const Page& page) {
                  {{"program", page.next_program},
                   {"reason", page.refusal != 0 ? strerror(page.refusal)
                                                : "it does not run, or cannot read the state"}});
+  }
+  if (page.reason == StartReason::first && page.refusal != 0) {
+    logger.event(LogLevel::warn, "no_keeper",
+                 {{"reason", strerror(page.refusal)},
+                  {"follows",
+                   "connections end with this process: the host lets none share its "
+                   "descriptors with another one"}});
   }
   bool after_death = page.reason == StartReason::killed || page.reason == StartReason::crashed;
   if (!after_death) return;

@@ -36,6 +36,7 @@ struct Words {  // what was read from the command line
   bool watch = false;
   DrainWords drain;
   HandOverWords hand_over;
+  std::string unit;  // of stopping
 };
 
 bool shows(const std::string& name) {
@@ -194,6 +195,11 @@ void add_commands(CLI::App& app, const Program& program, Words& words) {
   app.add_subcommand("restart", "Start the agent anew, in the same process");
   app.add_subcommand("upgrade", "The same with another program; refused if it cannot go on")
       ->add_option("PROGRAM", words.hand_over.program, "its path; by default the one that runs");
+  // For the units alone: not among what --help lists.
+  app.add_subcommand("stopping", "Keep connections over a restart by the service manager")
+      ->group("")
+      ->add_option("--unit", words.unit, "that is being stopped")
+      ->required();
   CLI::App* nft = app.add_subcommand(
       "nft", program.kind == AgentKind::client
                  ? "Print the nftables rules that turn connections to this config's listeners"
@@ -298,6 +304,7 @@ int dispatch(const std::string& command, const Invocation& call, const Words& wo
   }
   if (command == "drain") return do_drain(call, words.drain);
   if (command == "restart" || command == "upgrade") return do_hand_over(call, words.hand_over);
+  if (command == "stopping") return do_stopping(call, words.unit);
   if (command == "reload") return do_reload(call, words.reload);
   if (command == "link") return do_command(call, "link_" + words.link_state, words.id);
   if (command == "ready") return do_ready(call, words.service);

@@ -44,6 +44,8 @@ struct HandOverWords {
   std::string program;  // empty: the one that runs
 };
 int do_hand_over(const Invocation& call, const HandOverWords& words);
+// Of the units' ExecStop=.
+int do_stopping(const Invocation& call, const std::string& unit);
 int do_drain(const Invocation& call, const DrainWords& words);
 int do_connect(const Invocation& call, const std::string& service);
 int do_doctor(const Invocation& call, const Program& program);

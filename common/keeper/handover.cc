@@ -44,6 +44,24 @@ void take_started_with(const Words& words, Page& page) {
   }
 }
 
+void take_words(const Words& words, Page& page) {
+  auto reason = static_cast<std::uint32_t>(StartReason::restart);
+  std::uint64_t state = 0;
+  take(words, "reason", reason);
+  take(words, "state", state);
+  page.reason = static_cast<StartReason>(reason);
+  page.state = state;
+  take(words, "discard", page.discard);
+  take(words, "deaths_in_row", page.deaths_in_row);
+  take(words, "config_from_file", page.config_from_file);
+  take(words, "deaths", page.deaths);
+  take(words, "died_pid", page.death.pid);
+  take(words, "died_signal", page.death.signal);
+  take(words, "died_stuck", page.death.stuck);
+  take(words, "died_code", page.death.code);
+  take(words, "died_ns", page.death.time_ns);
+}
+
 // None: it is no number.
 std::optional<std::uint32_t> major_of(const std::string& format) {
   std::uint32_t major = 0;
@@ -86,23 +104,16 @@ bool take_handover(const std::string& text, Page& page, std::string& oom_score) 
   pid_t process = 0;
   take(words, "pid", process);
   if (words.count(kBegin) == 0 || process != getpid()) return false;
-  auto reason = static_cast<std::uint32_t>(StartReason::restart);
-  std::uint64_t state = 0;
-  take(words, "reason", reason);
-  take(words, "state", state);
-  page.reason = static_cast<StartReason>(reason);
-  page.state = state;
-  take(words, "discard", page.discard);
-  take(words, "deaths_in_row", page.deaths_in_row);
-  take(words, "config_from_file", page.config_from_file);
-  take(words, "deaths", page.deaths);
-  take(words, "died_pid", page.death.pid);
-  take(words, "died_signal", page.death.signal);
-  take(words, "died_stuck", page.death.stuck);
-  take(words, "died_code", page.death.code);
-  take(words, "died_ns", page.death.time_ns);
+  take_words(words, page);
   take_started_with(words, page);
   if (auto found = words.find("oom_score"); found != words.end()) oom_score = found->second;
+  return true;
+}
+
+bool take_parked_text(const std::string& text, Page& page) {
+  Words words = words_of(text);
+  if (words.count(kBegin) == 0) return false;
+  take_words(words, page);
   return true;
 }
 

@@ -25,8 +25,11 @@ std::optional<int> asked_for_state(int argc, const char* const* argv);
 // For the program that this process becomes. `oom_score`: what its agents are to have.
 std::string handover_text(const Page& page, const std::string& oom_score);
 
-// Fills the page. False: it is not for this process (left over in an environment, say), or is no
+// Fills the page. False: it is not of this process (left over in an environment, say), or is no
 // such text; the page is as it was.
 bool take_handover(const std::string& text, Page& page, std::string& oom_score);
+// The same of another process, whose descriptors this one has under their numbers (parking.h). What
+// this process was started with stays as it is.
+bool take_parked_text(const std::string& text, Page& page);
 
 }  // namespace holdfast

@@ -19,6 +19,7 @@
 #include "common/base/host_refused.h"
 #include "common/keeper/handover.h"
 #include "common/keeper/leftovers.h"
+#include "common/keeper/parking.h"
 
 namespace holdfast {
 namespace {
@@ -29,6 +30,8 @@ constexpr int kLooksPerStandstill = 4;
 // How much less eager the kernel is to kill the keeper than its agent.
 constexpr int kOomAdvantage = 100;
 constexpr Duration kReadPatience = seconds(2);
+// make_agent(): this host has no processes that share their descriptors (qemu-user has none).
+constexpr pid_t kRefused = -2;
 // When the host has no process for the next agent.
 constexpr Duration kScarcityPause = milliseconds(100);
 
@@ -77,6 +80,7 @@ int Keeper::keep(const std::function<int()>& agent) {
     page_.wish = 0;
     page_.last_turn_ns = 0;
     pid_t pid = make_agent();
+    if (pid == kRefused) return stand_alone(agent);
     if (pid < 0) return end_like(stop_);
     if (pid == 0) {
       become_agent();
@@ -89,6 +93,11 @@ int Keeper::keep(const std::function<int()>& agent) {
     if (WIFEXITED(end.status)) {
       bool makes_room = WEXITSTATUS(end.status) == kExitHandOver && page_.wish != 0;
       if (!makes_room) return WEXITSTATUS(end.status);
+      page_.death = {end.pid, 0, 0, kExitHandOver, nanoseconds_of(CLOCK_BOOTTIME)};
+      if (page_.wish == static_cast<std::uint32_t>(StartReason::parked)) {
+        if (park()) return 0;
+        continue;
+      }
       if (stop_ != 0) return 0;
       hand_over();
       continue;
@@ -120,7 +129,7 @@ void Keeper::begin() {
   sigprocmask(SIG_BLOCK, &signals_, nullptr);
   oom_score_ = oom_score();
   const char* text = std::getenv(kHandoverVariable);
-  if (text == nullptr || !take_handover(text, page_, oom_score_)) note_started_with(page_);
+  if (text == nullptr || !take_handover(text, page_, oom_score_)) take_over_parked();
   unsetenv(kHandoverVariable);
   page_.keeper_pid = pid_;
   under_watchdog_ = std::getenv("WATCHDOG_USEC") != nullptr;
@@ -132,10 +141,21 @@ pid_t Keeper::make_agent() {
   while (stop_ == 0) {
     pid_t pid = fork_sharing_descriptors();
     if (pid >= 0) return pid;
+    bool unknown = errno == EINVAL || errno == ENOSYS;
+    if (page_.deaths == 0 && unknown) {
+      page_.refusal = errno;
+      return kRefused;
+    }
     if (page_.deaths == 0) host_refused(kProcess, errno);
     pause_for(kScarcityPause);  // there is something to lose: it will be had later
   }
   return -1;
+}
+
+int Keeper::stand_alone(const std::function<int()>& agent) {
+  page_.keeper_pid = 0;
+  sigprocmask(SIG_UNBLOCK, &signals_, nullptr);
+  return agent();
 }
 
 void Keeper::become_agent() const {
@@ -214,6 +234,36 @@ void Keeper::look_at(pid_t agent) {
   if (++looks_ < kLooksPerStandstill) return;
   stuck_ = true;
   kill(agent, SIGKILL);
+}
+
+void Keeper::take_over_parked() {
+  std::optional<int> queue = take_parked();
+  note_started_with(page_);
+  if (!queue) return;
+  std::int32_t* end = page_.started_with + page_.started_with_count;
+  page_.started_with_count -= static_cast<std::uint32_t>(
+      end - std::remove(page_.started_with, end, static_cast<std::int32_t>(*queue)));
+  Result<std::string> text = empty_queue(*queue);
+  forget_parked();
+  if (text && take_parked_text(*text, page_)) return;
+  std::fprintf(stderr, "The connections of before are lost: %s\n",
+               text ? "what was parked is not ours" : text.error().message.c_str());
+}
+
+bool Keeper::park() {
+  page_.reason = StartReason::parked;
+  page_.config_from_file = 1;
+  page_.deaths_in_row = 0;
+  page_.discard = 0;
+  Result<int> queue = fill_queue(handover_text(page_, oom_score_), agents_descriptors(page_));
+  Status stored = queue ? store_parked(*queue) : Status(queue.error());
+  if (queue) close(*queue);
+  if (stored) return true;
+  std::fprintf(stderr, "Connections cannot outlive a restart: %s\n",
+               stored.error().message.c_str());
+  page_.refusal = errno;
+  page_.reason = StartReason::rolled_back;
+  return false;
 }
 
 void Keeper::pause_for(Duration patience) {

@@ -47,8 +47,9 @@ class Keeper {
   };
 
   void begin();
-  // As fork: 0 in the agent's process. -1: this process was told to end.
+  // As fork: 0 in the agent's process. -1: this process was told to end; -2: there can be none.
   pid_t make_agent();
+  int stand_alone(const std::function<int()>& agent);
   void become_agent() const;
   End wait_for(pid_t agent);
   // Null: it still runs.
@@ -58,6 +59,9 @@ class Keeper {
   void pass_on(int number, pid_t agent);
   void look_at(pid_t agent);
   void pause_for(Duration patience);
+  void take_over_parked();
+  // False: the service manager has not got it all, and everything is still here.
+  bool park();
   // The agent has exited and named a program. Returns where that cannot be had.
   void hand_over();
   // Returns where that cannot be.

@@ -20,6 +20,11 @@ bool is_event_set(int descriptor) {
          "anon_inode:[eventpoll]";
 }
 
+bool is_agents(const Page& page, int descriptor) {
+  const std::int32_t* end = page.started_with + page.started_with_count;
+  return descriptor > STDERR_FILENO && std::find(page.started_with, end, descriptor) == end;
+}
+
 }  // namespace
 
 std::vector<int> open_descriptors() {
@@ -44,17 +49,17 @@ void note_started_with(Page& page) {
   }
 }
 
+std::vector<int> agents_descriptors(const Page& page) {
+  std::vector<int> found = open_descriptors();
+  std::erase_if(found, [&page](int each) { return !is_agents(page, each) || is_event_set(each); });
+  return found;
+}
+
 void close_leftovers(const Page& page) {
-  std::vector<int> sets;
-  std::vector<int> others;
-  const std::int32_t* end = page.started_with + page.started_with_count;
   for (int descriptor : open_descriptors()) {
-    if (descriptor <= STDERR_FILENO) continue;
-    if (std::find(page.started_with, end, descriptor) != end) continue;
-    (is_event_set(descriptor) ? sets : others).push_back(descriptor);
+    if (is_agents(page, descriptor) && is_event_set(descriptor)) close(descriptor);
   }
-  for (int descriptor : sets) close(descriptor);
-  for (int descriptor : others) close(descriptor);
+  for (int descriptor : agents_descriptors(page)) close(descriptor);
 }
 
 bool keep_over_exec() {

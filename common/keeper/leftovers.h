@@ -17,6 +17,9 @@ void note_started_with(Page& page);
 // them, then the rest. Sockets whose linger says so are reset.
 void close_leftovers(const Page& page);
 
+// All of these but the sets of events: what the next agent can use.
+std::vector<int> agents_descriptors(const Page& page);
+
 // What is open stays open over an exec. False: not all of it.
 bool keep_over_exec();
 

@@ -91,7 +91,7 @@ WAITS_ALLOWED = {
     "common/keeper/keeper.cc",                                  # it has no loop, and waits for a living
     "common/cli/pairing.cc", "common/cli/join_command.cc", "common/cli/support_command.cc",  # subcommands
     "common/cli/nft_command.cc", "common/cli/drain_command.cc",  # subcommands, no agent
-    "common/cli/hand_over_command.cc",                           # a subcommand
+    "common/cli/hand_over_command.cc", "common/cli/stopping_command.cc",  # subcommands
     "common/io/resolver.cc", "common/io/resolver.h",          # look_up_names itself
     "common/agent/listen_names.cc", "common/agent/listen_names.h",
     "common/agent/reload.h",                                    # on a reload's own thread

@@ -119,6 +119,7 @@ TESTED_BY = {
         "common/agent/hand_over.cc": "e2e/test_hand_over.py",
         "common/agent/kept.cc": "e2e/test_keeper.py",
         "common/cli/hand_over_command.cc": "e2e/test_hand_over.py",
+        "common/cli/stopping_command.cc": "systemd/test_restart.py",
     },
     "loading a config as a whole, whose mistakes are tested by their messages": {
         "common/config/config.cc": "unit/config/load_client_test.cc",
