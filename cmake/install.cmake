@@ -25,8 +25,9 @@ install(CODE [[
     if(NOT holdfast_systemd)
       # Agents without libsystemd do not tell that they are ready, nor that they still turn.
       string(REGEX REPLACE "# Ready means[^\n]*\nType=notify\n# [^\n]*\nNotifyAccess=all\n" "Type=exec\n" text "${text}")
+      string(REGEX REPLACE "# At a restart[^\n]*\nExecStop=[^\n]*\nFileDescriptorStoreMax=[^\n]*\n" "" text "${text}")
       string(REGEX REPLACE "# The agent pings[^\n]*\n# [^\n]*\nWatchdogSec=[^\n]*\n" "" text "${text}")
-      if(text MATCHES "Type=notify|NotifyAccess|Watchdog")
+      if(text MATCHES "Type=notify|NotifyAccess|Watchdog|ExecStop|DescriptorStore")
         message(FATAL_ERROR "${unit}: it still waits to be told")
       endif()
     endif()

@@ -254,7 +254,7 @@ class Inviter {
       }
     }
     if (!done) return complain(call_, done.error().message + "; nothing was changed", kExitFailed);
-    Reloaded reloaded = reload_agent(call_, socket, false);
+    Reloaded reloaded = reload_agent(call_, socket, /*revoke=*/false);
     if (reloaded == Reloaded::refused) {
       return complain(call_, "the running agent keeps its config; nothing was changed",
                       kExitFailed);

@@ -204,7 +204,8 @@ void Link::accept(Time now, CarrierId carrier, const Hello& hello, StreamId high
   trace_.frame(now, TraceEvent::Kind::send, FrameType::table, 0, 0, own.size());
   become_live(now, carrier, created ? Standing::created : Standing::resumed);
   queue_notice();
-  // Windows grow by the round trip, and a carrier that is never silent is never asked else.
+  // Windows grow by the round trip, and a carrier that is never silent would otherwise never be
+  // asked.
   ping_due_ = true;
 }
 

@@ -38,7 +38,8 @@ void LinkBody::take_facts(const LinkRecord& record, const LinkFacts& facts) {
   // Records name services by their places in the old list.
   options_.services.clear();
   for (const ServiceFact& each : facts.services) {
-    options_.services.push_back({each.name, each.grace, true, each.by_destination});
+    options_.services.push_back(
+        {.name = each.name, .grace = each.grace, .by_destination = each.by_destination});
     if (client() && each.grace != facts.grace) graces_.push_back({each.name, each.grace});
   }
   take_options(LinkOptions(wanted_));

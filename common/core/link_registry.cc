@@ -67,7 +67,8 @@ LinkRegistry::Unknown LinkRegistry::unknown(const LinkId& link, const std::strin
 LinkRegistry::Decision LinkRegistry::resume(Time now, CarrierId carrier, Entry& entry,
                                             const HelloRequest& request) {
   if (request.hello.attempt <= entry.link->attempt()) return Stale{};
-  entry.link->accept(now, carrier, request.hello, request.highest, request.table, false);
+  entry.link->accept(now, carrier, request.hello, request.highest, request.table,
+                     /*created=*/false);
   touch(*entry.link);
   return Accepted{entry.link.get(), false};
 }
@@ -125,7 +126,7 @@ LinkRegistry::Decision LinkRegistry::make(Time now, CarrierId carrier, const Cli
   Link* link = entry.link.get();
   links_.emplace(request.hello.link, std::move(entry));
   by_client_[client.name].push_back(request.hello.link);
-  link->accept(now, carrier, request.hello, request.highest, request.table, true);
+  link->accept(now, carrier, request.hello, request.highest, request.table, /*created=*/true);
   touch(*link);
   return Accepted{link, true};
 }

@@ -122,6 +122,16 @@ def agent_of(keeper):
     return next((int(pid) for pid in children if name_of(pid).startswith("holdfast-")), None)
 
 
+def is_over(pid):
+    """It holds nothing any more, for all its threads are gone; whoever is to reap it may not have done so."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            state = file.read().rpartition(")")[2].split()[0]
+        return state in "ZX" and len(os.listdir(f"/proc/{pid}/task")) <= 1
+    except OSError:
+        return True
+
+
 @functools.lru_cache
 def has_keeper(program):
     """Agents of a release from before there were keepers have none (scripts/check-interop)."""
@@ -196,11 +206,14 @@ class Agent:
         return pid
 
     def kill(self):
-        """kill -9 of the process that was started: the end of all."""
+        """kill -9 of the process that was started: the end of all. The agent follows it a moment later."""
+        agent = agent_of(self.keeper_pid) if self.running else None
         if self.running:
             self.process.kill()
         if self.process:
             self.process.wait()
+        if agent is not None:
+            wait_until(lambda: is_over(agent), 5 * TIMESCALE, f"the end of the {self.role} agent")
 
     def terminate(self):
         """SIGTERM; must end with exit code 0 within 2 s."""

@@ -73,7 +73,7 @@ def test_units_start_the_programs_of_their_prefix(tmp_path):
     for side in ("client", "server"):
         for name in (f"holdfast-{side}.service", f"holdfast-{side}@.service"):
             text = (prefix / "lib/systemd/system" / name).read_text(encoding="utf-8")
-            programs = set(re.findall(r"(?m)^Exec\w+=(\S*holdfast\S*)", text))
+            programs = set(re.findall(r"(?m)^Exec\w+=\+?(\S*holdfast\S*)", text))
             assert programs == {str(prefix / f"bin/holdfast-{side}")}
 
 
