@@ -25,6 +25,10 @@ Verdict judge(std::uint32_t deaths_in_row) {
   return {deaths_in_row >= kMostDeaths, deaths_in_row >= 2 * kMostDeaths};
 }
 
+bool was_short(const DeathFacts& death) {
+  return death.lived < kShortLife && (is_crash(death.signal) || !death.served);
+}
+
 Duration pause_before_start(std::uint32_t short_lives) {
   constexpr std::array kPauses{milliseconds(0), milliseconds(50), milliseconds(200),
                                milliseconds(1000)};

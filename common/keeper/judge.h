@@ -40,7 +40,11 @@ struct Verdict {
 };
 Verdict judge(std::uint32_t deaths_in_row);
 
-// Before the next start; `short_lives`: agents in a row that lived less than kShortLife.
+// It lived less than kShortLife, and not because somebody killed it once it served: whoever does
+// that again and again makes no loop of its own, and connections wait for the next one.
+bool was_short(const DeathFacts& death);
+
+// Before the next start; `short_lives`: in a row.
 Duration pause_before_start(std::uint32_t short_lives);
 
 }  // namespace holdfast

@@ -113,7 +113,7 @@ int Keeper::keep(const std::function<int()>& agent) {
     page_.discard = verdict.discard ? 1 : 0;
     page_.config_from_file = 0;
     page_.reason = is_crash(signal) ? StartReason::crashed : StartReason::killed;
-    short_lives = death.lived < kShortLife && page_.deaths > 1 ? short_lives + 1 : 0;
+    short_lives = was_short(death) && page_.deaths > 1 ? short_lives + 1 : 0;
     pause_for(pause_before_start(short_lives));
     if (stop_ != 0) return end_like(stop_);
     if (is_crash(signal) && reads_state(page_.program)) execute(page_.program);

@@ -53,4 +53,11 @@ TEST_CASE("a crash is what a process does to itself, and a request to end is nei
 }
 
 }  // namespace
+TEST_CASE("who is killed while it serves is followed at once, however soon it was") {
+  CHECK_FALSE(was_short({SIGKILL, true, milliseconds(5)}));
+  CHECK(was_short({SIGKILL, false, milliseconds(5)}));
+  CHECK(was_short({SIGSEGV, true, milliseconds(5)}));
+  CHECK_FALSE(was_short({SIGSEGV, false, kShortLife}));
+}
+
 }  // namespace holdfast
