@@ -1,11 +1,9 @@
 #include "common/keeper/leftovers.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -26,20 +24,6 @@ bool is_agents(const Page& page, int descriptor) {
 }
 
 }  // namespace
-
-std::vector<int> open_descriptors() {
-  std::vector<int> found;
-  DIR* folder = opendir("/proc/self/fd");
-  if (folder == nullptr) return found;
-  while (const dirent* entry = readdir(folder)) {
-    if (entry->d_name[0] == '.') continue;
-    int descriptor = std::atoi(entry->d_name);
-    if (descriptor != dirfd(folder)) found.push_back(descriptor);
-  }
-  closedir(folder);
-  std::sort(found.begin(), found.end());
-  return found;
-}
 
 void note_started_with(Page& page) {
   page.started_with_count = 0;

@@ -3,12 +3,10 @@
 
 #include <vector>
 
+#include "common/base/descriptors.h"
 #include "common/keeper/page.h"
 
 namespace holdfast {
-
-// Every open descriptor of this process, ascending.
-std::vector<int> open_descriptors();
 
 // Notes what is open now, for close_leftovers(). Before the first agent.
 void note_started_with(Page& page);

@@ -1,21 +1,17 @@
 #include "common/state/inventory.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <string_view>
+
+#include "common/base/descriptors.h"
 
 namespace holdfast {
 namespace {
 
 constexpr int kFirst = 3;  // after standard input, output and error
-constexpr rlim_t kMostProbed = 64 * 1024;
 
 // Of level SOL_SOCKET; -1 where it is no socket.
 int option_of(int descriptor, int option) {
@@ -24,33 +20,11 @@ int option_of(int descriptor, int option) {
   return getsockopt(descriptor, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
 }
 
-std::vector<int> probed_descriptors() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = kMostProbed;
-  auto end = static_cast<int>(std::min(limit.rlim_cur, kMostProbed));
-  std::vector<int> found;
-  for (int each = kFirst; each < end; ++each) {
-    if (fcntl(each, F_GETFD) >= 0) found.push_back(each);
-  }
-  return found;
-}
-
 }  // namespace
 
 std::vector<int> list_descriptors() {
-  DIR* folder = opendir("/proc/self/fd");
-  if (folder == nullptr) return probed_descriptors();
-  std::vector<int> found;
-  while (const dirent* entry = readdir(folder)) {
-    char* end = nullptr;
-    long number = std::strtol(entry->d_name, &end, 10);
-    bool is_number = end != entry->d_name && *end == '\0';
-    if (is_number && number >= kFirst && number != dirfd(folder)) {
-      found.push_back(static_cast<int>(number));
-    }
-  }
-  closedir(folder);
-  std::sort(found.begin(), found.end());
+  std::vector<int> found = open_descriptors();
+  std::erase_if(found, [](int each) { return each < kFirst; });
   return found;
 }
 
