@@ -1,6 +1,5 @@
 #include "common/core/region_memory.h"
 
-#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #include "common/base/check.h"
@@ -18,10 +17,6 @@ class PlainMemory final : public RegionMemory {
 };
 
 }  // namespace
-
-std::size_t host_page_size() {
-  return getauxval(AT_PAGESZ);
-}
 
 std::unique_ptr<RegionMemory> make_plain_memory(std::size_t size) {
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,

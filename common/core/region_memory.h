@@ -33,6 +33,4 @@ using MakeRegionMemory = std::function<std::unique_ptr<RegionMemory>(std::size_t
 // This process's alone: gone with it.
 std::unique_ptr<RegionMemory> make_plain_memory(std::size_t size);
 
-std::size_t host_page_size();
-
 }  // namespace holdfast

@@ -289,7 +289,7 @@ void Keeper::hand_over() {
 }
 
 bool Keeper::reads_state(const std::string& program) const {
-  pid_t child = static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+  pid_t child = bare_fork();
   if (child == 0) {
     syscall(SYS_close_range, 3U, ~0U, 0U);
     sigprocmask(SIG_UNBLOCK, &signals_, nullptr);

@@ -34,15 +34,29 @@ std::size_t read_start(const char* path, char* buffer, std::size_t size) {
   return got > 0 ? static_cast<std::size_t>(got) : 0;
 }
 
+// clone(2) with the parent's stack, which a null stands for. Where it is the system call's first
+// argument the flags are the second one. Of the two last ones both have the thread's id: they stand
+// in either order, by architecture, and the other one (thread-local storage) is not looked at.
+pid_t clone_here(unsigned long flags, int* thread_id) {
+#if defined(__s390__) || defined(__s390x__)
+  return static_cast<pid_t>(syscall(SYS_clone, nullptr, flags, nullptr, thread_id, thread_id));
+#else
+  return static_cast<pid_t>(syscall(SYS_clone, flags, nullptr, nullptr, thread_id, thread_id));
+#endif
+}
+
 }  // namespace
+
+pid_t bare_fork() {
+  return clone_here(SIGCHLD, nullptr);
+}
 
 pid_t fork_sharing_descriptors() {
   unsigned long flags = CLONE_FILES | SIGCHLD;
   int* thread_id = thread_id_address();
   // As the C library's fork does it: else the child's mutexes have the parent for an owner.
   if (thread_id != nullptr) flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-  // The two last ones stand in either order, by architecture; the other one is not looked at.
-  return static_cast<pid_t>(syscall(SYS_clone, flags, nullptr, nullptr, thread_id, thread_id));
+  return clone_here(flags, thread_id);
 }
 
 ProcessNames::ProcessNames(int argc, char** argv) : begin_(argc > 0 ? argv[0] : nullptr) {

@@ -13,6 +13,10 @@ namespace holdfast {
 // that. -1 with errno.
 pid_t fork_sharing_descriptors();
 
+// As fork(2) without what libraries have it do (pthread_atfork): for a child that soon executes
+// another program. -1 with errno.
+pid_t bare_fork();
+
 // The process's name and words, as ps, pidof and pkill see them. argv's memory is the process's.
 class ProcessNames {
  public:

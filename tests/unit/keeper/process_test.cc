@@ -56,6 +56,22 @@ TEST_CASE("a child can have threads and locks of its own") {
   CHECK(WEXITSTATUS(status) == 7);
 }
 
+TEST_CASE("a bare fork's descriptors are its own, and it executes a program") {
+  int pipe_ends[2];
+  REQUIRE(pipe(pipe_ends) == 0);
+  pid_t child = bare_fork();
+  if (child == 0) {
+    close(pipe_ends[0]);
+    execl("/bin/sh", "sh", "-c", "exit 7", nullptr);
+    _exit(127);
+  }
+  REQUIRE(child > 0);
+  int status = wait_for(child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 7);
+  for (int each : pipe_ends) CHECK(close(each) == 0);
+}
+
 std::string name_of_this_process() {
   std::string name;
   std::getline(std::ifstream("/proc/self/comm"), name);
