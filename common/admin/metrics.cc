@@ -265,7 +265,7 @@ void add_memory(Metrics& metrics, const AgentSnapshot& snapshot) {
 void add_recoveries(Metrics& metrics, const RecoveryReport& recovery) {
   auto& all = metrics.counter("holdfast_recoveries_total",
                               "Times that a process went on with the one before it, by why.");
-  for (const char* reason : {"killed", "crashed", "upgrade", "restart", "parked"}) {
+  for (const char* reason : {"killed", "crashed", "upgrade", "restart", "parked", "orphaned"}) {
     auto known = recovery.recoveries.find(reason);
     std::uint64_t count = known != recovery.recoveries.end() ? known->second : 0;
     all.value(count, {{"reason", reason}});

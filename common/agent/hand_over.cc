@@ -1,6 +1,7 @@
 #include "common/agent/hand_over.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +9,9 @@
 #include <cstring>
 #include <system_error>
 
+#include "common/cli/cli.h"
 #include "common/keeper/parking.h"
+#include "common/keeper/process.h"
 
 namespace holdfast {
 namespace {
@@ -82,7 +85,29 @@ CommandResult HandOver::begin(const std::string& path) {
   return {Outcome::done, "handing over"};
 }
 
+bool HandOver::is_orphan() const {
+  return page_.parks_orphaned != 0 && getppid() != page_.keeper_pid;
+}
+
+void HandOver::park_orphaned() {
+  LoopsPause none_turns = pause_();
+  logger_.event(LogLevel::error, "handing_over",
+                {{"reason", to_string(StartReason::orphaned)}, {"program", page_.program}});
+  page_.death = {page_.keeper_pid, 0, 0, 0, read_boot_clock().time_since_epoch().count() * 1000};
+  Status parked = park(page_, StartReason::orphaned);
+  if (!parked) {
+    logger_.event(LogLevel::error, "hand_over_failed",
+                  {{"program", page_.program},
+                   {"reason", parked.error().message},
+                   {"follows", "its connections are reset"}});
+  }
+  logger_.flush(kLastLines);
+  if (!parked) end_by_signal(SIGKILL);
+  _exit(kExitOk);
+}
+
 void HandOver::leave() {
+  if (is_orphan()) park_orphaned();
   LoopsPause none_turns = pause_();
   logger_.flush(kLastLines);
   _exit(kExitHandOver);  // nothing is closed, said or removed

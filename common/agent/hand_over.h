@@ -24,6 +24,11 @@ class HandOver {
   // whoever the service manager starts next. Happens a moment after the answer.
   CommandResult begin(const std::string& path);
 
+  // True: the keeper has died, and whoever the service manager starts next is to go on.
+  bool is_orphan() const;
+  // Leaves everything with the service manager, now. Where it does not take it all ends by resets.
+  [[noreturn]] void park_orphaned();
+
  private:
   [[noreturn]] void leave();
 

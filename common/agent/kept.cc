@@ -69,6 +69,10 @@ void tell_of_predecessor(Logger& logger, const Page& page) {
     logger.event(LogLevel::info, "handed_over",
                  {{"reason", to_string(page.reason)}, {"program", page.program}});
   }
+  if (page.reason == StartReason::orphaned) {
+    logger.event(LogLevel::error, "keeper_died",
+                 {{"died_pid", page.death.pid}, {"follows", what_follows(page)}});
+  }
   if (page.reason == StartReason::rolled_back) {
     logger.event(LogLevel::error, "hand_over_failed",
                  {{"program", page.next_program},
@@ -98,8 +102,7 @@ void tell_of_predecessor(Logger& logger, const Page& page) {
 void listen_to_keeper() {
   sigset_t waiting;
   sigemptyset(&waiting);
-  sigaddset(&waiting, SIGHUP);
-  sigaddset(&waiting, SIGUSR1);
+  for (int number : {SIGHUP, SIGUSR1, SIGTERM, SIGINT}) sigaddset(&waiting, number);
   pthread_sigmask(SIG_UNBLOCK, &waiting, nullptr);
 }
 

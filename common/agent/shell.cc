@@ -175,6 +175,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder
   SignalWatcher signals(loop, {SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [&](int number) {
     if (number == SIGUSR1) return files.reopen();
     if (number == SIGHUP) return reloads.wanted();
+    if (!stopping && hand_over.is_orphan()) hand_over.park_orphaned();
     if (std::exchange(stopping, true)) return;  // from the keeper, and from who told both
     logger.event(LogLevel::info, "stopping", {{"signal", strsignal(number)}});
     service.stopping();

@@ -95,7 +95,7 @@ int Keeper::keep(const std::function<int()>& agent) {
       if (!makes_room) return WEXITSTATUS(end.status);
       page_.death = {end.pid, 0, 0, kExitHandOver, nanoseconds_of(CLOCK_BOOTTIME)};
       if (page_.wish == static_cast<std::uint32_t>(StartReason::parked)) {
-        if (park()) return 0;
+        if (leave_parked()) return 0;
         continue;
       }
       if (stop_ != 0) return 0;
@@ -132,6 +132,7 @@ void Keeper::begin() {
   if (text == nullptr || !take_handover(text, page_, oom_score_)) take_over_parked();
   unsetenv(kHandoverVariable);
   page_.keeper_pid = pid_;
+  page_.parks_orphaned = is_service(pid_) ? 1 : 0;
   under_watchdog_ = std::getenv("WATCHDOG_USEC") != nullptr;
   look_interval_ = most_standstill() / kLooksPerStandstill;
   page_.pulse_us = look_interval_.count() / 2;
@@ -159,8 +160,9 @@ int Keeper::stand_alone(const std::function<int()>& agent) {
 }
 
 void Keeper::become_agent() const {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != pid_) end_by_signal(SIGKILL);
+  int at_keepers_end = page_.parks_orphaned != 0 ? SIGTERM : SIGKILL;
+  prctl(PR_SET_PDEATHSIG, at_keepers_end);
+  if (getppid() != pid_) kill(getpid(), at_keepers_end);
   names_.restore();
   set_oom_score(oom_score_);
   rename_process("LISTEN_PID", pid_);
@@ -168,10 +170,15 @@ void Keeper::become_agent() const {
   // What there is to go on from the agent sorts out itself (state/relics.h).
   bool goes_on = inheritance_of(page_).state.has_value();
   if (page_.reason != StartReason::first && !goes_on) close_leftovers(page_);
-  // SIGHUP and SIGUSR1 wait until it listens to them.
+  // SIGHUP and SIGUSR1 wait until it listens to them; so does its end, if it is to park then what
+  // it goes on with.
   sigset_t at_once;
   sigemptyset(&at_once);
-  for (int number : {SIGCHLD, SIGTERM, SIGINT}) sigaddset(&at_once, number);
+  sigaddset(&at_once, SIGCHLD);
+  bool ends_at_once = page_.parks_orphaned == 0 || !goes_on;
+  if (ends_at_once) {
+    for (int number : {SIGTERM, SIGINT}) sigaddset(&at_once, number);
+  }
   sigprocmask(SIG_UNBLOCK, &at_once, nullptr);
 }
 
@@ -250,18 +257,12 @@ void Keeper::take_over_parked() {
                text ? "what was parked is not ours" : text.error().message.c_str());
 }
 
-bool Keeper::park() {
-  page_.reason = StartReason::parked;
-  page_.config_from_file = 1;
-  page_.deaths_in_row = 0;
-  page_.discard = 0;
-  Result<int> queue = fill_queue(handover_text(page_, oom_score_), agents_descriptors(page_));
-  Status stored = queue ? store_parked(*queue) : Status(queue.error());
-  if (queue) close(*queue);
-  if (stored) return true;
-  std::fprintf(stderr, "Connections cannot outlive a restart: %s\n",
-               stored.error().message.c_str());
+bool Keeper::leave_parked() {
+  Status parked = park(page_, StartReason::parked);
+  if (parked) return true;
   page_.refusal = errno;
+  std::fprintf(stderr, "Connections cannot outlive a restart: %s\n",
+               parked.error().message.c_str());
   page_.reason = StartReason::rolled_back;
   return false;
 }

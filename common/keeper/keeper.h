@@ -8,6 +8,9 @@
 //
 // It has one thread and begins before there is a config, a key or another thread; while it waits it
 // takes no memory. How it judges deaths stands in judge.h.
+//
+// An agent ends with its keeper: by SIGKILL, or where a service manager started that, once it has
+// parked everything (parking.h). SIGTERM tells it to.
 #pragma once
 
 #include <signal.h>
@@ -61,7 +64,7 @@ class Keeper {
   void pause_for(Duration patience);
   void take_over_parked();
   // False: the service manager has not got it all, and everything is still here.
-  bool park();
+  bool leave_parked();
   // The agent has exited and named a program. Returns where that cannot be had.
   void hand_over();
   // Returns where that cannot be.

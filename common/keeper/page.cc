@@ -18,6 +18,8 @@ std::string_view to_string(StartReason reason) {
       return "parked";
     case StartReason::rolled_back:
       return "rolled_back";
+    case StartReason::orphaned:
+      return "orphaned";
   }
   return "unknown";
 }

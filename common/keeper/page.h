@@ -24,6 +24,7 @@ enum class StartReason : std::uint32_t {
   restart,      // or for the same one
   parked,       // a keeper before this one left everything with the service manager
   rolled_back,  // its predecessor made room for a program that could not be executed
+  orphaned,     // its predecessor's keeper died, and it left everything with the service manager
 };
 
 std::string_view to_string(StartReason reason);
@@ -69,6 +70,7 @@ struct Page {
   std::uint32_t deaths_in_row = 0;     // agents that died and may have died of the state
   std::uint32_t config_from_file = 1;  // 0: the config in force is the state's (after a death)
   std::int32_t keeper_pid = 0;         // 0: there is none, this process is on its own
+  std::uint32_t parks_orphaned = 0;    // 1: an agent outlives its keeper for as long as it parks
   std::int64_t pulse_us = 0;           // how often last_turn_ns is to change
   Death death;
   std::uint64_t deaths = 0;  // of all agents of this lineage

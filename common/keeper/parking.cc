@@ -13,6 +13,10 @@
 #include <map>
 #include <system_error>
 
+#include "common/keeper/handover.h"
+#include "common/keeper/leftovers.h"
+#include "common/keeper/process.h"
+
 namespace holdfast {
 namespace {
 
@@ -21,6 +25,8 @@ constexpr std::size_t kMostText = 4096;
 constexpr int kQueueSize = 8 * 1024 * 1024;  // the kernel allows less
 constexpr int kFirstPassed = 3;              // SD_LISTEN_FDS_START
 constexpr int kManagerPatience_ms = 5000;
+// Other threads of an agent may close what was just listed.
+constexpr int kMostLists = 100;
 
 Error refused(const char* what) {
   return Error{std::string(what) + ": " + std::generic_category().message(errno)};
@@ -64,6 +70,24 @@ bool notify(const std::string& words, const int* descriptors, std::size_t count)
   bool sent = send_with(socket, &address, size, words.data(), words.size(), descriptors, count);
   close(socket);
   return sent;
+}
+
+// Gives it the descriptor and waits until it has looked at that.
+Status hand_to_manager(int descriptor) {
+  if (!notify(std::string("FDSTORE=1\nFDPOLL=0\nFDNAME=") + kParkedName, &descriptor, 1)) {
+    return refused("the service manager");
+  }
+  // It closes the pipe when it has come to this message, so to the one before, too.
+  int pipe_ends[2];
+  if (pipe2(pipe_ends, O_CLOEXEC) != 0) return refused("a pipe");
+  bool told = notify("BARRIER=1", &pipe_ends[1], 1);
+  close(pipe_ends[1]);
+  pollfd closed{pipe_ends[0], 0, 0};
+  bool heard = told && poll(&closed, 1, kManagerPatience_ms) == 1;
+  close(pipe_ends[0]);
+  if (heard) return Ok{};
+  errno = ETIMEDOUT;
+  return Error{"the service manager does not answer"};
 }
 
 struct Message {
@@ -150,7 +174,12 @@ bool has_service_manager() {
   return std::getenv("NOTIFY_SOCKET") != nullptr;
 }
 
-Result<int> fill_queue(const std::string& text, const std::vector<int>& descriptors) {
+bool is_service(pid_t keeper) {
+  const char* started = std::getenv("SYSTEMD_EXEC_PID");  // systemd 248
+  return has_service_manager() && (started == nullptr || std::atoi(started) == keeper);
+}
+
+Result<ParkedQueue> fill_queue(const std::string& text, const std::vector<int>& descriptors) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return refused("a socket");
   for (int end : ends) setsockopt(end, SOL_SOCKET, SO_SNDBUF, &kQueueSize, sizeof kQueueSize);
@@ -160,28 +189,35 @@ Result<int> fill_queue(const std::string& text, const std::vector<int>& descript
     const int* first = descriptors.data() + at;
     sent = send_with(ends[1], nullptr, 0, first, count * sizeof(int), first, count);
   }
+  if (sent) return ParkedQueue{ends[0], ends[1]};
   int error = errno;
-  close(ends[1]);
-  if (sent) return ends[0];
-  close(ends[0]);
+  for (int end : ends) close(end);
   errno = error;
   return refused("the queue of descriptors");
 }
 
-Status store_parked(int queue) {
-  if (!notify(std::string("FDSTORE=1\nFDPOLL=0\nFDNAME=") + kParkedName, &queue, 1)) {
-    return refused("the service manager");
+Status store_parked(ParkedQueue queue) {
+  Status stored = hand_to_manager(queue.read_end);
+  close(queue.read_end);
+  pollfd other{queue.write_end, 0, 0};
+  bool kept = !stored || poll(&other, 1, 0) == 0;
+  close(queue.write_end);
+  if (kept) return stored;
+  errno = ENOTSUP;
+  return Error{"the service manager keeps no descriptors (FileDescriptorStoreMax=)"};
+}
+
+Status park(Page& page, StartReason reason) {
+  page.reason = reason;
+  page.config_from_file = reason == StartReason::parked ? 1 : 0;
+  page.deaths_in_row = 0;
+  page.discard = 0;
+  std::string text = handover_text(page, oom_score());
+  Result<ParkedQueue> queue = fill_queue(text, agents_descriptors(page));
+  for (int list = 1; !queue && errno == EBADF && list < kMostLists; ++list) {
+    queue = fill_queue(text, agents_descriptors(page));
   }
-  // It closes the pipe when it has come to this message, so to the one before, too.
-  int pipe_ends[2];
-  if (pipe2(pipe_ends, O_CLOEXEC) != 0) return refused("a pipe");
-  bool told = notify("BARRIER=1", &pipe_ends[1], 1);
-  close(pipe_ends[1]);
-  pollfd closed{pipe_ends[0], 0, 0};
-  bool heard = told && poll(&closed, 1, kManagerPatience_ms) == 1;
-  close(pipe_ends[0]);
-  if (!heard) return Error{"the service manager does not answer"};
-  return Ok{};
+  return queue ? store_parked(*queue) : Status(queue.error());
 }
 
 void forget_parked() {

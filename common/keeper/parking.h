@@ -4,7 +4,8 @@
 //
 //   keeper --descriptors in messages--> queue of one socket --FDSTORE=1--> systemd ... next keeper
 //
-// systemd holds one descriptor, whatever the number of connections (sd_notify(3), unix(7)).
+// systemd holds one descriptor, whatever the number of connections (sd_notify(3), unix(7)). An
+// agent whose keeper was killed does the same before it ends.
 #pragma once
 
 #include <optional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/keeper/page.h"
 
 namespace holdfast {
 
@@ -20,12 +22,26 @@ inline constexpr const char* kParkedName = "parked";
 
 // True: a service manager listens to this process.
 bool has_service_manager();
+// True: it started the keeper itself, so it gives to the next one what it stores. Whether it stores
+// anything shows only when it is asked to.
+bool is_service(pid_t keeper);
 
-// Puts the text and the descriptors into the queue of a socket, all of them or none. The socket.
-Result<int> fill_queue(const std::string& text, const std::vector<int>& descriptors);
+// A socket whose queue has descriptors, and the one that wrote them.
+struct ParkedQueue {
+  int read_end = -1;
+  int write_end = -1;  // hangs up when nobody has the other one any more
+};
 
-// Hands the socket to the service manager and waits until it has it.
-Status store_parked(int queue);
+// Puts the text and the descriptors into the queue of a socket, all of them or none.
+Result<ParkedQueue> fill_queue(const std::string& text, const std::vector<int>& descriptors);
+
+// Hands the socket to the service manager and waits until it has it; nobody else has it then.
+Status store_parked(ParkedQueue queue);
+
+// Both, with all that agents have opened. `reason`: parked or orphaned, for the next agent. After
+// an error, which errno is about as well, everything is still here.
+Status park(Page& page, StartReason reason);
+
 // It has it no more.
 void forget_parked();
 

@@ -7,12 +7,13 @@ import re
 import resource
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
 
 from load import Broken, Connector, Load
-from pair import EchoBackend, Pair
+from pair import BIN, REPOSITORY, EchoBackend, Pair
 from streams import wait_until
 
 SETTLE_S = 60
@@ -33,6 +34,10 @@ def kill(*agents):
 def lost_by(agent):
     """Connections that any of its processes could not go on with. A metric is the last process's alone."""
     return sum(int(re.search(r"\blost=(\d+)", line)[1]) for line in agent.events("recovered"))
+
+
+class Skipped(Exception):
+    """It cannot be tried here, and why."""
 
 
 class Scenario:
@@ -142,7 +147,33 @@ class Scenario:
                 "max_ms": max(load.pauses) * 1000}
 
 
-NAMES = ("server", "client", "threads", "both", "twice", "outage", "restart", "idle")
+    # -- what is done to the units, under a systemd of their own --------------------------------------
+
+    def units(self, name, *boot):
+        words = [f"{REPOSITORY}/tests/systemd/inside", *boot, "env", "PYTHONPATH=tests/systemd:tests/lib:tests/outlive",
+                 "/usr/bin/python3", "tests/outlive/units.py", name, "--kills", self.options.kills,
+                 "--connections", self.options.connections, "--seed", self.options.seed]
+        done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, text=True,
+                              env={**os.environ, "HOLDFAST_BIN": BIN, "HOLDFAST_LIMIT_S": "7200"})
+        if done.returncode == 77:
+            raise Skipped(done.stdout.strip())
+        last = done.stdout.strip().rpartition("\n")[2]
+        row = json.loads(last) if last.startswith("{") else {"error": done.stdout}
+        if "error" in row:
+            raise Broken(row["error"])
+        return row
+
+    def systemd(self):
+        return self.units("systemd")
+
+    def keeper(self):
+        return self.units("keeper")
+
+    def stop(self):
+        return self.units("stop")
+
+
+NAMES = ("server", "client", "threads", "both", "twice", "outage", "restart", "idle", "systemd", "keeper", "stop")
 BOUNDED = ("server", "client", "threads")     # by the medians that are promised
 
 
@@ -167,6 +198,9 @@ def main():
         with tempfile.TemporaryDirectory(prefix="holdfast-outlive-") as folder:
             try:
                 row = getattr(Scenario(options, folder), name)()
+            except Skipped as reason:
+                print(f"{name:10} {reason}", flush=True)
+                continue
             except (Broken, AssertionError, OSError) as error:
                 print(f"{name:10} FAILED: {error}", flush=True)
                 rows[name], failed = {"error": str(error)}, failed + 1

@@ -23,6 +23,8 @@ class Load:
         self._wanted, self._got, self._left = {}, {}, {}
         self.exchanges = [0] * count
         self.error = None
+        self._last = {}              # when each exchange before this one was over
+        self._longest = None         # of each connection, while that is watched: seconds between two exchanges
         self._marks = []             # of disturbances: [time, {connection: exchanges then}]
         self.pauses = []             # seconds from a disturbance to the second exchange after it, of all connections
         self._lock = threading.Lock()
@@ -41,6 +43,17 @@ class Load:
         """Something is done to the agents now. The first exchange after it may have been over but for the reading."""
         with self._lock:
             self._marks.append((time.monotonic(), dict(enumerate(self.exchanges))))
+
+    def watch(self):
+        """From now on. What is done takes its time before it does anything to the connections."""
+        with self._lock:
+            self._longest = {}
+
+    def watched(self):
+        """Each connection's longest time between two exchanges since then: its pause."""
+        with self._lock:
+            longest, self._longest = self._longest, None
+        return list(longest.values())
 
     def settled(self):
         """All connections have gone on since the last mark."""
@@ -101,9 +114,14 @@ class Load:
         self._begin(number)
 
     def _note(self, number):
-        if not self._marks:
+        now = time.monotonic()
+        before = self._last.get(number, now)
+        self._last[number] = now
+        if not self._marks and self._longest is None:
             return
         with self._lock:
+            if self._longest is not None:
+                self._longest[number] = max(self._longest.get(number, 0), now - before)
             for since, before in self._marks:
                 if number in before and self.exchanges[number] >= before[number] + 2:
                     del before[number]

@@ -1,9 +1,13 @@
 """A restart of a unit keeps its connections; a stop ends them."""
+import os
+import signal
 import threading
+import time
 
 import pytest
 
-from lab import (CLIENT, SERVER, dial, exchange, main_pid, show, systemctl, wait_status, wait_until)
+from lab import (CLIENT, SERVER, Standstill, agent_pid, dial, drop_in, exchange, kill, main_pid, show, systemctl,
+                 wait_restarted, wait_status, wait_until)
 
 both_units = pytest.mark.parametrize("unit", [CLIENT, SERVER])
 
@@ -66,3 +70,69 @@ def test_a_stop_ends_connections_and_leaves_nothing_with_the_service_manager(age
     wait_status(unit, "^link up")
     assert "reason=parked" not in agents.journal.text(unit)
     exchange(agents.connect())
+
+
+@both_units
+def test_connections_outlive_a_killed_keeper(agents, unit):
+    agents.start()
+    connections = [agents.connect() for _ in range(20)]
+    for _ in range(3):
+        keeper = kill(unit)
+        wait_restarted(unit, keeper)
+        for connection in connections:
+            exchange(connection)
+        wait_until(lambda: show(unit, "NFileDescriptorStore") == "0", "an empty store")
+    wait_until(lambda: agents.journal.text(unit).count("reason=orphaned links=1 connections=20") == 3, "recoveries")
+    died = agents.journal.events(unit, HOLDFAST_EVENT="keeper_died")
+    assert len(died) == 3 and died[-1]["HOLDFAST_DIED_PID"] == str(keeper)
+    assert not agents.journal.events(unit, HOLDFAST_EVENT="stopping")
+    exchange(agents.connect())
+
+
+def reset_within(connection, seconds):
+    begun = time.monotonic()
+    connection.settimeout(seconds)
+    with pytest.raises(ConnectionResetError):
+        connection.recv(1)
+    return time.monotonic() - begun
+
+
+def test_keeper_and_agent_killed_at_once_are_a_reset(agents):
+    agents.start()
+    connection = agents.connect()
+    keeper = main_pid(CLIENT)
+    systemctl("kill", "-s", "KILL", CLIENT)
+    reset_within(connection, 10)
+    wait_restarted(CLIENT, keeper)
+    wait_status(CLIENT, "^link up")
+    exchange(agents.connect())
+
+
+def test_a_stopped_agent_is_woken_when_its_keeper_is_killed_and_a_stuck_one_ends(agents):
+    agents.start()
+    connection = agents.connect()
+    os.kill(agent_pid(CLIENT), signal.SIGSTOP)
+    wait_restarted(CLIENT, kill(CLIENT))
+    exchange(connection)
+    loop = Standstill(agent_pid(CLIENT))
+    keeper = kill(CLIENT)
+    loop.wait_killed()                 # TimeoutStopSec=5
+    reset_within(connection, 10)
+    wait_restarted(CLIENT, keeper)
+    wait_status(CLIENT, "^link up")
+
+
+def test_a_unit_that_stores_nothing_says_so_and_ends_connections_as_a_stop_does(agents):
+    drop_in(SERVER, "[Service]\nFileDescriptorStoreMax=0\n")
+    agents.start()
+    connection = agents.connect()
+    systemctl("restart", SERVER)
+    reset_within(connection, 10)
+    assert agents.journal.events(SERVER, HOLDFAST_EVENT="stopping")
+    assert "FileDescriptorStoreMax" in agents.journal.text(SERVER)
+    wait_status(CLIENT, "^link up")
+    connection = agents.connect()
+    keeper = kill(SERVER)
+    reset_within(connection, 10)
+    wait_restarted(SERVER, keeper)
+    assert agents.journal.events(SERVER, HOLDFAST_EVENT="hand_over_failed", HOLDFAST_FOLLOWS="its connections are reset")

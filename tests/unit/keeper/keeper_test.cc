@@ -19,6 +19,8 @@ struct Notes {
   std::atomic<int> starts{0};
   std::atomic<int> agent{0};
   std::atomic<int> hangups{0};
+  std::atomic<int> served{0};
+  std::atomic<int> orphaned{0};
   std::atomic<std::uint32_t> deaths_in_row{0};
   std::atomic<bool> discarded{false};
   std::atomic<int> reason{-1};
@@ -118,6 +120,31 @@ TEST_CASE("an agent ends with its keeper") {
   kill(kept.process(), SIGKILL);
   kept.wait();
   wait_until([&] { return kill(agent, 0) != 0; });
+}
+
+TEST_CASE("an agent of a service is told of its keeper's end, and ends by itself") {
+  setenv("NOTIFY_SOCKET", "/run/nobody", 1);
+  unsetenv("SYSTEMD_EXEC_PID");
+  Kept kept([](Page& page, Notes& notes) {
+    static Notes* told = nullptr;
+    told = &notes;
+    signal(SIGTERM, [](int) { ++told->hangups; });
+    page.ready = 1;
+    notes.served = 1;
+    while (notes.hangups == 0) usleep(1000);
+    notes.orphaned = getppid() != page.keeper_pid;
+    for (;;) pause();
+    return 0;
+  });
+  unsetenv("NOTIFY_SOCKET");
+  kept.wait_starts(1);
+  wait_until([&] { return kept.notes().served != 0; });
+  int agent = kept.notes().agent;
+  kill(kept.process(), SIGKILL);
+  kept.wait();
+  wait_until([&] { return kept.notes().hangups == 1; });
+  wait_until([&] { return kept.notes().orphaned == 1; });
+  kill(agent, SIGKILL);
 }
 
 TEST_CASE("a keeper that is told to end tells its agent, and ends with its code") {

@@ -1,5 +1,6 @@
 #include "common/keeper/parking.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,6 +12,8 @@
 #include <cstring>
 #include <thread>
 
+#include "common/keeper/handover.h"
+#include "common/keeper/leftovers.h"
 #include "tests/catch.h"
 
 namespace holdfast {
@@ -46,6 +49,81 @@ bool is_open(int descriptor) {
   return fcntl(descriptor, F_GETFD) >= 0;
 }
 
+// A queue with these, as the next keeper gets it.
+int filled(const std::string& text, const std::vector<int>& descriptors) {
+  auto queue = fill_queue(text, descriptors);
+  REQUIRE(queue.ok());
+  close(queue->write_end);
+  return queue->read_end;
+}
+
+// Has one descriptor stored, or takes what it is given and closes it; the environment names it.
+class Manager {
+ public:
+  enum class Store { has_room, has_none };
+
+  explicit Manager(Store store) : store_(store) {
+    REQUIRE(mkdtemp(folder_) != nullptr);
+    path_ = std::string(folder_) + "/notify";
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, path_.c_str());
+    socket_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    REQUIRE(bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    setenv("NOTIFY_SOCKET", path_.c_str(), 1);
+  }
+  ~Manager() {
+    unsetenv("NOTIFY_SOCKET");
+    if (thread_.joinable()) thread_.join();
+    if (stored_ >= 0) close(stored_);
+    close(socket_);
+    unlink(path_.c_str());
+    rmdir(folder_);
+  }
+  void listen_to(int messages) {
+    thread_ = std::thread([this, messages] {
+      for (int i = 0; i < messages; ++i) take_message();
+    });
+  }
+  const std::vector<std::string>& said() {
+    thread_.join();
+    return said_;
+  }
+  int stored() const { return stored_; }
+
+ private:
+  void take_message() {
+    char words[256];
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    iovec data{words, sizeof words};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    ssize_t got = recvmsg(socket_, &message, 0);
+    said_.emplace_back(words, got > 0 ? static_cast<std::size_t>(got) : 0);
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (header == nullptr) return;
+    int descriptor = -1;
+    std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+    bool keeps = store_ == Store::has_room && said_.back().compare(0, 9, "FDSTORE=1") == 0;
+    if (keeps) {
+      stored_ = descriptor;
+    } else {
+      close(descriptor);
+    }
+  }
+
+  Store store_;
+  char folder_[32] = "/tmp/holdfast-parking-XXXXXX";
+  std::string path_;
+  int socket_ = -1;
+  int stored_ = -1;
+  std::thread thread_;
+  std::vector<std::string> said_;
+};
+
 }  // namespace
 
 TEST_CASE("what was parked comes back under its numbers, whatever lies there meanwhile") {
@@ -55,14 +133,13 @@ TEST_CASE("what was parked comes back under its numbers, whatever lies there mea
     marked.push_back(std::make_unique<Marked>(number));
     numbers.push_back(number);
   }
-  auto queue = fill_queue("some text", numbers);
-  REQUIRE(queue.ok());
+  int queue = filled("some text", numbers);
   for (int number : numbers) close(number);
   // They arrive at the lowest numbers that are free, which are then their own in another order.
   std::vector<int> fillers;
-  for (int next = 0; next < 38;) fillers.push_back(next = dup(*queue));
-  for (int number : {39, 40, 41, 42}) CHECK((!is_open(number) || number == *queue));
-  auto text = empty_queue(*queue);
+  for (int next = 0; next < 38;) fillers.push_back(next = dup(queue));
+  for (int number : {39, 40, 41, 42}) CHECK((!is_open(number) || number == queue));
+  auto text = empty_queue(queue);
   for (int filler : fillers) close(filler);
   REQUIRE(text.ok());
   CHECK(*text == "some text");
@@ -75,10 +152,9 @@ TEST_CASE("more descriptors than a message takes") {
     REQUIRE(dup2(STDERR_FILENO, number) == number);
     numbers.push_back(number);
   }
-  auto queue = fill_queue("x", numbers);
-  REQUIRE(queue.ok());
+  int queue = filled("x", numbers);
   for (int number : numbers) close(number);
-  REQUIRE(empty_queue(*queue).ok());
+  REQUIRE(empty_queue(queue).ok());
   CHECK(std::all_of(numbers.begin(), numbers.end(), is_open));
   for (int number : numbers) close(number);
 }
@@ -86,10 +162,9 @@ TEST_CASE("more descriptors than a message takes") {
 TEST_CASE("a number that somebody else has is an error, and nothing stays open") {
   auto mine = std::make_unique<Marked>(70);
   auto other = std::make_unique<Marked>(71);
-  auto queue = fill_queue("x", {70, 71});
-  REQUIRE(queue.ok());
+  int queue = filled("x", {70, 71});
   close(70);
-  CHECK_FALSE(empty_queue(*queue).ok());
+  CHECK_FALSE(empty_queue(queue).ok());
   CHECK_FALSE(is_open(70));
   CHECK(other->is_back());
 }
@@ -122,46 +197,69 @@ TEST_CASE("a parked socket is the last of those that were passed, and is not cou
 }
 
 TEST_CASE("a service manager gets the socket, and is waited for") {
-  char folder[] = "/tmp/holdfast-parking-XXXXXX";
-  REQUIRE(mkdtemp(folder) != nullptr);
-  std::string path = std::string(folder) + "/notify";
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strcpy(address.sun_path, path.c_str());
-  int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  REQUIRE(bind(manager, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  setenv("NOTIFY_SOCKET", path.c_str(), 1);
-  std::vector<std::string> said;
-  std::thread listening([&] {
-    for (int i = 0; i < 3; ++i) {
-      char words[256];
-      alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-      iovec data{words, sizeof words};
-      msghdr message{};
-      message.msg_iov = &data;
-      message.msg_iovlen = 1;
-      message.msg_control = control;
-      message.msg_controllen = sizeof control;
-      ssize_t got = recvmsg(manager, &message, 0);
-      said.emplace_back(words, got > 0 ? static_cast<std::size_t>(got) : 0);
-      cmsghdr* header = CMSG_FIRSTHDR(&message);
-      if (header == nullptr) continue;
-      int descriptor = -1;
-      std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
-      close(descriptor);
-    }
-  });
+  Manager manager(Manager::Store::has_room);
+  manager.listen_to(3);
   CHECK(has_service_manager());
-  CHECK(store_parked(STDERR_FILENO).ok());
+  auto queue = fill_queue("words", {});
+  REQUIRE(queue.ok());
+  CHECK(store_parked(*queue).ok());
+  CHECK_FALSE(is_open(queue->write_end));
   forget_parked();
-  listening.join();
-  unsetenv("NOTIFY_SOCKET");
-  CHECK(said == std::vector<std::string>{"FDSTORE=1\nFDPOLL=0\nFDNAME=parked", "BARRIER=1",
-                                         "FDSTOREREMOVE=1\nFDNAME=parked"});
-  CHECK_FALSE(store_parked(STDERR_FILENO).ok());
-  close(manager);
-  unlink(path.c_str());
-  rmdir(folder);
+  CHECK(manager.said() == std::vector<std::string>{"FDSTORE=1\nFDPOLL=0\nFDNAME=parked",
+                                                   "BARRIER=1", "FDSTOREREMOVE=1\nFDNAME=parked"});
+  auto text = empty_queue(dup(manager.stored()));
+  CHECK((text.ok() && *text == "words"));
+}
+
+TEST_CASE("a service manager that keeps no descriptors is found out, and nothing is lost") {
+  Manager manager(Manager::Store::has_none);
+  manager.listen_to(2);
+  Marked mine(70);
+  auto queue = fill_queue("words", {70});
+  REQUIRE(queue.ok());
+  Status stored = store_parked(*queue);
+  REQUIRE_FALSE(stored.ok());
+  CHECK(errno == ENOTSUP);
+  CHECK(stored.error().message.find("FileDescriptorStoreMax") != std::string::npos);
+  CHECK(mine.is_back());
+}
+
+TEST_CASE("where nobody listens nothing is stored") {
+  auto queue = fill_queue("words", {});
+  REQUIRE(queue.ok());
+  CHECK_FALSE(store_parked(*queue).ok());
+  CHECK_FALSE(is_open(queue->read_end));
+}
+
+TEST_CASE("what is parked tells the next keeper why, and with which config to go on") {
+  Manager manager(Manager::Store::has_room);
+  manager.listen_to(2);
+  Page page;
+  note_started_with(page);
+  page.state = encoded({9, 1});
+  page.deaths_in_row = 2;
+  StartReason reason = GENERATE(StartReason::parked, StartReason::orphaned);
+  REQUIRE(park(page, reason).ok());
+  manager.said();
+  auto text = empty_queue(dup(manager.stored()));
+  REQUIRE(text.ok());
+  Page next;
+  REQUIRE(take_parked_text(*text, next));
+  CHECK(next.reason == reason);
+  CHECK(next.config_from_file == (reason == StartReason::parked ? 1U : 0U));
+  CHECK(next.state == page.state);
+  CHECK(next.deaths_in_row == 0);
+}
+
+TEST_CASE("a process is a service where the service manager has started it itself") {
+  pid_t keeper = getpid();
+  CHECK_FALSE(is_service(keeper));
+  setenv("NOTIFY_SOCKET", "/run/nobody", 1);
+  CHECK(is_service(keeper));
+  setenv("SYSTEMD_EXEC_PID", std::to_string(keeper).c_str(), 1);
+  CHECK(is_service(keeper));
+  CHECK_FALSE(is_service(keeper + 1));
+  for (const char* each : {"NOTIFY_SOCKET", "SYSTEMD_EXEC_PID"}) unsetenv(each);
 }
 
 }  // namespace holdfast

@@ -1,0 +1,144 @@
+"""Connections outlive what is done to the units: restarts, killed keepers, packages. Within tests/systemd/inside; see
+scripts/check-outlive. Writes its figures to standard output, as one line of JSON."""
+import argparse
+import json
+import random
+import sys
+import time
+
+import lab
+from load import Broken, Connector, Load
+from pair import EchoBackend
+
+ADDRESS = ("127.0.0.1", lab.SERVICE_PORT)
+SETTLE_S = 60
+GOODBYE_S, EXIT_S = 1, 2
+
+
+class Units(lab.Agents):
+    """As a fresh host has them: the link's default settings, logs in the journal."""
+
+    def __init__(self):
+        super().__init__()
+        self.echo.close()
+        self.echo = EchoBackend()
+        self.echo.port = self.echo.listener.getsockname()[1]
+        self.configure_client(link={"server": [f"127.0.0.1:{lab.LINK_PORT}"], "psk_file": f"{lab.ETC}/edge-1.psk"})
+        self.configure_server()
+
+    def recovered(self, unit):
+        """What its processes went on with: [connections, lost] of each."""
+        found = self.journal.events(unit, HOLDFAST_EVENT="recovered")
+        return [[int(each["HOLDFAST_CONNECTIONS"]), int(each["HOLDFAST_LOST"])] for each in found]
+
+
+class Disturbed:
+    """Connections that are watched while something is done to the agents, again and again."""
+
+    def __init__(self, options, units):
+        self.options, self.units = options, units
+        self.random = random.Random(options.seed)
+        self.pauses, self.took = [], []
+
+    def measured(self, times, action):
+        load = Load(ADDRESS, self.options.connections, self.options.seed)
+        connector = Connector(ADDRESS)
+        try:
+            for turn in range(times):
+                time.sleep(self.random.uniform(0.1, 0.4))
+                load.watch()
+                begun = time.monotonic()
+                action(turn)
+                self.took.append(time.monotonic() - begun)
+                load.mark()
+                lab.wait_until(load.settled, "every connection gone on", SETTLE_S)
+                self.pauses += load.watched()
+        finally:
+            connector.close()
+            load.close()
+        if connector.failures:
+            raise Broken(f"{len(connector.failures)} connects failed: {connector.failures[0]}")
+        found = {unit: self.units.recovered(unit) for unit in (lab.SERVER, lab.CLIENT)}
+        lost = sum(each[1] for all_of_unit in found.values() for each in all_of_unit)
+        if lost:
+            raise Broken(f"{lost} connections closed with state_lost")
+        return {"kills": times, "recoveries": sum(map(len, found.values())), "exchanges": sum(load.exchanges),
+                "new_connections": connector.served, **figures(self.pauses), "took_ms": 1000 * max(self.took)}
+
+
+def figures(pauses):
+    pauses = sorted(pauses)
+    return {"p50_ms": 1000 * pauses[len(pauses) // 2], "p99_ms": 1000 * pauses[int(len(pauses) * 0.99)],
+            "max_ms": 1000 * pauses[-1]}
+
+
+def unit_of(turn):
+    return (lab.SERVER, lab.CLIENT)[turn % 2]
+
+
+def restart(options, units):
+    """`systemctl restart`, as needrestart does it as well; of each unit as often as is said."""
+    return Disturbed(options, units).measured(2 * options.kills, lambda turn: lab.systemctl("restart", unit_of(turn)))
+
+
+def keeper(options, units):
+    """`kill -9 $MAINPID`."""
+    def action(turn):
+        pid = lab.kill(unit_of(turn))
+        lab.wait_restarted(unit_of(turn), pid)
+    return Disturbed(options, units).measured(2 * options.kills, action)
+
+
+def stop(options, units):
+    """`systemctl stop`: when the other end has the goodbye, and how long the command takes. The pause is the latter."""
+    goodbyes, took = [], []
+    for turn in range(max(2, options.kills // 5)):
+        unit, other = unit_of(turn), unit_of(turn + 1)
+        connection = units.connect()
+        heard = len(units.journal.events(other, HOLDFAST_EVENT="link_ended"))
+        begun = time.time()
+        lab.systemctl("stop", unit)
+        took.append(time.time() - begun)
+        ended = lab.wait_until(lambda: units.journal.events(other, HOLDFAST_EVENT="link_ended")[heard:], "the goodbye")
+        if ended[0]["HOLDFAST_CAUSE"] != ("shutdown" if unit == lab.SERVER else "goodbye"):
+            raise Broken(f"the peer of a stopped unit says {ended[0]['HOLDFAST_CAUSE']}")
+        goodbyes.append(int(ended[0]["__REALTIME_TIMESTAMP"]) / 1e6 - begun)
+        try:
+            if connection.recv(1) == b"":
+                raise Broken("a stop ended a connection cleanly")
+        except ConnectionResetError:
+            pass
+        lab.systemctl("start", unit)
+        lab.wait_status(lab.CLIENT, "^link up")
+    if max(goodbyes) > GOODBYE_S or max(took) > EXIT_S:
+        raise Broken(f"goodbye within {max(goodbyes):.2f} s, exit within {max(took):.2f} s")
+    return {"kills": len(took), "recoveries": 0, "exchanges": 0, "new_connections": 0, **figures(took),
+            "goodbye_ms": 1000 * max(goodbyes)}
+
+
+NAMES = {"systemd": restart, "keeper": keeper, "stop": stop}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("scenario", choices=NAMES)
+    for name in ("kills", "connections", "seed"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    options = parser.parse_args()
+    lab.run("systemd-sysusers", f"{lab.CONFIG}/sysusers.d/holdfast.conf")
+    lab.install_units()
+    lab.systemctl("daemon-reload")
+    units = Units()
+    try:
+        units.start()
+        print(json.dumps(NAMES[options.scenario](options, units)))
+    except (Broken, AssertionError, OSError) as error:
+        for unit in (lab.SERVER, lab.CLIENT):
+            print(units.journal.text(unit)[-6000:], file=sys.stderr)
+        print(json.dumps({"error": str(error)}))
+    finally:
+        units.tidy_up()
+
+
+if __name__ == "__main__":
+    main()
