@@ -9,10 +9,11 @@ import sys
 
 import pytest
 
-from pair import TIMESCALE, Agent, agent_of, free_port, name_of
+from pair import TIMESCALE, Agent, agent_of, children_of, free_port, name_of
 from streams import RST, ping, read_end, wait_until
 
 both_roles = pytest.mark.parametrize("role", ["client", "server"])
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="making a pid namespace takes root")
 CONFIG = 78
 
 
@@ -164,35 +165,52 @@ def test_a_hangup_reaches_the_agent_through_its_keeper(pair):
     ping(*pair.connect())
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="making a pid namespace takes root")
-def test_as_process_1_of_a_container_it_keeps_and_reaps(pair):
-    pair.server.terminate()
-    plain, script = pair.server.program, os.path.join(pair.folder, "contained")
-    with open(script, "w") as file:
-        file.write(f'#!/bin/sh\nexec unshare --fork --kill-child --pid --mount-proc {plain} "$@"\n')
-    os.chmod(script, 0o755)
-    container = subprocess.Popen([script, "-c", pair.server.config], stdin=subprocess.DEVNULL,
-                                 stdout=open(pair.server.log_path, "a"), stderr=subprocess.STDOUT)
-    try:
-        pair.server.process = container
-        pair.wait_ready()
-        status = pair.server.status()
-        assert status["keeper_pid"] == 1
-        with open(f"/proc/{container.pid}/task/{container.pid}/children") as file:
-            first = int(file.read().split()[0])
-        agent = agent_of(first)
-        os.kill(agent, signal.SIGKILL)
-        wait_until(lambda: agent_of(first) not in (None, agent), 10 * TIMESCALE, "the next agent")
-        pair.wait_ready()
-        ping(*pair.connect())
-        os.kill(first, signal.SIGTERM)
-        assert container.wait(5 * TIMESCALE) == 0
-    finally:
-        container.kill()
-        container.wait()
-    pair.server.start()
+def fork_orphan(first):
+    """A process in there whose parent ends before it does."""
+    subprocess.run(["nsenter", "-p", "-m", "-t", str(first), "sh", "-c", "sleep 0.1 >/dev/null 2>&1 &"], check=True)
+
+
+@needs_root
+def test_as_process_1_of_a_container_it_keeps_connections_and_reaps(make_pair):
+    pair = make_pair(contained=True)
+    app, back = pair.connect()
+    for agent in (pair.client, pair.server):
+        first = agent.keeper_pid
+        assert agent.status()["keeper_pid"] == 1
+        for _ in range(3):
+            fork_orphan(first)
+            wait_next_agent(agent, agent.kill_agent())
+            ping(app, back)
+        wait_until(lambda: children_of(first) == [agent.pid], 10 * TIMESCALE, "no child but the agent")
+        assert agent.keeper_pid == first
     pair.wait_ready()
+    ping(*pair.connect())
     pair.note_descriptors()
+
+
+@needs_root
+@both_roles
+def test_sigterm_to_process_1_of_a_container_is_a_goodbye_and_its_kill_a_reset(make_pair, role):
+    pair = make_pair(contained=True)
+    agent = getattr(pair, role)
+    app, back = pair.connect()
+    ping(app, back)
+    agent.terminate()
+    assert agent.events("stopping") and agent.events("connection_closed")
+    for sock in (app, back):
+        assert read_end(sock, 5 * TIMESCALE) == (RST, b"")
+    agent.start()
+    pair.wait_ready()
+    app, back = pair.connect()
+    ping(app, back)
+    pid = agent.pid
+    agent.signal(signal.SIGKILL)
+    assert read_end(app if role == "client" else back, 5 * TIMESCALE) == (RST, b"")
+    wait_gone(pid)
+    agent.process.wait(5 * TIMESCALE)
+    assert len(agent.events("stopping")) == 1
+    agent.start()
+    pair.wait_ready()
 
 
 def test_subcommands_have_no_keeper(pair):

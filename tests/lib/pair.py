@@ -110,16 +110,28 @@ def name_of(pid):
         return ""
 
 
+def children_of(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []
+
+
 def agent_of(keeper):
     """The agent's process of a keeper's; None while there is none."""
     if name_of(keeper) != "hf-keeper":
         return None
-    try:
-        with open(f"/proc/{keeper}/task/{keeper}/children") as file:
-            children = file.read().split()
-    except OSError:
-        return None
-    return next((int(pid) for pid in children if name_of(pid).startswith("holdfast-")), None)
+    return next((pid for pid in children_of(keeper) if name_of(pid).startswith("holdfast-")), None)
+
+
+class Container:
+    """Where what is started is process 1, as in a container; what it needs of one is its pids. As root."""
+    prefix = ["unshare", "--fork", "--kill-child", "--pid", "--mount-proc"]
+
+    @staticmethod
+    def enter():
+        return contextlib.nullcontext()
 
 
 def is_over(pid):
@@ -172,6 +184,8 @@ class Agent:
     @property
     def keeper_pid(self):
         """Of the process that was started; it ends when the agent exits, and all ends with it."""
+        if isinstance(self.space, Container):        # the child of who made its pids, which hears no signal
+            return next(iter(children_of(self.process.pid)), self.process.pid)
         return self.process.pid
 
     @property
@@ -191,7 +205,7 @@ class Agent:
 
     def signal(self, number):
         """To the process that was started, as a shell or a supervisor would."""
-        self.process.send_signal(number)
+        os.kill(self.keeper_pid, number)
 
     def freeze(self):
         os.kill(self.pid, signal.SIGSTOP)
@@ -220,7 +234,7 @@ class Agent:
         if not self.running:
             raise AssertionError(f"the {self.role} agent has already ended with "
                                  f"{self.process.returncode}")
-        self.process.terminate()
+        self.signal(signal.SIGTERM)
         watch = Stopwatch()
         while True:
             try:
@@ -424,10 +438,11 @@ class Pair:
     """Options: `client`, `server`: tables merged into the configs (e.g. {"link": {"grace": "2s"}});
     `services`: {name: {"target": ..., "listen": ...}}, where a missing target is a Backend of the
     pair's and a missing listen a free port; `fast`: the short heartbeat (False: the defaults);
-    `relay`: "thread", "process" or None; `lab`: a netns.Lab (then there is no relay)."""
+    `relay`: "thread", "process" or None; `lab`: a netns.Lab (then there is no relay); `contained`: each agent in a
+    Container."""
 
     def __init__(self, folder, client=None, server=None, services=None, fast=True, relay="thread",
-                 lab=None, link=LINK, descriptors=None, wait_ready=True):
+                 lab=None, link=LINK, descriptors=None, wait_ready=True, contained=False):
         self.folder, self.lab, self.link_kind = str(folder), lab, link
         self.failed = False
         self._descriptors, self._wait_ready = descriptors or {}, wait_ready
@@ -443,8 +458,8 @@ class Pair:
         configs = self._configs(services or {"raw": {}}, fast, dialled)
         for config, extra in zip(configs, (client, server)):
             merge(config, extra or {})
-        self.client = Agent("client", self.folder, configs[0], lab and lab.client)
-        self.server = Agent("server", self.folder, configs[1], lab and lab.server)
+        self.client = Agent("client", self.folder, configs[0], lab.client if lab else contained and Container())
+        self.server = Agent("server", self.folder, configs[1], lab.server if lab else contained and Container())
 
     def _make_relay(self, kind):
         target = (self.link_host, self.link_port)

@@ -40,6 +40,14 @@ class Skipped(Exception):
     """It cannot be tried here, and why."""
 
 
+def built_package():
+    """Of this tree's sources."""
+    done = subprocess.run([f"{REPOSITORY}/scripts/package"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise Broken(f"no package: {done.stderr[-500:]}")
+    return done.stdout.split()[-1]
+
+
 class Scenario:
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
@@ -147,12 +155,20 @@ class Scenario:
                 "max_ms": max(load.pauses) * 1000}
 
 
+    def container(self):
+        """Each agent is process 1 of pids of its own, but for the keeper."""
+        if os.geteuid() != 0:
+            raise Skipped("SKIPPED: making a pid namespace needs root")
+        one = iter(range(1 << 30))
+        return self.measured(self.options.kills, lambda pair: kill((pair.server, pair.client)[next(one) % 2]),
+                             contained=True)
+
     # -- what is done to the units, under a systemd of their own --------------------------------------
 
-    def units(self, name, *boot):
+    def units(self, name, *boot, kills=None, more=()):
         words = [f"{REPOSITORY}/tests/systemd/inside", *boot, "env", "PYTHONPATH=tests/systemd:tests/lib:tests/outlive",
-                 "/usr/bin/python3", "tests/outlive/units.py", name, "--kills", self.options.kills,
-                 "--connections", self.options.connections, "--seed", self.options.seed]
+                 "/usr/bin/python3", "tests/outlive/units.py", name, "--kills", kills or self.options.kills,
+                 "--connections", self.options.connections, "--seed", self.options.seed, *more]
         done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, text=True,
                               env={**os.environ, "HOLDFAST_BIN": BIN, "HOLDFAST_LIMIT_S": "7200"})
         if done.returncode == 77:
@@ -172,8 +188,14 @@ class Scenario:
     def stop(self):
         return self.units("stop")
 
+    def packages(self):
+        package = self.options.package or built_package()
+        return self.units("packages", "--own-packages", kills=max(2, self.options.kills // 10),
+                          more=["--package", os.path.relpath(package, REPOSITORY)])
 
-NAMES = ("server", "client", "threads", "both", "twice", "outage", "restart", "idle", "systemd", "keeper", "stop")
+
+NAMES = ("server", "client", "threads", "both", "twice", "outage", "restart", "idle", "container", "systemd", "keeper", "stop",
+         "packages")
 BOUNDED = ("server", "client", "threads")     # by the medians that are promised
 
 
@@ -184,6 +206,7 @@ def main():
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--idle", type=int, default=8000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--package", metavar="FILE", help="below this tree; without it scripts/package builds one")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--bounds", action="store_true", help="figures beyond what is promised fail, too")
     options = parser.parse_args()

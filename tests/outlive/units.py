@@ -2,7 +2,9 @@
 scripts/check-outlive. Writes its figures to standard output, as one line of JSON."""
 import argparse
 import json
+import os
 import random
+import re
 import sys
 import time
 
@@ -116,18 +118,70 @@ def stop(options, units):
             "goodbye_ms": 1000 * max(goodbyes)}
 
 
-NAMES = {"systemd": restart, "keeper": keeper, "stop": stop}
+def packages(options, units):
+    """`dpkg -i` of another version over the one that runs, which restarts both units at once; then `dpkg -r`, which says
+    goodbye. Installed are the programs and units of the package, as it is shipped."""
+    def action(turn):
+        before = [lab.main_pid(lab.SERVER), lab.main_pid(lab.CLIENT)]
+        lab.run("dpkg", "-i", VERSIONS[turn % 2])
+        for unit, pid in zip((lab.SERVER, lab.CLIENT), before):
+            now = lab.wait_until(lambda u=unit: lab.agent_pid(u), "an agent")
+            if lab.main_pid(unit) == pid or os.readlink(f"/proc/{now}/exe") != f"/usr/bin/{unit}":
+                raise Broken(f"{unit} does not run the program that was installed")
+    row = Disturbed(options, units).measured(options.kills, action)
+    if row["recoveries"] != 2 * options.kills:
+        raise Broken(f"{row['recoveries']} recoveries of {2 * options.kills}")
+    connection = units.connect()
+    begun = time.time()
+    lab.run("dpkg", "-r", "holdfast")
+    row["removal_ms"] = 1000 * (time.time() - begun)
+    try:
+        if connection.recv(1) == b"":
+            raise Broken("the removal ended a connection cleanly")
+    except ConnectionResetError:
+        pass
+    for unit in (lab.SERVER, lab.CLIENT):
+        if len(units.journal.events(unit, HOLDFAST_EVENT="stopping")) != 1:
+            raise Broken(f"the removal did not stop {unit} as `systemctl stop` does")
+    return row
+
+
+VERSIONS = ["/var/tmp/holdfast-2.deb", "/var/tmp/holdfast-1.deb"]
+
+
+def install_package(package):
+    """The first of two later versions. Their programs differ by a byte behind all that is used."""
+    tree = "/var/tmp/holdfast-package"
+    lab.run("dpkg-deb", "-R", package, tree)
+    control = f"{tree}/DEBIAN/control"
+    with open(control) as file:
+        text = file.read()
+    for number, path in ((2, VERSIONS[0]), (1, VERSIONS[1])):
+        with open(control, "w") as file:
+            file.write(re.sub(r"(?m)^(Version: .*)$", rf"\1+{number}", text))
+        for unit in (lab.SERVER, lab.CLIENT):
+            with open(f"{tree}/usr/bin/{unit}", "ab") as file:
+                file.write(b"\0")
+        lab.run("dpkg-deb", "-Zgzip", "-z1", "-b", tree, path)
+    lab.run("dpkg", "-i", VERSIONS[1])
+
+
+NAMES = {"systemd": restart, "keeper": keeper, "stop": stop, "packages": packages}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("scenario", choices=NAMES)
+    parser.add_argument("--package")
     for name in ("kills", "connections", "seed"):
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
-    lab.run("systemd-sysusers", f"{lab.CONFIG}/sysusers.d/holdfast.conf")
-    lab.install_units()
-    lab.systemctl("daemon-reload")
+    if options.scenario == "packages":
+        install_package(options.package)
+    else:
+        lab.run("systemd-sysusers", f"{lab.CONFIG}/sysusers.d/holdfast.conf")
+        lab.install_units()
+        lab.systemctl("daemon-reload")
     units = Units()
     try:
         units.start()
