@@ -3,7 +3,13 @@
 A fault of `seconds` 0 is momentary.
 """
 import dataclasses
+import threading
+import time
 import typing
+
+from streams import wait_until
+
+KILLS, BETWEEN_KILLS_S = 100, 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +33,27 @@ def _stop(role):
 
 def _go_on(role):
     return lambda lab, pair: getattr(pair, role).go_on()
+
+
+def _kill(pair):
+    for number in range(KILLS):
+        agent = (pair.server, pair.client)[number % 2]
+        before = len(agent.events("recovered"))
+        agent.kill_agent()
+        wait_until(lambda: len(agent.events("recovered")) > before, 60, "a process that goes on")
+        time.sleep(BETWEEN_KILLS_S)
+
+
+def _begin_kills(lab, pair):
+    pair.killing = threading.Thread(target=_kill, args=(pair,), daemon=True)
+    pair.killing.start()
+
+
+def _end_kills(lab, pair):
+    pair.killing.join()
+    kills = sum(len(agent.events("agent_died")) for agent in (pair.server, pair.client))
+    if kills != KILLS:
+        raise RuntimeError(f"{kills} agents died of {KILLS}")
 
 
 def nothing(lab, pair):
@@ -60,4 +87,6 @@ FAULTS = {fault.name: fault for fault in (
           _go_on("client"), direct=False),
     Fault("stop-server", "the server agent stopped (SIGSTOP) for 10 s", 10, _stop("server"),
           _go_on("server"), direct=False),
+    Fault("kills", "the agents killed (kill -9) in turn, 100 times within 30 s or so", 30, _begin_kills, _end_kills,
+          direct=False),
 )}
