@@ -45,6 +45,13 @@ bool has_keeper(pid_t process) {
   return first_line("/proc/" + parent + "/comm") == kKeeperName;
 }
 
+sigset_t keepers_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int number : {SIGHUP, SIGUSR1, SIGTERM, SIGINT}) sigaddset(&signals, number);
+  return signals;
+}
+
 }  // namespace
 
 void wait_for_dying_agent(const std::string& admin_socket) {
@@ -100,10 +107,13 @@ void tell_of_predecessor(Logger& logger, const Page& page) {
 }
 
 void listen_to_keeper() {
-  sigset_t waiting;
-  sigemptyset(&waiting);
-  for (int number : {SIGHUP, SIGUSR1, SIGTERM, SIGINT}) sigaddset(&waiting, number);
-  pthread_sigmask(SIG_UNBLOCK, &waiting, nullptr);
+  sigset_t signals = keepers_signals();
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+void listen_no_more() {
+  sigset_t signals = keepers_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
 Pulse::Pulse(Loop& loop, Page& page, std::function<LoopsPause()> pause)

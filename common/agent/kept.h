@@ -26,6 +26,9 @@ void wait_for_dying_agent(const std::string& admin_socket);
 
 // Signals that waited since the keeper made this process are taken from now on.
 void listen_to_keeper();
+// They wait again: what is told twice (by the keeper, and by who told both) does not kill a process
+// that is about to end in order.
+void listen_no_more();
 
 // Shows the keeper that all loops turn, as often as it wants to see it; one that is stuck holds up
 // the first. Without a keeper nothing is shown.

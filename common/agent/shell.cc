@@ -191,6 +191,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder
   service.ready();
   options.page->ready = 1;
   loop.run(agent.task());
+  listen_no_more();
   service.stopping();
   door.lead_to(nullptr);
   return kExitOk;

@@ -55,6 +55,9 @@ void take_words(const Words& words, Page& page) {
   take(words, "deaths_in_row", page.deaths_in_row);
   take(words, "config_from_file", page.config_from_file);
   take(words, "deaths", page.deaths);
+  std::uint32_t stored = page.stored;
+  take(words, "stored", stored);
+  page.stored = stored;
   take(words, "died_pid", page.death.pid);
   take(words, "died_signal", page.death.signal);
   take(words, "died_stuck", page.death.stuck);
@@ -89,9 +92,10 @@ std::string handover_text(const Page& page, const std::string& oom_score) {
   text << kBegin << " pid=" << getpid() << " reason=" << static_cast<std::uint32_t>(page.reason)
        << " state=" << page.state.load() << " discard=" << page.discard
        << " deaths_in_row=" << page.deaths_in_row << " config_from_file=" << page.config_from_file
-       << " deaths=" << page.deaths << " died_pid=" << page.death.pid
-       << " died_signal=" << page.death.signal << " died_stuck=" << page.death.stuck
-       << " died_code=" << page.death.code << " died_ns=" << page.death.time_ns << " open=";
+       << " deaths=" << page.deaths << " stored=" << page.stored.load()
+       << " died_pid=" << page.death.pid << " died_signal=" << page.death.signal
+       << " died_stuck=" << page.death.stuck << " died_code=" << page.death.code
+       << " died_ns=" << page.death.time_ns << " open=";
   for (std::uint32_t i = 0; i < page.started_with_count; ++i) {
     text << (i == 0 ? "" : ",") << page.started_with[i];
   }

@@ -167,6 +167,7 @@ void Keeper::become_agent() const {
   set_oom_score(oom_score_);
   rename_process("LISTEN_PID", pid_);
   rename_process("WATCHDOG_PID", pid_);
+  let_go_of_parked(page_, parked_end_);
   // What there is to go on from the agent sorts out itself (state/relics.h).
   bool goes_on = inheritance_of(page_).state.has_value();
   if (page_.reason != StartReason::first && !goes_on) close_leftovers(page_);
@@ -250,11 +251,14 @@ void Keeper::take_over_parked() {
   std::int32_t* end = page_.started_with + page_.started_with_count;
   page_.started_with_count -= static_cast<std::uint32_t>(
       end - std::remove(page_.started_with, end, static_cast<std::int32_t>(*queue)));
-  Result<std::string> text = empty_queue(*queue);
+  Result<Unpacked> found = unpack_queue(*queue);
+  bool ours = found && take_parked_text(found->text, page_);
+  page_.stored = ours ? 1 : 0;
+  if (found) parked_end_ = found->write_end;
+  if (ours) return;
   forget_parked();
-  if (text && take_parked_text(*text, page_)) return;
   std::fprintf(stderr, "The connections of before are lost: %s\n",
-               text ? "what was parked is not ours" : text.error().message.c_str());
+               found ? "what was parked is not ours" : found.error().message.c_str());
 }
 
 bool Keeper::leave_parked() {

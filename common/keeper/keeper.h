@@ -76,6 +76,7 @@ class Keeper {
   Page& page_;
   sigset_t signals_{};
   pid_t pid_ = 0;
+  int parked_end_ = -1;  // of the queue that came back; -1: none
   std::string oom_score_;
   bool under_watchdog_ = false;  // a service manager ends all when the agent stands still
   int stop_ = 0;                 // the signal that asked for the end

@@ -83,6 +83,7 @@ struct Page {
   // The agent's.
   std::atomic<std::uint64_t> state{0};        // encoded(StateWord): the commit
   std::atomic<std::uint32_t> ready{0};        // 1: it has committed, and serves
+  std::atomic<std::uint32_t> stored{0};       // 1: the service manager has it all too (parking.h)
   char next_program[kMostPathBytes] = "";     // stored before `wish`; empty: the keeper's
   std::atomic<std::uint32_t> wish{0};         // a StartReason, upgrade or restart: it makes room
   std::atomic<std::int64_t> last_turn_ns{0};  // its loops turn: changes every few seconds

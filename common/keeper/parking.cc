@@ -12,6 +12,7 @@
 #include <cstring>
 #include <map>
 #include <system_error>
+#include <utility>
 
 #include "common/keeper/handover.h"
 #include "common/keeper/leftovers.h"
@@ -25,6 +26,7 @@ constexpr std::size_t kMostText = 4096;
 constexpr int kQueueSize = 8 * 1024 * 1024;  // the kernel allows less
 constexpr int kFirstPassed = 3;              // SD_LISTEN_FDS_START
 constexpr int kManagerPatience_ms = 5000;
+constexpr int kLetGoPatience_ms = 1000;  // an agent that is killed meanwhile costs more than this
 // Other threads of an agent may close what was just listed.
 constexpr int kMostLists = 100;
 
@@ -72,9 +74,11 @@ bool notify(const std::string& words, const int* descriptors, std::size_t count)
   return sent;
 }
 
-// Gives it the descriptor and waits until it has looked at that.
+// Gives it the descriptor, in place of what it may still have, and waits until it has looked at
+// that.
 Status hand_to_manager(int descriptor) {
-  if (!notify(std::string("FDSTORE=1\nFDPOLL=0\nFDNAME=") + kParkedName, &descriptor, 1)) {
+  if (!forget_parked() ||
+      !notify(std::string("FDSTORE=1\nFDPOLL=0\nFDNAME=") + kParkedName, &descriptor, 1)) {
     return refused("the service manager");
   }
   // It closes the pipe when it has come to this message, so to the one before, too.
@@ -96,8 +100,8 @@ struct Message {
   bool whole = false;
 };
 
-// Nothing: the queue is empty.
-std::optional<Message> receive(int queue) {
+// The next one behind SO_PEEK_OFF, which stays in the queue. Nothing: there is none.
+std::optional<Message> look_at_next(int queue) {
   Message found;
   found.bytes.resize(kMostText);
   alignas(cmsghdr) char control[CMSG_SPACE(kMostInMessage * sizeof(int))];
@@ -107,7 +111,7 @@ std::optional<Message> receive(int queue) {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
-  ssize_t got = recvmsg(queue, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  ssize_t got = recvmsg(queue, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (got <= 0) return std::nullopt;
   found.bytes.resize(static_cast<std::size_t>(got));
   found.whole = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
@@ -183,7 +187,7 @@ Result<ParkedQueue> fill_queue(const std::string& text, const std::vector<int>& 
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return refused("a socket");
   for (int end : ends) setsockopt(end, SOL_SOCKET, SO_SNDBUF, &kQueueSize, sizeof kQueueSize);
-  bool sent = send_with(ends[1], nullptr, 0, text.data(), text.size(), nullptr, 0);
+  bool sent = send_with(ends[1], nullptr, 0, text.data(), text.size(), &ends[1], 1);
   for (std::size_t at = 0; sent && at < descriptors.size(); at += kMostInMessage) {
     std::size_t count = std::min(kMostInMessage, descriptors.size() - at);
     const int* first = descriptors.data() + at;
@@ -220,8 +224,17 @@ Status park(Page& page, StartReason reason) {
   return queue ? store_parked(*queue) : Status(queue.error());
 }
 
-void forget_parked() {
-  notify(std::string("FDSTOREREMOVE=1\nFDNAME=") + kParkedName, nullptr, 0);
+bool forget_parked() {
+  return notify(std::string("FDSTOREREMOVE=1\nFDNAME=") + kParkedName, nullptr, 0);
+}
+
+void let_go_of_parked(Page& page, int write_end) {
+  if (page.stored == 0) return;
+  for (int i = 0; i < kLetGoPatience_ms && !forget_parked(); ++i) poll(nullptr, 0, 1);
+  pollfd gone{write_end, 0, 0};
+  if (write_end >= 0) poll(&gone, 1, kLetGoPatience_ms);
+  page.stored = 0;
+  if (write_end >= 0) close(write_end);
 }
 
 std::optional<int> take_parked() {
@@ -242,23 +255,38 @@ std::optional<int> take_parked() {
   return kFirstPassed + passed;
 }
 
-Result<std::string> empty_queue(int queue) {
+Result<Unpacked> unpack_queue(int queue) {
   Numbers numbers;
   std::optional<std::string> text;
+  int write_end = -1;
+  int highest = -1;
   bool whole = true;
-  while (std::optional<Message> message = receive(queue)) {
-    whole = whole && message->whole &&
-            (!text || message->bytes.size() == message->descriptors.size() * sizeof(int));
-    std::vector<int> wanted(message->descriptors.size(), -1);
-    if (whole && text) std::memcpy(wanted.data(), message->bytes.data(), message->bytes.size());
-    for (std::size_t i = 0; i < wanted.size(); ++i) numbers.add(message->descriptors[i], wanted[i]);
-    if (!text) text = std::string(message->bytes.begin(), message->bytes.end());
+  int begin = 0;
+  setsockopt(queue, SOL_SOCKET, SO_PEEK_OFF, &begin, sizeof begin);
+  while (std::optional<Message> message = look_at_next(queue)) {
+    whole = whole && message->whole;
+    if (!text) {
+      text = std::string(message->bytes.begin(), message->bytes.end());
+      if (message->descriptors.size() == 1) write_end = message->descriptors[0];
+      continue;
+    }
+    whole = whole && message->bytes.size() == message->descriptors.size() * sizeof(int);
+    for (std::size_t i = 0; i < message->descriptors.size(); ++i) {
+      int wanted = -1;
+      if (whole) std::memcpy(&wanted, message->bytes.data() + i * sizeof wanted, sizeof wanted);
+      numbers.add(message->descriptors[i], wanted);
+      highest = std::max(highest, wanted);
+    }
   }
   close(queue);
+  if (write_end >= 0) {  // out of the others' way
+    int aside = fcntl(write_end, F_DUPFD_CLOEXEC, highest + 1);
+    close(std::exchange(write_end, aside));
+  }
   if (!text || !whole) return Error{"what was parked is not whole"};
   if (!numbers.settle()) return Error{"what was parked has no room among what was passed"};
   numbers.release();
-  return *text;
+  return Unpacked{*text, write_end};
 }
 
 }  // namespace holdfast

@@ -5,7 +5,8 @@
 //   keeper --descriptors in messages--> queue of one socket --FDSTORE=1--> systemd ... next keeper
 //
 // systemd holds one descriptor, whatever the number of connections (sd_notify(3), unix(7)). An
-// agent whose keeper was killed does the same before it ends.
+// agent whose keeper was killed does the same before it ends. What comes back stays in the store
+// until an agent has committed: if that does not come to it, the next keeper finds the same.
 #pragma once
 
 #include <optional>
@@ -42,15 +43,22 @@ Status store_parked(ParkedQueue queue);
 // an error, which errno is about as well, everything is still here.
 Status park(Page& page, StartReason reason);
 
-// It has it no more.
-void forget_parked();
+// It has it no more, or is about to. False: it could not be told.
+bool forget_parked();
+// Likewise, if the page says that it has it, and waits until nobody has it but this process and its
+// keeper: what is closed is closed then. `write_end`: -1, or as unpack_queue() gave it; closed.
+void let_go_of_parked(Page& page, int write_end);
 
 // The socket that was stored, if this process was started with one. LISTEN_FDS does not count it
 // any more. Before other threads.
 std::optional<int> take_parked();
 
-// Empties the queue and closes it: every descriptor has its number again. The text. After an error
-// all of them are closed.
-Result<std::string> empty_queue(int queue);
+struct Unpacked {
+  std::string text;
+  int write_end = -1;  // of the queue; -1: it has no room
+};
+// Looks at what is in the queue and closes it: every descriptor has its number again; whoever else
+// has the queue has them as well. After an error all of them are closed.
+Result<Unpacked> unpack_queue(int queue);
 
 }  // namespace holdfast

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -139,10 +140,10 @@ TEST_CASE("what was parked comes back under its numbers, whatever lies there mea
   std::vector<int> fillers;
   for (int next = 0; next < 38;) fillers.push_back(next = dup(queue));
   for (int number : {39, 40, 41, 42}) CHECK((!is_open(number) || number == queue));
-  auto text = empty_queue(queue);
+  auto text = unpack_queue(queue);
   for (int filler : fillers) close(filler);
   REQUIRE(text.ok());
-  CHECK(*text == "some text");
+  CHECK(text->text == "some text");
   for (const auto& each : marked) CHECK(each->is_back());
 }
 
@@ -154,8 +155,38 @@ TEST_CASE("more descriptors than a message takes") {
   }
   int queue = filled("x", numbers);
   for (int number : numbers) close(number);
-  REQUIRE(empty_queue(queue).ok());
+  REQUIRE(unpack_queue(queue).ok());
   CHECK(std::all_of(numbers.begin(), numbers.end(), is_open));
+  for (int number : numbers) close(number);
+}
+
+TEST_CASE(
+    "what a keeper takes out stays in the queue for the next one, if it does not come to it") {
+  Marked mine(70);
+  std::vector<int> numbers;
+  for (int number = 100; number < 400; ++number) {
+    REQUIRE(dup2(STDERR_FILENO, number) == number);
+    numbers.push_back(number);
+  }
+  numbers.push_back(70);
+  int queue = filled("words", numbers);
+  for (int i = 0; i < 3; ++i) {
+    for (int number : numbers) close(number);
+    auto text = unpack_queue(dup(queue));
+    REQUIRE(text.ok());
+    CHECK(text->text == "words");
+    CHECK(text->write_end > 399);
+    // It hangs up once nobody has the queue.
+    pollfd other{text->write_end, 0, 0};
+    CHECK(poll(&other, 1, 0) == 0);
+    if (i == 2) {
+      close(queue);
+      CHECK(poll(&other, 1, 5000) == 1);
+    }
+    close(text->write_end);
+    CHECK(std::all_of(numbers.begin(), numbers.end(), is_open));
+    CHECK(mine.is_back());
+  }
   for (int number : numbers) close(number);
 }
 
@@ -164,7 +195,7 @@ TEST_CASE("a number that somebody else has is an error, and nothing stays open")
   auto other = std::make_unique<Marked>(71);
   int queue = filled("x", {70, 71});
   close(70);
-  CHECK_FALSE(empty_queue(queue).ok());
+  CHECK_FALSE(unpack_queue(queue).ok());
   CHECK_FALSE(is_open(70));
   CHECK(other->is_back());
 }
@@ -173,7 +204,7 @@ TEST_CASE("a socket without a text is none of ours") {
   int ends[2];
   REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0);
   close(ends[1]);
-  CHECK_FALSE(empty_queue(ends[0]).ok());
+  CHECK_FALSE(unpack_queue(ends[0]).ok());
   CHECK_FALSE(is_open(ends[0]));
 }
 
@@ -198,22 +229,27 @@ TEST_CASE("a parked socket is the last of those that were passed, and is not cou
 
 TEST_CASE("a service manager gets the socket, and is waited for") {
   Manager manager(Manager::Store::has_room);
-  manager.listen_to(3);
+  manager.listen_to(4);
   CHECK(has_service_manager());
   auto queue = fill_queue("words", {});
   REQUIRE(queue.ok());
   CHECK(store_parked(*queue).ok());
   CHECK_FALSE(is_open(queue->write_end));
-  forget_parked();
-  CHECK(manager.said() == std::vector<std::string>{"FDSTORE=1\nFDPOLL=0\nFDNAME=parked",
-                                                   "BARRIER=1", "FDSTOREREMOVE=1\nFDNAME=parked"});
-  auto text = empty_queue(dup(manager.stored()));
-  CHECK((text.ok() && *text == "words"));
+  Page page;
+  let_go_of_parked(page, -1);  // it has nothing, as far as that knows
+  page.stored = 1;
+  let_go_of_parked(page, -1);
+  CHECK(page.stored == 0);
+  const std::string forget = "FDSTOREREMOVE=1\nFDNAME=parked";
+  CHECK(manager.said() == std::vector<std::string>{forget, "FDSTORE=1\nFDPOLL=0\nFDNAME=parked",
+                                                   "BARRIER=1", forget});
+  auto text = unpack_queue(dup(manager.stored()));
+  CHECK((text.ok() && text->text == "words"));
 }
 
 TEST_CASE("a service manager that keeps no descriptors is found out, and nothing is lost") {
   Manager manager(Manager::Store::has_none);
-  manager.listen_to(2);
+  manager.listen_to(3);
   Marked mine(70);
   auto queue = fill_queue("words", {70});
   REQUIRE(queue.ok());
@@ -233,7 +269,7 @@ TEST_CASE("where nobody listens nothing is stored") {
 
 TEST_CASE("what is parked tells the next keeper why, and with which config to go on") {
   Manager manager(Manager::Store::has_room);
-  manager.listen_to(2);
+  manager.listen_to(3);
   Page page;
   note_started_with(page);
   page.state = encoded({9, 1});
@@ -241,10 +277,10 @@ TEST_CASE("what is parked tells the next keeper why, and with which config to go
   StartReason reason = GENERATE(StartReason::parked, StartReason::orphaned);
   REQUIRE(park(page, reason).ok());
   manager.said();
-  auto text = empty_queue(dup(manager.stored()));
+  auto text = unpack_queue(dup(manager.stored()));
   REQUIRE(text.ok());
   Page next;
-  REQUIRE(take_parked_text(*text, next));
+  REQUIRE(take_parked_text(text->text, next));
   CHECK(next.reason == reason);
   CHECK(next.config_from_file == (reason == StartReason::parked ? 1U : 0U));
   CHECK(next.state == page.state);
