@@ -19,32 +19,31 @@ ProxyReception::ProxyReception(Loop& loop, Descriptor socket, Duration patience,
       callback_(std::move(callback)),
       registration_(loop.poller(), socket_.get(), *this),
       deadline_(loop.timers(), [this] { fail("no PROXY header came in time"); }) {
-  registration_.set(EPOLLIN);
+  // Told once of what comes: what is looked at stays there.
+  registration_.set(EPOLLIN | EPOLLRDHUP | EPOLLET);
   deadline_.arm(loop.now() + patience);
 }
 
-void ProxyReception::on_ready(std::uint32_t) {
-  read();
+void ProxyReception::on_ready(std::uint32_t events) {
+  read((events & (EPOLLRDHUP | EPOLLHUP)) != 0);
 }
 
-// Looks first and takes then: bytes behind the header are the application's. An incomplete header
-// has no such bytes, so that all of it is taken, or the poller would tell of it again and again.
-void ProxyReception::read() {
-  std::array<std::uint8_t, kMaxProxyHeader> seen{};
-  std::size_t had = header_.size();
-  ssize_t size = recv(socket_.get(), seen.data(), seen.size() - had, MSG_PEEK);
-  if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
-  if (size < 0) return fail(error_text(errno));
-  if (size == 0) return fail("it ended before its PROXY header did");
-  auto arrived = static_cast<std::size_t>(size);
-  header_.insert(header_.end(), seen.begin(), seen.begin() + size);
+// Only looks, until the header is whole: bytes behind it are the application's, and a process that
+// dies before leaves all of it in the socket, for the next one.
+void ProxyReception::read(bool ended) {
+  header_.resize(kMaxProxyHeader);
+  ssize_t size = recv(socket_.get(), header_.data(), header_.size(), MSG_PEEK);
+  int error = errno;
+  header_.resize(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  if (size < 0 && (error == EAGAIN || error == EWOULDBLOCK || error == EINTR)) return;
+  if (size < 0) return fail(error_text(error));
   std::visit(overloaded{
                  [&](const ProxyIncomplete&) {
-                   if (!take(arrived)) fail("it cannot be read");
+                   if (ended || size == 0) fail("it ended before its PROXY header did");
                  },
                  [&](const ProxyMalformed& malformed) { fail(malformed.reason); },
                  [&](const ProxyHeader& header) {
-                   if (!take(header.size - had)) return fail("it cannot be read");
+                   if (!take(header.size)) return fail("it cannot be read");
                    done(header);
                  },
              },

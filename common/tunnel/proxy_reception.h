@@ -38,8 +38,8 @@ class ProxyReception final : public Poller::Watcher {
 
  private:
   void on_ready(std::uint32_t events) override;
-  // What the socket has, of which only the header is taken.
-  void read();
+  // What the socket has, of which only a whole header is taken.
+  void read(bool ended);
   bool take(std::size_t size);
   void done(const ProxyHeader& header);
   void fail(const std::string& reason);
@@ -47,7 +47,7 @@ class ProxyReception final : public Poller::Watcher {
 
   Descriptor socket_;
   Callback callback_;
-  std::vector<std::uint8_t> header_;  // read so far; at most kMaxProxyHeader bytes
+  std::vector<std::uint8_t> header_;  // seen so far; at most kMaxProxyHeader bytes
   Poller::Registration registration_;
   Timer deadline_;
 };

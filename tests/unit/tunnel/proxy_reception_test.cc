@@ -9,6 +9,7 @@ struct Reception {
   Loop loop;
   Descriptor application;
   SocketAddress from;
+  int socket = -1;  // the agent's
   std::optional<ProxyReception::Outcome> outcome;
   std::unique_ptr<ProxyReception> reception;
 
@@ -16,6 +17,7 @@ struct Reception {
     auto [agent, theirs] = application_pair();
     application = std::move(theirs);
     from = SocketAddress::peer_of(agent.get());
+    socket = agent.get();
     loop.refresh();
     reception = std::make_unique<ProxyReception>(
         loop, std::move(agent), patience,
@@ -76,6 +78,15 @@ TEST_CASE("A header may come in pieces, the last one with what follows") {
   CHECK_FALSE(one.outcome);
   one.say(kLine.substr(17) + "x");
   CHECK(rest_of(one.wait().socket) == "x");
+}
+
+TEST_CASE("A header in part stays in the socket, for another process") {
+  Reception one;
+  one.say(kLine.substr(0, 7));
+  one.turn();
+  Descriptor same(dup(one.socket));
+  one.reception.reset();
+  CHECK(rest_of(same) == kLine.substr(0, 7));
 }
 
 TEST_CASE("Who speaks for himself has the address of his socket") {
