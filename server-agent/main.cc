@@ -2,6 +2,7 @@
 #include "common/agent/credentials.h"
 #include "common/agent/doctor.h"
 #include "common/agent/lineage.h"
+#include "common/agent/missing_files.h"
 #include "common/cli/cli.h"
 #include "common/keeper/handover.h"
 #include "common/keeper/keeper.h"
@@ -19,6 +20,13 @@ int main(int argc, char** argv) {
                                       sources, keeper.page());
   };
   program.kept_config = [&keeper] { return holdfast::kept_config(keeper.page()); };
+  program.wait_for_files = [](const holdfast::AgentConfig& config,
+                              const std::vector<holdfast::Problem>& problems,
+                              const std::function<bool()>& look) {
+    const auto& ours = std::get<holdfast::ServerConfig>(config);
+    holdfast::wait_for_files({holdfast::AgentKind::server, ours.log, holdfast::patience_of(ours)},
+                             problems, look);
+  };
   program.check_certificates = holdfast::check_certificates;
   program.check_capabilities = [](const holdfast::AgentConfig& config, const std::string& file) {
     return holdfast::missing_capabilities(std::get<holdfast::ServerConfig>(config), file);

@@ -52,6 +52,11 @@ struct Program {
       run;
   // The config that an agent before this one had in force, if it is to be run with that.
   std::function<std::optional<KeptConfig>()> kept_config = nullptr;
+  // Files that the kept config names cannot be used: calls `look` now and then until it is true, or
+  // there is no more use in it. None: that is an error at once.
+  std::function<void(const AgentConfig& config, const std::vector<Problem>& problems,
+                     const std::function<bool()>& look)>
+      wait_for_files = nullptr;
   // What is wrong with the certificates that a config names; for `check`, and before run. None:
   // nothing is looked at.
   std::function<std::vector<Problem>(const std::vector<TlsTable>& tables, const std::string& file)>

@@ -39,11 +39,9 @@ Loaded load(AgentKind kind, const std::string& path, Environment surroundings) {
   return loaded_from(load_server_config(path, surroundings));
 }
 
-Loaded load(AgentKind kind, const std::vector<ConfigSource>& sources) {
-  if (kind == AgentKind::client) {
-    return loaded_from(parse_client_config(sources, Environment::checked));
-  }
-  return loaded_from(parse_server_config(sources, Environment::checked));
+Loaded load(AgentKind kind, const std::vector<ConfigSource>& sources, Environment surroundings) {
+  if (kind == AgentKind::client) return loaded_from(parse_client_config(sources, surroundings));
+  return loaded_from(parse_server_config(sources, surroundings));
 }
 
 // As an agent needs it: with what its certificates hold, and what the kernel lets it do.
@@ -65,17 +63,30 @@ Loaded load_all(const Program& program, const std::string& path) {
   return examined(program, path, load(program.kind, path, Environment::checked));
 }
 
+// The config that was in force. It was good, so what is wrong now is around it: a key that cannot
+// be read, say, and connections that need it can wait.
+Loaded load_kept(const Program& program, const std::string& path, const KeptConfig& kept) {
+  Loaded loaded;
+  auto look = [&] {
+    loaded = examined(program, path, load(program.kind, kept.sources, Environment::checked));
+    return loaded.config.has_value();
+  };
+  if (look() || !program.wait_for_files) return loaded;
+  Loaded alone = load(program.kind, kept.sources, Environment::ignored);
+  if (alone.config) program.wait_for_files(*alone.config, loaded.problems, look);
+  return loaded;
+}
+
 // What an agent is to run with. A config with errors ends nobody who is alive: then the kept one is
 // used, and the errors are told as warnings.
 Loaded load_to_run(const Program& program, const std::string& path) {
   std::optional<KeptConfig> kept;
   if (program.kept_config) kept = program.kept_config();
   if (!kept) return load_all(program, path);
-  auto load_kept = [&] { return examined(program, path, load(program.kind, kept->sources)); };
-  if (kept->use == KeptConfig::Use::in_place_of_the_files) return load_kept();
+  if (kept->use == KeptConfig::Use::in_place_of_the_files) return load_kept(program, path, *kept);
   Loaded loaded = load_all(program, path);
   if (loaded.config) return loaded;
-  Loaded old = load_kept();
+  Loaded old = load_kept(program, path, *kept);
   for (Problem& each : loaded.problems) {
     if (each.severity != Severity::error) continue;
     each.severity = Severity::warning;

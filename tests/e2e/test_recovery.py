@@ -2,6 +2,7 @@
 import contextlib
 import mmap
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -267,6 +268,21 @@ def test_proxy_headers_are_not_the_streams(make_pair):
         assert lost(agent) == 0
 
 
+def test_a_proxy_header_that_was_there_in_part_is_read_by_the_next_process(make_pair):
+    pair = make_pair(client={"services": {"raw": {"accept_proxy": True, "accept_proxy_from": ["127.0.0.1"]}}},
+                     server={"services": {"raw": {"send_proxy": "v1"}}})
+    line = b"PROXY TCP4 192.0.2.7 198.51.100.1 5555 80\r\n"
+    before = pair.client.descriptors()
+    app = pair.dial()
+    app.sendall(line[:9])
+    wait_until(lambda: pair.client.descriptors() > before, PATIENCE, "the agent's socket")
+    die(pair.client)
+    app.sendall(line[9:] + b"hello")
+    back = pair.backends["raw"].accept()
+    assert read_exactly(back, len(line) + 5, PATIENCE) == line + b"hello"
+    ping(app, back, seconds=PATIENCE)
+
+
 def test_several_loops(make_pair):
     pair = make_pair(client={"threads": 4}, server={"threads": 4})
     flows = busy(pair, 8, pace=200_000)
@@ -288,6 +304,38 @@ def test_a_config_that_was_broken_meanwhile_is_not_applied(pair):
         ping(app, back, seconds=PATIENCE)
         agent.write_config(agent.settings)
     ping(*pair.connect())
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_connections_wait_for_a_key_that_cannot_be_read(make_pair, role):
+    pair = make_pair(link="psk")
+    flows = busy(pair, 2)
+    moved(flows)
+    agent = getattr(pair, role)
+    key, = pathlib.Path(pair.folder).glob("*.psk")
+    away = key.rename(key.with_suffix(".away"))
+    os.kill(agent.pid, signal.SIGKILL)
+    assert str(key) in agent.wait_event("key_unreadable", PATIENCE)[-1]
+    assert not agent.events("recovered")
+    away.rename(key)
+    wait_until(lambda: agent.events("recovered"), PATIENCE, "a recovery")
+    assert lost(agent) == 0
+    finish(flows)
+
+
+def test_who_is_told_to_end_does_not_wait_for_a_key(make_pair):
+    pair = make_pair(link="psk")
+    app, _back = pair.connect()
+    key, = pathlib.Path(pair.folder).glob("*.psk")
+    away = key.rename(key.with_suffix(".away"))
+    os.kill(pair.client.pid, signal.SIGKILL)
+    pair.client.wait_event("key_unreadable", PATIENCE)
+    pair.client.process.terminate()
+    pair.client.process.wait(PATIENCE)
+    assert read_end(app, PATIENCE) == (RST, b"")
+    away.rename(key)
+    pair.client.start()
+    pair.wait_ready()
 
 
 @pytest.mark.parametrize("role", ["client", "server"])

@@ -461,5 +461,40 @@ TEST_CASE("what is wrong with certificates is told by check, and keeps an agent 
   }
 }
 
+TEST_CASE("an agent that goes on from another one waits for a key, and runs once it is there") {
+  Site site;
+  std::string key = site.folder / "edge-1.psk";
+  site.write_config("psk_file = \"" + key + "\"\n");
+  Program program{AgentKind::client,
+                  [](const AgentConfig&, const std::string&, const std::vector<Problem>&,
+                     const std::vector<ConfigSource>&) { return 42; }};
+  bool comes = true;
+  program.wait_for_files = [&](const AgentConfig& config, const std::vector<Problem>& problems,
+                               const std::function<bool()>& look) {
+    CHECK(std::get<ClientConfig>(config).name == "edge-1");
+    CHECK(has(format_problems(problems), key));
+    CHECK_FALSE(look());
+    if (!comes) return;
+    write_file(key, format_psk(*generate_psk()) + "\n");
+    REQUIRE(chmod(key.c_str(), 0600) == 0);
+    CHECK(look());
+  };
+  // Who begins has nobody to wait for.
+  CHECK(run_words({"-c", site.config}, program).code == kExitConfig);
+  KeptConfig kept{read_sources(site.config)};
+  program.kept_config = [&] { return kept; };
+  for (auto use :
+       {KeptConfig::Use::in_place_of_the_files, KeptConfig::Use::if_the_files_have_errors}) {
+    kept.use = use;
+    unlink(key.c_str());
+    comes = false;
+    Ran given_up = run_words({"-c", site.config}, program);
+    CHECK(given_up.code == kExitConfig);
+    CHECK(has(given_up.err, key));
+    comes = true;
+    CHECK(run_words({"-c", site.config}, program).code == 42);
+  }
+}
+
 }  // namespace
 }  // namespace holdfast
