@@ -9,16 +9,19 @@
 
 namespace holdfast {
 
-#ifdef HOLDFAST_STORE_HOOK
-void store_hook();  // of a simulator, whose processes die here
-#endif
-
 // What was stored before it is stored before what is stored after it.
+#ifdef HOLDFAST_STORE_HOOK
+// Of tests, whose processes die here.
+void store_hook(const char* file = __builtin_FILE(), int line = __builtin_LINE());
+
+inline void keep_store_order(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  store_hook(file, line);
+}
+#else
 inline void keep_store_order() {
   std::atomic_signal_fence(std::memory_order_seq_cst);
-#ifdef HOLDFAST_STORE_HOOK
-  store_hook();
-#endif
 }
+#endif
 
 }  // namespace holdfast

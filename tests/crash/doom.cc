@@ -6,7 +6,7 @@
 
 namespace holdfast {
 
-void store_hook() {
+void store_hook(const char*, int) {
   if (crash::Doom::current != nullptr) crash::Doom::current->pass();
 }
 

@@ -50,6 +50,9 @@ void Process::settle(const OldState& state, const Recovered& recovered) {
     Socket* socket = host_.find(each.descriptor);
     require(socket != nullptr && socket->broken(), "a stream was lost: " + each.reason);
     host_.world().untold += 1;
+    // It was named, so it is not one that was just accepted.
+    if (!dead()) socket->close();
+    store_hook();
   }
   std::vector<int> over = state.leftovers();
   over.insert(over.end(), recovered.over.begin(), recovered.over.end());

@@ -12,11 +12,14 @@ import sys
 import tempfile
 import time
 
-from load import Broken, Connector, Load
+import pair as pair_module
+from load import Broken, Connector, Endings, Load
 from pair import BIN, REPOSITORY, EchoBackend, Pair
+from stores import Orders
 from streams import wait_until
 
 SETTLE_S = 60
+PASSED_S = 2      # so soon a place is passed, if it is
 MOST_P50_MS, MOST_P99_MS = 60, 500
 
 
@@ -155,6 +158,63 @@ class Scenario:
                 "max_ms": max(load.pauses) * 1000}
 
 
+    def stores(self):
+        """At each place between two stores in turn: the first time it is passed, the second, and later."""
+        orders = Orders(self.folder)
+        os.environ["HOLDFAST_DIE_AT"] = orders.path
+        pair_module.BIN = os.environ["HOLDFAST_DIE_BIN"]
+        done, deaths = set(), 0
+        try:
+            with self.pair() as pair:
+                address = pair.listens["echo"]
+                load = Load(address, self.options.connections, self.options.seed)
+                endings = Endings(address, self.options.seed)
+                connector = Connector(address)
+                try:
+                    wait_until(lambda: endings.ended > 20 and connector.served > 20, SETTLE_S, "some connections")
+                    for agent in (pair.client, pair.server):
+                        while rest := sorted(set(orders.places(agent.role)) - done):
+                            deaths += self.die_at(orders, rest[0], agent, load)
+                            done.add(rest[0])
+                            if endings.error:
+                                raise endings.error
+                finally:
+                    os.environ.pop("HOLDFAST_DIE_AT")
+                    for each in (connector, endings, load):
+                        each.close()
+                pair.wait_ready()
+                if connector.failures:
+                    raise Broken(f"{len(connector.failures)} connects failed: {connector.failures[0]}")
+                pair.note_descriptors()
+        finally:
+            pair_module.BIN = BIN
+        print(f"stores     {len(done)} places")
+        return {"kills": deaths, "exchanges": sum(load.exchanges), "new_connections": connector.served + endings.ended,
+                "p50_ms": percentile(load.pauses, 0.5) * 1000, "p99_ms": percentile(load.pauses, 0.99) * 1000,
+                "max_ms": max(load.pauses) * 1000}
+
+    def die_at(self, orders, place, agent, load):
+        """How often it died there."""
+        name, deaths = orders.places(agent.role)[place], 0
+        for passes in (1, 2, self.random.randint(3, 200)):
+            try:
+                load.mark()
+                orders.die(place, passes)
+                if not orders.died(PASSED_S):    # what only a process that begins does, or a reload
+                    agent.run("reload")
+                    kill(agent)
+                    passed = orders.died(PASSED_S)
+                    if not passed and passes == 1:
+                        raise Broken("nothing passes it any more")
+                    deaths += passed
+                else:
+                    deaths += 1
+                orders.forget()
+                wait_until(load.settled, SETTLE_S, "every connection gone on")
+            except (Broken, AssertionError) as error:
+                raise Broken(f"{agent.role}, {name}, {passes}: {error}") from error
+        return deaths
+
     def container(self):
         """Each agent is process 1 of pids of its own, but for the keeper."""
         if os.geteuid() != 0:
@@ -194,8 +254,8 @@ class Scenario:
                           more=["--package", os.path.relpath(package, REPOSITORY)])
 
 
-NAMES = ("server", "client", "threads", "both", "twice", "outage", "restart", "idle", "container", "systemd", "keeper", "stop",
-         "packages")
+NAMES = ("server", "client", "threads", "both", "twice", "outage", "restart", "idle", "stores", "container", "systemd",
+         "keeper", "stop", "packages")
 BOUNDED = ("server", "client", "threads")     # by the medians that are promised
 
 

@@ -2,11 +2,13 @@
 import random
 import select
 import socket
+import struct
 import threading
 import time
 
 LONGEST = 16384
 STALLED_S = 60.0
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Broken(Exception):
@@ -127,6 +129,70 @@ class Load:
                     del before[number]
                     self.pauses.append(time.monotonic() - since)
             self._marks = [mark for mark in self._marks if mark[1]]
+
+
+class Endings:
+    """Beside the load, one after the other: a connection whose one way ends before the other, one that is read slowly,
+    one that is reset. Whoever ends in order must have got all bytes."""
+
+    def __init__(self, address, seed=1):
+        self._address, self._random = address, random.Random(seed)
+        self.ended = 0
+        self.error = None
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(kind,), daemon=True)
+                         for kind in (self._half_close, self._read_slowly, self._reset)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, kind):
+        while not self._over.is_set() and not self.error:
+            try:
+                with socket.create_connection(self._address, timeout=30) as sock:
+                    kind(sock)
+                self.ended += 1
+            except (OSError, Broken) as error:
+                self.error = Broken(f"{kind.__name__.strip('_')}: {error}")
+            self._over.wait(0.01)
+
+    def _message(self, most):
+        return self._random.randbytes(self._random.randint(1, most))
+
+    @staticmethod
+    def _all_of(sock, message, pause=0.0):
+        got = b""
+        while True:
+            data = sock.recv(4096)
+            if not data:
+                break
+            got += data
+            time.sleep(pause)
+        if got != message:
+            raise Broken(f"{len(got)} bytes of {len(message)} came, or others")
+
+    def _half_close(self, sock):
+        message = self._message(LONGEST)
+        sock.sendall(message)
+        sock.shutdown(socket.SHUT_WR)
+        self._all_of(sock, message)
+
+    def _read_slowly(self, sock):
+        message = self._message(4 * LONGEST)
+        sock.sendall(message)
+        sock.shutdown(socket.SHUT_WR)
+        self._all_of(sock, message, 0.005)
+
+    def _reset(self, sock):
+        sock.sendall(self._message(LONGEST))
+        sock.recv(self._random.randint(1, LONGEST))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+
+    def close(self):
+        self._over.set()
+        for thread in self._threads:
+            thread.join(35)
+        if self.error:
+            raise self.error
 
 
 class Connector:
