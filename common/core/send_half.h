@@ -65,8 +65,8 @@ class SendHalf {
   std::size_t prepare(HalfMemory& memory, std::uint64_t stream, std::size_t size,
                       std::span<iovec> buffers);
   void commit(HalfMemory& memory, std::size_t size);
-  void finish() { end_ = EndMark::fin; }
-  void abort() { end_ = with_abort(end_); }
+  void finish() { mark(EndMark::fin); }
+  void abort() { mark(with_abort(end_)); }
 
   // --- To a carrier -----------------------------------------------------------------------
 
@@ -127,6 +127,11 @@ class SendHalf {
   void check_log(const BlockArena& arena) const;
 
  private:
+  // Before anything of it is taken for a carrier.
+  void mark(EndMark end) {
+    end_ = end;
+    keep_store_order();
+  }
   void charge(HalfMemory& memory);
 
   std::uint64_t acked_ = 0;

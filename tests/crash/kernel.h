@@ -63,8 +63,8 @@ class Socket {
   int descriptor() const { return descriptor_; }
   std::uint32_t conversation() const { return conversation_; }
   bool open() const { return open_; }
-  // Nothing was read or written: as good as just accepted.
-  bool fresh() const { return read_ == 0 && written_ == 0 && !end_out_ && !error_told_; }
+  // Nothing was read or written, and it is not over: as good as just accepted.
+  bool fresh() const { return read_ == 0 && written_ == 0 && !end_out_ && !broken(); }
   std::uint64_t position_read() const { return read_; }
   std::uint64_t position_written() const { return written_; }
   // The connection is over for the kernel: the application's reset came.
