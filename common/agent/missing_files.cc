@@ -1,5 +1,6 @@
 #include "common/agent/missing_files.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,6 +31,13 @@ void tell(Logger& logger, const std::vector<Problem>& problems, Duration patienc
   }
 }
 
+// Under a service manager the end waits for the agent's loop, which is not there yet.
+bool told_to_end() {
+  sigset_t waiting;
+  return sigpending(&waiting) == 0 &&
+         (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1);
+}
+
 }  // namespace
 
 Duration patience_of(const ClientConfig&) {
@@ -54,7 +62,7 @@ void wait_for_files(const MissingFiles& missing, const std::vector<Problem>& pro
   for (Time end = read_boot_clock() + missing.patience; read_boot_clock() < end; ++looks) {
     if (notifier) notifier->send("EXTEND_TIMEOUT_USEC=" + std::to_string(kMoreTime.count()));
     usleep(static_cast<useconds_t>(kLookInterval.count()));
-    if (look()) return;
+    if (told_to_end() || look()) return;
   }
 }
 

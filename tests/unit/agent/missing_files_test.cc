@@ -1,5 +1,7 @@
 #include "common/agent/missing_files.h"
 
+#include <signal.h>
+
 #include "tests/catch.h"
 #include "tests/unit/fixtures.h"
 
@@ -46,6 +48,20 @@ TEST_CASE("patience ends") {
     return false;
   });
   CHECK(looks >= 1);
+}
+
+TEST_CASE("who is told to end does not wait") {
+  sigset_t end;
+  sigemptyset(&end);
+  sigaddset(&end, SIGTERM);
+  REQUIRE(pthread_sigmask(SIG_BLOCK, &end, nullptr) == 0);
+  REQUIRE(pthread_kill(pthread_self(), SIGTERM) == 0);
+  Waiting one;
+  wait_for_files({AgentKind::server, one.log, seconds(60)}, one.problems, [] { return false; });
+  int taken = 0;
+  CHECK(sigwait(&end, &taken) == 0);
+  CHECK(taken == SIGTERM);
+  pthread_sigmask(SIG_UNBLOCK, &end, nullptr);
 }
 
 }  // namespace
