@@ -7,6 +7,7 @@
 #include <atomic>
 #include <functional>
 #include <new>
+#include <utility>
 
 #include "common/keeper/handover.h"
 #include "tests/catch.h"
