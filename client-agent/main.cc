@@ -20,13 +20,7 @@ int main(int argc, char** argv) {
                                       sources, keeper.page());
   };
   program.kept_config = [&keeper] { return holdfast::kept_config(keeper.page()); };
-  program.wait_for_files = [](const holdfast::AgentConfig& config,
-                              const std::vector<holdfast::Problem>& problems,
-                              const std::function<bool()>& look) {
-    const auto& ours = std::get<holdfast::ClientConfig>(config);
-    holdfast::wait_for_files({holdfast::AgentKind::client, ours.log, holdfast::patience_of(ours)},
-                             problems, look);
-  };
+  program.wait_for_files = holdfast::wait_for_files;
   program.check_certificates = holdfast::check_certificates;
   program.check_capabilities = [](const holdfast::AgentConfig& config, const std::string& file) {
     return holdfast::missing_capabilities(std::get<holdfast::ClientConfig>(config), file);

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 
 #include "common/agent/notifier.h"
-#include "common/cli/cli.h"
 #include "common/io/loop.h"
 #include "common/log/log.h"
 
@@ -52,14 +52,18 @@ Duration patience_of(const ServerConfig& config) {
   return longest;
 }
 
-void wait_for_files(const MissingFiles& missing, const std::vector<Problem>& problems,
+void wait_for_files(const AgentConfig& config, const std::vector<Problem>& problems,
                     const std::function<bool()>& look) {
-  auto logger = Logger::open(missing.log, std::string(program_name(missing.kind)));
-  if (logger) tell(**logger, problems, missing.patience);
+  bool client = std::holds_alternative<ClientConfig>(config);
+  const LogConfig& log = std::visit([](const auto& ours) { return std::cref(ours.log); }, config);
+  Duration patience = std::visit([](const auto& ours) { return patience_of(ours); }, config);
+  auto logger =
+      Logger::open(log, std::string(program_name(client ? AgentKind::client : AgentKind::server)));
+  if (logger) tell(**logger, problems, patience);
   std::atomic<std::int64_t> looks = 0;
   auto notifier = Notifier::start({[&looks] { return looks.load(); }, [](Duration) {}});
   if (notifier) notifier->status("waits for a file that its config names");
-  for (Time end = read_boot_clock() + missing.patience; read_boot_clock() < end; ++looks) {
+  for (Time end = read_boot_clock() + patience; read_boot_clock() < end; ++looks) {
     if (notifier) notifier->send("EXTEND_TIMEOUT_USEC=" + std::to_string(kMoreTime.count()));
     usleep(static_cast<useconds_t>(kLookInterval.count()));
     if (told_to_end() || look()) return;

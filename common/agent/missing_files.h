@@ -5,18 +5,10 @@
 #include <functional>
 #include <vector>
 
-#include "common/admin/snapshot.h"
-#include "common/config/config.h"
+#include "common/cli/cli.h"
 #include "common/config/problem.h"
 
 namespace holdfast {
-
-// Who the files are looked for by: the rest of the config is as good as it was.
-struct MissingFiles {
-  AgentKind kind{};
-  const LogConfig& log;
-  Duration patience;  // from here on
-};
 
 // As long as a peer waits for links: a server's longest grace, or for a client, which is told its
 // server's by the server, the default.
@@ -25,7 +17,8 @@ Duration patience_of(const ServerConfig& config);
 
 // Logs what is wrong (key_unreadable), and calls `look` until it is true or the patience is over.
 // The service manager is kept content meanwhile. Before the process has a loop; a signal ends it.
-void wait_for_files(const MissingFiles& missing, const std::vector<Problem>& problems,
+// `config` is as good as it was, but for those files.
+void wait_for_files(const AgentConfig& config, const std::vector<Problem>& problems,
                     const std::function<bool()>& look);
 
 }  // namespace holdfast

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 import pair as pair_module
-from load import Broken, Connector, Endings, Load
+from load import Broken, Connector, Endings, Load, figures
 from pair import BIN, REPOSITORY, EchoBackend, Pair
 from stores import Orders
 from streams import wait_until
@@ -21,11 +21,6 @@ from streams import wait_until
 SETTLE_S = 60
 PASSED_S = 2      # so soon a place is passed, if it is
 MOST_P50_MS, MOST_P99_MS = 60, 500
-
-
-def percentile(values, part):
-    values = sorted(values)
-    return values[min(len(values) - 1, int(len(values) * part))] if values else float("nan")
 
 
 def kill(*agents):
@@ -85,8 +80,7 @@ class Scenario:
                 raise Broken(f"{len(connector.failures)} connects failed: {connector.failures[0]}")
             pair.note_descriptors()
         return {"kills": kills, "exchanges": sum(load.exchanges), "new_connections": connector.served,
-                "p50_ms": percentile(load.pauses, 0.5) * 1000, "p99_ms": percentile(load.pauses, 0.99) * 1000,
-                "max_ms": max(load.pauses) * 1000}
+                **figures(load.pauses)}
 
     # -- what is done to the agents ------------------------------------------------------------------
 
@@ -154,8 +148,7 @@ class Scenario:
                     sock.close()
             pair.note_descriptors()
         return {"kills": 2 * kills, "exchanges": sum(load.exchanges) + len(idle), "new_connections": 0,
-                "p50_ms": percentile(load.pauses, 0.5) * 1000, "p99_ms": percentile(load.pauses, 0.99) * 1000,
-                "max_ms": max(load.pauses) * 1000}
+                **figures(load.pauses)}
 
 
     def stores(self):
@@ -190,8 +183,7 @@ class Scenario:
             pair_module.BIN = BIN
         print(f"stores     {len(done)} places")
         return {"kills": deaths, "exchanges": sum(load.exchanges), "new_connections": connector.served + endings.ended,
-                "p50_ms": percentile(load.pauses, 0.5) * 1000, "p99_ms": percentile(load.pauses, 0.99) * 1000,
-                "max_ms": max(load.pauses) * 1000}
+                **figures(load.pauses)}
 
     def die_at(self, orders, place, agent, load):
         """How often it died there."""

@@ -15,6 +15,12 @@ class Broken(Exception):
     """A connection ended, or its bytes are not those that were sent."""
 
 
+def figures(pauses):
+    """Of so many pauses in seconds: median, 99th percentile and the longest, in milliseconds."""
+    ordered = sorted(1000 * pause for pause in pauses)
+    return {"p50_ms": ordered[len(ordered) // 2], "p99_ms": ordered[int(len(ordered) * 0.99)], "max_ms": ordered[-1]}
+
+
 class Load:
     """`count` connections to an echo at `address`; each has one message on its way at any time, of random bytes and
     length, which must come back as it is."""

@@ -9,7 +9,7 @@ import sys
 import time
 
 import lab
-from load import Broken, Connector, Load
+from load import Broken, Connector, Load, figures
 from pair import EchoBackend
 
 ADDRESS = ("127.0.0.1", lab.SERVICE_PORT)
@@ -66,12 +66,6 @@ class Disturbed:
             raise Broken(f"{lost} connections closed with state_lost")
         return {"kills": times, "recoveries": sum(map(len, found.values())), "exchanges": sum(load.exchanges),
                 "new_connections": connector.served, **figures(self.pauses), "took_ms": 1000 * max(self.took)}
-
-
-def figures(pauses):
-    pauses = sorted(pauses)
-    return {"p50_ms": 1000 * pauses[len(pauses) // 2], "p99_ms": 1000 * pauses[int(len(pauses) * 0.99)],
-            "max_ms": 1000 * pauses[-1]}
 
 
 def unit_of(turn):

@@ -16,6 +16,12 @@ struct Waiting {
       {"server.toml", 9, "link.grace", Severity::warning, "that is long", ""}};
 
   Waiting() { log.file = folder / "log"; }
+  ServerConfig server(Duration grace) const {
+    ServerConfig config;
+    config.log = log;
+    config.link.grace = grace;
+    return config;
+  }
 };
 
 TEST_CASE("a server waits as long as its longest grace, a client as the default one") {
@@ -31,8 +37,7 @@ TEST_CASE("a server waits as long as its longest grace, a client as the default 
 TEST_CASE("what is missing is told, and looked for until it is there") {
   Waiting one;
   int looks = 0;
-  wait_for_files({AgentKind::server, one.log, seconds(60)}, one.problems,
-                 [&] { return ++looks == 2; });
+  wait_for_files(one.server(seconds(60)), one.problems, [&] { return ++looks == 2; });
   CHECK(looks == 2);
   std::string said = read_text(one.folder / "log");
   CHECK(said.find("key_unreadable") != std::string::npos);
@@ -43,7 +48,7 @@ TEST_CASE("what is missing is told, and looked for until it is there") {
 TEST_CASE("patience ends") {
   Waiting one;
   int looks = 0;
-  wait_for_files({AgentKind::server, one.log, milliseconds(300)}, one.problems, [&] {
+  wait_for_files(one.server(milliseconds(300)), one.problems, [&] {
     looks += 1;
     return false;
   });
@@ -57,7 +62,7 @@ TEST_CASE("who is told to end does not wait") {
   REQUIRE(pthread_sigmask(SIG_BLOCK, &end, nullptr) == 0);
   REQUIRE(pthread_kill(pthread_self(), SIGTERM) == 0);
   Waiting one;
-  wait_for_files({AgentKind::server, one.log, seconds(60)}, one.problems, [] { return false; });
+  wait_for_files(one.server(seconds(60)), one.problems, [] { return false; });
   int taken = 0;
   CHECK(sigwait(&end, &taken) == 0);
   CHECK(taken == SIGTERM);
