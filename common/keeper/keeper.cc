@@ -254,9 +254,12 @@ void Keeper::take_over_parked() {
   Result<Unpacked> found = unpack_queue(*queue);
   bool ours = found && take_parked_text(found->text, page_);
   page_.stored = ours ? 1 : 0;
-  if (found) parked_end_ = found->write_end;
-  if (ours) return;
+  if (ours) {
+    parked_end_ = found->write_end;
+    return;
+  }
   forget_parked();
+  close_leftovers(page_);  // of which nobody knows what they are
   std::fprintf(stderr, "The connections of before are lost: %s\n",
                found ? "what was parked is not ours" : found.error().message.c_str());
 }

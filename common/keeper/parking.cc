@@ -283,8 +283,12 @@ Result<Unpacked> unpack_queue(int queue) {
     int aside = fcntl(write_end, F_DUPFD_CLOEXEC, highest + 1);
     close(std::exchange(write_end, aside));
   }
-  if (!text || !whole) return Error{"what was parked is not whole"};
-  if (!numbers.settle()) return Error{"what was parked has no room among what was passed"};
+  auto failed = [write_end](const char* reason) {
+    if (write_end >= 0) close(write_end);
+    return Error{reason};
+  };
+  if (!text || !whole) return failed("what was parked is not whole");
+  if (!numbers.settle()) return failed("what was parked has no room among what was passed");
   numbers.release();
   return Unpacked{*text, write_end};
 }

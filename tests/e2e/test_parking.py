@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
@@ -163,3 +164,20 @@ def test_a_goodbye_is_a_goodbye_while_the_keeper_lives(manage, role):
     assert read_end(app, 5 * TIMESCALE) == (RST, b"")
     agent.start()
     pair.wait_ready()
+
+
+def test_what_another_program_has_parked_is_ended_and_not_kept(manage):
+    manager, pair = manage()
+    pair.client.terminate()
+    queue, filled = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = socket.socketpair()
+    filled.send(b"some other format")
+    socket.send_fds(filled, [struct.pack("i", 300)], [theirs.fileno()])
+    filled.close()
+    theirs.close()
+    manager.stored.append(queue.detach())
+    manager.start(pair.client)
+    assert read_end(ours, 5 * TIMESCALE)[1] == b""
+    pair.wait_ready()
+    assert "what was parked is not ours" in pair.client.log()
+    ping(*pair.connect())

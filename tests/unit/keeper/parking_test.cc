@@ -13,6 +13,7 @@
 #include <cstring>
 #include <thread>
 
+#include "common/base/descriptors.h"
 #include "common/keeper/handover.h"
 #include "common/keeper/leftovers.h"
 #include "tests/catch.h"
@@ -193,10 +194,13 @@ TEST_CASE(
 TEST_CASE("a number that somebody else has is an error, and nothing stays open") {
   auto mine = std::make_unique<Marked>(70);
   auto other = std::make_unique<Marked>(71);
+  std::vector<int> open = open_descriptors();
   int queue = filled("x", {70, 71});
   close(70);
   CHECK_FALSE(unpack_queue(queue).ok());
   CHECK_FALSE(is_open(70));
+  std::erase(open, 70);
+  CHECK(open_descriptors() == open);
   CHECK(other->is_back());
 }
 
