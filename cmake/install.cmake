@@ -45,7 +45,12 @@ install(FILES config/completions/holdfast.bash
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME holdfast-client)
 install(FILES config/completions/holdfast.bash
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME holdfast-server)
-install(FILES config/completions/_holdfast DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
+# Where zsh looks by itself; Debian keeps that below /usr/local for the administrator, and has another for packages.
+set(zsh_folder site-functions)
+if(HOLDFAST_PACKAGE AND NOT HOLDFAST_STATIC)
+  set(zsh_folder vendor-completions)
+endif()
+install(FILES config/completions/_holdfast DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${zsh_folder})
 install(FILES config/completions/holdfast.fish
         DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d RENAME holdfast-client.fish)
 install(FILES config/completions/holdfast.fish

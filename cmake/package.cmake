@@ -63,7 +63,7 @@ Packager: ${HOLDFAST_MAINTAINER}
 %define __os_install_post %{nil}")
 set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /etc /etc/logrotate.d /usr/lib/systemd /usr/lib/systemd/system
     /usr/lib/sysusers.d /usr/share/bash-completion /usr/share/bash-completion/completions /usr/share/fish
-    /usr/share/fish/vendor_completions.d /usr/share/zsh /usr/share/zsh/vendor-completions /usr/share/man
+    /usr/share/fish/vendor_completions.d /usr/share/zsh /usr/share/zsh/site-functions /usr/share/man
     /usr/share/man/man5 /usr/share/man/man7 /usr/share/man/man8)
 set(CPACK_RPM_USER_FILELIST "%config(noreplace) /etc/logrotate.d/holdfast" "%dir %attr(0750, root, root) /etc/holdfast")
 set(CPACK_RPM_POST_INSTALL_SCRIPT_FILE ${CMAKE_SOURCE_DIR}/packaging/rpm/post)

@@ -42,7 +42,7 @@ share/man/man5/holdfast.toml.5
 share/man/man7/holdfast.7
 share/man/man8/holdfast-client.8
 share/man/man8/holdfast-server.8
-share/zsh/vendor-completions/_holdfast
+share/zsh/site-functions/_holdfast
 """.split() + [f"share/doc/holdfast/guide/{page.name}" for page in (ROOT / "docs" / "guide").iterdir()]
 
 
