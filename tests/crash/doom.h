@@ -6,10 +6,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <vector>
+#include <utility>
 
 #include "common/base/random.h"
+#include "common/core/region_memory.h"
 
 namespace holdfast::crash {
 
@@ -25,8 +27,8 @@ class Doom {
   void called() { pass(true); }
   bool struck() const { return struck_; }
   void spare() { at_ = 0; }
-  // Of the memory, when it struck.
-  std::vector<std::byte>& relics() { return relics_; }
+  // The memory, when it struck; null: it had none yet.
+  std::unique_ptr<RegionMemory> take_relics() { return std::move(relics_); }
 
   // Whose core's code is running; null: nobody dies.
   static Doom* current;
@@ -38,7 +40,7 @@ class Doom {
   std::uint64_t at_;
   std::uint64_t passed_ = 0;
   std::span<const std::byte> memory_;
-  std::vector<std::byte> relics_;
+  std::unique_ptr<RegionMemory> relics_;
   bool struck_ = false;
 };
 

@@ -25,7 +25,7 @@ void Host::start(std::uint64_t dies_at) {
   {
     Running running(*doom_);
     process_ = std::make_unique<Process>(*this);
-    process_->begin(relics_);
+    process_->begin(relics_.get());
   }
   bury();
 }
@@ -34,7 +34,7 @@ void Host::bury() {
   if (process_ == nullptr || !doom_->struck()) return;
   deaths += 1;
   // Before it had said that its own memory counts, the old one does.
-  if (process_->committed()) relics_ = std::move(doom_->relics());
+  if (process_->committed()) relics_ = doom_->take_relics();
   process_.reset();
   world_.drop_wires(side_);
 }

@@ -34,7 +34,7 @@ class Host {
   // Ends it if it has been struck: its carriers fall, its memory is kept.
   void bury();
   // From now on what was left is not gone back to.
-  void commit() { relics_.clear(); }
+  void commit() { relics_.reset(); }
   Doom& doom() { return *doom_; }
   std::uint64_t deaths = 0;
 
@@ -42,7 +42,7 @@ class Host {
   World& world_;
   int side_;
   std::vector<std::unique_ptr<Socket>> sockets_;
-  std::vector<std::byte> relics_;  // what the next process begins with; empty: nothing
+  std::unique_ptr<RegionMemory> relics_;  // what the next process begins with; null: nothing
   std::unique_ptr<Doom> doom_;
   std::unique_ptr<Process> process_;
 };

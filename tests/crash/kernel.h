@@ -99,8 +99,9 @@ class Socket {
     bytes = bytes.first(std::min(bytes.size(), room));
     require(!end_out_ || bytes.empty(), name() + "bytes after the end");
     for (std::uint8_t byte : bytes) {
-      require(byte == pattern(application_.peer_key, application_.heard),
-              name() + "a wrong byte at " + std::to_string(application_.heard));
+      if (byte != pattern(application_.peer_key, application_.heard)) {
+        throw Failure(name() + "a wrong byte at " + std::to_string(application_.heard));
+      }
       application_.heard += 1;
     }
     require(application_.heard <= application_.other->read_of_it, name() + "bytes of nobody");

@@ -57,13 +57,14 @@ ClientPolicy Process::policy() const {
   return policy;
 }
 
-void Process::begin(const std::vector<std::byte>& relics) {
+void Process::begin(const RegionMemory* relics) {
   if (host_.side() == 1) {
     registry_ = std::make_unique<LinkRegistry>(RegistryOptions{"gate", options()}, *pool_,
                                                host_.world().random().next());
   }
-  Result<OldState> state = relics.empty() ? Error{"nothing"} : OldState::read(relics);
-  require(relics.empty() || state.ok(), "a state cannot be read");
+  Result<OldState> state = Error{"nothing"};
+  if (relics != nullptr) state = OldState::read(relics->bytes());
+  require(relics == nullptr || state.ok(), "a state cannot be read");
   if (state.ok() && (host_.side() == 1 || !state->links().empty())) return recover(*state);
   if (host_.side() == 0) {
     LinkId id;

@@ -20,8 +20,8 @@ class Process final : public Pump::Port, private SocketJudge {
   explicit Process(Host& host);
   ~Process();
 
-  // Goes on from `relics`, if there are any.
-  void begin(const std::vector<std::byte>& relics);
+  // Goes on from `relics`; null: from nothing.
+  void begin(const RegionMemory* relics);
   bool committed() const { return committed_; }
 
   // --- What the world lets it do ---
