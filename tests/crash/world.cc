@@ -81,9 +81,15 @@ void World::move_bytes(int side) {
 Application& World::connects(std::uint32_t conversation) {
   require(conversation < talks_.size(), "a connect for a conversation that is not");
   Application& service = talks_[conversation].applications[1];
-  // A connection that was made just before a death, and of which nobody knew, is there no more.
-  require(service.read_of_it == 0 && service.heard == 0 && !service.heard_end,
+  // A connection that was made just before a death, and of which nobody knew, is there no more. And
+  // one that was reset before its application had said or heard anything: who dies between
+  // forgetting that application's socket and closing it leaves it to the next one as if just
+  // accepted.
+  bool over = (service.said_reset || service.heard_reset) &&
+              talks_[conversation].applications[0].heard == 0 && !service.heard_end;
+  require(over || (service.read_of_it == 0 && service.heard == 0 && !service.heard_end),
           "conversation " + std::to_string(conversation) + ": a service is connected twice");
+  service.read_of_it = 0;
   service.said = service.taken = 0;
   service.said_end = service.said_reset = service.heard_reset = service.end_read = false;
   talks_[conversation].connected = true;
