@@ -126,11 +126,13 @@ class ClientDriver final : public Loop::Task, public ClientLink::Owner, public L
     Endpoint source;
     Endpoint destination;
     std::uint64_t read_before = 0;  // of the socket
+    bool is_unix = false;
   };
   // A socket that must tell whose it is before it becomes a stream.
   struct Reception {
     std::string service;
     Endpoint source;  // the balancer
+    bool is_unix = false;
     std::unique_ptr<ProxyReception> header;
     std::optional<ProxyReception::Outcome> outcome;  // with the socket, until there is room for it
   };
@@ -142,7 +144,8 @@ class ClientDriver final : public Loop::Task, public ClientLink::Owner, public L
   void intercepted(Listener& listener, Descriptor& socket, const Endpoint& source);
   const ClientService* service_for(const Listener& listener, const Endpoint& destination) const;
   std::string loop_at(const Endpoint& destination) const;
-  void announced(const ClientService& service, Descriptor& socket, const Endpoint& source);
+  void announced(const ClientService& service, Descriptor& socket, const Endpoint& source,
+                 bool is_unix);
   void settle_receptions();
   bool settle(Reception& reception);
 

@@ -19,18 +19,13 @@ void ClientDriver::accepted(Listener& listener, Descriptor& socket, const Socket
   Endpoint source = normalized(peer.endpoint());
   if (service.mode != ListenMode::explicit_address) return intercepted(listener, socket, source);
   if (comes_back(service, listener, socket, source)) return;
-  if (service.proxy_from) return announced(service, socket, source);
-  open(service, socket, {peer.is_unix() ? peer.endpoint() : source, {}, 0});
+  if (service.proxy_from) return announced(service, socket, source, peer.is_unix());
+  open(service, socket, {peer.is_unix() ? peer.endpoint() : source, {}, 0, peer.is_unix()});
 }
 
 void ClientDriver::open(const ClientService& service, Descriptor& socket, const Ends& ends) {
-  ClientHandover comer{service.link,
-                       service.name,
-                       std::move(socket),
-                       ends.source,
-                       ends.destination,
-                       ends.read_before,
-                       {}};
+  ClientHandover comer{service.link,     service.name,     std::move(socket), ends.source,
+                       ends.destination, ends.read_before, ends.is_unix,      {}};
   place(comer);
   socket = std::move(comer.socket);
 }
@@ -129,7 +124,7 @@ std::string ClientDriver::loop_at(const Endpoint& destination) const {
 // --- Announced by a PROXY header --------------------------------------------------------------
 
 void ClientDriver::announced(const ClientService& service, Descriptor& socket,
-                             const Endpoint& source) {
+                             const Endpoint& source, bool is_unix) {
   if (!is_balancer(*service.proxy_from, source)) {
     return refuse(socket, {to_string(service.listen),
                            source.to_string(),
@@ -141,6 +136,7 @@ void ClientDriver::announced(const ClientService& service, Descriptor& socket,
   auto& reception = *receptions_.emplace_back(std::make_unique<Reception>());
   reception.service = service.name;
   reception.source = source;
+  reception.is_unix = is_unix;
   reception.header =
       std::make_unique<ProxyReception>(loop_, std::move(socket), kProxyHeaderPatience,
                                        [this, &reception](ProxyReception::Outcome outcome) {
@@ -171,7 +167,8 @@ bool ClientDriver::settle(Reception& reception) {
   }
   if (service == services_.end()) return true;  // a reload took it away meanwhile: a reset
   open(*service, outcome.socket,
-       {normalized(outcome.source), normalized(outcome.destination), outcome.header_size});
+       {normalized(outcome.source), normalized(outcome.destination), outcome.header_size,
+        reception.is_unix});
   return !outcome.socket.valid();
 }
 

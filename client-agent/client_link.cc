@@ -239,11 +239,10 @@ void ClientLink::open(ClientHandover& comer) {
   request.source = comer.source;
   request.destination = comer.destination;
   request.socket = {comer.socket.get(), comer.read_before, 0};
-  bool is_unix = SocketAddress::own_of(comer.socket.get()).is_unix();
   auto stream = link_.open(loop_.now(), request);
   if (!stream) return;
   meter_.opened(loop_.now());
-  driver_->attach(*stream, {std::move(comer.socket), is_unix, comer.read_before, 0});
+  driver_->attach(*stream, {std::move(comer.socket), comer.is_unix, comer.read_before, 0});
 }
 
 bool ClientLink::kill(const ConnectionName& connection) {

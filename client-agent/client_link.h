@@ -80,6 +80,7 @@ struct ClientHandover {
   Endpoint source;
   Endpoint destination;
   std::uint64_t read_before = 0;  // of the socket: its PROXY header
+  bool is_unix = false;           // the socket
   Time until{};                   // so long it waits for a lane that is coming
 };
 
