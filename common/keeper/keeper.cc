@@ -87,7 +87,6 @@ int Keeper::keep(const std::function<int()>& agent) {
       return agent();
     }
     names_.set(kKeeperName);
-    set_oom_score(std::to_string(std::max(std::atoi(oom_score_.c_str()) - kOomAdvantage, -1000)));
     Duration began = awake();
     End end = wait_for(pid);
     if (WIFEXITED(end.status)) {
@@ -131,6 +130,9 @@ void Keeper::begin() {
   const char* text = std::getenv(kHandoverVariable);
   if (text == nullptr || !take_handover(text, page_, oom_score_)) take_over_parked();
   unsetenv(kHandoverVariable);
+  // Not once there is an agent: in the table that they share it closes what it does not know, and
+  // opens its own under that number, which would then be closed here.
+  set_oom_score(std::to_string(std::max(std::atoi(oom_score_.c_str()) - kOomAdvantage, -1000)));
   page_.keeper_pid = pid_;
   page_.parks_orphaned = is_service(pid_) ? 1 : 0;
   under_watchdog_ = std::getenv("WATCHDOG_USEC") != nullptr;
@@ -155,6 +157,7 @@ pid_t Keeper::make_agent() {
 
 int Keeper::stand_alone(const std::function<int()>& agent) {
   page_.keeper_pid = 0;
+  set_oom_score(oom_score_);
   sigprocmask(SIG_UNBLOCK, &signals_, nullptr);
   return agent();
 }

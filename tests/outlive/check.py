@@ -237,6 +237,9 @@ class Scenario:
     def keeper(self):
         return self.units("keeper")
 
+    def storm(self):
+        return self.units("storm")
+
     def stop(self):
         return self.units("stop")
 
@@ -247,7 +250,7 @@ class Scenario:
 
 
 NAMES = ("server", "client", "threads", "both", "twice", "outage", "restart", "idle", "stores", "container", "systemd",
-         "keeper", "stop", "packages")
+         "keeper", "storm", "stop", "packages")
 BOUNDED = ("server", "client", "threads")     # by the medians that are promised
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import signal
 import sys
 import time
 
@@ -85,6 +86,21 @@ def keeper(options, units):
     return Disturbed(options, units).measured(2 * options.kills, action)
 
 
+def storm(options, units):
+    """`kill -9 $MAINPID`, and soon after it twice of the agent that follows: while it takes up what was parked, while it
+    recovers, or just after that. A third one that died before it served would give the state up."""
+    def action(turn):
+        unit, chance = unit_of(turn), random.Random(options.seed + turn)
+        pid = lab.kill(unit)
+        agent = None
+        for _ in range(2):
+            agent = lab.wait_until(lambda known=agent: lab.kept_agent(unit, pid, known), "the next agent", step=0.0005)
+            time.sleep(chance.uniform(0, 0.04))
+            os.kill(agent, signal.SIGKILL)
+        lab.wait_restarted(unit, pid)
+    return Disturbed(options, units).measured(2 * options.kills, action)
+
+
 def stop(options, units):
     """`systemctl stop`: when the other end has the goodbye, and how long the command takes. The pause is the latter."""
     goodbyes, took = [], []
@@ -160,7 +176,7 @@ def install_package(package):
     lab.run("dpkg", "-i", VERSIONS[1])
 
 
-NAMES = {"systemd": restart, "keeper": keeper, "stop": stop, "packages": packages}
+NAMES = {"systemd": restart, "keeper": keeper, "storm": storm, "stop": stop, "packages": packages}
 
 
 def main():

@@ -24,7 +24,7 @@ FAST = {"heartbeat": "200ms", "dead_after": "1s"}
 PATIENCE_S = 60
 
 
-def wait_until(condition, what, seconds=PATIENCE_S):
+def wait_until(condition, what, seconds=PATIENCE_S, step=0.02):
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -32,7 +32,7 @@ def wait_until(condition, what, seconds=PATIENCE_S):
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what}")
-        time.sleep(0.02)
+        time.sleep(step)
 
 
 def run(*words, check=True):
@@ -63,6 +63,24 @@ def agent_pid(unit):
             with open(f"/proc/{pid}/comm") as name:
                 if name.read().startswith("holdfast-"):
                     return pid
+    return None
+
+
+def kept_agent(unit, dead_keeper, dead_agent):
+    """As the unit's processes say it, which is sooner than asking systemd: of another keeper, and another agent. None
+    while there is none."""
+    try:
+        with open(f"/sys/fs/cgroup/system.slice/{unit}.service/cgroup.procs") as file:
+            pids = [int(line) for line in file]
+        for pid in pids:
+            with open(f"/proc/{pid}/stat") as file:
+                parent = int(file.read().rpartition(") ")[2].split()[1])
+            if parent in pids and parent != dead_keeper and pid != dead_agent:
+                with open(f"/proc/{parent}/comm") as file:
+                    if file.read() == "hf-keeper\n":
+                        return pid
+    except (OSError, ValueError, IndexError):
+        pass
     return None
 
 

@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <fstream>
 #include <functional>
 #include <new>
 #include <utility>
 
 #include "common/keeper/handover.h"
+#include "common/keeper/process.h"
 #include "tests/catch.h"
 
 namespace holdfast {
@@ -22,6 +24,8 @@ struct Notes {
   std::atomic<int> hangups{0};
   std::atomic<int> served{0};
   std::atomic<int> orphaned{0};
+  std::atomic<int> oom_score{0};
+  std::atomic<int> keepers_oom_score{0};
   std::atomic<std::uint32_t> deaths_in_row{0};
   std::atomic<bool> discarded{false};
   std::atomic<int> reason{-1};
@@ -236,6 +240,30 @@ TEST_CASE("an agent whose loops stand still is ended, and followed by another on
   kept.wait_starts(1);
   kept.wait_starts(2);
   CHECK(kept.notes().reason == static_cast<int>(StartReason::killed));
+}
+
+int oom_score_of(pid_t process) {
+  int score = 0;
+  std::ifstream("/proc/" + std::to_string(process) + "/oom_score_adj") >> score;
+  return score;
+}
+
+// Once there is an agent the keeper opens nothing: an agent closes what it finds open and does not
+// know, and opens its own under that number.
+TEST_CASE("a keeper has lowered what the kernel would kill it for before there is an agent") {
+  std::string before = oom_score();
+  set_oom_score("500");  // anybody may raise it, and lower it again
+  for (int i = 0; i < 10; ++i) {
+    Kept kept([](Page&, Notes& notes) {
+      notes.keepers_oom_score = oom_score_of(getppid());
+      notes.oom_score = oom_score_of(getpid());
+      return 0;
+    });
+    kept.wait();
+    CHECK(kept.notes().keepers_oom_score == 400);
+    CHECK(kept.notes().oom_score == 500);
+  }
+  set_oom_score(before);
 }
 
 TEST_CASE("an agent makes room for a program that is not there, and the old one goes on") {
