@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -92,6 +93,38 @@ Status hand_to_manager(int descriptor) {
   if (heard) return Ok{};
   errno = ETIMEDOUT;
   return Error{"the service manager does not answer"};
+}
+
+// Ascending numbers as a message takes them: the first one whole, then in a byte how far the next
+// one is. So it is small, and the queue, whose memory the kernel bounds (net.core.wmem_max), has
+// room for more descriptors than a process may have.
+struct Packed {
+  std::vector<char> bytes;
+  std::size_t count = 0;
+};
+
+Packed pack_numbers(const int* numbers, std::size_t most) {
+  Packed packed;
+  packed.bytes.resize(sizeof(int));
+  std::memcpy(packed.bytes.data(), numbers, sizeof(int));
+  for (packed.count = 1; packed.count < std::min(most, kMostInMessage); ++packed.count) {
+    int distance = numbers[packed.count] - numbers[packed.count - 1];
+    if (distance > UCHAR_MAX) break;
+    packed.bytes.push_back(static_cast<char>(distance));
+  }
+  return packed;
+}
+
+// Empty: they are none.
+std::vector<int> unpack_numbers(const std::vector<char>& bytes) {
+  int number = 0;
+  if (bytes.size() < sizeof number) return {};
+  std::memcpy(&number, bytes.data(), sizeof number);
+  std::vector<int> numbers{number};
+  for (std::size_t i = sizeof number; i < bytes.size(); ++i) {
+    numbers.push_back(number += static_cast<unsigned char>(bytes[i]));
+  }
+  return numbers;
 }
 
 struct Message {
@@ -188,10 +221,12 @@ Result<ParkedQueue> fill_queue(const std::string& text, const std::vector<int>& 
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return refused("a socket");
   for (int end : ends) setsockopt(end, SOL_SOCKET, SO_SNDBUF, &kQueueSize, sizeof kQueueSize);
   bool sent = send_with(ends[1], nullptr, 0, text.data(), text.size(), &ends[1], 1);
-  for (std::size_t at = 0; sent && at < descriptors.size(); at += kMostInMessage) {
-    std::size_t count = std::min(kMostInMessage, descriptors.size() - at);
+  for (std::size_t at = 0; sent && at < descriptors.size();) {
     const int* first = descriptors.data() + at;
-    sent = send_with(ends[1], nullptr, 0, first, count * sizeof(int), first, count);
+    Packed packed = pack_numbers(first, descriptors.size() - at);
+    sent = send_with(ends[1], nullptr, 0, packed.bytes.data(), packed.bytes.size(), first,
+                     packed.count);
+    at += packed.count;
   }
   if (sent) return ParkedQueue{ends[0], ends[1]};
   int error = errno;
@@ -270,12 +305,12 @@ Result<Unpacked> unpack_queue(int queue) {
       if (message->descriptors.size() == 1) write_end = message->descriptors[0];
       continue;
     }
-    whole = whole && message->bytes.size() == message->descriptors.size() * sizeof(int);
-    for (std::size_t i = 0; i < message->descriptors.size(); ++i) {
-      int wanted = -1;
-      if (whole) std::memcpy(&wanted, message->bytes.data() + i * sizeof wanted, sizeof wanted);
-      numbers.add(message->descriptors[i], wanted);
-      highest = std::max(highest, wanted);
+    std::vector<int> wanted = unpack_numbers(message->bytes);
+    whole = whole && wanted.size() == message->descriptors.size();
+    wanted.resize(message->descriptors.size(), -1);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      numbers.add(message->descriptors[i], wanted[i]);
+      highest = std::max(highest, wanted[i]);
     }
   }
   close(queue);

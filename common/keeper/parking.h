@@ -33,7 +33,8 @@ struct ParkedQueue {
   int write_end = -1;  // hangs up when nobody has the other one any more
 };
 
-// Puts the text and the descriptors into the queue of a socket, all of them or none.
+// Puts the text and the descriptors, in ascending order, into the queue of a socket, all of them or
+// none.
 Result<ParkedQueue> fill_queue(const std::string& text, const std::vector<int>& descriptors);
 
 // Hands the socket to the service manager and waits until it has it; nobody else has it then.
