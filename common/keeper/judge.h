@@ -1,10 +1,10 @@
 // What follows an agent's death.
 //
-// A death by SIGKILL says nothing of the state, unless it came before the agent served (the kernel
-// may kill who takes too much while it recovers). A crash does, also soon afterwards: what is in
-// the state may be what it died of. After kMostDeaths in a row the state is given up, and after as
-// many again, when there was nothing left to lose, the keeper ends as its agents did: whoever
-// started it decides.
+// A death by SIGKILL says nothing of the state, unless it came before the agent served and may have
+// been the kernel's, which kills who takes too much while it recovers. A crash does, also soon
+// afterwards: what is in the state may be what it died of. After kMostDeaths in a row the state is
+// given up, and after as many again, when there was nothing left to lose, the keeper ends as its
+// agents did: whoever started it decides.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,7 @@ struct DeathFacts {
   int signal = 0;
   bool served = false;  // it had committed its state
   Duration lived{};
+  bool memory_lasted = false;  // the kernel has killed nobody for memory meanwhile
 };
 
 // A signal that a process causes itself.

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -79,6 +80,7 @@ int Keeper::keep(const std::function<int()>& agent) {
     page_.ready = 0;
     page_.wish = 0;
     page_.last_turn_ns = 0;
+    std::optional<std::uint64_t> memory_kills = count_memory_kills();
     pid_t pid = make_agent();
     if (pid == kRefused) return stand_alone(agent);
     if (pid < 0) return end_like(stop_);
@@ -102,7 +104,8 @@ int Keeper::keep(const std::function<int()>& agent) {
       continue;
     }
     int signal = WTERMSIG(end.status);
-    DeathFacts death{signal, page_.ready != 0, awake() - began};
+    DeathFacts death{signal, page_.ready != 0, awake() - began,
+                     memory_kills && count_memory_kills() == memory_kills};
     page_.death = {end.pid, signal, stuck_ ? 1 : 0, 0, nanoseconds_of(CLOCK_BOOTTIME)};
     ++page_.deaths;
     if (stop_ != 0 || asks_for_end(signal)) return end_like(signal);

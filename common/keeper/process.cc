@@ -12,6 +12,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 
 namespace holdfast {
 namespace {
@@ -115,6 +116,22 @@ void set_oom_score(const std::string& text) {
   if (descriptor < 0) return;
   [[maybe_unused]] ssize_t ignored = write(descriptor, text.data(), text.size());
   close(descriptor);
+}
+
+std::optional<std::uint64_t> count_memory_kills() {
+  std::ifstream groups("/proc/self/cgroup");
+  std::string path;
+  for (std::string line; path.empty() && std::getline(groups, line);) {
+    if (line.compare(0, 3, "0::") == 0) path = "/sys/fs/cgroup" + line.substr(3) + "/memory.events";
+  }
+  for (const std::string& each : {path, std::string("/proc/vmstat")}) {
+    std::ifstream file(each);
+    std::string name;
+    for (std::uint64_t value = 0; file >> name >> value;) {
+      if (name == "oom_kill") return value;
+    }
+  }
+  return std::nullopt;
 }
 
 void end_by_signal(int number) {

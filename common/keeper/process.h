@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +49,10 @@ bool is_stopped(pid_t process);
 std::string oom_score();
 // What may not be set stays.
 void set_oom_score(const std::string& text);
+
+// How often the kernel has killed a process for memory: in this one's control group (cgroup v2,
+// memory.events), or else on the host (/proc/vmstat). Nothing: neither says.
+std::optional<std::uint64_t> count_memory_kills();
 
 // Ends this process by the signal, as another one ended. Returns where that cannot be (process 1).
 void end_by_signal(int number);

@@ -24,6 +24,14 @@ TEST_CASE("a state on which three agents died before they served is given up") {
   CHECK(!judge(row).give_up);
 }
 
+TEST_CASE("whoever kills agents before they serve, without a lack of memory, costs no state") {
+  std::uint32_t row = 2;
+  for (int i = 0; i < 100; ++i) row = deaths_in_row(row, {SIGKILL, false, milliseconds(5), true});
+  CHECK(row == 2);
+  CHECK(deaths_in_row(row, {SIGKILL, true, milliseconds(5), true}) == 0);
+  CHECK(deaths_in_row(row, {SIGSEGV, false, milliseconds(5), true}) == 3);
+}
+
 TEST_CASE("an agent that crashes soon after it served counts as one that died of its state") {
   std::uint32_t row = deaths_in_row(2, {SIGSEGV, true, seconds(1)});
   CHECK(judge(row).discard);

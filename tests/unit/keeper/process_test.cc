@@ -15,6 +15,12 @@
 namespace holdfast {
 namespace {
 
+TEST_CASE("who the kernel killed for memory is counted, and nobody was meanwhile") {
+  std::optional<std::uint64_t> before = count_memory_kills();
+  REQUIRE(before.has_value());
+  CHECK(count_memory_kills() == before);
+}
+
 int wait_for(pid_t child) {
   int status = 0;
   waitpid(child, &status, 0);
