@@ -46,6 +46,7 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
     Status listening = driver_.listen();
     tally.adopted = driver_.adopted();
     if (lineage.relics() != nullptr) context_.recorder.recovered(lineage.finish(tally));
+    if (lineage.drain()) drain(*lineage.drain());
     return listening;
   }
   LoopsPause pause_loops() override { return driver_.pause_loops(); }
@@ -100,13 +101,12 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
         return {Outcome::done, "killed " + command.id};
       case Command::Kind::drain:
       case Command::Kind::drain_until_empty:
-        if (!driver_.draining()) context_.recorder.draining(brief().connections);
-        driver_.drain(command.kind == Command::Kind::drain ? DrainUntil::timeout
-                                                           : DrainUntil::empty);
+        drain(command.kind == Command::Kind::drain ? DrainUntil::timeout : DrainUntil::empty);
         return {Outcome::done, "draining: no new connections are accepted"};
       case Command::Kind::undrain:
         if (!driver_.draining()) return {Outcome::done, "it does not drain"};
         if (!driver_.undrain()) return {Outcome::failed, "it is too late: the agent ends"};
+        context_.lineage.keep_drain(std::nullopt);
         context_.recorder.undrained();
         return {Outcome::done, "new connections are accepted again"};
       case Command::Kind::reconnect:
@@ -168,6 +168,11 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
   }
 
  private:
+  void drain(DrainUntil until) {
+    if (!driver_.draining()) context_.recorder.draining(brief().connections);
+    context_.lineage.keep_drain(until);
+    driver_.drain(until);
+  }
   std::vector<const LinkDriver*> links() const {
     std::vector<const LinkDriver*> all;
     for_each_link([&](const auto& link) { all.push_back(&driver_of(link)); });

@@ -25,6 +25,14 @@ std::optional<KeptConfig> kept_config(const Page& page) {
   return kept;
 }
 
+namespace {
+
+std::uint32_t stored(DrainUntil until) {
+  return 1 + static_cast<std::uint32_t>(until);
+}
+
+}  // namespace
+
 Lineage::Lineage(Page& page, const StateOwner& owner)
     : page_(page), inheritance_(inheritance_of(page)), start_id_(random_u64()) {
   // Nobody was here before: what is open is whoever's started it.
@@ -39,6 +47,13 @@ Lineage::Lineage(Page& page, const StateOwner& owner)
   }
   if (relics_ != nullptr) start_id_ = relics_->start_id();
   root_ = Root::make(owner, start_id_);
+  bool died = inheritance_.reason == StartReason::killed ||
+              inheritance_.reason == StartReason::crashed ||
+              inheritance_.reason == StartReason::orphaned;
+  if (relics_ == nullptr || !died) return;
+  for (DrainUntil each : {DrainUntil::timeout, DrainUntil::empty}) {
+    if (relics_->drain() == stored(each)) keep_drain(each);
+  }
 }
 
 Lineage::~Lineage() = default;
@@ -55,6 +70,11 @@ void Lineage::keep_config(const std::vector<ConfigSource>& sources) {
     if (text != nullptr) files.push_back({each.path, *text});
   }
   root_->write_config(files);
+}
+
+void Lineage::keep_drain(std::optional<DrainUntil> drain) {
+  drain_ = drain;
+  if (root_ != nullptr) root_->set_drain(drain ? stored(*drain) : 0);
 }
 
 // Without a root, or with a part where nobody finds it, the next process begins as a first one.

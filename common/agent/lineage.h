@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/admin/recovery_report.h"
+#include "common/agent/life_cycle.h"
 #include "common/cli/cli.h"
 #include "common/config/sources.h"
 #include "common/keeper/page.h"
@@ -40,6 +41,10 @@ class Lineage {
   // The files of the config in force. Any thread.
   void keep_config(const std::vector<ConfigSource>& sources);
 
+  // An operator's drain goes on after a death, and ends with a planned restart.
+  std::optional<DrainUntil> drain() const { return drain_; }
+  void keep_drain(std::optional<DrainUntil> drain);
+
   void commit();
   // All that is wanted of the relics was taken: the rest is closed.
   RecoveryReport finish(const RecoveryTally& tally);
@@ -53,6 +58,7 @@ class Lineage {
   std::unique_ptr<Relics> relics_;
   std::string objection_;
   std::uint64_t start_id_;
+  std::optional<DrainUntil> drain_;
   std::unique_ptr<Root> root_;
 };
 

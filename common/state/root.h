@@ -69,6 +69,7 @@ struct RootHeader {
   std::uint32_t regions_used = 0;  // stored last
   Totals totals;
   std::uint32_t incomplete = 0;  // 1: some of it lies where no other process finds it
+  std::uint32_t drain = 0;       // what an operator has asked for; the agent's, 0: none
   std::array<Region, kMostRegions> regions{};
 };
 static_assert(std::is_trivially_copyable_v<RootHeader>);
@@ -89,6 +90,7 @@ class Root {
   bool complete() const { return header_->incomplete == 0; }
 
   RootHeader::Totals& totals() { return header_->totals; }
+  void set_drain(std::uint32_t drain) { header_->drain = drain; }
   // What is in force from now on. False: it has no room here.
   bool write_config(const std::vector<ConfigFile>& files);
 
@@ -120,6 +122,7 @@ class OldRoot {
   int descriptor() const { return descriptor_; }
   const std::vector<Region>& regions() const { return regions_; }
   const RootHeader::Totals& totals() const { return header_->totals; }
+  std::uint32_t drain() const { return header_->drain; }
   // The newest that is whole; none: none was written.
   std::vector<ConfigFile> config() const;
 

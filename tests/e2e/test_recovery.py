@@ -376,6 +376,35 @@ def test_a_foreign_state_is_discarded_loudly(pair, role):
     ping(*pair.connect())
 
 
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_a_drain_goes_on_until_it_is_taken_back_or_all_is_over(pair, role):
+    agent = getattr(pair, role)
+    app, back = pair.connect()
+    ping(app, back)
+    assert agent.run("drain", "--until-empty").returncode == 0
+    die(agent)
+    assert agent.status()["draining"]
+    ping(app, back)
+    assert agent.run("undrain").returncode == 0
+    die(agent)
+    assert not agent.status()["draining"]
+    ping(app, back)
+    others = pair.connect()
+    ping(*others)
+    assert agent.run("drain", "--until-empty").returncode == 0
+    die(agent)
+    assert agent.run("restart").returncode == 0   # a planned one is a new beginning
+    assert not agent.status()["draining"]
+    assert agent.run("drain", "--until-empty").returncode == 0
+    die(agent)
+    ping(app, back)
+    for sock in (app, back, *others):
+        sock.close()
+    assert agent.process.wait(PATIENCE) == 0
+    agent.start()
+    pair.wait_ready()
+
+
 def test_nobody_is_refused_while_an_agent_is_gone(pair):
     pid = pair.client.pid
     os.kill(pid, signal.SIGSTOP)

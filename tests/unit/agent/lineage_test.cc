@@ -44,6 +44,22 @@ TEST_CASE("the first process has nothing to go on from, and leaves something") {
   CHECK(first.lineage.state_descriptors().size() == 2);
 }
 
+TEST_CASE("a drain goes on after a death, and ends with a planned restart") {
+  First first;
+  first.lineage.keep_drain(DrainUntil::empty);
+  for (StartReason each : {StartReason::killed, StartReason::crashed, StartReason::orphaned}) {
+    first.page.reason = each;
+    CHECK(in_child([&] { return Lineage(first.page, kOwner).drain() == DrainUntil::empty; }));
+  }
+  for (StartReason each : {StartReason::restart, StartReason::upgrade, StartReason::parked}) {
+    first.page.reason = each;
+    CHECK(in_child([&] { return !Lineage(first.page, kOwner).drain(); }));
+  }
+  first.page.reason = StartReason::killed;
+  first.lineage.keep_drain(std::nullopt);
+  CHECK(in_child([&] { return !Lineage(first.page, kOwner).drain(); }));
+}
+
 TEST_CASE("the next one goes on as the same, and counts on") {
   First first;
   CHECK(in_child([&] {
