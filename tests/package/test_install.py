@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from command_line import BIN, ROOT
 
 BUILD = BIN.parent
@@ -95,3 +96,40 @@ def test_the_changelog_of_the_package_is_of_this_version():
 @pytest.mark.parametrize("script", ["postinst", "prerm", "postrm"])
 def test_the_maintainer_script_parses(script):
     subprocess.run(["sh", "-n", ROOT / "packaging/debian" / script], check=True, timeout=60)
+
+
+def examples():
+    with open(ROOT / "packaging/compose.yaml", encoding="utf-8") as file:
+        compose = yaml.safe_load(file)
+    with open(ROOT / "packaging/kubernetes/sidecar.yaml", encoding="utf-8") as file:
+        parts = {part["kind"]: part for part in yaml.safe_load_all(file)}
+    return compose, parts["ConfigMap"], parts["Pod"]["spec"]
+
+
+def test_container_examples_fit_the_images():
+    compose, _, pod = examples()
+    version = re.search(r"(?m)^project\(holdfast VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
+    said = dict(re.findall(r"(?m)^(USER|ENV|ENTRYPOINT|CMD) (.*)$", (ROOT / "packaging/Containerfile").read_text()))
+    user = said["USER"]
+    [sidecar] = pod["initContainers"]
+    assert sidecar["image"] == f"holdfast-client:{version}"
+    assert f"{sidecar['securityContext']['runAsUser']}:{sidecar['securityContext']['runAsGroup']}" == user
+    folders = {mount["mountPath"] for mount in sidecar["volumeMounts"]}
+    assert {mount["name"] for mount in sidecar["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert said["ENV"].split("=")[1] in folders and "/etc/holdfast" in folders
+    for role, service in compose["services"].items():
+        assert service["image"] == f"holdfast-{role}:{version}" and service["user"] == user
+        assert service["read_only"] and service["volumes"] == [f"./{role}.toml:/etc/holdfast/agent.toml:ro"]
+
+
+def test_the_sidecars_config_is_right(tmp_path):
+    _, config, _ = examples()
+    path, keys = tmp_path / "agent.toml", tmp_path / "keys"
+    path.write_text(config["data"]["agent.toml"])
+    keys.mkdir()
+    key = keys / "edge-1"
+    key.touch(mode=0o600)
+    key.write_text(subprocess.run([BIN / "holdfast-client", "genpsk"], capture_output=True, text=True).stdout)
+    run = subprocess.run([BIN / "holdfast-client", "check", "-c", path], capture_output=True, text=True,
+                         env={**os.environ, "CREDENTIALS_DIRECTORY": str(keys)})
+    assert run.returncode == 0, run.stdout + run.stderr
