@@ -46,7 +46,9 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
     Status listening = driver_.listen();
     tally.adopted = driver_.adopted();
     if (lineage.relics() != nullptr) context_.recorder.recovered(lineage.finish(tally));
-    if (lineage.drain()) drain(*lineage.drain());
+    if (!listening || !lineage.drain()) return listening;
+    LoopsPause none_turns = pause_loops();
+    drain(*lineage.drain());
     return listening;
   }
   LoopsPause pause_loops() override { return driver_.pause_loops(); }
