@@ -291,7 +291,7 @@ def test_several_links_of_one_client_carry_apart_and_reload_apart(tmp_path):
     """Two links to one server: each has its own carrier; one is taken away, the other goes on."""
     with Pair(tmp_path, services={"raw": {}, "other": {}}) as pair:
         settings = json.loads(json.dumps(pair.client.settings))
-        link = {**settings.pop("link"), "lanes": 1}
+        link = {**settings.pop("link"), "parallel": 1}
         settings["links"] = {"a": link, "b": link}
         settings["services"]["raw"]["link"] = "a"
         settings["services"]["other"]["link"] = "b"
