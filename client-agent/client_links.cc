@@ -13,7 +13,7 @@ LinkLoad load_of(const ClientLink& link, Candidates candidates) {
   load.down = !link.link().live() && !load.coming;
   load.streams = view.streams;
   load.crowd = load.bulk = view.bulk;
-  load.queued = link.link().send_log_bytes() / (64 * kKiB);
+  load.queued = static_cast<std::size_t>(link.link().send_log_bytes() / (64 * kKiB));
   // Where there can be another lane for it, also beside streams that may turn out to be bulk.
   if (!link.lanes().vary()) return load;
   load.crowd += view.young;

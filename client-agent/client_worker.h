@@ -97,7 +97,7 @@ class ClientWorker final : private Loop::Task, private ClientLink::Owner {
   enum class Publish : std::uint8_t { news, anyway };
   void publish(Publish what);
   // Given, and not in what is known; with mutex_ held.
-  std::size_t coming() const { return given_ - known_.taken; }
+  std::size_t coming() const { return static_cast<std::size_t>(given_ - known_.taken); }
 
   std::function<void()> news_;
   SharedStreams& streams_;

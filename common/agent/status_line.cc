@@ -78,7 +78,7 @@ void AgentBrief::add(const LinkDriver& driver, Time now, const std::string& newe
   down += 1;
   std::uint64_t opened = 0;
   for (const ServiceTally& tally : link.tally()) opened += tally.open + tally.closing;
-  safe += opened;
+  safe += static_cast<std::size_t>(opened);
   if (trouble.empty()) trouble = newer_trouble.empty() ? driver.last_error() : newer_trouble;
   if (link.grace_deadline() == kNever || opened == 0) return;
   Duration left = link.grace_deadline() - now;

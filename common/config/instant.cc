@@ -1,20 +1,21 @@
 #include "common/config/instant.h"
 
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 
 namespace holdfast {
 namespace {
 
-constexpr std::int64_t kDay = 24 * 3600;
+// By the calendar of <chrono>, not by time_t: that has 32 bits on some hosts, and ends in 2038.
+using std::chrono::days;
+using std::chrono::hh_mm_ss;
+using std::chrono::sys_days;
+using std::chrono::sys_seconds;
+using std::chrono::year_month_day;
 
-std::tm parts_of(std::int64_t epoch_s) {
-  std::time_t at = epoch_s;
-  std::tm parts{};
-  ::gmtime_r(&at, &parts);
-  return parts;
-}
+constexpr std::int64_t kDay = 24 * 3600;
 
 }  // namespace
 
@@ -35,26 +36,28 @@ Result<Instant> parse_instant(std::string_view text) {
       numbers[field] = numbers[field] * 10 + (text[i] - '0');
     }
   }
-  std::tm parts{};
-  parts.tm_year = numbers[0] - 1900;
-  parts.tm_mon = numbers[1] - 1;
-  parts.tm_mday = numbers[2];
-  parts.tm_hour = numbers[3];
-  parts.tm_min = numbers[4];
-  parts.tm_sec = numbers[5];
-  Instant instant{static_cast<std::int64_t>(::timegm(&parts))};
-  // What timegm() made of the 31st of February is another day.
-  std::string back = to_string(instant);
-  bool same = text.size() == 10 ? back == text : back == text || back + "T00:00:00Z" == text;
-  return same ? Result<Instant>(instant) : Result<Instant>(refused);
+  auto [year, month, day, hour, minute, second] = numbers;
+  year_month_day date{std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(month)},
+                      std::chrono::day{static_cast<unsigned>(day)}};
+  if (!date.ok() || hour > 23 || minute > 59 || second > 59) return refused;
+  sys_seconds time = sys_days{date} + std::chrono::hours{hour} + std::chrono::minutes{minute} +
+                     std::chrono::seconds{second};
+  return Instant{time.time_since_epoch().count()};
 }
 
 std::string to_string(const Instant& instant) {
-  std::tm parts = parts_of(instant.epoch_s);
+  sys_seconds time{std::chrono::seconds{instant.epoch_s}};
+  sys_days midnight = std::chrono::floor<days>(time);
+  year_month_day date{midnight};
+  hh_mm_ss clock{time - midnight};
   std::array<char, 64> text{};
-  const char* form = instant.epoch_s % kDay == 0 ? "%Y-%m-%d" : "%Y-%m-%dT%H:%M:%SZ";
-  std::strftime(text.data(), text.size(), form, &parts);
-  return text.data();
+  int size = std::snprintf(
+      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", static_cast<int>(date.year()),
+      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+      static_cast<int>(clock.seconds().count()));
+  std::string whole(text.data(), static_cast<std::size_t>(size));
+  return instant.epoch_s % kDay == 0 ? whole.substr(0, whole.find('T')) : whole;
 }
 
 Instant wall_clock_now() {

@@ -36,7 +36,8 @@ void Dialer::set_addresses(Time now, std::size_t count) {
 }
 
 std::size_t Dialer::next_other() {
-  std::size_t first = begin_ == Begin::first ? 0 : random_.below(addresses_);
+  std::size_t first =
+      begin_ == Begin::first ? 0 : static_cast<std::size_t>(random_.below(addresses_));
   std::size_t turn = turn_ ? (*turn_ + 1) % addresses_ : first;
   if (last_good_ == turn) turn = (turn + 1) % addresses_;
   turn_ = turn;
