@@ -73,7 +73,7 @@ void Process::begin(const RegionMemory* relics) {
     use(own_link_.get());
   }
   host_.commit();
-  close_the_rest({});
+  close_the_rest({}, false);
 }
 
 void Process::use(Link* link) {

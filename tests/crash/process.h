@@ -66,9 +66,9 @@ class Process final : public Pump::Port, private SocketJudge {
   void take(Socket& socket);
   void track(StreamHandle stream, int descriptor);
   void recover(const OldState& state);
-  void settle(const OldState& state, const Recovered& recovered);
+  void settle(const std::vector<int>& leftovers, const Recovered& recovered, bool closing);
   void settle(const RecoveredStream& stream);
-  void close_the_rest(const std::vector<int>& kept);
+  void close_the_rest(const std::vector<int>& kept, bool closing);
   void greet(Wire& wire, Bytes bytes);
   void use(Link* link);
   LinkOptions options() const;

@@ -22,10 +22,11 @@ void Process::recover(const OldState& state) {
     }
   }
   if (dead()) return;
+  bool closing = state.closes();
   committed_ = true;
   host_.commit();
   host_.world().corrected += recovered.corrected;
-  settle(state, recovered);
+  settle(state.leftovers(), recovered, closing);
 }
 
 std::optional<SocketPosition> Process::look(const StreamRecord& record,
@@ -43,7 +44,7 @@ std::optional<SocketPosition> Process::look(const StreamRecord& record,
   return SocketPosition{socket->position_read(), written};
 }
 
-void Process::settle(const OldState& state, const Recovered& recovered) {
+void Process::settle(const std::vector<int>& leftovers, const Recovered& recovered, bool closing) {
   std::vector<int> kept;
   for (const RecoveredStream& each : recovered.streams) kept.push_back(each.descriptor);
   for (const Recovered::Lost& each : recovered.lost) {
@@ -54,13 +55,13 @@ void Process::settle(const OldState& state, const Recovered& recovered) {
     if (!dead()) socket->close();
     store_hook();
   }
-  std::vector<int> over = state.leftovers();
+  std::vector<int> over = leftovers;
   over.insert(over.end(), recovered.over.begin(), recovered.over.end());
   for (int each : over) {
     if (Socket* socket = host_.find(each); socket != nullptr && !dead()) socket->close();
     store_hook();
   }
-  close_the_rest(kept);
+  close_the_rest(kept, closing);
   for (const RecoveredStream& each : recovered.streams) settle(each);
 }
 
@@ -91,14 +92,16 @@ void Process::settle(const RecoveredStream& stream) {
   }
 }
 
-// Carriers and whatever else there is. Accepted a moment before the death: as if it were now.
-void Process::close_the_rest(const std::vector<int>& kept) {
+// Carriers and whatever else there is. Accepted a moment before the death: as if it were now. But
+// one whose end came may have been about to be closed, as state/relics.cc has it.
+void Process::close_the_rest(const std::vector<int>& kept, bool closing) {
   for (std::size_t i = 0; i < host_.sockets().size() && !dead(); ++i) {
     Socket& socket = *host_.sockets()[i];
     if (!socket.open() || std::find(kept.begin(), kept.end(), socket.descriptor()) != kept.end()) {
       continue;
     }
-    if (host_.side() == 0 && socket.fresh() && link_ != nullptr) {
+    if (host_.side() == 0 && socket.fresh() && link_ != nullptr &&
+        !(closing && socket.fin_came())) {
       take(socket);
     } else {
       socket.close();
