@@ -46,6 +46,12 @@ bool is_stream_socket(int descriptor) {
   return known && option_of(descriptor, SO_ACCEPTCONN) == 0;
 }
 
+bool resets_at_close(int descriptor) {
+  linger value{};
+  socklen_t size = sizeof value;
+  return getsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, &size) == 0 && value.l_onoff != 0;
+}
+
 // Applications' sockets are told by SO_OOBINLINE, which carriers have not (io/socket.h).
 void close_leftover(int descriptor) {
   bool inet = is_stream_socket(descriptor) && option_of(descriptor, SO_DOMAIN) != AF_UNIX;

@@ -19,6 +19,9 @@ DescriptorKind kind_of_descriptor(int descriptor);
 // A TCP or Unix stream socket, connected or once so.
 bool is_stream_socket(int descriptor);
 
+// As applications' sockets do that are not about to be closed in order.
+bool resets_at_close(int descriptor);
+
 // Nobody's any more. An application's socket ends as its linger says: reset, unless it was about to
 // be closed in order. Any other connection is reset.
 void close_leftover(int descriptor);

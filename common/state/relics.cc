@@ -95,7 +95,8 @@ Descriptor Relics::take_socket(int descriptor) {
   return named_.erase(descriptor) != 0 ? Descriptor(descriptor) : Descriptor();
 }
 
-// One whose end came may have been about to be closed: it was over, and is not opened again.
+// One whose end came may have been about to be closed in order, as its linger says: it was over,
+// and is not opened again. One that was about to be reset is: nothing was said over it yet.
 std::vector<Descriptor> Relics::take_fresh() {
   std::vector<Descriptor> fresh;
   for (int each : std::exchange(unnamed_, {})) {
@@ -105,7 +106,8 @@ std::vector<Descriptor> Relics::take_fresh() {
                      counters->written == 0 && !counters->fin_out;
     // A Unix socket whose bytes are not counted yet has no stream.
     if (is_unix) untouched = !read_of_unix(each);
-    if (untouched && !(closing_ && (is_unix || counters->fin_came))) {
+    bool over = closing_ && (is_unix || (counters->fin_came && !resets_at_close(each)));
+    if (untouched && !over) {
       fresh.emplace_back(each);
     } else {
       close_leftover(each);

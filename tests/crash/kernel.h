@@ -66,6 +66,7 @@ class Socket {
   // Nothing was read or written, and it is not over: as good as just accepted.
   // Its other end has ended it.
   bool fin_came() const { return application_.said_end; }
+  bool lingers() const { return lingers_; }
   bool fresh() const { return read_ == 0 && written_ == 0 && !end_out_ && !broken(); }
   std::uint64_t position_read() const { return read_; }
   std::uint64_t position_written() const { return written_; }

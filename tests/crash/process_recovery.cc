@@ -93,7 +93,7 @@ void Process::settle(const RecoveredStream& stream) {
 }
 
 // Carriers and whatever else there is. Accepted a moment before the death: as if it were now. But
-// one whose end came may have been about to be closed, as state/relics.cc has it.
+// one whose end came may have been about to be closed in order, as state/relics.cc has it.
 void Process::close_the_rest(const std::vector<int>& kept, bool closing) {
   for (std::size_t i = 0; i < host_.sockets().size() && !dead(); ++i) {
     Socket& socket = *host_.sockets()[i];
@@ -101,7 +101,7 @@ void Process::close_the_rest(const std::vector<int>& kept, bool closing) {
       continue;
     }
     if (host_.side() == 0 && socket.fresh() && link_ != nullptr &&
-        !(closing && socket.fin_came())) {
+        !(closing && socket.fin_came() && !socket.lingers())) {
       take(socket);
     } else {
       socket.close();

@@ -85,13 +85,14 @@ Application& World::connects(std::uint32_t conversation) {
   // one that was reset before its application had said or heard anything: who dies between
   // forgetting that application's socket and closing it leaves it to the next one as if just
   // accepted.
-  bool over = (service.said_reset || service.heard_reset) &&
-              talks_[conversation].applications[0].heard == 0 && !service.heard_end;
+  bool over = (service.said_reset || service.heard_reset) && service.heard == 0 &&
+              talks_[conversation].applications[0].heard == 0;
   require(over || (service.read_of_it == 0 && service.heard == 0 && !service.heard_end),
           "conversation " + std::to_string(conversation) + ": a service is connected twice");
   service.read_of_it = 0;
   service.said = service.taken = 0;
   service.said_end = service.said_reset = service.heard_reset = service.end_read = false;
+  service.heard_end = false;
   talks_[conversation].connected = true;
   return service;
 }

@@ -107,6 +107,12 @@ TEST_CASE("a connection that was being closed is not opened again") {
   Process p;
   p.fresh_application.reset();  // its end comes
   p.link.intent().begin(Intent::Operation::close, p.link.index(), 0);
+  // Another one was being closed.
+  CHECK(in_child([&] {
+    auto relics = Relics::take(p.root->descriptor(), kOwner, p.not_its());
+    return relics->take_fresh().size() == 1;
+  }));
+  clear_linger(p.fresh.get());
   CHECK(in_child([&] {
     auto relics = Relics::take(p.root->descriptor(), kOwner, p.not_its());
     return relics->take_fresh().empty() && !is_open(p.fresh.get());
