@@ -146,7 +146,8 @@ TEST_CASE("An idle loop keeps the watchdog quiet, a stuck one does not") {
   int pings = 0;
   while (auto message = manager.told(Duration{})) pings += *message == "WATCHDOG=1" ? 1 : 0;
   CHECK(pings >= 4);  // one in 40 ms
-  // Nothing turns the loop now. One ping may be on its way, and one may still tell of the last turn.
+  // Nothing turns the loop now. One ping may be on its way, and one may still tell of the last
+  // turn.
   int late = 0;
   while (auto message = manager.told(milliseconds(300))) late += *message == "WATCHDOG=1" ? 1 : 0;
   CHECK(late <= 2);
