@@ -51,6 +51,16 @@ bool is_open(int descriptor) {
   return fcntl(descriptor, F_GETFD) >= 0;
 }
 
+// Descriptors of these numbers, up to the one before `end`.
+std::vector<int> opened(int begin, int end) {
+  std::vector<int> numbers;
+  for (int number = begin; number < end; ++number) {
+    REQUIRE(dup2(STDERR_FILENO, number) == number);
+    numbers.push_back(number);
+  }
+  return numbers;
+}
+
 // A queue with these, as the next keeper gets it.
 int filled(const std::string& text, const std::vector<int>& descriptors) {
   auto queue = fill_queue(text, descriptors);
@@ -150,11 +160,7 @@ TEST_CASE("what was parked comes back under its numbers, whatever lies there mea
 }
 
 TEST_CASE("more descriptors than a message takes") {
-  std::vector<int> numbers;
-  for (int number = 320; number < 900; ++number) {
-    REQUIRE(dup2(STDERR_FILENO, number) == number);
-    numbers.push_back(number);
-  }
+  std::vector<int> numbers = opened(320, 900);
   int queue = filled("x", numbers);
   for (int number : numbers) close(number);
   REQUIRE(unpack_queue(queue).ok());
@@ -166,11 +172,7 @@ TEST_CASE("more descriptors than a message takes") {
 // net.core.wmem_max says otherwise (socket(7)): 80,000 descriptors as they are, 46,000 with four
 // bytes for each.
 TEST_CASE("a message has little more than a byte for each descriptor") {
-  std::vector<int> numbers;
-  for (int number = 320; number < 900; ++number) {
-    REQUIRE(dup2(STDERR_FILENO, number) == number);
-    numbers.push_back(number);
-  }
+  std::vector<int> numbers = opened(320, 900);
   int queue = filled("x", numbers);
   for (int number : numbers) close(number);
   char bytes[4096];
@@ -185,11 +187,8 @@ TEST_CASE("a message has little more than a byte for each descriptor") {
 TEST_CASE(
     "what a keeper takes out stays in the queue for the next one, if it does not come to it") {
   Marked mine(70);
-  std::vector<int> numbers{70};
-  for (int number = 100; number < 400; ++number) {
-    REQUIRE(dup2(STDERR_FILENO, number) == number);
-    numbers.push_back(number);
-  }
+  std::vector<int> numbers = opened(100, 400);
+  numbers.insert(numbers.begin(), 70);
   int queue = filled("words", numbers);
   for (int i = 0; i < 3; ++i) {
     for (int number : numbers) close(number);
