@@ -17,7 +17,7 @@ bool asks_for_end(int signal) {
 }
 
 std::uint32_t deaths_in_row(std::uint32_t before, const DeathFacts& death) {
-  if (death.signal == SIGKILL && death.memory_lasted && !death.served) return before;
+  if (death.signal == SIGKILL && death.from_outside && !death.served) return before;
   bool proven = death.served && (!is_crash(death.signal) || death.lived >= kProvenAfter);
   return proven ? 0 : before + 1;
 }

@@ -24,7 +24,8 @@ struct DeathFacts {
   int signal = 0;
   bool served = false;  // it had committed its state
   Duration lived{};
-  bool memory_lasted = false;  // the kernel has killed nobody for memory meanwhile
+  // SIGKILL: neither the kernel, for memory, nor the keeper, of an agent that stood still, sent it.
+  bool from_outside = false;
 };
 
 // A signal that a process causes itself.

@@ -104,8 +104,8 @@ int Keeper::keep(const std::function<int()>& agent) {
       continue;
     }
     int signal = WTERMSIG(end.status);
-    DeathFacts death{signal, page_.ready != 0, awake() - began,
-                     memory_kills && count_memory_kills() == memory_kills};
+    bool from_outside = !stuck_ && memory_kills && count_memory_kills() == memory_kills;
+    DeathFacts death{signal, page_.ready != 0, awake() - began, from_outside};
     page_.death = {end.pid, signal, stuck_ ? 1 : 0, 0, nanoseconds_of(CLOCK_BOOTTIME)};
     ++page_.deaths;
     if (stop_ != 0 || asks_for_end(signal)) return end_like(signal);
