@@ -216,20 +216,23 @@ class End final : public Pump::Port {
     }
   }
   void push_bytes(App& from) {
-    while (!from.to_send.empty()) {
+    std::size_t sent = 0;
+    for (std::size_t count = 1; count != 0 && sent < from.to_send.size();) {
       iovec room[8];
+      std::size_t left = from.to_send.size() - sent;
       // One more than there is: the read finds that this is all.
-      std::size_t count = link->prepare(from.handle, from.to_send.size() + 1, room);
-      if (count == 0) return;
+      count = link->prepare(from.handle, left + 1, room);
       std::size_t size = 0;
-      for (std::size_t i = 0; i < count && size < from.to_send.size(); ++i) {
-        std::size_t part = std::min(room[i].iov_len, from.to_send.size() - size);
-        std::memcpy(room[i].iov_base, from.to_send.data() + size, part);
+      for (std::size_t i = 0; i < count && size < left; ++i) {
+        std::size_t part = std::min(room[i].iov_len, left - size);
+        std::memcpy(room[i].iov_base, from.to_send.data() + sent + size, part);
         size += part;
       }
-      link->commit(now, from.handle, size);
-      from.to_send.erase(0, size);
+      if (count != 0) link->commit(now, from.handle, size);
+      sent += size;
     }
+    from.to_send.erase(0, sent);  // once: it may be long
+    if (!from.to_send.empty()) return;
     if (from.finish_when_sent) {
       from.finish_when_sent = false;
       link->finish(now, from.handle);
