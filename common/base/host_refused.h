@@ -20,6 +20,8 @@ auto unless_refused(const char* what, Begin begin) {
 }
 // As `what`.
 inline constexpr const char* kThread = "a thread (see `ulimit -u`, LimitNPROC= and TasksMax=)";
+inline constexpr const char* kBuffers =
+    "memory for connections' buffers (see `ulimit -v`, LimitAS= and memory in [limits])";
 inline constexpr const char* kProcess = "a process (see `ulimit -u`, LimitNPROC= and TasksMax=)";
 
 }  // namespace holdfast

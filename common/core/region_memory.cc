@@ -2,7 +2,9 @@
 
 #include <sys/mman.h>
 
-#include "common/base/check.h"
+#include <cerrno>
+
+#include "common/base/host_refused.h"
 
 namespace holdfast {
 namespace {
@@ -21,7 +23,7 @@ class PlainMemory final : public RegionMemory {
 std::unique_ptr<RegionMemory> make_plain_memory(std::size_t size) {
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  HOLDFAST_CHECK(memory != MAP_FAILED);
+  if (memory == MAP_FAILED) host_refused(kBuffers, errno);
   return std::make_unique<PlainMemory>(std::span(static_cast<std::byte*>(memory), size));
 }
 

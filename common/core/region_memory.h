@@ -30,7 +30,8 @@ class RegionMemory {
 // Makes zeroed pages, at least so many bytes.
 using MakeRegionMemory = std::function<std::unique_ptr<RegionMemory>(std::size_t size)>;
 
-// This process's alone: gone with it.
+// This process's alone: gone with it. Where the host has no room for it the process says so and
+// ends (host_refused).
 std::unique_ptr<RegionMemory> make_plain_memory(std::size_t size);
 
 }  // namespace holdfast

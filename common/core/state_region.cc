@@ -1,7 +1,10 @@
 #include "common/core/state_region.h"
 
+#include <cerrno>
+#include <limits>
 #include <memory>
 
+#include "common/base/host_refused.h"
 #include "common/base/store_order.h"
 
 namespace holdfast {
@@ -39,17 +42,22 @@ RegionHeader::Shape shape_for(std::uint64_t memory, std::uint32_t streams, State
   return shape;
 }
 
+std::size_t addressable(std::uint64_t size) {
+  if (size > std::numeric_limits<std::size_t>::max()) host_refused(kBuffers, ENOMEM);
+  return static_cast<std::size_t>(size);
+}
+
 }  // namespace
 
 StateRegion::StateRegion(std::uint64_t memory, std::uint32_t streams, const MakeRegionMemory& make,
                          Room room)
-    : memory_(make(shape_for(memory, streams, room).size)),
+    : memory_(make(addressable(shape_for(memory, streams, room).size))),
       shape_(shape_for(memory, streams, room)),
       header_(place<RegionHeader>(*memory_, 0)),
       links_(place<LinkRecord>(*memory_, shape_.links_at)),
       chunks_(place<RecordChunk>(*memory_, shape_.chunks_at)),
       arena_({place<BlockInfo>(*memory_, shape_.infos_at), shape_.blocks}, *memory_,
-             shape_.blocks_at) {
+             addressable(shape_.blocks_at)) {
   HOLDFAST_CHECK(memory_->bytes().size() >= shape_.size);
   std::construct_at(header_);
   header_->shape = shape_;

@@ -291,6 +291,22 @@ def test_an_agent_that_gets_no_thread_at_its_start_says_so_and_ends(tmp_path, ro
         shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_an_agent_that_gets_no_memory_for_its_buffers_says_so_and_ends(tmp_path, role):
+    """By the address space, which `ulimit -v` and LimitAS= bound, and of which a 32-bit process has little."""
+    with Pair(tmp_path, link="plain") as pair:
+        agent = getattr(pair, role)
+        settings = copy.deepcopy(agent.settings)
+    settings["admin"]["socket"] = f"{tmp_path}/other.sock"
+    settings.setdefault("limits", {})["memory"] = "1024GiB"
+    (tmp_path / "large.toml").write_text(toml(settings))
+    ran = subprocess.run(["bash", "-c", 'ulimit -v 4000000 && exec "$@"', "agent", agent.program, "-c",
+                          f"{tmp_path}/large.toml"], capture_output=True, text=True, timeout=20)
+    assert ran.returncode == 1, (ran.returncode, ran.stderr)
+    assert "refuses memory for connections' buffers (see `ulimit -v`" in ran.stderr, ran.stderr
+    assert "Cannot allocate memory" in ran.stderr, ran.stderr
+
+
 REFUSES_TO_WATCH = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
