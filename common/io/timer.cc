@@ -43,8 +43,8 @@ void TimerQueue::settle() {
   if (first == kNever || set_to_ <= first) return;
   std::int64_t at_us = std::max<std::int64_t>(first.time_since_epoch().count(), 1);
   itimerspec when{};
-  when.it_value.tv_sec = at_us / 1'000'000;
-  when.it_value.tv_nsec = at_us % 1'000'000 * 1000;
+  when.it_value.tv_sec = static_cast<std::time_t>(at_us / 1'000'000);
+  when.it_value.tv_nsec = static_cast<long>(at_us % 1'000'000 * 1000);
   // Only a time of our own making can be wrong here: the host has no say in it.
   HOLDFAST_CHECK(timerfd_settime(descriptor_.get(), TFD_TIMER_ABSTIME, &when, nullptr) == 0);
   set_to_ = first;

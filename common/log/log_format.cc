@@ -109,7 +109,7 @@ std::string journal_key(std::string_view key) {
 }  // namespace
 
 std::string format_time(std::int64_t at_us) {
-  std::time_t at_s = at_us / 1000000;
+  auto at_s = static_cast<std::time_t>(at_us / 1000000);
   std::tm parts{};
   gmtime_r(&at_s, &parts);
   char date[32];
