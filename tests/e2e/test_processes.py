@@ -171,7 +171,9 @@ def both_live(app, back):
 
 @pytest.mark.sanitized
 @pytest.mark.parametrize("way", ["kill", "terminate"])
-def test_a_restarted_server_agent_resets_the_old_connections_and_serves_new_ones(pair, way):
+def test_a_restarted_server_agent_resets_the_old_connections_and_serves_new_ones(make_pair, way):
+    # By its name: a host without /etc/machine-id gives it another one at each start.
+    pair = make_pair(server={"name": "hub-1"})
     app, back = pinged(pair)
     getattr(pair.server, way)()
     assert read_end(back, 2)[0] == RST
