@@ -45,11 +45,13 @@ void for_each_line(std::string_view head, Visit visit) {
   }
 }
 
-std::size_t number_after_colon(std::string_view line) {
+// 0: none is there; more than there can be is the most.
+std::uint64_t number_after_colon(std::string_view line) {
   line.remove_prefix(line.find(':') + 1);
   while (!line.empty() && (line[0] == ' ' || line[0] == '\t')) line.remove_prefix(1);
-  std::size_t number = 0;
+  std::uint64_t number = 0;
   auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), number);
+  if (error == std::errc::result_out_of_range) return UINT64_MAX;
   return error == std::errc() ? number : 0;
 }
 
@@ -58,11 +60,11 @@ std::size_t number_after_colon(std::string_view line) {
 std::optional<std::size_t> request_size(std::string_view text) {
   std::optional<std::size_t> head = head_size(text);
   if (!head) return std::nullopt;
-  std::size_t body = 0;
+  std::uint64_t body = 0;
   for_each_line(text.substr(0, *head), [&](std::string_view line) {
     if (is_header(line, "content-length")) body = number_after_colon(line);
   });
-  return body > SIZE_MAX - *head ? SIZE_MAX : *head + body;
+  return body > SIZE_MAX - *head ? SIZE_MAX : *head + static_cast<std::size_t>(body);
 }
 
 std::string_view request_path(std::string_view text) {

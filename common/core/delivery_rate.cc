@@ -39,7 +39,7 @@ std::size_t DeliveryRate::may_wait(std::size_t most) const {
 }
 
 Duration DeliveryRate::time_of(std::size_t bytes) const {
-  return Duration(bytes_s_ == 0 ? 0 : bytes * 1'000'000 / bytes_s_);
+  return Duration(bytes_s_ == 0 ? 0 : std::uint64_t{bytes} * 1'000'000 / bytes_s_);
 }
 
 }  // namespace holdfast

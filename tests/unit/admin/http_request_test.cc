@@ -19,6 +19,8 @@ TEST_CASE("a length that is none is no body, and one without end does not wrap")
   CHECK(request_size("POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n") == 39);
   CHECK(request_size("POST / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n") ==
         SIZE_MAX);
+  CHECK(request_size("POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n") ==
+        SIZE_MAX);
 }
 
 TEST_CASE("a request's path is what stands before its query") {
