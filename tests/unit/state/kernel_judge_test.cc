@@ -46,7 +46,7 @@ std::size_t hear(const Descriptor& socket, std::size_t size) {
 
 }  // namespace
 
-TEST_CASE("a position is counted from the stream's first byte") {
+TEST_CASE("a position is counted from the stream's first byte", "[host]") {
   auto [agent, application] = application_pair();
   say(application, "header:bytes");
   REQUIRE(hear(agent, 10) == 10);
@@ -58,7 +58,8 @@ TEST_CASE("a position is counted from the stream's first byte") {
   CHECK(position->life == Life::stands);
 }
 
-TEST_CASE("a connection that was reset is no clean end, though its kernel has told of the error") {
+TEST_CASE("a connection that was reset is no clean end, though its kernel has told of the error",
+          "[host]") {
   auto [agent, application] = application_pair();
   close_with_reset(application);
   await_close(agent.get());
@@ -71,7 +72,8 @@ TEST_CASE("a connection that was reset is no clean end, though its kernel has to
   }
 }
 
-TEST_CASE("a reset after the application's end is that, and with a read under way nothing") {
+TEST_CASE("a reset after the application's end is that, and with a read under way nothing",
+          "[host]") {
   auto [agent, application] = application_pair();
   shutdown(application.get(), SHUT_WR);
   say(agent, "more");
@@ -98,7 +100,8 @@ TEST_CASE("what is no socket, or several streams', is nobody's") {
   CHECK_FALSE(KernelJudge({agent.get()}).look(record_of(agent.get(), 0, 0), {}).has_value());
 }
 
-TEST_CASE("a Unix socket tells what was read, and while its count begins anew the record does") {
+TEST_CASE("a Unix socket tells what was read, and while its count begins anew the record does",
+          "[host]") {
   test::Sockets pair;
   StreamRecord record = record_of(pair.ends[0], 0, 0);
   CHECK(look(record)->read == 0);  // nothing counts yet, and nothing was read

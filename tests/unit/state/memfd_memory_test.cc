@@ -32,7 +32,7 @@ TEST_CASE("a state of any size costs what was touched, and stays in the descript
   CHECK(byte == 5);
 }
 
-TEST_CASE("pages that are given back are gone from the descriptor, and zero") {
+TEST_CASE("pages that are given back are gone from the descriptor, and zero", "[host]") {
   auto memory = MemfdMemory::make(4 * kMiB);
   REQUIRE(memory != nullptr);
   std::memset(memory->bytes().data(), 5, 2 * kMiB);
@@ -50,7 +50,7 @@ TEST_CASE("nobody can resize a state") {
   CHECK((fcntl(memory->descriptor(), F_GETFD) & FD_CLOEXEC) != 0);
 }
 
-TEST_CASE("an arena in a memfd gives a burst's pages back") {
+TEST_CASE("an arena in a memfd gives a burst's pages back", "[host]") {
   MemfdMemory* memory = nullptr;
   StateRegion region(16 * kMiB, 100, [&](std::size_t size) {
     auto made = MemfdMemory::make(size);

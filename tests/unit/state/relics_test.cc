@@ -61,7 +61,7 @@ bool is_open(int descriptor) {
 
 }  // namespace
 
-TEST_CASE("the next process finds links, sockets, listeners and who was just accepted") {
+TEST_CASE("the next process finds links, sockets, listeners and who was just accepted", "[host]") {
   Process p;
   CHECK(in_child([&] {
     auto relics = Relics::take(p.root->descriptor(), kOwner, p.not_its());
@@ -103,7 +103,7 @@ TEST_CASE("of a state that is of no use nothing is kept, and it says why") {
   }));
 }
 
-TEST_CASE("a connection that was being closed is not opened again") {
+TEST_CASE("a connection that was being closed is not opened again", "[host]") {
   Process p;
   p.fresh_application.reset();  // its end comes
   p.link.intent().begin(Intent::Operation::close, p.link.index(), 0);

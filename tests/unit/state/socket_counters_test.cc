@@ -72,7 +72,8 @@ SocketCounters once(int socket, Condition condition) {
 
 }  // namespace
 
-TEST_CASE("bytes read and written are counted, and neither what waits nor what was peeked at") {
+TEST_CASE("bytes read and written are counted, and neither what waits nor what was peeked at",
+          "[host]") {
   Pair pair;
   CHECK(read_counters(pair.accepted)->read == 0);
   CHECK(read_counters(pair.accepted)->written == 0);
@@ -88,7 +89,7 @@ TEST_CASE("bytes read and written are counted, and neither what waits nor what w
   CHECK_FALSE(counters.closed);
 }
 
-TEST_CASE("a FIN is no byte, whichever way and whatever is unread") {
+TEST_CASE("a FIN is no byte, whichever way and whatever is unread", "[host]") {
   Pair pair;
   say(pair.connected, 10);
   shutdown(pair.connected, SHUT_WR);
@@ -110,7 +111,7 @@ TEST_CASE("a FIN is no byte, whichever way and whatever is unread") {
   CHECK(counters.written == 5);
 }
 
-TEST_CASE("a reset leaves the counts as they are") {
+TEST_CASE("a reset leaves the counts as they are", "[host]") {
   Pair pair;
   say(pair.connected, 10);
   hear(pair.accepted, 4);
@@ -122,7 +123,7 @@ TEST_CASE("a reset leaves the counts as they are") {
   CHECK(counters.written == 3);
 }
 
-TEST_CASE("urgent data is counted where it is read in line") {
+TEST_CASE("urgent data is counted where it is read in line", "[host]") {
   Pair pair;
   int yes = 1;
   REQUIRE(setsockopt(pair.accepted, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof yes) == 0);
@@ -136,7 +137,7 @@ TEST_CASE("urgent data is counted where it is read in line") {
   CHECK(read_counters(pair.accepted)->read == 7);
 }
 
-TEST_CASE("a Unix socket counts what is read") {
+TEST_CASE("a Unix socket counts what is read", "[host]") {
   int ends[2];
   REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
   CHECK_FALSE(read_counters(ends[0]).has_value());

@@ -266,7 +266,7 @@ TEST_CASE("An end that is here already goes out with the bytes before it") {
   CHECK(talk.client_gathers == before + 1);
 }
 
-TEST_CASE("Last bytes and their end are one segment to the application") {
+TEST_CASE("Last bytes and their end are one segment to the application", "[host]") {
   Conversation talk;
   std::uint32_t before = segments_in(talk.application.get());
   talk.say_last("answer");
