@@ -55,7 +55,7 @@ Duration patience_of(const ServerConfig& config) {
 void wait_for_files(const AgentConfig& config, const std::vector<Problem>& problems,
                     const std::function<bool()>& look) {
   bool client = std::holds_alternative<ClientConfig>(config);
-  const LogConfig& log = std::visit([](const auto& ours) { return std::cref(ours.log); }, config);
+  const LogConfig& log = *std::visit([](const auto& ours) { return &ours.log; }, config);
   Duration patience = std::visit([](const auto& ours) { return patience_of(ours); }, config);
   auto logger =
       Logger::open(log, std::string(program_name(client ? AgentKind::client : AgentKind::server)));
