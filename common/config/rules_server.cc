@@ -166,11 +166,11 @@ void ServerClients::sources_are_named(const TableReader& table, const PeerConfig
 void services_are_allowed(const TableReader& services, const ServerConfig& config,
                           const Loading& loading) {
   for (const auto& [name, service] : config.services) {
-    const bool used = std::any_of(config.clients.begin(), config.clients.end(),
-                                  [&name = name](const auto& client) {
-                                    const std::vector<std::string>& list = client.second.services;
-                                    return std::find(list.begin(), list.end(), name) != list.end();
-                                  });
+    const bool used = std::any_of(
+        config.clients.begin(), config.clients.end(), [&wanted = name](const auto& client) {
+          const std::vector<std::string>& list = client.second.services;
+          return std::find(list.begin(), list.end(), wanted) != list.end();
+        });
     if (!used) {
       loading.report.missing(Severity::warning, services.place_of(name),
                              "no client may use this service",
