@@ -307,10 +307,12 @@ std::vector<std::string> unused_services(const Places& places, const ServerConfi
                                          const std::string& leaving) {
   std::vector<std::string> paths;
   for (const auto& [service, settings] : config.services) {
-    bool used = std::any_of(config.clients.begin(), config.clients.end(), [&](const auto& client) {
-      const std::vector<std::string>& all = client.second.services;
-      return client.first != leaving && std::find(all.begin(), all.end(), service) != all.end();
-    });
+    bool used = std::any_of(config.clients.begin(), config.clients.end(),
+                            [&leaving, &wanted = service](const auto& client) {
+                              const std::vector<std::string>& all = client.second.services;
+                              return client.first != leaving &&
+                                     std::find(all.begin(), all.end(), wanted) != all.end();
+                            });
     std::string path = places.service(service);
     if (!used && made_by_invite(path)) paths.push_back(path);
   }

@@ -126,6 +126,9 @@ int __wrap_fcntl(int descriptor, int command, ...) {
   if (command != F_DUPFD_CLOEXEC) return 0;
   return Process::running()->add(std::make_unique<holdfast::sim::Duplicate>());
 }
+// Its name on 32 bits, with large files.
+extern "C" int __wrap_fcntl64(int descriptor, int command, ...)
+    __attribute__((alias("__wrap_fcntl")));
 
 // --- Sockets -----------------------------------------------------------------------------------
 
