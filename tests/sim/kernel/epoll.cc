@@ -30,7 +30,7 @@ Epoll::~Epoll() {
   while (!members_.empty()) remove(*members_.begin()->second);
 }
 
-std::uint32_t Epoll::of_interest(const Watch& watch) {
+std::uint32_t Epoll::of_interest(const Interest& watch) {
   return watch.file->readiness() & ((watch.wanted.events & ~kModes) | kAlways);
 }
 
@@ -46,26 +46,26 @@ int Epoll::control(int operation, File& file, const epoll_event* event) {
     return 0;
   }
   if (!member) {
-    Watch& fresh = idle_.emplace_back();
+    Interest& fresh = idle_.emplace_back();
     fresh.set = this;
     fresh.file = &file;
     fresh.place = std::prev(idle_.end());
     file.watches_.push_back(&fresh);
     found = members_.emplace(&file, &fresh).first;
   }
-  Watch& watch = *found->second;
+  Interest& watch = *found->second;
   watch.wanted = *event;
   if (of_interest(watch) != 0) told(watch, kAlways);
   return 0;
 }
 
-void Epoll::remove(Watch& watch) {
+void Epoll::remove(Interest& watch) {
   std::erase(watch.file->watches_, &watch);
   members_.erase(watch.file);
   (watch.ready ? ready_ : idle_).erase(watch.place);
 }
 
-void Epoll::told(Watch& watch, std::uint32_t events) {
+void Epoll::told(Interest& watch, std::uint32_t events) {
   if ((events & (watch.wanted.events | kAlways)) == 0) return;
   if (!watch.ready) {
     ready_.splice(ready_.end(), idle_, watch.place);
@@ -77,7 +77,7 @@ void Epoll::told(Watch& watch, std::uint32_t events) {
 
 std::uint32_t Epoll::readiness() const {
   bool any = std::any_of(ready_.begin(), ready_.end(),
-                         [](const Watch& watch) { return of_interest(watch) != 0; });
+                         [](const Interest& watch) { return of_interest(watch) != 0; });
   return any ? static_cast<std::uint32_t>(EPOLLIN) : 0U;
 }
 
@@ -85,7 +85,7 @@ int Epoll::collect(epoll_event* events, int most) {
   process_.waited_on(*this);
   int count = 0;
   for (std::size_t left = ready_.size(); left > 0 && count < most; --left) {
-    Watch& watch = ready_.front();
+    Interest& watch = ready_.front();
     std::uint32_t now = of_interest(watch);
     if (now == 0 || (watch.wanted.events & EPOLLET) != 0) {
       watch.ready = false;

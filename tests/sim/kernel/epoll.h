@@ -12,12 +12,12 @@ namespace holdfast::sim {
 
 class Process;
 
-struct Watch {
+struct Interest {
   Epoll* set = nullptr;
   File* file = nullptr;
   epoll_event wanted{};
   bool ready = false;  // stands in the ready list
-  std::list<Watch>::iterator place;
+  std::list<Interest>::iterator place;
 };
 
 class Epoll final : public File {
@@ -34,14 +34,14 @@ class Epoll final : public File {
 
  private:
   friend class File;
-  void told(Watch& watch, std::uint32_t events);
-  void remove(Watch& watch);
-  static std::uint32_t of_interest(const Watch& watch);
+  void told(Interest& watch, std::uint32_t events);
+  void remove(Interest& watch);
+  static std::uint32_t of_interest(const Interest& watch);
 
   Process& process_;
-  std::unordered_map<File*, Watch*> members_;
-  std::list<Watch> idle_;
-  mutable std::list<Watch> ready_;
+  std::unordered_map<File*, Interest*> members_;
+  std::list<Interest> idle_;
+  mutable std::list<Interest> ready_;
 };
 
 }  // namespace holdfast::sim

@@ -11,7 +11,7 @@
 namespace holdfast::sim {
 
 class Epoll;
-struct Watch;
+struct Interest;
 
 class File {
  public:
@@ -34,7 +34,7 @@ class File {
  private:
   friend class Epoll;
   Kind kind_;
-  std::vector<Watch*> watches_;  // few
+  std::vector<Interest*> watches_;  // few
 };
 
 }  // namespace holdfast::sim
