@@ -309,9 +309,7 @@ std::vector<std::string> unused_services(const Places& places, const ServerConfi
   for (const auto& [service, settings] : config.services) {
     bool used = std::any_of(config.clients.begin(), config.clients.end(),
                             [&leaving, &wanted = service](const auto& client) {
-                              const std::vector<std::string>& all = client.second.services;
-                              return client.first != leaving &&
-                                     std::find(all.begin(), all.end(), wanted) != all.end();
+                              return client.first != leaving && client.second.may_use(wanted);
                             });
     std::string path = places.service(service);
     if (!used && made_by_invite(path)) paths.push_back(path);

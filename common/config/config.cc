@@ -1,5 +1,7 @@
 #include "common/config/config.h"
 
+#include <algorithm>
+
 namespace holdfast {
 
 const char* to_string(LogLevel level) {
@@ -24,6 +26,10 @@ const char* to_string(Balance balance) {
 
 const char* to_string(SourceAddress source) {
   return kSourceWords.at(static_cast<std::size_t>(source));
+}
+
+bool PeerConfig::may_use(const std::string& service) const {
+  return std::find(services.begin(), services.end(), service) != services.end();
 }
 
 }  // namespace holdfast

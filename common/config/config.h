@@ -159,7 +159,7 @@ struct ClientServiceConfig {
   std::optional<FileMode> socket_mode{};
   std::optional<Account> socket_user{};
   std::optional<Account> socket_group{};
-  // See net/patience.h.
+  // See tunnel/patience.h.
   std::optional<Duration> keepalive{};
   std::optional<Duration> idle_timeout{};
   std::optional<Duration> half_close_timeout{};
@@ -221,6 +221,7 @@ struct PeerConfig {  // one [clients.NAME]
   // is connected to from there.
   std::optional<std::vector<Network>> sources{};
   std::optional<Instant> expires{};  // from then on it is not let in any more
+  bool may_use(const std::string& service) const;
   bool operator==(const PeerConfig&) const = default;
 };
 
@@ -232,8 +233,7 @@ struct ServerServiceConfig {
   SourceAddress source = SourceAddress::agent;
   bool mirror = false;  // the target is watched, and clients are told when it is down
   Duration check_interval = kDefaultCheckInterval;
-  // See net/patience.h.
-  std::optional<Duration> keepalive{};
+  std::optional<Duration> keepalive{};  // this and the two below: tunnel/patience.h
   std::optional<Duration> idle_timeout{};
   std::optional<Duration> half_close_timeout{};
   bool check = false;  // the target is watched, for status and alerts; clients are told likewise

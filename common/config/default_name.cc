@@ -53,8 +53,7 @@ std::optional<std::uint64_t> of_machine(const std::string& path, const std::stri
   if (!machine) return std::nullopt;
   Id128 application = kApplication;
   std::uint64_t hash = hash_of(agent);
-  for (std::size_t i = 0; i < 8; ++i)
-    application[8 + i] = static_cast<std::uint8_t>(hash >> (8 * i));
+  for (int i = 0; i < 8; ++i) application[8 + i] = static_cast<std::uint8_t>(hash >> (8 * i));
   std::array<unsigned char, EVP_MAX_MD_SIZE> mac{};
   std::size_t size = 0;
   if (EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, machine->data(), machine->size(),
@@ -63,7 +62,7 @@ std::optional<std::uint64_t> of_machine(const std::string& path, const std::stri
   }
   mac[6] = static_cast<unsigned char>((mac[6] & 0x0fU) | 0x40U);
   std::uint64_t number = 0;
-  for (std::size_t i = 0; i < 8; ++i) number = number << 8U | mac[i];
+  for (int i = 0; i < 8; ++i) number = number << 8U | mac[i];
   return number;
 }
 

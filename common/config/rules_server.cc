@@ -130,8 +130,7 @@ void ServerClients::services_exist(TableReader& table, PeerConfig& client) {
       loading_.report.missing(Severity::error, item.place,
                               "there is no service \"" + item.text + "\"",
                               hint_for_service(item.text, services_));
-    } else if (std::find(client.services.begin(), client.services.end(), item.text) !=
-               client.services.end()) {
+    } else if (client.may_use(item.text)) {
       loading_.report.warning(item.place, "\"" + item.text + "\" stands here twice");
     } else {
       client.services.push_back(item.text);
@@ -166,11 +165,9 @@ void ServerClients::sources_are_named(const TableReader& table, const PeerConfig
 void services_are_allowed(const TableReader& services, const ServerConfig& config,
                           const Loading& loading) {
   for (const auto& [name, service] : config.services) {
-    const bool used = std::any_of(
-        config.clients.begin(), config.clients.end(), [&wanted = name](const auto& client) {
-          const std::vector<std::string>& list = client.second.services;
-          return std::find(list.begin(), list.end(), wanted) != list.end();
-        });
+    const bool used =
+        std::any_of(config.clients.begin(), config.clients.end(),
+                    [&wanted = name](const auto& client) { return client.second.may_use(wanted); });
     if (!used) {
       loading.report.missing(Severity::warning, services.place_of(name),
                              "no client may use this service",
