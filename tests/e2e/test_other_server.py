@@ -29,6 +29,11 @@ def open_one(pair):
     return app, back
 
 
+def wait_for_live_links(pair, count):
+    wait_until(lambda: sum(link["state"] == "live" for link in pair.client.json("links")) == count,
+               5 * TIMESCALE, f"{count} links are live")
+
+
 def new_connection_within(pair, seconds):
     watch = Stopwatch()
     app = pair.dial()
@@ -59,9 +64,10 @@ def test_without_connections_another_name_changes_nothing(pair_of):
 def test_new_connections_go_over_a_second_link_while_old_ones_wait(pair_of, threads):
     pair = pair_of(threads=threads)
     app, back = open_one(pair)
+    wait_for_live_links(pair, threads)
     pair.server.kill()
     watch = Stopwatch()
-    pair.client.wait_event("link_down")       # else its OPEN may be on the wire, and holds it to hub-1
+    wait_for_live_links(pair, 0)              # else its OPEN may be on the wire, and holds it to hub-1
     waited = pair.dial()                      # while nobody answers
     waited.sendall(b"waited")
     start_as(pair, "hub-2")
