@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -321,6 +322,28 @@ class Scripts(unittest.TestCase):
             if run.returncode != 0 or len(run.stdout.split()) < 10:
                 problems.append(f"scripts/{path.name} --help: {run.returncode} {run.stdout[:200]!r} {run.stderr[:200]!r}")
         self.complain(problems)
+
+
+    def test_platforms_that_nobody_measured_are_not_tried(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(ROOT / "scripts", f"{folder}/scripts")
+
+            def said(*arguments):
+                run = subprocess.run([f"{folder}/scripts/check-platforms", *arguments], capture_output=True, text=True,
+                                     timeout=60)
+                return run.returncode, run.stdout.splitlines(), run.stderr
+
+            status, rows, complaint = said()
+            self.assertEqual((status, complaint), (0, ""))
+            self.assertGreater(len(rows), 10)
+            for row in rows[2:]:
+                self.assertEqual(row.count("| not tried "), 6, row)
+            Path(folder, "build-platforms", "s390x").write_text("cell build failed\ncell build passed in 3 s\n")
+            self.assertIn("| s390x | passed in 3 s | not tried | not tried | not tried | not tried | not tried |", said()[1])
+            for wrong in "debian-11", "s390x:package", "arm64:package:package":
+                status, _, complaint = said(wrong)
+                self.assertEqual(status, 64)
+                self.assertIn(f"'{wrong}'", complaint)
 
 
 class Presets(unittest.TestCase):
