@@ -16,12 +16,16 @@ set(holdfast_units \"${CMAKE_BINARY_DIR}/units\")
 set(holdfast_bindir \"${CMAKE_INSTALL_BINDIR}\")
 set(holdfast_systemd ${HOLDFAST_SYSTEMD})")
 install(CODE [[
+  cmake_path(ABSOLUTE_PATH holdfast_bindir BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}")
+  # As systemd.unit(5) and systemd.service(5) have it.
+  string(REPLACE "%" "%%" holdfast_bindir "${holdfast_bindir}")
+  string(REPLACE " " "\\x20" holdfast_bindir "${holdfast_bindir}")
   file(REMOVE_RECURSE "${holdfast_units}")
   file(GLOB units "${holdfast_config}/systemd/*.service")
   foreach(unit IN LISTS units)
     get_filename_component(name "${unit}" NAME)
     file(READ "${unit}" text)
-    string(REPLACE "/usr/bin/holdfast" "${CMAKE_INSTALL_PREFIX}/${holdfast_bindir}/holdfast" text "${text}")
+    string(REPLACE "/usr/bin/holdfast" "${holdfast_bindir}/holdfast" text "${text}")
     if(NOT holdfast_systemd)
       # Agents without libsystemd do not tell that they are ready, nor that they still turn.
       string(REGEX REPLACE "# Ready means[^\n]*\nType=notify\n# [^\n]*\nNotifyAccess=all\n" "Type=exec\n" text "${text}")

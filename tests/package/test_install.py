@@ -68,6 +68,14 @@ def test_a_folder_of_ones_own_gets_all_files_and_nothing_beside_it(tmp_path):
     assert files_below(tmp_path / "stage") == sorted(BELOW_THE_PREFIX)
 
 
+def test_units_of_a_prefix_with_blanks_name_it_as_systemd_reads_it(tmp_path):
+    prefix = tmp_path / "a stage of 100%"
+    install(prefix)
+    for unit in (prefix / "lib/systemd/system").iterdir():
+        programs = set(re.findall(r"(?m)^Exec\w+=\+?(.*?)/bin/holdfast", unit.read_text(encoding="utf-8")))
+        assert programs == {f"{tmp_path}/a\\x20stage\\x20of\\x20100%%"}
+
+
 def test_units_start_the_programs_of_their_prefix(tmp_path):
     prefix = tmp_path / "stage"
     install(prefix)
