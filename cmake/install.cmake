@@ -10,10 +10,13 @@ add_custom_target(agents DEPENDS holdfast-client holdfast-server)
 
 install(TARGETS holdfast-client holdfast-server RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
+set(docdir ${CMAKE_INSTALL_DATADIR}/doc/holdfast)
+
 # Units name the programs by their path, which depends on the prefix, known only at the installation.
 install(CODE "set(holdfast_config \"${CMAKE_SOURCE_DIR}/config\")
 set(holdfast_units \"${CMAKE_BINARY_DIR}/units\")
 set(holdfast_bindir \"${CMAKE_INSTALL_BINDIR}\")
+set(holdfast_docdir \"${docdir}\")
 set(holdfast_systemd ${HOLDFAST_SYSTEMD})")
 install(CODE [[
   cmake_path(ABSOLUTE_PATH holdfast_bindir BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}")
@@ -38,6 +41,18 @@ install(CODE [[
     file(WRITE "${holdfast_units}/${name}" "${text}")
     file(INSTALL "${holdfast_units}/${name}" DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
   endforeach()
+  # What of the examples names a program likewise; sockets are for agents that systemd can hand one.
+  file(GLOB examples "${holdfast_config}/systemd/examples/*")
+  foreach(example IN LISTS examples)
+    if(example MATCHES "\\.socket$" AND NOT holdfast_systemd)
+      continue()
+    endif()
+    get_filename_component(name "${example}" NAME)
+    file(READ "${example}" text)
+    string(REPLACE "/usr/bin/holdfast" "${holdfast_bindir}/holdfast" text "${text}")
+    file(WRITE "${holdfast_units}/examples/${name}" "${text}")
+    file(INSTALL "${holdfast_units}/examples/${name}" DESTINATION "${CMAKE_INSTALL_PREFIX}/${holdfast_docdir}/examples/systemd")
+  endforeach()
   if(CMAKE_INSTALL_PREFIX MATCHES "^/usr(/local)?/?$")
     file(INSTALL DESTINATION "/etc/holdfast" TYPE DIRECTORY FILES "")
     file(INSTALL "${holdfast_config}/logrotate/holdfast" DESTINATION "/etc/logrotate.d")
@@ -60,14 +75,12 @@ install(FILES config/completions/holdfast.fish
 install(FILES config/completions/holdfast.fish
         DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d RENAME holdfast-server.fish)
 
-set(docdir ${CMAKE_INSTALL_DATADIR}/doc/holdfast)
 install(FILES packaging/debian/copyright DESTINATION ${docdir})
 install(FILES docs/SECURITY.md DESTINATION ${docdir})
 install(DIRECTORY docs/guide DESTINATION ${docdir})
 install(PROGRAMS scripts/make-certs DESTINATION ${docdir}/examples)
 install(FILES config/client.toml config/server.toml DESTINATION ${docdir}/examples)
 install(DIRECTORY config/quickstart config/balancer config/grafana config/prometheus DESTINATION ${docdir}/examples)
-install(DIRECTORY config/systemd/examples/ DESTINATION ${docdir}/examples/systemd)
 
 find_program(HOLDFAST_SCDOC scdoc)
 if(HOLDFAST_SCDOC)

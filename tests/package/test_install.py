@@ -84,6 +84,9 @@ def test_units_start_the_programs_of_their_prefix(tmp_path):
             text = (prefix / "lib/systemd/system" / name).read_text(encoding="utf-8")
             programs = set(re.findall(r"(?m)^Exec\w+=\+?(\S*holdfast\S*)", text))
             assert programs == {str(prefix / f"bin/holdfast-{side}")}
+    for example in (prefix / "share/doc/holdfast/examples/systemd").glob("*.conf"):
+        folders = set(re.findall(r"(/\S*)/holdfast-(?:client|server)(?= )", example.read_text(encoding="utf-8")))
+        assert folders == {str(prefix / "bin")}, example.name
 
 
 def test_the_prefix_usr_adds_the_config_folder_and_logrotate_and_changes_no_unit(tmp_path):
