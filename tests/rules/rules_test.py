@@ -345,6 +345,30 @@ class Scripts(unittest.TestCase):
                 self.assertEqual(status, 64)
                 self.assertIn(f"'{wrong}'", complaint)
 
+    def test_a_release_is_refused_before_anything_is_made(self):
+        def said(*arguments, tree=ROOT, **variables):
+            run = subprocess.run([f"{tree}/scripts/release", *arguments], capture_output=True, text=True, timeout=60,
+                                 env={**{key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"},
+                                      **variables})
+            return run.returncode, run.stderr
+
+        for wrong in ("--twise",), ("--twice", "there"), ("here", "there"), ("",):
+            self.assertEqual(said(*wrong), (64, "scripts/release: takes a folder, or --twice\n"))
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(ROOT / "scripts", f"{folder}/scripts")
+            status, complaint = said(tree=folder)
+            self.assertIn(status, (64, 77))  # 77: not as root
+            self.assertRegex(complaint, "SOURCE_DATE_EPOCH|root")
+
+    def test_a_tree_without_git_has_files_too(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("scripts/lib-deps", "a file", "docs/page", "build-x/made", "tests/__pycache__/made"):
+                Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / "scripts/lib-deps", Path(folder, name))
+            run = subprocess.run(["bash", "-c", ". scripts/lib-deps; tree_files"], cwd=folder, capture_output=True,
+                                 text=True, timeout=60)
+            self.assertEqual(run.stdout.split("\0"), ["a file", "docs/page", "scripts/lib-deps", ""])
+
 
 class Presets(unittest.TestCase):
     def test_they_build_as_the_scripts_do(self):
