@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -38,6 +39,15 @@ std::vector<int> open_descriptors() {
   closedir(folder);
   std::sort(found.begin(), found.end());
   return found;
+}
+
+void occupy_standard_descriptors() {
+  for (int each : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(each, F_GETFD) >= 0) continue;
+    // The lowest number that is free is this one.
+    int direction = each == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (open("/dev/null", direction) < 0) (void)open("/", O_PATH);
+  }
 }
 
 }  // namespace holdfast

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "common/base/descriptors.h"
 #include "common/cli/name_sources.h"
 #include "common/cli/pairing.h"
 #include "common/cli/subcommands.h"
@@ -375,6 +376,7 @@ int run_command_line(int argc, const char* const* argv, const Program& program, 
 }
 
 int run_command_line(int argc, const char* const* argv, const Program& program) {
+  occupy_standard_descriptors();
   keep_name_sources_inside();
   const char* no_colour = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");

@@ -272,3 +272,18 @@ def test_on_a_host_without_such_processes_the_agent_runs_alone_and_says_so(pair,
         agent.terminate()
     finally:
         agent.kill()
+
+
+def test_an_agent_that_was_started_with_closed_standard_descriptors_outlives_its_kills(pair):
+    agent = pair.client
+    agent.terminate()
+    agent.write_config({**agent.settings, "log": {"level": "debug", "file": agent.log_path}})
+    closed = 'exec "$@" <&- >&- 2>&-'
+    agent.process = subprocess.Popen(["sh", "-c", closed, "sh", agent.program, "-c", agent.config])
+    pair.wait_ready()
+    pair.note_descriptors()
+    app, back = pair.connect()
+    for _ in range(3):                               # the second one had no admin socket, and ended all
+        wait_next_agent(agent, agent.kill_agent())
+        ping(app, back)
+        pair.wait_ready()
