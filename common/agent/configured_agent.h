@@ -3,6 +3,8 @@
 // its driver's options, and what it tells of its links.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -13,6 +15,7 @@
 #include "common/agent/activation.h"
 #include "common/agent/credentials.h"
 #include "common/agent/history_keeper.h"
+#include "common/agent/kept.h"
 #include "common/agent/life_cycle.h"
 #include "common/agent/listen_names.h"
 #include "common/agent/reload.h"
@@ -208,6 +211,7 @@ int run_configured(const Config& config, ShellOptions shell, MakeOptions make_op
   shell.lineage = &lineage;
   auto refuse = [&](const std::string& reason) {
     std::fprintf(stderr, "%s: %s\n", shell.config_path.c_str(), reason.c_str());
+    if (begins_again(*shell.page)) _exit(kExitConfig);  // nothing is closed
     return kExitConfig;
   };
   auto credentials = load_credentials(config);

@@ -69,6 +69,11 @@ void add_keeper(AgentSnapshot& snapshot, const Page& page) {
   snapshot.start_reason = to_string(page.reason);
 }
 
+bool begins_again(const Page& page) {
+  return page.keeper_pid != 0 && page.reason != StartReason::first &&
+         inheritance_of(page).state.has_value();
+}
+
 void tell_of_predecessor(Logger& logger, const Page& page) {
   bool planned = page.reason == StartReason::upgrade || page.reason == StartReason::restart ||
                  page.reason == StartReason::parked;

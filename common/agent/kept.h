@@ -16,6 +16,10 @@ namespace holdfast {
 // What `status` says of its keeper and of why it was started.
 void add_keeper(AgentSnapshot& snapshot, const Page& page);
 
+// There are connections to go on with, and who exits before he serves, closing nothing, is followed
+// by another agent (keeper.h).
+bool begins_again(const Page& page);
+
 // Logs how the agent before this one died or made room, if one did.
 void tell_of_predecessor(Logger& logger, const Page& page);
 

@@ -15,12 +15,18 @@ class LogFiles {
   // file that cannot be opened stays the old one, with an error in the log, so that nothing is
   // lost.
   void reopen();
+  // The process began without the file.
+  void begin_without_log(const Error& reason);
+  void begin_without_trace(const Error& reason);
+  // The log's file could not be opened the last time.
+  bool lacks_log() const { return lacks_log_; }
 
  private:
-  void tell(const Status& reopened, const char* file);
+  bool tell(const Status& reopened, const char* file);
 
   Logger& logger_;
   TraceFile* trace_;
+  bool lacks_log_ = false;
 };
 
 }  // namespace holdfast

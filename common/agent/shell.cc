@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "common/agent/admin_opener.h"
 #include "common/agent/credentials.h"
 #include "common/agent/hand_over.h"
 #include "common/agent/history_keeper.h"
@@ -26,8 +27,13 @@ constexpr Duration kReportInterval = seconds(60);
 constexpr Duration kCertificateInterval = seconds(24 * 3600);
 constexpr Duration kLastFlush = milliseconds(500);
 
-int fail(Logger& logger, const Error& error) {
+// Where there are connections to go on with nothing is closed: the next process tries it.
+int fail(Logger& logger, const Page& page, const Error& error) {
   logger.event(LogLevel::error, "start_failed", {{"reason", error.message}});
+  if (begins_again(page)) {
+    logger.flush(kLastFlush);
+    _exit(kExitFailed);
+  }
   return kExitFailed;
 }
 
@@ -41,22 +47,25 @@ void tell_warnings(Logger& logger, const std::vector<Problem>& warnings) {
   }
 }
 
-// Tells now and then how many lines of strangers were kept back.
+// Tells now and then how many lines of strangers were kept back, and looks for a log that is
+// lacking.
 class Reporter {
  public:
-  Reporter(Loop& loop, Logger& logger)
-      : loop_(loop), logger_(logger), timer_(loop.timers(), [this] { report(); }) {
+  Reporter(Loop& loop, Logger& logger, LogFiles& files)
+      : loop_(loop), logger_(logger), files_(files), timer_(loop.timers(), [this] { report(); }) {
     timer_.arm(loop.now() + kReportInterval);
   }
 
  private:
   void report() {
+    if (files_.lacks_log()) files_.reopen();
     logger_.report_suppressed();
     timer_.arm(loop_.now() + kReportInterval);
   }
 
   Loop& loop_;
   Logger& logger_;
+  LogFiles& files_;
   Timer timer_;
 };
 
@@ -104,6 +113,10 @@ class ProcessBackend final : public PagedBackend {
     add_keeper(*snapshot, page_);
     snapshot->turns += loop_.turns();
     snapshot->log_level = to_string(logger_.level());
+    if (admin_ != nullptr && admin_->failure()) {
+      const ListenFailure& failure = *admin_->failure();
+      snapshot->not_listening.push_back({failure.address, failure.reason});
+    }
     if (const auto& failure = metrics_.failure(); failure) {
       snapshot->not_listening.push_back({failure->address, failure->reason});
     }
@@ -129,6 +142,8 @@ class ProcessBackend final : public PagedBackend {
   }
   ReloadReport reload(const ReloadRequest& request) override { return agent_.reload(request); }
 
+  void tell_of(const AdminOpener& admin) { admin_ = &admin; }
+
  private:
   Agent& agent_;
   const Loop& loop_;
@@ -137,13 +152,16 @@ class ProcessBackend final : public PagedBackend {
   HistoryKeeper& history_;
   const Page& page_;
   HandOver& hand_over_;
+  const AdminOpener* admin_ = nullptr;  // of which it is the backend
 };
 
 int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder& recorder,
           LogFiles& files, AdminDoor& door, Agent& agent) {
   // A predecessor's listener may still be open here, in the table that the keeper shares.
   if (options.page->reason == StartReason::first) wait_for_dying_agent(options.admin.socket);
-  if (auto started = agent.start(); !started) return fail(logger, started.error());
+  if (auto started = agent.start(); !started) {
+    return fail(logger, *options.page, started.error());
+  }
   LoopBackend* asked = nullptr;
   HistoryKeeper history(
       loop, recorder.history(), [&agent] { return agent.pause_loops(); },
@@ -167,10 +185,16 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder
                       [&] { return announced(agent.prepare_reload(), service); });
   asked = &backend;
   ReloadWorker reloads(backend);
-  auto admin = AdminServer::start(options.admin, backend);
-  if (!admin) return fail(logger, admin.error());
-  door.lead_to(admin->get());
-  metrics.serve(**admin);
+  AdminOpener admin(loop, options.admin, backend, recorder, [&door, &metrics](AdminServer& server) {
+    door.lead_to(&server);
+    metrics.serve(server);
+  });
+  process.tell_of(admin);
+  if (begins_again(*options.page)) {
+    admin.open_whenever();
+  } else if (Status opened = admin.open(); !opened) {
+    return fail(logger, *options.page, opened.error());
+  }
   bool stopping = false;
   SignalWatcher signals(loop, {SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [&](int number) {
     if (number == SIGUSR1) return files.reopen();
@@ -184,13 +208,14 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder
   });
   listen_to_keeper();
   Pulse pulse(loop, *options.page, [&agent] { return agent.pause_loops(); });
-  Reporter reporter(loop, logger);
+  Reporter reporter(loop, logger, files);
   CertificateWatch certificates(loop, logger, agent);
   logger.event(LogLevel::info, "started",
                {{"version", HOLDFAST_VERSION}, {"pid", getpid()}, {"config", options.config_path}});
   service.ready();
   options.page->ready = 1;
-  loop.run(agent.task());
+  // An exception is a crash, which connections outlive: nothing of theirs is closed on its way.
+  [&]() noexcept { loop.run(agent.task()); }();
   listen_no_more();
   service.stopping();
   door.lead_to(nullptr);
@@ -203,17 +228,21 @@ int run_shell(const ShellOptions& options,
               const std::function<std::unique_ptr<Agent>(const AgentContext&)>& make) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);  // a log over the limit of file sizes is an error of write(2)
-  auto logger = Logger::open(options.log, std::string(program_name(options.kind)));
+  std::optional<Error> no_log;
+  auto logger = Logger::open(options.log, std::string(program_name(options.kind)),
+                             begins_again(*options.page) ? &no_log : nullptr);
   if (!logger) {
     std::fprintf(stderr, "%s\n", logger.error().message.c_str());
     return kExitFailed;
   }
   std::unique_ptr<TraceFile> trace;
+  std::optional<Error> no_trace;
   if (options.log.trace_file) {
     auto opened = TraceFile::open(*options.log.trace_file, std::string(to_string(options.kind)));
-    if (!opened) return fail(**logger, opened.error());
-    trace = std::move(*opened);
+    if (opened) trace = std::move(*opened);
+    if (!opened) no_trace = opened.error();
   }
+  if (no_trace && !begins_again(*options.page)) return fail(**logger, *options.page, *no_trace);
   tell_of_predecessor(**logger, *options.page);
   tell_warnings(**logger, options.warnings);
   if (options.unsafe_plaintext) {
@@ -223,6 +252,8 @@ int run_shell(const ShellOptions& options,
   std::size_t descriptors = raise_descriptor_limit();
   EventRecorder recorder(**logger, trace.get());
   LogFiles files(**logger, trace.get());
+  if (no_log) files.begin_without_log(*no_log);
+  if (no_trace) files.begin_without_trace(*no_trace);
   AdminDoor door;
   Loop loop;
   int code = kExitOk;

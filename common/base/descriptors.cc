@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,6 +11,7 @@ namespace holdfast {
 namespace {
 
 constexpr rlim_t kMostProbed = 64 * 1024;
+constexpr int kLastStandard = 2;  // error, after input and output
 
 std::vector<int> probed_descriptors() {
   rlimit limit{};
@@ -42,10 +42,10 @@ std::vector<int> open_descriptors() {
 }
 
 void occupy_standard_descriptors() {
-  for (int each : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+  for (int each = 0; each <= kLastStandard; ++each) {
     if (fcntl(each, F_GETFD) >= 0) continue;
     // The lowest number that is free is this one.
-    int direction = each == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    int direction = each == 0 ? O_WRONLY : O_RDONLY;
     if (open("/dev/null", direction) < 0) (void)open("/", O_PATH);
   }
 }

@@ -35,6 +35,9 @@ constexpr Duration kReadPatience = seconds(2);
 constexpr pid_t kRefused = -2;
 // When the host has no process for the next agent.
 constexpr Duration kScarcityPause = milliseconds(100);
+// When the host lacks what the next agent needs to begin. Peers do not wait for longer, by default.
+constexpr Duration kStartPause = seconds(1);
+constexpr Duration kStartPatience = seconds(300);
 
 std::int64_t nanoseconds_of(clockid_t clock) {
   timespec time{};
@@ -91,8 +94,10 @@ int Keeper::keep(const std::function<int()>& agent) {
     names_.set(kKeeperName);
     Duration began = awake();
     End end = wait_for(pid);
+    if (page_.ready != 0) failing_since_.reset();
     if (WIFEXITED(end.status)) {
       bool makes_room = WEXITSTATUS(end.status) == kExitHandOver && page_.wish != 0;
+      if (!makes_room && begins_again(WEXITSTATUS(end.status), began)) continue;
       if (!makes_room) return WEXITSTATUS(end.status);
       page_.death = {end.pid, 0, 0, kExitHandOver, nanoseconds_of(CLOCK_BOOTTIME)};
       if (page_.wish == static_cast<std::uint32_t>(StartReason::parked)) {
@@ -286,6 +291,19 @@ void Keeper::pause_for(Duration patience) {
     int number = next_signal(end - awake());
     if (number == SIGHUP || number == SIGUSR1) waiting_[number] = true;
   }
+}
+
+// What the host lacks just now (a folder, memory) it may have again in a moment. The next agent
+// begins with the config in force: a new one may be what asks for too much.
+bool Keeper::begins_again(int code, Duration began) {
+  bool asked_for = stop_ != 0 || code == 0 || page_.ready != 0;
+  bool goes_on = page_.reason != StartReason::first && inheritance_of(page_).state.has_value();
+  if (asked_for || !goes_on) return false;
+  failing_since_ = failing_since_.value_or(began);
+  if (awake() - *failing_since_ >= kStartPatience) return false;
+  page_.config_from_file = 0;
+  pause_for(kStartPause);
+  return true;
 }
 
 void Keeper::hand_over() {

@@ -1,6 +1,7 @@
 // Keeper: the process that was started. It makes the agent, a process of its own that shares its
 // table of descriptors, and waits. An agent that exits ends it, with the same code; one that a
-// signal kills is followed by the next, and all that was open still is.
+// signal kills is followed by the next, and all that was open still is. The next one is followed
+// likewise when it exits before it serves, for some minutes.
 //
 //   keep() --+--> agent 1 ... killed     agent 2 ... crashed    anew: agent 3 ... exits 0
 //            |       |           |          |           |          |              |
@@ -18,6 +19,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "common/base/time.h"
@@ -63,6 +65,9 @@ class Keeper {
   void look_at(pid_t agent);
   void pause_for(Duration patience);
   void take_over_parked();
+  // After a pause: an agent that was to go on from another one has exited before it served. False:
+  // it was to end, or has failed so for too long.
+  bool begins_again(int code, Duration began);
   // False: the service manager has not got it all, and everything is still here.
   bool leave_parked();
   // The agent has exited and named a program. Returns where that cannot be had.
@@ -85,6 +90,7 @@ class Keeper {
   std::int64_t seen_turn_ = 0;
   int looks_ = 0;  // since it last turned
   bool stuck_ = false;
+  std::optional<Duration> failing_since_;  // since no agent serves, for one after the other exits
   Duration look_interval_{};
 };
 

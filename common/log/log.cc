@@ -231,12 +231,14 @@ std::string unknown_log_level(const std::string& text) {
   return unknown_word("log level", text, known);
 }
 
-Result<std::unique_ptr<Logger>> Logger::open(const LogConfig& config, std::string program) {
+Result<std::unique_ptr<Logger>> Logger::open(const LogConfig& config, std::string program,
+                                             std::optional<Error>* refused) {
   UniqueFd file;
   if (config.file) {
     Result<UniqueFd> opened = LineWriter::open_file(*config.file);
-    if (!opened) return opened.error();
-    file = std::move(*opened);
+    if (!opened && refused == nullptr) return opened.error();
+    if (opened) file = std::move(*opened);
+    if (!opened) *refused = opened.error();
   }
   LogFormat format = config.format;
   // sd_journal_sendv() says nothing when there is no journal: it would swallow every line.

@@ -58,8 +58,11 @@ std::string unknown_log_level(const std::string& text);
 class Logger {
  public:
   // `program` is what the journal shows (SYSLOG_IDENTIFIER). Fails when the file cannot be opened.
-  // Without a journal to write to, format "journal" becomes text on standard error.
-  static Result<std::unique_ptr<Logger>> open(const LogConfig& config, std::string program);
+  // Without a journal to write to, format "journal" becomes text on standard error. With `refused`
+  // a file that cannot be opened is none but the reason: until reopen() standard error takes its
+  // place.
+  static Result<std::unique_ptr<Logger>> open(const LogConfig& config, std::string program,
+                                              std::optional<Error>* refused = nullptr);
 
   // Writes what is queued, for at most half a second, and closes.
   ~Logger();

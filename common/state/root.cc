@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <type_traits>
 #include <utility>
 
 #include "common/base/bytes.h"
 #include "common/base/crc32.h"
+#include "common/base/host_refused.h"
 #include "common/base/store_order.h"
 
 namespace holdfast {
@@ -69,13 +71,17 @@ bool whole(const ConfigCopy& copy) {
          crc32(Bytes(copy.bytes, copy.size)) == copy.checksum;
 }
 
-// Of a memfd that nobody can cut short meanwhile; nothing of anything else.
+// Of a memfd that nobody can cut short meanwhile; nothing of anything else. What cannot be mapped
+// for want of memory is not given up: this process ends, and the next one may have some.
 std::span<const std::byte> map_sealed(int descriptor) {
   int seals = fcntl(descriptor, F_GET_SEALS);
   struct stat status {};
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || fstat(descriptor, &status) != 0) return {};
   auto size = static_cast<std::size_t>(status.st_size);
   void* memory = mmap(nullptr, size, PROT_READ, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+  if (memory == MAP_FAILED && errno == ENOMEM) {
+    host_refused("memory to look at what the last process left", errno);
+  }
   if (memory == MAP_FAILED) return {};
   return {static_cast<const std::byte*>(memory), size};
 }

@@ -147,6 +147,7 @@ TESTED_BY = {
         "common/agent/log_files.cc": "e2e/test_admin.py",
         "common/agent/trace_file.cc": "e2e/test_admin.py",
         "common/agent/metrics_listener.cc": "e2e/test_admin.py",
+        "common/agent/admin_opener.cc": "e2e/test_next_process.py",
         "common/agent/listen_names.cc": "e2e/test_names.py",
         "common/base/check.cc": "unit/tunnel/carrier_test.cc",
         "common/base/host_refused.cc": "e2e/test_scarcity.py",

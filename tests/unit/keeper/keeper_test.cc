@@ -29,6 +29,7 @@ struct Notes {
   std::atomic<std::uint32_t> deaths_in_row{0};
   std::atomic<bool> discarded{false};
   std::atomic<int> reason{-1};
+  std::atomic<bool> config_from_file{true};
 };
 
 Notes& shared_notes() {
@@ -116,6 +117,41 @@ TEST_CASE("an agent that is killed is followed by another one, in a process of i
   kept.wait_starts(2);
   CHECK(kept.notes().agent != first);
   CHECK(kept.notes().reason == static_cast<int>(StartReason::killed));
+}
+
+// Serves, and leaves something to go on from; the next one exits with `code`, and the third serves.
+Kept with_an_exit(int code, bool served) {
+  return Kept([code, served](Page& page, Notes& notes) {
+    if (notes.starts == 2) {
+      page.ready = served ? 1 : 0;
+      return code;
+    }
+    notes.config_from_file = page.config_from_file != 0;
+    page.state = encoded({STDERR_FILENO, 1});
+    notes.served = 1;
+    return serve(page, notes);
+  });
+}
+
+TEST_CASE("an agent that exits before it goes on from another one is followed by the next") {
+  Kept kept = with_an_exit(1, false);
+  wait_until([&] { return kept.notes().served != 0; });
+  kill(kept.notes().agent, SIGKILL);
+  kept.wait_starts(3);
+  CHECK(kept.notes().reason == static_cast<int>(StartReason::killed));
+  CHECK(kept.notes().deaths_in_row == 0);
+  wait_until([&] { return !kept.notes().config_from_file; });
+}
+
+TEST_CASE("an agent that goes on from another one and exits otherwise ends its keeper") {
+  auto [code, served] = GENERATE(std::pair{0, false}, std::pair{1, true});
+  Kept kept = with_an_exit(code, served);
+  wait_until([&] { return kept.notes().served != 0; });
+  kill(kept.notes().agent, SIGKILL);
+  int status = kept.wait();
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == code);
+  CHECK(kept.notes().starts == 2);
 }
 
 TEST_CASE("an agent ends with its keeper") {

@@ -1,0 +1,87 @@
+"""A killed agent's next process lacks something that the first one had: connections go on, or wait for it."""
+import os
+import resource
+import shutil
+
+import pytest
+
+from pair import TIMESCALE
+from streams import ping, read_exactly, wait_until
+
+PATIENCE = 20 * TIMESCALE
+both_roles = pytest.mark.parametrize("role", ["client", "server"])
+
+
+def kill(agent):
+    """Its next process has recovered."""
+    before = len(agent.events("recovered"))
+    agent.kill_agent()
+    wait_until(lambda: len(agent.events("recovered")) > before, PATIENCE, "a recovery")
+
+
+@both_roles
+def test_the_folder_of_the_admin_socket_is_gone(make_pair, tmp_path, role):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    pair = make_pair(**{role: {"admin": {"socket": str(folder / "agent.sock")}}})
+    agent = getattr(pair, role)
+    app, back = pair.connect()
+    shutil.rmtree(folder)
+    kill(agent)
+    agent.wait_event("listen_failed", address=str(folder / "agent.sock"))
+    ping(app, back)
+    assert agent.run("status").returncode == 69
+    folder.mkdir()
+    agent.wait_event("listening", PATIENCE, address=str(folder / "agent.sock"))
+    assert agent.status()["recovery"]["connections"] == 1
+    agent.metrics()
+    kill(agent)
+    ping(app, back)
+
+
+def test_the_folders_of_log_and_trace_are_gone(make_pair, tmp_path):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    files = {"level": "debug", "file": str(folder / "agent.log"), "trace_file": str(folder / "trace")}
+    pair = make_pair(client={"log": files})
+    app, back = pair.connect()
+    shutil.rmtree(folder)
+    kill(pair.client)                              # it says so to standard error
+    for file in ("log", "trace"):
+        assert str(folder) in pair.client.wait_event("log_reopen_failed", file=file)[-1]
+    ping(app, back)
+    folder.mkdir()
+    assert pair.client.run("reload").returncode == 0
+    wait_until(lambda: "log_reopened" in (folder / "agent.log").read_text(), PATIENCE, "a line in the new file")
+    ping(app, back)
+
+
+@both_roles
+def test_connections_wait_for_memory_that_the_host_refuses(pair, role):
+    agent = getattr(pair, role)
+    app, back = pair.connect()
+    app.sendall(b"before")
+    least = 64 << 20
+    resource.prlimit(agent.keeper_pid, resource.RLIMIT_AS, (least, resource.RLIM_INFINITY))
+    agent.kill_agent()
+    wait_until(lambda: "the host refuses" in agent.log(), PATIENCE, "a process that cannot begin")
+    app.sendall(b" and meanwhile")
+    assert agent.running and not agent.events("recovered")
+    resource.prlimit(agent.keeper_pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+    wait_until(lambda: agent.events("recovered", lost=0), PATIENCE, "a recovery")
+    assert read_exactly(back, len(b"before and meanwhile")) == b"before and meanwhile"
+    ping(app, back)
+
+
+def test_who_is_told_to_end_does_not_try_again(pair):
+    app, _back = pair.connect()
+    resource.prlimit(pair.client.keeper_pid, resource.RLIMIT_AS, (64 << 20, resource.RLIM_INFINITY))
+    pair.client.kill_agent()
+    wait_until(lambda: "the host refuses" in pair.client.log(), PATIENCE, "a process that cannot begin")
+    pair.client.process.terminate()
+    assert pair.client.process.wait(5 * TIMESCALE) != 0
+    with pytest.raises(ConnectionResetError):
+        app.recv(1)
+    pair.client.start()
+    pair.wait_ready()
+    assert os.path.exists(pair.client.settings["admin"]["socket"])
