@@ -1,6 +1,11 @@
 #include "common/io/inherited_sockets.h"
 
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
 #include <algorithm>
+#include <string>
 
 namespace holdfast {
 namespace {
@@ -21,9 +26,19 @@ bool same(const SocketAddress& one, const SocketAddress& other) {
   return one == other;
 }
 
+// Whose file is gone nobody finds any more, for as long as it may listen.
+bool can_be_found(const SocketAddress& address) {
+  if (!address.is_unix()) return true;
+  const auto* bound = reinterpret_cast<const sockaddr_un*>(address.get());
+  std::string path(bound->sun_path, strnlen(bound->sun_path, sizeof bound->sun_path));
+  struct stat info {};
+  return lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
+}
+
 }  // namespace
 
 Descriptor InheritedSockets::take(const SocketAddress& address, bool transparent) {
+  if (!can_be_found(address)) return {};
   auto found = std::find_if(sockets_.begin(), sockets_.end(), [&](const Descriptor& each) {
     return same(SocketAddress::own_of(each.get()), address) &&
            is_transparent(each.get(), address.family()) == transparent;

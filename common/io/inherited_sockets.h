@@ -12,7 +12,7 @@ class InheritedSockets {
  public:
   void add(Descriptor listener) { sockets_.push_back(std::move(listener)); }
   // One that is bound to the address and takes others' addresses or does not, as wanted; not valid:
-  // there is none.
+  // there is none, or its file is gone.
   Descriptor take(const SocketAddress& address, bool transparent);
   // Closes what nobody has taken.
   void clear() { sockets_.clear(); }

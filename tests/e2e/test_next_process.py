@@ -39,6 +39,16 @@ def test_the_folder_of_the_admin_socket_is_gone(make_pair, tmp_path, role):
     ping(app, back)
 
 
+def test_the_file_of_a_unix_listener_is_gone(make_pair, tmp_path):
+    path = str(tmp_path / "app.sock")
+    pair = make_pair(services={"raw": {"listen": f"unix:{path}"}})
+    app, back = pair.connect()
+    os.unlink(path)
+    kill(pair.client)
+    ping(app, back)
+    ping(*pair.connect())
+
+
 def test_the_folders_of_log_and_trace_are_gone(make_pair, tmp_path):
     folder = tmp_path / "logs"
     folder.mkdir()

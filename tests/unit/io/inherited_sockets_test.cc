@@ -29,7 +29,13 @@ TEST_CASE("a Unix socket is known by its path") {
   InheritedSockets sockets;
   sockets.add(Descriptor(dup(bound->front().descriptor())));
   CHECK_FALSE(sockets.take(*SocketAddress::unix_path(folder / "other"), false).valid());
-  CHECK(sockets.take(*SocketAddress::unix_path(folder / "socket"), false).valid());
+  SECTION("while it is there") {
+    CHECK(sockets.take(*SocketAddress::unix_path(folder / "socket"), false).valid());
+  }
+  SECTION("once it is gone, there is none") {
+    REQUIRE(unlink((folder / "socket").c_str()) == 0);
+    CHECK_FALSE(sockets.take(*SocketAddress::unix_path(folder / "socket"), false).valid());
+  }
 }
 
 }  // namespace holdfast
