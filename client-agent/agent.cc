@@ -241,6 +241,7 @@ class ClientAgent final
       if (command.kind == Command::Kind::link_up) link.let_up();
     });
     if (!any) return {Outcome::failed, "no link " + command.id};
+    keep_held();
     if (command.kind == Command::Kind::reconnect && all_held) {
       return {Outcome::failed, "held down by an operator: `link up` lets it dial again"};
     }
@@ -254,7 +255,22 @@ class ClientAgent final
     }
   }
 
+  void go_on_holding(const std::vector<std::string>& names) override {
+    for_each_link([&](ClientLink& link) {
+      if (std::find(names.begin(), names.end(), link.name()) != names.end()) link.hold_down();
+    });
+    keep_held();
+  }
+
  private:
+  void keep_held() {
+    std::vector<std::string> names;
+    for_each_link([&](const ClientLink& link) {
+      if (link.held()) names.push_back(link.name());
+    });
+    context().lineage.keep_held_down(names);
+  }
+
   // By name, "hub#2" before "hub#10", whichever loops they are on.
   static void sort_links(std::vector<LinkSnapshot>& links) {
     auto key = [](const LinkSnapshot& link) {

@@ -49,9 +49,10 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
     Status listening = driver_.listen();
     tally.adopted = driver_.adopted();
     if (lineage.relics() != nullptr) context_.recorder.recovered(lineage.finish(tally));
-    if (!listening || !lineage.drain()) return listening;
+    if (!listening) return listening;
     LoopsPause none_turns = pause_loops();
-    drain(*lineage.drain());
+    go_on_holding(lineage.held_down());
+    if (lineage.drain()) drain(*lineage.drain());
     return listening;
   }
   LoopsPause pause_loops() override { return driver_.pause_loops(); }
@@ -144,7 +145,10 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
       return done;
     }
     // A level set at run time stays, unless the file's own changed.
-    if (config.log.level != config_.log.level) context_.logger.set_level(config.log.level);
+    if (config.log.level != config_.log.level) {
+      context_.logger.set_level(config.log.level);
+      context_.lineage.keep_log_level(std::nullopt);
+    }
     context_.logger.set_connection_lines(config.log.connection_lines);
     context_.files.reopen();
     config_ = std::move(config);
@@ -163,6 +167,8 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
   // Links, whether it is ready, and why not.
   virtual void tell_links(AgentSnapshot& snapshot) const = 0;
   virtual CommandResult act_on_links(const Command& command) = 0;
+  // An operator held these links down while the process before this one ran.
+  virtual void go_on_holding(const std::vector<std::string>&) {}
 
   const AgentContext& context() const { return context_; }
   Time now() const { return context_.loop.now(); }

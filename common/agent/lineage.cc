@@ -27,8 +27,9 @@ std::optional<KeptConfig> kept_config(const Page& page) {
 
 namespace {
 
-std::uint32_t stored(DrainUntil until) {
-  return 1 + static_cast<std::uint32_t>(until);
+template <typename Choice>
+std::uint32_t stored(Choice choice) {
+  return 1 + static_cast<std::uint32_t>(choice);
 }
 
 }  // namespace
@@ -50,10 +51,18 @@ Lineage::Lineage(Page& page, const StateOwner& owner)
   bool died = inheritance_.reason == StartReason::killed ||
               inheritance_.reason == StartReason::crashed ||
               inheritance_.reason == StartReason::orphaned;
-  if (relics_ == nullptr || !died) return;
+  if (relics_ != nullptr && died) take_wishes();
+}
+
+void Lineage::take_wishes() {
   for (DrainUntil each : {DrainUntil::timeout, DrainUntil::empty}) {
-    if (relics_->drain() == stored(each)) keep_drain(each);
+    if (relics_->root().drain() == stored(each)) keep_drain(each);
   }
+  for (LogLevel each :
+       {LogLevel::error, LogLevel::warn, LogLevel::info, LogLevel::debug, LogLevel::trace}) {
+    if (relics_->root().log_level_and_one() == stored(each)) keep_log_level(each);
+  }
+  keep_held_down(relics_->root().held_down());
 }
 
 Lineage::~Lineage() = default;
@@ -75,6 +84,16 @@ void Lineage::keep_config(const std::vector<ConfigSource>& sources) {
 void Lineage::keep_drain(std::optional<DrainUntil> drain) {
   drain_ = drain;
   if (root_ != nullptr) root_->set_drain(drain ? stored(*drain) : 0);
+}
+
+void Lineage::keep_log_level(std::optional<LogLevel> level) {
+  log_level_ = level;
+  if (root_ != nullptr) root_->set_log_level(level ? stored(*level) : 0);
+}
+
+void Lineage::keep_held_down(const std::vector<std::string>& links) {
+  held_down_ = links;
+  if (root_ != nullptr) root_->set_held_down(links);
 }
 
 // Without a root, or with a part where nobody finds it, the next process begins as a first one.

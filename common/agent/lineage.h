@@ -41,9 +41,13 @@ class Lineage {
   // The files of the config in force. Any thread.
   void keep_config(const std::vector<ConfigSource>& sources);
 
-  // An operator's drain goes on after a death, and ends with a planned restart.
+  // What an operator asked for goes on after a death, and ends with a planned restart.
   std::optional<DrainUntil> drain() const { return drain_; }
   void keep_drain(std::optional<DrainUntil> drain);
+  std::optional<LogLevel> log_level() const { return log_level_; }
+  void keep_log_level(std::optional<LogLevel> level);
+  const std::vector<std::string>& held_down() const { return held_down_; }  // links' names
+  void keep_held_down(const std::vector<std::string>& links);
 
   void commit();
   // All that is wanted of the relics was taken: the rest is closed.
@@ -53,12 +57,16 @@ class Lineage {
   std::vector<int> state_descriptors() const;
 
  private:
+  void take_wishes();
+
   Page& page_;
   Inheritance inheritance_;
   std::unique_ptr<Relics> relics_;
   std::string objection_;
   std::uint64_t start_id_;
   std::optional<DrainUntil> drain_;
+  std::optional<LogLevel> log_level_;
+  std::vector<std::string> held_down_;
   std::unique_ptr<Root> root_;
 };
 

@@ -98,13 +98,14 @@ class CertificateWatch {
 class ProcessBackend final : public PagedBackend {
  public:
   ProcessBackend(Agent& agent, const Loop& loop, Logger& logger, const MetricsListener& metrics,
-                 HistoryKeeper& history, const Page& page, HandOver& hand_over)
+                 HistoryKeeper& history, const ShellOptions& options, HandOver& hand_over)
       : agent_(agent),
         loop_(loop),
         logger_(logger),
         metrics_(metrics),
         history_(history),
-        page_(page),
+        page_(*options.page),
+        lineage_(*options.lineage),
         hand_over_(hand_over) {}
 
   Result<AgentSnapshot> snapshot(const SnapshotQuery& query) override {
@@ -136,6 +137,7 @@ class ProcessBackend final : public PagedBackend {
     if (!level) return {CommandResult::Outcome::failed, unknown_log_level(command.id)};
     std::string before = to_string(logger_.level());
     logger_.set_level(*level);
+    lineage_.keep_log_level(level);
     logger_.event(LogLevel::warn, "log_level", {{"level", to_string(*level)}, {"before", before}});
     return {CommandResult::Outcome::done,
             "log level " + command.id + " (was " + before + ") until the agent restarts"};
@@ -151,6 +153,7 @@ class ProcessBackend final : public PagedBackend {
   const MetricsListener& metrics_;
   HistoryKeeper& history_;
   const Page& page_;
+  Lineage& lineage_;
   HandOver& hand_over_;
   const AdminOpener* admin_ = nullptr;  // of which it is the backend
 };
@@ -169,7 +172,7 @@ int serve(const ShellOptions& options, Loop& loop, Logger& logger, EventRecorder
   MetricsListener metrics(loop, options.admin, recorder);
   HandOver hand_over(options.kind, loop, logger, *options.page,
                      [&agent] { return agent.pause_loops(); });
-  ProcessBackend process(agent, loop, logger, metrics, history, *options.page, hand_over);
+  ProcessBackend process(agent, loop, logger, metrics, history, options, hand_over);
   Wakeup wakeup(loop, [&] {
     LoopsPause paused = agent.pause_loops();
     asked->serve(process);
@@ -243,6 +246,7 @@ int run_shell(const ShellOptions& options,
     if (!opened) no_trace = opened.error();
   }
   if (no_trace && !begins_again(*options.page)) return fail(**logger, *options.page, *no_trace);
+  if (auto level = options.lineage->log_level()) (*logger)->set_level(*level);
   tell_of_predecessor(**logger, *options.page);
   tell_warnings(**logger, options.warnings);
   if (options.unsafe_plaintext) {

@@ -50,16 +50,20 @@ int judge_program(const Invocation& call, const std::string& program,
   return kExitOk;
 }
 
-// The next agent's status; none: it did not come.
+// The next agent's status; none: it did not come. Its admin socket is the one that was asked
+// before, or that of its config, which may name another one by now.
 std::optional<AgentSnapshot> wait_for_next(const Invocation& call, const AgentSnapshot& before) {
   std::ostringstream unheard;  // for a moment nobody answers
-  Invocation asking{call.kind,    call.config_path, call.socket, false,
-                    call.display, unheard,          unheard};
+  Invocation as_before{call.kind,    call.config_path, call.socket, false,
+                       call.display, unheard,          unheard};
+  Invocation by_config{call.kind, before.config_path, "", false, call.display, unheard, unheard};
   for (int look = 0; look < kMostLooks; ++look) {
     std::this_thread::sleep_for(kLookAgain);
-    auto status = ask_status(asking);
-    auto* now = std::get_if<AgentSnapshot>(&status);
-    if (now != nullptr && now->pid != before.pid) return *now;
+    for (const Invocation* asking : {&as_before, &by_config}) {
+      auto status = ask_status(*asking);
+      auto* now = std::get_if<AgentSnapshot>(&status);
+      if (now != nullptr && now->pid != before.pid) return *now;
+    }
   }
   return std::nullopt;
 }

@@ -55,7 +55,7 @@ class Relics {
   std::vector<LinkRelic> links();
   std::uint64_t start_id() const { return root_->start_id(); }
   const RootHeader::Totals& totals() const { return root_->totals(); }
-  std::uint32_t drain() const { return root_->drain(); }
+  const OldRoot& root() const { return *root_; }
   SocketJudge& judge() { return *judge_; }
 
   // A socket that a record names is the caller's from now on.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 #include <type_traits>
 #include <utility>
 
@@ -32,7 +33,8 @@ struct ConfigCopy {
 
 constexpr std::size_t kCopyStride = (sizeof(ConfigCopy) + kSection - 1) / kSection * kSection;
 constexpr std::size_t kRootSize = kSection + 2 * kCopyStride;
-static_assert(sizeof(RootHeader) <= kSection);
+constexpr std::size_t kWishesAt = kSection / 2;
+static_assert(sizeof(RootHeader) <= kWishesAt && sizeof(RootWishes) <= kSection - kWishesAt);
 
 std::size_t place_of(std::size_t copy) {
   return kSection + copy * kCopyStride;
@@ -106,7 +108,9 @@ std::string boot_id() {
 
 Root::Root(std::unique_ptr<MemfdMemory> memory)
     : memory_(std::move(memory)),
-      header_(std::construct_at(reinterpret_cast<RootHeader*>(memory_->bytes().data()))) {}
+      header_(std::construct_at(reinterpret_cast<RootHeader*>(memory_->bytes().data()))),
+      wishes_(
+          std::construct_at(reinterpret_cast<RootWishes*>(memory_->bytes().data() + kWishesAt))) {}
 
 std::unique_ptr<Root> Root::make(const StateOwner& owner, std::uint64_t start_id) {
   auto memory = MemfdMemory::make(kRootSize);
@@ -144,6 +148,22 @@ std::vector<int> Root::region_descriptors() const {
     descriptors.push_back(static_cast<int>(header_->regions[i].descriptor_and_one) - 1);
   }
   return descriptors;
+}
+
+void Root::set_log_level(std::uint32_t level_and_one) {
+  wishes_->log_level_and_one = level_and_one;
+}
+
+void Root::set_held_down(const std::vector<std::string>& links) {
+  std::string text;
+  for (const std::string& each : links) {
+    if (text.size() + each.size() < wishes_->held_down.size()) text += each + "\n";
+  }
+  wishes_->held_size = 0;
+  keep_store_order();
+  std::copy(text.begin(), text.end(), wishes_->held_down.begin());
+  keep_store_order();
+  wishes_->held_size = static_cast<std::uint32_t>(text.size());
 }
 
 bool Root::write_config(const std::vector<ConfigFile>& files) {
@@ -211,6 +231,18 @@ std::string OldRoot::objection(const StateOwner& owner) const {
   if (text_of(header_->name) != owner.name) return "the state is of an agent of another name";
   if (header_->incomplete != 0) return "the state was not all kept";
   return fault_;
+}
+
+const RootWishes& OldRoot::wishes() const {
+  return *reinterpret_cast<const RootWishes*>(bytes_.data() + kWishesAt);
+}
+
+std::vector<std::string> OldRoot::held_down() const {
+  std::size_t size = std::min<std::size_t>(wishes().held_size, RootWishes::kMostHeld);
+  std::istringstream text(std::string(wishes().held_down.data(), size));
+  std::vector<std::string> links;
+  for (std::string each; std::getline(text, each);) links.push_back(each);
+  return links;
 }
 
 std::vector<ConfigFile> OldRoot::config() const {

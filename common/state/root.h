@@ -1,7 +1,7 @@
 // Root: the memfd that names all of what an agent's process leaves to the next one. Its descriptor
 // is what an agent commits (keeper/page.h).
 //
-//   header | two copies of the config in force
+//   header, wishes | two copies of the config in force
 //
 // The header says whose it is and where the loops' regions are: by their descriptors, which the
 // next process has under the same numbers. The regions stand for themselves, since each is as large
@@ -74,6 +74,17 @@ struct RootHeader {
 };
 static_assert(std::is_trivially_copyable_v<RootHeader>);
 
+// What an operator asked for at run time, beside RootHeader::drain. It lies in the header's section
+// behind what all builds know: without it, it is all zeros.
+struct RootWishes {
+  static constexpr std::size_t kMostHeld = 4096;
+
+  std::uint32_t log_level_and_one = 0;      // 0: the config's
+  std::uint32_t held_size = 0;              // stored last
+  std::array<char, kMostHeld> held_down{};  // names of links, each with a line end
+};
+static_assert(std::is_trivially_copyable_v<RootWishes>);
+
 // The kernel's id of this boot (random(4)); empty: it does not tell.
 std::string boot_id();
 
@@ -91,6 +102,9 @@ class Root {
 
   RootHeader::Totals& totals() { return header_->totals; }
   void set_drain(std::uint32_t drain) { header_->drain = drain; }
+  void set_log_level(std::uint32_t level_and_one);
+  // Of more names than there is room for the first ones.
+  void set_held_down(const std::vector<std::string>& links);
   // What is in force from now on. False: it has no room here.
   bool write_config(const std::vector<ConfigFile>& files);
 
@@ -99,6 +113,7 @@ class Root {
 
   std::unique_ptr<MemfdMemory> memory_;
   RootHeader* header_;
+  RootWishes* wishes_;
   mutable std::mutex mutex_;  // of the config's copies, which a reload writes
 };
 
@@ -123,11 +138,14 @@ class OldRoot {
   const std::vector<Region>& regions() const { return regions_; }
   const RootHeader::Totals& totals() const { return header_->totals; }
   std::uint32_t drain() const { return header_->drain; }
+  std::uint32_t log_level_and_one() const { return wishes().log_level_and_one; }
+  std::vector<std::string> held_down() const;
   // The newest that is whole; none: none was written.
   std::vector<ConfigFile> config() const;
 
  private:
   OldRoot() = default;
+  const RootWishes& wishes() const;
 
   int descriptor_ = -1;
   std::span<const std::byte> bytes_;

@@ -91,6 +91,18 @@ def test_a_config_with_a_mistake_is_told_and_nothing_is_lost(pair):
     pair.client.write_config(pair.client.settings)
 
 
+def test_an_agent_whose_config_names_another_admin_socket_answers_there(pair, tmp_path):
+    app, back = pair.connect()
+    before = pair.client.settings["admin"]["socket"]
+    pair.client.write_config({**pair.client.settings, "admin": {
+        **pair.client.settings["admin"], "socket": str(tmp_path / "moved.sock")}})
+    restart = subprocess.run([pair.client.program, "restart", "--socket", before], capture_output=True, text=True,
+                             timeout=60)
+    assert restart.returncode == 0, restart.stderr
+    assert pair.client.status()["pid"] == pair.client.pid
+    ping(app, back)
+
+
 def test_a_program_that_cannot_be_executed_is_rolled_back(pair, tmp_path):
     """It said that it can go on, and is gone when it is to."""
     program = str(tmp_path / "holdfast-server")

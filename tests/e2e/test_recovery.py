@@ -405,6 +405,27 @@ def test_a_drain_goes_on_until_it_is_taken_back_or_all_is_over(pair, role):
     pair.wait_ready()
 
 
+def test_a_link_that_is_held_down_and_a_log_level_stay_so_until_a_restart(pair):
+    app, back = pair.connect()
+    agent = pair.client
+    agent.run("link", "down")
+    agent.run("log-level", "trace")
+    for _ in range(2):
+        die(agent)
+        link, = agent.status()["links"]
+        assert link["held_down"] and link["state"] != "live"
+        assert agent.run("log-level").stdout == "trace\n"
+    app.sendall(b"meanwhile")
+    agent.run("link", "up")
+    assert read_exactly(back, 9) == b"meanwhile"
+    die(agent)
+    ping(app, back)
+    agent.run("link", "down")
+    assert agent.run("restart").returncode == 0
+    ping(app, back)
+    assert agent.run("log-level").stdout == "debug\n"        # the config's
+
+
 def test_nobody_is_refused_while_an_agent_is_gone(pair):
     pid = pair.client.pid
     os.kill(pid, signal.SIGSTOP)

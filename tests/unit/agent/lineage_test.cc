@@ -60,6 +60,35 @@ TEST_CASE("a drain goes on after a death, and ends with a planned restart") {
   CHECK(in_child([&] { return !Lineage(first.page, kOwner).drain(); }));
 }
 
+TEST_CASE("so do a log level and links that are held down") {
+  First first;
+  first.lineage.keep_log_level(LogLevel::trace);
+  first.lineage.keep_held_down({"hub", "hub#2"});
+  auto kept = [&] {
+    Lineage next(first.page, kOwner);
+    return next.log_level() == LogLevel::trace &&
+           next.held_down() == std::vector<std::string>{"hub", "hub#2"};
+  };
+  CHECK(in_child(kept));
+  CHECK(in_child([&] {
+    Lineage next(first.page, kOwner);
+    MemoryPool pool(4 * kMiB, 10, nullptr, next.make_state(), {2, 32});
+    Link link(options(), pool, LinkId{{1}}, 0);
+    next.commit();
+    first.page.reason = StartReason::crashed;
+    return kept();  // also by the one after it
+  }));
+  first.lineage.keep_log_level(std::nullopt);
+  first.lineage.keep_held_down({});
+  CHECK(in_child([&] {
+    Lineage next(first.page, kOwner);
+    return !next.log_level() && next.held_down().empty();
+  }));
+  first.lineage.keep_log_level(LogLevel::error);
+  first.page.reason = StartReason::restart;
+  CHECK(in_child([&] { return !Lineage(first.page, kOwner).log_level(); }));
+}
+
 TEST_CASE("the next one goes on as the same, and counts on") {
   First first;
   CHECK(in_child([&] {
