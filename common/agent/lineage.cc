@@ -1,6 +1,8 @@
 #include "common/agent/lineage.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 #include <utility>
 #include <variant>
 
@@ -48,6 +50,7 @@ Lineage::Lineage(Page& page, const StateOwner& owner)
   }
   if (relics_ != nullptr) start_id_ = relics_->start_id();
   root_ = Root::make(owner, start_id_);
+  if (root_ == nullptr) refusal_ = errno;
   bool died = inheritance_.reason == StartReason::killed ||
               inheritance_.reason == StartReason::crashed ||
               inheritance_.reason == StartReason::orphaned;
@@ -102,6 +105,11 @@ void Lineage::commit() {
   bool whole = root_ != nullptr && root_->complete();
   std::uint64_t word = whole ? encoded({root_->descriptor(), generation}) : 0;
   page_.state.store(word, std::memory_order_relaxed);
+}
+
+std::string Lineage::unkept() const {
+  if (root_ != nullptr && root_->complete()) return {};
+  return std::generic_category().message(root_ != nullptr ? root_->refusal() : refusal_);
 }
 
 RecoveryReport Lineage::finish(const RecoveryTally& tally) {

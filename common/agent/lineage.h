@@ -50,6 +50,8 @@ class Lineage {
   void keep_held_down(const std::vector<std::string>& links);
 
   void commit();
+  // Why the next process will have nothing of this one, once that is committed; empty: it will.
+  std::string unkept() const;
   // All that is wanted of the relics was taken: the rest is closed.
   RecoveryReport finish(const RecoveryTally& tally);
   // What is to stay open for the next program, if this one is executed anew: the state's memory.
@@ -68,6 +70,7 @@ class Lineage {
   std::optional<LogLevel> log_level_;
   std::vector<std::string> held_down_;
   std::unique_ptr<Root> root_;
+  int refusal_ = 0;  // where there is none
 };
 
 }  // namespace holdfast

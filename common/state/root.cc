@@ -131,6 +131,7 @@ MakeRegionMemory Root::make_regions() {
     auto memory =
         header_->regions_used < header_->regions.size() ? MemfdMemory::make(size) : nullptr;
     if (memory == nullptr) {
+      refusal_ = errno;
       header_->incomplete = 1;
       return make_plain_memory(size);
     }

@@ -90,7 +90,7 @@ std::string boot_id();
 
 class Root {
  public:
-  // Null where the host has no memfd: then nothing outlives the process.
+  // Null where the host refuses a memfd (errno says why): then nothing outlives the process.
   static std::unique_ptr<Root> make(const StateOwner& owner, std::uint64_t start_id);
 
   int descriptor() const { return memory_->descriptor(); }
@@ -99,6 +99,8 @@ class Root {
   std::vector<int> region_descriptors() const;
   // All of it is where the next process finds it.
   bool complete() const { return header_->incomplete == 0; }
+  // Why it is not: an errno.
+  int refusal() const { return refusal_; }
 
   RootHeader::Totals& totals() { return header_->totals; }
   void set_drain(std::uint32_t drain) { header_->drain = drain; }
@@ -114,6 +116,7 @@ class Root {
   std::unique_ptr<MemfdMemory> memory_;
   RootHeader* header_;
   RootWishes* wishes_;
+  int refusal_ = 0;
   mutable std::mutex mutex_;  // of the config's copies, which a reload writes
 };
 

@@ -2,6 +2,7 @@
 import os
 import resource
 import shutil
+import subprocess
 
 import pytest
 
@@ -81,6 +82,26 @@ def test_connections_wait_for_memory_that_the_host_refuses(pair, role):
     wait_until(lambda: agent.events("recovered", lost=0), PATIENCE, "a recovery")
     assert read_exactly(back, len(b"before and meanwhile")) == b"before and meanwhile"
     ping(app, back)
+
+
+@both_roles
+def test_an_agent_that_can_leave_nothing_says_so_at_its_start(pair, role):
+    agent = getattr(pair, role)
+    assert not agent.events("nothing_kept")
+    agent.terminate()
+    limit = ["prlimit", f"--fsize={16 << 20}", agent.program, "-c", agent.config]
+    with open(agent.log_path, "a") as log:
+        agent.process = subprocess.Popen(limit, stdout=log, stderr=log)
+    pair.wait_ready()
+    pair.note_descriptors()
+    assert "File too large" in agent.wait_event("nothing_kept")[-1]
+    app, _back = pair.connect()
+    ping(app, _back)
+    agent.kill_agent()
+    with pytest.raises(ConnectionResetError):
+        app.recv(1)
+    pair.wait_ready()
+    ping(*pair.connect())
 
 
 def test_who_is_told_to_end_does_not_try_again(pair):
