@@ -225,7 +225,7 @@ int run_configured(const Config& config, ShellOptions shell, MakeOptions make_op
   shell.lineage = &lineage;
   auto refuse = [&](const std::string& reason) {
     std::fprintf(stderr, "%s: %s\n", shell.config_path.c_str(), reason.c_str());
-    if (begins_again(*shell.page)) _exit(kExitConfig);  // nothing is closed
+    if (begins_again(*shell.page)) _exit(kExitLacking);  // nothing is closed
     return kExitConfig;
   };
   auto credentials = load_credentials(config);

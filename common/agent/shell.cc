@@ -32,7 +32,7 @@ int fail(Logger& logger, const Page& page, const Error& error) {
   logger.event(LogLevel::error, "start_failed", {{"reason", error.message}});
   if (begins_again(page)) {
     logger.flush(kLastFlush);
-    _exit(kExitFailed);
+    _exit(kExitLacking);
   }
   return kExitFailed;
 }

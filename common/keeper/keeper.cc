@@ -296,7 +296,8 @@ void Keeper::pause_for(Duration patience) {
 // What the host lacks just now (a folder, memory) it may have again in a moment. The next agent
 // begins with the config in force: a new one may be what asks for too much.
 bool Keeper::begins_again(int code, Duration began) {
-  bool asked_for = stop_ != 0 || code == 0 || page_.ready != 0;
+  // With another code it has waited itself (agent/missing_files.h), or been told to end.
+  bool asked_for = stop_ != 0 || code != kExitLacking || page_.ready != 0;
   bool goes_on = page_.reason != StartReason::first && inheritance_of(page_).state.has_value();
   if (asked_for || !goes_on) return false;
   failing_since_ = failing_since_.value_or(began);

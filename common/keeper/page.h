@@ -62,6 +62,8 @@ inline constexpr std::size_t kMostStartedWith = 256;
 inline constexpr std::size_t kMostPathBytes = 1024;
 // What an agent exits with to make room for a program, which it has named.
 inline constexpr int kExitHandOver = 42;
+// And with this, before it serves, where the host lacks what it needs: it could not start.
+inline constexpr int kExitLacking = 1;
 
 struct Page {
   // The keeper's.

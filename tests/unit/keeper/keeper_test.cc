@@ -144,7 +144,7 @@ TEST_CASE("an agent that exits before it goes on from another one is followed by
 }
 
 TEST_CASE("an agent that goes on from another one and exits otherwise ends its keeper") {
-  auto [code, served] = GENERATE(std::pair{0, false}, std::pair{1, true});
+  auto [code, served] = GENERATE(std::pair{0, false}, std::pair{77, false}, std::pair{1, true});
   Kept kept = with_an_exit(code, served);
   wait_until([&] { return kept.notes().served != 0; });
   kill(kept.notes().agent, SIGKILL);
