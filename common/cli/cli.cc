@@ -6,7 +6,7 @@
 #include <iostream>
 
 #include "common/base/descriptors.h"
-#include "common/cli/name_sources.h"
+#include "common/cli/host_libraries.h"
 #include "common/cli/pairing.h"
 #include "common/cli/subcommands.h"
 #include "common/config/files.h"
@@ -377,7 +377,7 @@ int run_command_line(int argc, const char* const* argv, const Program& program, 
 
 int run_command_line(int argc, const char* const* argv, const Program& program) {
   occupy_standard_descriptors();
-  keep_name_sources_inside();
+  keep_host_libraries_out();
   const char* no_colour = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
   bool is_terminal = ::isatty(STDOUT_FILENO) == 1;

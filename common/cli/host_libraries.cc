@@ -1,7 +1,8 @@
-#include "common/cli/name_sources.h"
+#include "common/cli/host_libraries.h"
 
 #if HOLDFAST_STATIC
 #include <nss.h>
+#include <openssl/crypto.h>
 
 #include <initializer_list>
 
@@ -10,12 +11,13 @@
 
 namespace holdfast {
 
-void keep_name_sources_inside() {
+void keep_host_libraries_out() {
 #if HOLDFAST_STATIC
   for (const char* users : {"passwd", "group", "initgroups", "services"}) {
     HOLDFAST_CHECK(__nss_configure_lookup(users, "files") == 0);
   }
   HOLDFAST_CHECK(__nss_configure_lookup("hosts", "files dns") == 0);
+  HOLDFAST_CHECK(OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) == 1);
 #endif
 }
 
