@@ -109,6 +109,33 @@ def test_the_maintainer_script_parses(script):
     subprocess.run(["sh", "-n", ROOT / "packaging/debian" / script], check=True, timeout=60)
 
 
+@pytest.mark.parametrize("script", ["post", "preun", "postun"])
+def test_the_rpms_script_parses(script):
+    subprocess.run(["sh", "-n", ROOT / "packaging/rpm" / script], check=True, timeout=60)
+    assert "%" not in (ROOT / "packaging/rpm" / script).read_text(), "rpm expands what follows"
+
+
+def test_after_an_rpms_upgrade_agents_go_on_and_a_unit_is_restarted_only_where_one_cannot(tmp_path):
+    said = tmp_path / "said"
+    units = "holdfast-client@west.service loaded active running x\nholdfast-server.service loaded active running x\n"
+    for name, does in (("systemctl", f'case $1 in list-units) printf "{units}" ;; *) echo "$0 $*" >>"{said}" ;; esac'),
+                       ("holdfast-client", f'echo "$0 $*" >>"{said}"'),
+                       ("holdfast-server", f'echo "$0 $*" >>"{said}"; exit 1')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+
+    def after(*arguments):
+        said.write_text("")
+        subprocess.run(["sh", ROOT / "packaging/rpm/postun", *arguments], check=True, timeout=60,
+                       env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+        return [line.removeprefix(f"{tmp_path}/") for line in said.read_text().splitlines() if "daemon-reload" not in line]
+
+    assert after("1") == ["holdfast-client upgrade -c /etc/holdfast/client-west.toml",
+                          "holdfast-server upgrade -c /etc/holdfast/server.toml",
+                          "systemctl try-restart holdfast-server.service"]
+    assert after("0") == []
+
+
 def examples():
     with open(ROOT / "packaging/compose.yaml", encoding="utf-8") as file:
         compose = yaml.safe_load(file)
