@@ -76,6 +76,9 @@ install(FILES config/completions/holdfast.fish
         DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d RENAME holdfast-server.fish)
 
 install(FILES packaging/debian/copyright DESTINATION ${docdir})
+if(HOLDFAST_STATIC OR NOT HOLDFAST_PACKAGE)
+  install(FILES LICENSE DESTINATION ${docdir})  # Debian has it in a place of its own
+endif()
 install(FILES docs/SECURITY.md DESTINATION ${docdir})
 install(DIRECTORY docs/guide DESTINATION ${docdir})
 install(PROGRAMS scripts/make-certs DESTINATION ${docdir}/examples)

@@ -20,7 +20,10 @@ queue what is written; when it is back, every byte arrives once and in order.
 
 This package has both agents, their systemd units and their manuals. Nothing
 is started until it has a configuration.")
-set(CPACK_STRIP_FILES ${HOLDFAST_STATIC})
+if(HOLDFAST_STATIC)
+  set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_SOURCE_DIR}/packaging/rpm/stripped.cmake)
+  set(CPACK_HOLDFAST_STRIPPED ${CMAKE_BINARY_DIR})
+endif()
 # Debug symbols apart: a package of their own, which needs what is packaged to be unstripped so far.
 set(CPACK_DEBIAN_DEBUGINFO_PACKAGE ON)
 # Paths are those of the target: /etc beside /usr.

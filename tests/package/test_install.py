@@ -19,6 +19,7 @@ lib/systemd/system/holdfast-server@.service
 lib/sysusers.d/holdfast.conf
 share/bash-completion/completions/holdfast-client
 share/bash-completion/completions/holdfast-server
+share/doc/holdfast/LICENSE
 share/doc/holdfast/SECURITY.md
 share/doc/holdfast/copyright
 share/doc/holdfast/examples/client.toml
