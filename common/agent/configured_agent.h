@@ -45,7 +45,7 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
     Lineage& lineage = context_.lineage;
     if (!lineage.objection().empty()) context_.recorder.state_discarded(lineage.objection());
     lineage.commit();
-    tell_of_unkept();
+    tell_of_unkept(context_.logger, context_.page, lineage.unkept());
     RecoveryTally tally = driver_.go_on();
     Status listening = driver_.listen();
     tally.adopted = driver_.adopted();
@@ -180,13 +180,6 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
   }
 
  private:
-  void tell_of_unkept() {
-    std::string reason = context_.lineage.unkept();
-    if (reason.empty() || context_.page.keeper_pid == 0) return;
-    context_.logger.event(LogLevel::warn, "nothing_kept",
-                          {{"reason", "the host refuses memory that outlives it: " + reason},
-                           {"follows", "connections end with this process"}});
-  }
   void drain(DrainUntil until) {
     if (!driver_.draining()) context_.recorder.draining(brief().connections);
     context_.lineage.keep_drain(until);

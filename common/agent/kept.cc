@@ -111,6 +111,13 @@ void tell_of_predecessor(Logger& logger, const Page& page) {
                 {"reason", reason}});
 }
 
+void tell_of_unkept(Logger& logger, const Page& page, const std::string& reason) {
+  if (reason.empty() || page.keeper_pid == 0) return;
+  logger.event(LogLevel::warn, "nothing_kept",
+               {{"reason", "the host refuses memory that outlives it: " + reason},
+                {"follows", "connections end with this process"}});
+}
+
 void listen_to_keeper() {
   sigset_t signals = keepers_signals();
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);

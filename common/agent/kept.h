@@ -23,6 +23,9 @@ bool begins_again(const Page& page);
 // Logs how the agent before this one died or made room, if one did.
 void tell_of_predecessor(Logger& logger, const Page& page);
 
+// Logs that the next agent will have nothing of this one, where that has a `reason`.
+void tell_of_unkept(Logger& logger, const Page& page, const std::string& reason);
+
 // A keeper that was killed is gone a moment before its agent: who starts another one at once finds
 // that agent's sockets. Waits until nobody answers at the admin socket, for at most a second,
 // unless whoever does has a keeper that lives: he stays. Before the loop turns.
