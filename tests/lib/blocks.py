@@ -74,7 +74,7 @@ BLOCKS = {
         "psql -h 127.0.0.1 -p 15432 -U app shop": SERVICE,
     },
     "docs/guide/quickstart.md": {
-        "scripts/build                          # Debian 12; leaves both programs in build/bin":
+        "scripts/build                          # Debian 12 or 13; leaves both programs in build/bin":
             "builds the programs that the test of this page runs",
         "ip netns add here && ip netns add there": QUICKSTART, "mkdir try && cd try": QUICKSTART,
         "# server.toml": QUICKSTART, "# client.toml": QUICKSTART,
