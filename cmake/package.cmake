@@ -7,6 +7,7 @@ if(HOLDFAST_STATIC)
 endif()
 set(CPACK_PACKAGE_NAME holdfast)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_VENDOR "The Holdfast authors")  # CPack's own is "Humanity"
 # A placeholder, of a domain that can never exist (RFC 2606): who gives packages to others says who.
 set(HOLDFAST_MAINTAINER "Holdfast maintainers <maintainers@holdfast.invalid>" CACHE STRING
     "Who answers for the package: Maintainer in its control file, and in its changelog")
@@ -74,7 +75,9 @@ set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /etc /etc/logrotate.d /usr/lib
     /usr/lib/sysusers.d /usr/share/bash-completion /usr/share/bash-completion/completions /usr/share/fish
     /usr/share/fish/vendor_completions.d /usr/share/zsh /usr/share/zsh/site-functions /usr/share/man
     /usr/share/man/man5 /usr/share/man/man7 /usr/share/man/man8)
-set(CPACK_RPM_USER_FILELIST "%config(noreplace) /etc/logrotate.d/holdfast" "%dir %attr(0750, root, root) /etc/holdfast")
+# The folder's group is made, and given, in packaging/rpm/post.
+set(CPACK_RPM_USER_FILELIST "%config(noreplace) /etc/logrotate.d/holdfast"
+    "%dir %verify(not group) %attr(0750, root, root) /etc/holdfast")
 set(CPACK_RPM_POST_INSTALL_SCRIPT_FILE ${CMAKE_SOURCE_DIR}/packaging/rpm/post)
 set(CPACK_RPM_PRE_UNINSTALL_SCRIPT_FILE ${CMAKE_SOURCE_DIR}/packaging/rpm/preun)
 set(CPACK_RPM_POST_UNINSTALL_SCRIPT_FILE ${CMAKE_SOURCE_DIR}/packaging/rpm/postun)
