@@ -58,6 +58,8 @@ BLOCKS = {
         INVITE: PAIRING, "holdfast-client join -": PAIRING,
         "scripts/build-static        # prints the paths of both programs, stripped":
             "some minutes of building: scripts/release does it, and runs tests/package/pair with what it made",
+        "tar -xzf holdfast-0.1.0-x86_64-static.tar.gz -C / --strip-components=1 --no-overwrite-dir":
+            "installs into the running system, and needs a release: tests/package/contents looks into one's tarball",
         "dnf install ./holdfast-0.1.0-1.x86_64.rpm": "for another distribution than the tests' own",
         "scripts/build": "installs into the running system: tests/package/test_install.py does it into a folder",
     },
