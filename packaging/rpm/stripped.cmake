@@ -1,5 +1,6 @@
-# Run by CPack before it packs: the programs as scripts/build-static left them, the very bytes that the tarball, the images
-# and the SBOM have, and what those whose libraries are in them want to be said, where scripts/release wrote it.
+# Run by CPack before it packs. Puts in the programs as scripts/build-static left them, the very bytes that the tarball,
+# the images and the SBOM have, and what those whose libraries are in them want to be said, where scripts/release wrote it.
+# Makes all of it new, so that rpm gives each file the release's time, and not that of this checkout where it is older.
 set(usr ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr)
 foreach(name holdfast-client holdfast-server)
   if(NOT EXISTS ${CPACK_HOLDFAST_STRIPPED}/${name})
@@ -9,3 +10,5 @@ foreach(name holdfast-client holdfast-server)
 endforeach()
 file(GLOB notices ${CPACK_HOLDFAST_STRIPPED}/notices.gz)
 file(COPY ${notices} DESTINATION ${usr}/share/doc/holdfast)
+file(GLOB_RECURSE files LIST_DIRECTORIES true ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/*)
+file(TOUCH ${files})
