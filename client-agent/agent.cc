@@ -131,6 +131,15 @@ Result<ClientOptions> client_options(const ClientConfig& config, ClientCredentia
   return options;
 }
 
+// What lives goes on, also where this config has lowered the limit below it.
+void allow_live(ClientOptions& options, const Relics& relics) {
+  std::uint32_t live = relics.connections()[""];
+  options.connections = std::max(options.connections, live);
+  for (ClientLinkOptions& each : options.links) {
+    each.link.max_streams = std::max(each.link.max_streams, live);
+  }
+}
+
 bool any_plaintext(const ClientConfig& config) {
   return std::any_of(config.links.begin(), config.links.end(),
                      [](const auto& link) { return link.second.unsafe_plaintext; });
@@ -331,6 +340,7 @@ int run_client_agent(const ClientConfig& config, const std::string& config_path,
         auto options = client_options(config, credentials, lineage.start_id(), loops, descriptors);
         if (options) options->make_state = lineage.make_state();
         if (options) options->relics = lineage.relics();
+        if (options && lineage.relics() != nullptr) allow_live(*options, *lineage.relics());
         return options;
       },
       [&](const AgentContext& context, ClientCredentials credentials, ClientOptions options) {

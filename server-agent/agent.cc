@@ -102,6 +102,16 @@ Result<ServerOptions> server_options(const ServerConfig& config, ServerCredentia
   return options;
 }
 
+// What lives goes on, also where a reload or this config has lowered a limit below it.
+void allow_live(ServerOptions& options, const Relics& relics) {
+  auto live = relics.connections();
+  options.connections = std::max(options.connections, live[""]);
+  options.registry.link.max_streams = std::max(options.registry.link.max_streams, live[""]);
+  for (auto& [name, client] : options.clients) {
+    client.policy.max_streams = std::max(client.policy.max_streams, live[name]);
+  }
+}
+
 class ServerAgent final
     : public ConfiguredAgent<ServerConfig, ServerCredentials, ServerOptions, ServerDriver> {
  public:
@@ -186,6 +196,7 @@ int run_server_agent(const ServerConfig& config, const std::string& config_path,
         auto options = server_options(config, credentials, descriptors);
         if (options) options->make_state = lineage.make_state();
         if (options) options->relics = lineage.relics();
+        if (options && lineage.relics() != nullptr) allow_live(*options, *lineage.relics());
         return options;
       },
       [&](const AgentContext& context, ServerCredentials credentials, ServerOptions options) {

@@ -50,6 +50,18 @@ std::vector<LinkRelic> Relics::links() {
   return links;
 }
 
+std::map<std::string, std::uint32_t> Relics::connections() const {
+  std::map<std::string, std::uint32_t> connections;
+  for (const OldState& state : states_) {
+    for (const OldState::Link& each : state.links()) {
+      auto count = static_cast<std::uint32_t>(each.streams.size());
+      connections[""] += count;
+      if (!each.facts.client.empty()) connections[each.facts.client] += count;
+    }
+  }
+  return connections;
+}
+
 void Relics::name_sockets() {
   std::set<int> doubtful;
   auto name = [&](int descriptor) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -53,6 +54,9 @@ class Relics {
   const std::string& objection() const { return objection_; }
 
   std::vector<LinkRelic> links();
+  // How many of them there are, of a server's by client; "": all together. They go on whatever the
+  // config allows by now.
+  std::map<std::string, std::uint32_t> connections() const;
   std::uint64_t start_id() const { return root_->start_id(); }
   const RootHeader::Totals& totals() const { return root_->totals(); }
   const OldRoot& root() const { return *root_; }

@@ -1,5 +1,6 @@
 """A killed agent's next process lacks something that the first one had: connections go on, or wait for it."""
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -18,6 +19,12 @@ def kill(agent):
     before = len(agent.events("recovered"))
     agent.kill_agent()
     wait_until(lambda: len(agent.events("recovered")) > before, PATIENCE, "a recovery")
+
+
+def told(agent):
+    """The numbers of its last recovery."""
+    line = agent.events("recovered")[-1]
+    return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)(?!\w)", line)}
 
 
 @both_roles
@@ -82,6 +89,36 @@ def test_connections_wait_for_memory_that_the_host_refuses(pair, role):
     wait_until(lambda: agent.events("recovered", lost=0), PATIENCE, "a recovery")
     assert read_exactly(back, len(b"before and meanwhile")) == b"before and meanwhile"
     ping(app, back)
+
+
+@both_roles
+def test_limits_of_connections_that_were_lowered_end_none_of_them(pair, role):
+    agent = getattr(pair, role)
+    pairs = [pair.connect() for _ in range(10)]
+    fewer = {**agent.settings, "limits": {"connections": 3}}
+    agent.write_config(fewer)
+    assert agent.run("restart").returncode == 0
+    kill(agent)
+    for app, back in pairs:
+        ping(app, back)
+    assert told(agent)["connections"] == 10 and told(agent)["lost"] == 0
+    for app, back in pairs[2:]:
+        app.close()
+        back.close()
+    wait_until(lambda: len(agent.connections()) == 2, PATIENCE, "two connections")
+    ping(*pair.connect())
+
+
+def test_a_clients_limit_that_a_reload_lowered_ends_none_of_its_connections(pair):
+    pairs = [pair.connect() for _ in range(10)]
+    client, = pair.server.settings["clients"]
+    pair.server.settings["clients"][client]["connections"] = 3
+    pair.server.write_config(pair.server.settings)
+    assert pair.server.run("reload").returncode == 0
+    kill(pair.server)
+    for app, back in pairs:
+        ping(app, back)
+    assert told(pair.server)["lost"] == 0
 
 
 @both_roles
