@@ -163,7 +163,7 @@ class Link : LinkBody {
   Time grace_deadline() const { return grace_deadline_; }
   Duration grace() const { return options_.grace; }
   const Liveness& liveness() const { return liveness_; }
-  bool wants_report() const;
+  bool wants_report(Time now) const;
   bool unreported() const;
   // Carriers in a row that were established and delivered nothing; 0 once something was answered.
   std::uint32_t barren_carriers() const { return first_bytes_.shown(); }

@@ -47,13 +47,13 @@ void LinkBody::become_barren(Time now) {
   }
 }
 
-bool Link::wants_report() const {
-  return !live() || liveness_.wants_report() || first_bytes_.next_look() != kNever;
+bool Link::wants_report(Time now) const {
+  return !live() || liveness_.wants_report(now) || first_bytes_.next_look() != kNever;
 }
 
 bool Link::unreported() const {
-  bool wanted = first_bytes_.unreported() ||
-                (liveness_.unreported() && (!live() || liveness_.wants_report()));
+  bool wanted =
+      first_bytes_.unreported() || (liveness_.unreported() && (!live() || liveness_.questioned()));
   return wanted && carrier() != CarrierId{};
 }
 

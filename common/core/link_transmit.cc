@@ -17,6 +17,7 @@ struct LinkBody::Gather {
   std::size_t header_used = 0;
   std::size_t interactive = 0;  // bytes of interactive streams
   std::size_t answers = 0;      // bytes of PONG and ACK frames: the peer has nothing to say to them
+  std::size_t question = 0;     // bytes of a PING
 
   std::size_t left() const { return most - std::min(most, bytes); }
   bool room(std::size_t header) const {
@@ -79,6 +80,7 @@ std::optional<Transmit> Link::poll_transmit(Time now, std::size_t most) {
   if (gather.bytes == 0) return std::nullopt;
   unwritten_ = gather.bytes;
   if (gather.bytes > gather.answers) liveness_.wrote(now);
+  if (gather.bytes > gather.answers + gather.question) liveness_.wrote_more(now);
   first_bytes_.wrote(now, gather.bytes);
   return Transmit{carrier(), buffers_, gather.bytes, last_gathered_};
 }
@@ -127,7 +129,8 @@ void LinkBody::gather_control(Time now, Gather& gather) {
   }
   if (ping_due_ || measure) {
     ping_due_ = false;
-    gather.header(encode_ping(gather.space(), liveness_.ping(now)));
+    gather.question = encode_ping(gather.space(), liveness_.ping(now));
+    gather.header(gather.question);
     trace_.frame(now, TraceEvent::Kind::send, FrameType::ping);
   }
   if (pong_due_) {

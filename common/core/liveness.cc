@@ -42,6 +42,10 @@ Time Liveness::ask_at() const {
   return written_since_ == kNever ? silence : std::min(silence, written_since_ + silent_patience());
 }
 
+Time Liveness::see_at() const {
+  return unseen_since_ == kNever ? kNever : unseen_since_ + heartbeat_;
+}
+
 Time Liveness::suspect_at() const {
   Duration patient = last_heard_ > asked_at_ ? patience() : silent_patience();
   return std::max(asked_at_, moved_at_) + std::max(patient, progress_.slow());
@@ -51,7 +55,7 @@ Time Liveness::next_timeout() const {
   Time dead = dead_at();
   switch (state_) {
     case State::fresh:
-      return std::min(dead, ask_at());
+      return std::min({dead, ask_at(), see_at()});
     case State::asked:
       return std::min({dead, suspect_at(), look_at_});
     case State::suspect:
@@ -74,8 +78,14 @@ bool Liveness::give_up(Time now) {
     ask(now);
     wrote(now);
   }
-  state_ = State::suspect;
+  become_suspect();
   return fresh;
+}
+
+void Liveness::become_suspect() {
+  if (state_ == State::suspect) return;
+  state_ = State::suspect;
+  silent_since_ = std::max(believed_at_, std::min(last_heard_, asked_at_));
 }
 
 bool Liveness::pong(Time now, std::uint64_t token) {
@@ -87,18 +97,27 @@ bool Liveness::pong(Time now, std::uint64_t token) {
 }
 
 void Liveness::report(Time now, const PathReport& path) {
-  if (state_ == State::fresh) return;
+  if (state_ == State::fresh) {
+    if (now < see_at()) return;
+    unseen_since_ = path.queued == 0 ? kNever : now;
+    if (path.timeouts >= tuning::kStuckTimeouts) doubt(now);
+    return;
+  }
   look_at_ = now + tuning::kLookEvery;
   beside_ = path.beside;
   if (!progress_.report(path, silent_patience())) return;
   moved_at_ = now;
-  if (state_ == State::suspect) state_ = State::asked;
+  if (state_ != State::suspect) return;
+  state_ = State::asked;
+  believed_at_ = now;
 }
 
 Liveness::Action Liveness::timeout(Time now) {
   if (now < next_timeout()) return Action::none;
+  if (now >= see_at()) unseen_since_ = kNever;  // the kernel says nothing
   // A look is no verdict: one that comes late has cost nobody anything.
-  Time due = state_ == State::fresh ? next_timeout() : dead_at();
+  Time due = state_ == State::fresh ? std::min(dead_at(), ask_at()) : dead_at();
+  if (state_ == State::fresh && now < due) return Action::none;
   if (state_ == State::asked) due = std::min(due, suspect_at());
   if (now >= due && now - due > tuning::kLateTurn && !excused_) {
     // We slept, so the peer's silence is not shown: wait anew, and ask at once.
@@ -115,8 +134,7 @@ Liveness::Action Liveness::timeout(Time now) {
   }
   if (look_at_ != kNever) look_at_ = now + tuning::kLookEvery;
   if (state_ == State::suspect || now < suspect_at()) return Action::none;
-  state_ = State::suspect;
-  silent_since_ = std::min(last_heard_, asked_at_);
+  become_suspect();
   return Action::suspect;
 }
 

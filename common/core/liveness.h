@@ -18,7 +18,10 @@
 //
 // Silence is questioned after `heartbeat`, and much sooner once something was written that nobody
 // has answered in any way. PONG and ACK are no such writes: nobody answers them, and an idle link
-// would ask for ever. A turn that came late (SIGSTOP, a starved CPU, suspend) says nothing
+// would ask for ever. A peer that talks all the while has perhaps nothing of ours: a `heartbeat`
+// after a write the kernel is looked at, and bytes that were sent again twice in vain are a doubt.
+//
+// A turn that came late (SIGSTOP, a starved CPU, suspend) says nothing
 // about the peer: it restarts the wait, once until something is heard.
 #pragma once
 
@@ -67,9 +70,10 @@ class Liveness {
   bool measure_due(Time now, bool bulk) const {
     return pings_.measure_due(now, bulk ? Duration{} : round_trip() * tuning::kMeasureRoundTrips);
   }
-  // A question stands: the kernel's report of the path is wanted whenever a timeout is due, and at
-  // once when the question has just come up or been handed over.
-  bool wants_report() const { return state_ != State::fresh; }
+  // The kernel's report of the path is wanted when a timeout is due, and while a question stands at
+  // once when it has just come up or been handed over.
+  bool wants_report(Time now) const { return questioned() || now >= see_at(); }
+  bool questioned() const { return state_ != State::fresh; }
   bool unreported() const { return progress_.wants_report(); }
   void report(Time now, const PathReport& path);
   // Before the link is live: true when bytes have moved since the last report.
@@ -77,6 +81,10 @@ class Liveness {
   // Something that deserves an answer was handed to the carrier (PONG and ACK do not).
   void wrote(Time now) {
     if (written_since_ == kNever) written_since_ = now;
+  }
+  // ... and was no question: the kernel is to say in time what became of it.
+  void wrote_more(Time now) {
+    if (unseen_since_ == kNever) unseen_since_ = now;
   }
   // The host's addresses or routes changed, or a newcomer claims this carrier's place: ask now.
   void doubt(Time now);
@@ -86,7 +94,7 @@ class Liveness {
   // It delivers nothing: suspect at once. True: a question is to be put, none was.
   bool give_up(Time now);
   // The peer's kernel has the question that stands.
-  bool passed() const { return state_ != State::fresh && progress_.passed(); }
+  bool passed() const { return questioned() && progress_.passed(); }
 
   Time next_timeout() const;
   Action timeout(Time now);
@@ -94,8 +102,8 @@ class Liveness {
   State state() const { return state_; }
   bool suspect() const { return state_ == State::suspect; }
   Time last_heard() const { return last_heard_; }
-  // Suspect: since when nothing was heard, or, where something was, no answer came. Else when
-  // something was heard last.
+  // Suspect: since when nothing was heard, or, where something was, no answer came; not before an
+  // earlier suspicion was taken back. Else when something was heard last.
   Time silent_since() const { return suspect() ? silent_since_ : last_heard_; }
   Time dead_at() const { return std::max(last_heard_, moved_at_) + dead_after_; }
   // Smoothed, but never less than the last one measured: load raises it at once. Zero before the
@@ -115,7 +123,9 @@ class Liveness {
   // The same where nothing whatsoever is heard.
   Duration silent_patience() const;
   void ask(Time now);
+  void become_suspect();
   Time ask_at() const;
+  Time see_at() const;
   Time suspect_at() const;
 
   Duration heartbeat_{};
@@ -126,6 +136,7 @@ class Liveness {
   Duration beside_{};  // PathReport::beside
   Time last_heard_{};
   Time written_since_ = kNever;  // first write since something was heard
+  Time unseen_since_ = kNever;   // first write since the kernel said that all of it has arrived
   Time asked_at_ = kNever;
   Time silent_since_{};
   State state_ = State::fresh;
@@ -133,6 +144,7 @@ class Liveness {
   Pings pings_;
   Progress progress_;
   Time moved_at_{};        // bytes moved while the question was on its way
+  Time believed_at_{};     // ... while it was suspect, which it was no more then
   Time look_at_ = kNever;  // the next report is due, once there are any
   std::uint32_t doublings_ = 0;
   bool excused_ = false;  // a late turn was already forgiven

@@ -17,7 +17,7 @@ bool Progress::report(const PathReport& path, Duration patience) {
   bool moved = false;
   if (before_) {
     bool sent = path.acked > before_->acked || path.arrived > before_->arrived;
-    bool came = path.received > before_->received;
+    bool came = path.received > before_->received && path.timeouts <= tuning::kStuckTimeouts;
     moved = (sent && !passed_) || (came && !gap_);
   }
   if (handed_ && !mark_) mark_ = path.acked + path.queued;

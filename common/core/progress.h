@@ -5,7 +5,8 @@
 // a proxy or a middlebox on the way acknowledges as well, and for ever. Bytes of the peer's count
 // in the same way while they come without a gap: our kernel's acks must reach it then. After a gap
 // they do not, since after an outage the peer's retransmissions may come long before ours. A link
-// that was idle before the question had no gap then: only what is silent since counts.
+// that was idle before the question had no gap then: only what is silent since counts. Nor do they
+// count while ours are sent again and again in vain: small acks pass where large segments vanish.
 //
 // Acked bytes stand still for seconds on a healthy slow path whose queue is full of duplicates, so
 // packets that the peer has shown to have count as well.

@@ -52,7 +52,7 @@ void Pump::adapt_read_size(std::size_t bytes, std::size_t effects) {
 bool Pump::turn(Time now) {
   turning_ = true;
   if (now >= link_.next_timeout()) {
-    if (link_.wants_report()) look(now);
+    if (link_.wants_report(now)) look(now);
     link_.timeout(now);
   }
   perform_effects(now, budget_.effects);

@@ -82,6 +82,9 @@ inline constexpr std::uint32_t kSmallSegment = 536;
 inline constexpr std::uint32_t kMiddleSegment = 1200;
 // A fresh carrier is barren when its first large segment was sent again so often in vain.
 inline constexpr std::uint32_t kBarrenTimeouts = 2;
+// Bytes of ours that were sent again so often are a doubt, whatever the peer says meanwhile; once
+// more, and what it says is no progress of ours.
+inline constexpr std::uint32_t kStuckTimeouts = 2;
 // Patience doubles with each barren carrier in a row, so often at most.
 inline constexpr std::uint32_t kBarrenDoublings = 3;
 // While a question stands the kernel is asked this often what of our bytes has arrived.

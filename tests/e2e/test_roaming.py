@@ -138,3 +138,23 @@ def test_bulk_between_hosts_survives_silence_and_roaming_exactly(make_lab, make_
         flow.stop()
     for flow in flows:
         flow.wait(60)
+
+
+def test_large_packets_that_begin_to_vanish_are_noticed_while_the_peer_talks(make_lab, make_pair):
+    """Its bytes keep a carrier alive. That ours do not get through shows by a question."""
+    lab = make_lab()
+    pair = make_pair(lab=lab, server={"link": {"heartbeat": "1s", "dead_after": "60s"}})
+    app, back = pair.connect()
+    up = Flow(app, back, 1, size=200_000, finish=False)
+    up.wait()
+    down = Flow(back, app, 2, pace=20_000)
+    down.wait_progress(5)
+    lab.drop_large(1000, "up")
+    watch = Stopwatch()
+    up = Flow(app, back, 1, size=200_000)
+    up.wait()
+    assert watch.seconds() < 10 * TIMESCALE
+    assert lab.packets_hit() > 0
+    assert 0 < pair.client.status()["totals"]["outage_total_s"] < watch.elapsed()
+    down.stop()
+    down.wait()

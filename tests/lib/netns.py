@@ -157,6 +157,12 @@ class Lab:
         """So many packets in a hundred are lost by chance, each way."""
         self._rules(f"numgen random mod 100 < {percent} counter drop", "both")
 
+    def drop_large(self, size, direction="both"):
+        """Packets of more bytes vanish without a word, as in a tunnel that is too narrow."""
+        for host in (self.client, self.server):     # else the rule sees several segments as one packet
+            host.run("ip", "link", "set", "dev", "up0", "gso_max_segs", "1")
+        self._rules(f"meta length > {size} counter drop", direction)
+
     def limit_rate(self, mbit):
         """The path carries so much each way; who comes faster waits for up to 50 ms, then is lost."""
         for port in ("to-client", "to-server"):

@@ -53,7 +53,12 @@ void Watch::harm_all(Time until) {
   for (std::uint32_t i = 0; i < harmed_until_.size(); ++i) harm(i, until);
 }
 
+// A lane that is finding out what passes goes on when carriers can be had again.
 void Watch::hinder(std::uint32_t client, Time until) {
+  for (auto& [whose, learning] : learns_since_) {
+    bool learns = learning.last + kNothingLearnt > world_.now();
+    if (whose.first == client && learns) learning.since = std::max(learning.since, until);
+  }
   hindered_until_[client] = std::max(hindered_until_[client], until);
 }
 
@@ -167,7 +172,10 @@ void Watch::look_around() {
   for (std::uint32_t i = 0; i < world_.options().clients; ++i) {
     if (!world_.client(i).running() || !world_.server().running()) continue;
     look_at_links(i);
-    for (const Link* lane : world_.client(i).links()) look_at_silence(i, lane->id());
+    for (const Link* lane : world_.client(i).links()) {
+      require(lane->outage_since() > Time{}, "an outage began before the world");
+      look_at_silence(i, lane->id());
+    }
   }
   for (auto& conversation : world_.conversations()) look_at_opening(*conversation);
 }

@@ -142,6 +142,80 @@ TEST_CASE("doubt asks at once, whenever something was last heard") {
   }
 }
 
+TEST_CASE("one that is given up is silent since it was heard, or since it was asked") {
+  Liveness liveness = standing();
+  liveness.heard(at_ms(1400));
+  CHECK(liveness.give_up(at_ms(1600)));
+  CHECK(liveness.suspect());
+  CHECK(liveness.silent_since() == at_ms(1400));
+  CHECK_FALSE(liveness.give_up(at_ms(1900)));
+  CHECK(liveness.silent_since() == at_ms(1400));
+
+  Liveness talks = standing();
+  CHECK(when(talks, Action::ping) == at_ms(2000));
+  talks.heard(at_ms(2200));
+  CHECK_FALSE(talks.give_up(at_ms(2300)));
+  CHECK(talks.silent_since() == at_ms(2000));
+}
+
+TEST_CASE("a peer that talks is asked when the kernel sends ours again in vain") {
+  struct Row {
+    const char* name;
+    std::uint64_t queued;
+    std::uint32_t timeouts;
+    bool asks;
+  };
+  const Row rows[] = {
+      {"all has arrived", 0, 0, false},
+      {"much is on its way", 100000, 0, false},
+      {"a packet was lost", 100000, 1, false},
+      {"twice", 100000, 2, true},
+  };
+  for (const Row& row : rows) {
+    INFO(row.name);
+    Liveness liveness = standing();
+    liveness.wrote(at_ms(1200));
+    liveness.wrote_more(at_ms(1200));
+    liveness.wrote_more(at_ms(1300));  // counts with the first
+    liveness.heard(at_ms(2100));
+    CHECK_FALSE(liveness.wants_report(at_ms(2199)));
+    CHECK(liveness.next_timeout() == at_ms(2200));
+    CHECK(liveness.wants_report(at_ms(2200)));
+    PathReport path;
+    path.queued = row.queued;
+    path.timeouts = row.timeouts;
+    liveness.report(at_ms(2200), path);
+    CHECK(liveness.timeout(at_ms(2200)) == (row.asks ? Action::ping : Action::none));
+    if (row.asks) continue;
+    // Looked at again while something is on its way.
+    liveness.heard(at_ms(3150));
+    CHECK(liveness.wants_report(at_ms(3200)) == (row.queued != 0));
+  }
+}
+
+TEST_CASE("a kernel that says nothing is not asked again before the next write") {
+  Liveness liveness = standing();
+  liveness.wrote_more(at_ms(1200));
+  liveness.heard(at_ms(2100));
+  CHECK(liveness.timeout(at_ms(2200)) == Action::none);
+  CHECK_FALSE(liveness.wants_report(at_ms(2200)));
+  CHECK(liveness.next_timeout() == at_ms(3100));
+  liveness.wrote_more(at_ms(2300));
+  CHECK(liveness.wants_report(at_ms(3300)));
+}
+
+TEST_CASE("reports for others do not count before it is time") {
+  Liveness liveness = standing();
+  liveness.wrote_more(at_ms(1200));
+  PathReport path;
+  path.queued = 100000;
+  path.timeouts = 2;
+  liveness.report(at_ms(1300), path);
+  liveness.heard(at_ms(1900));
+  CHECK(liveness.timeout(at_ms(1300)) == Action::none);
+  CHECK(liveness.wants_report(at_ms(2200)));
+}
+
 TEST_CASE("an answered doubt leaves nothing behind") {
   Liveness liveness = standing();
   liveness.doubt(at_ms(1200));

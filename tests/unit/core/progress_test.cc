@@ -111,6 +111,19 @@ TEST_CASE("the peer's bytes count without a gap, after one they do not") {
   CHECK(progress.report(path, kPatience));
 }
 
+TEST_CASE("the peer's bytes do not count while ours are sent again in vain") {
+  PathReport path;
+  Progress progress = behind_bulk(path);
+  path.received += 1;
+  path.timeouts = 2;
+  CHECK(progress.report(path, kPatience));
+  path.received += 1;
+  path.timeouts = 3;
+  CHECK_FALSE(progress.report(path, kPatience));
+  path.arrived += 1;  // ours do
+  CHECK(progress.report(path, kPatience));
+}
+
 TEST_CASE("only a path with a backlog is slow, and for four seconds at most") {
   struct Row {
     std::uint64_t queued;
@@ -184,7 +197,21 @@ TEST_CASE("while a question stands reports are asked for every 100 ms, once ther
   CHECK(liveness.timeout(at_ms(1600)) == Liveness::Action::none);
   CHECK(liveness.next_timeout() == at_ms(1700));
   liveness.answered();
-  CHECK_FALSE(liveness.wants_report());
+  CHECK_FALSE(liveness.questioned());
+}
+
+TEST_CASE("a silence after progress begins with it") {
+  PathReport path;
+  Liveness liveness = asked_about_bulk(path);
+  Time first = runs_until(liveness, path, 0, Liveness::Action::suspect);
+  REQUIRE(first != kNever);
+  CHECK(liveness.silent_since() == at_ms(1000));
+  Time moved = first + milliseconds(200);
+  path.acked += 1000;
+  liveness.report(moved, path);
+  CHECK_FALSE(liveness.suspect());
+  for (int i = 0; i < 100 && !liveness.suspect(); ++i) liveness.timeout(liveness.next_timeout());
+  CHECK(liveness.silent_since() == moved);
 }
 
 TEST_CASE("progress takes suspicion back, and the standby with it") {
