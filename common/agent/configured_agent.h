@@ -47,6 +47,7 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
     lineage.commit();
     tell_of_unkept(context_.logger, context_.page, lineage.unkept());
     RecoveryTally tally = driver_.go_on();
+    if (lineage.relics() != nullptr) begin_counts();
     Status listening = driver_.listen();
     tally.adopted = driver_.adopted();
     if (lineage.relics() != nullptr) context_.recorder.recovered(lineage.finish(tally));
@@ -91,6 +92,7 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
       snapshot.not_listening.push_back({each.address, each.reason});
     }
     tell_links(snapshot);
+    context_.recorder.leave_out_before(snapshot);
     return snapshot;
   }
   ConnectionPage connections(const ConnectionCursor& from) override {
@@ -180,6 +182,10 @@ class ConfiguredAgent : public Agent, public Reloadable<Config, Credentials> {
   }
 
  private:
+  // Before anything turns.
+  void begin_counts() {
+    if (auto living = snapshot({})) context_.recorder.begin_from(*living);
+  }
   void drain(DrainUntil until) {
     if (!driver_.draining()) context_.recorder.draining(brief().connections);
     context_.lineage.keep_drain(until);

@@ -63,6 +63,33 @@ void EventRecorder::outage_over(const LinkEvent& event) {
   }
 }
 
+void EventRecorder::begin_from(const AgentSnapshot& living) {
+  replayed_before_ = living.totals.replayed_bytes;
+  for (const auto& [name, all] : living.services) {
+    auto ended = closed_.find(name);
+    const ServiceCounters none;
+    const ServiceCounters& here = ended != closed_.end() ? ended->second : none;
+    ServiceCounters& before = before_[name];
+    before.opened = all.opened - here.opened;
+    before.bytes_up = all.bytes_up - here.bytes_up;
+    before.bytes_down = all.bytes_down - here.bytes_down;
+  }
+}
+
+void EventRecorder::leave_out_before(AgentSnapshot& snapshot) const {
+  auto leave_out = [](std::uint64_t& count, std::uint64_t before) {
+    count -= std::min(count, before);
+  };
+  leave_out(snapshot.totals.replayed_bytes, replayed_before_);
+  for (const auto& [name, before] : before_) {
+    auto found = snapshot.services.find(name);
+    if (found == snapshot.services.end()) continue;
+    leave_out(found->second.opened, before.opened);
+    leave_out(found->second.bytes_up, before.bytes_up);
+    leave_out(found->second.bytes_down, before.bytes_down);
+  }
+}
+
 AgentTotals EventRecorder::totals(Time now) const {
   AgentTotals totals = totals_;
   for (const auto& [group, outage] : outages_) {

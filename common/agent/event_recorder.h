@@ -37,6 +37,10 @@ class EventRecorder final : public Observer {
   const LinkTally* tally(const LinkId& link) const;
   // Ended connections, by service.
   const std::map<std::string, ServiceCounters, std::less<>>& closed() const { return closed_; }
+  // Connections of the process before this one that live: what they did there is none of this one's
+  // counts, which a snapshot sums up of those that live and those that have ended.
+  void begin_from(const AgentSnapshot& living);
+  void leave_out_before(AgentSnapshot& snapshot) const;
   // What the last connect to a service's target came to, and when; Cause::none: it stood.
   struct TargetResult {
     Cause cause = Cause::none;
@@ -114,6 +118,8 @@ class EventRecorder final : public Observer {
   Repeats loops_;     // by their services
   Repeats refusals_;  // of links, and of carriers by host, cause and reason
   History history_{idle_since_};
+  std::map<std::string, ServiceCounters, std::less<>> before_;
+  std::uint64_t replayed_before_ = 0;
 };
 
 }  // namespace holdfast

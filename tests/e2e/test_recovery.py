@@ -1,5 +1,6 @@
 """`kill -9` of an agent: the next one goes on with its connections, and nobody notices but by a pause."""
 import contextlib
+import json
 import mmap
 import os
 import pathlib
@@ -7,6 +8,8 @@ import re
 import signal
 import socket
 import struct
+import threading
+import urllib.request
 
 import pytest
 
@@ -445,3 +448,38 @@ def test_the_status_tells_of_it(pair):
     assert status["recovery"]["connections"] == 1
     assert pair.client.metric("holdfast_recoveries_total", reason="killed") == 1
     assert pair.client.metric("holdfast_connections_recovered_total") == 1
+
+
+def history(agent):
+    url = f"http://{agent.metrics_host}:{agent.metrics_port}/status.json"
+    return wait_until(lambda: json.loads(urllib.request.urlopen(url).read())["history"]["recent"], PATIENCE,
+                      "samples")
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_what_a_process_counts_begins_with_it_and_not_with_its_connections(pair, role):
+    agent = getattr(pair, role)
+    ended, ended_back = pair.connect()
+    app, back = pair.connect()
+    for source, sink in ((ended, ended_back), (app, back)):
+        sender = threading.Thread(target=source.sendall, args=(payload(1, 5_000_000),))
+        sender.start()
+        assert read_exactly(sink, 5_000_000, PATIENCE) == payload(1, 5_000_000)
+        sender.join()
+    ended.close()
+    ended_back.close()
+    wait_until(lambda: len(agent.connections()) == 1, PATIENCE, "one connection left")
+    die(agent)
+    ping(app, back)
+
+    def counts():
+        return [agent.metric("holdfast_bytes_total", direction="up"),
+                agent.metric("holdfast_connections_opened_total"),
+                sum(sample[2] for sample in history(agent))]
+    assert counts() == [4, 0, 4], "else each death is 5 MB and a connection in every rate"
+    assert agent.connections()[0]["bytes_up"] == 5_000_004
+    ping(*pair.connect())
+    app.close()
+    back.close()
+    wait_until(lambda: len(agent.connections()) == 1, PATIENCE, "one connection left")
+    assert counts()[:2] == [8, 1]
