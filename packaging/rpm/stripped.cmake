@@ -6,6 +6,7 @@ foreach(name holdfast-client holdfast-server)
   if(NOT EXISTS ${CPACK_HOLDFAST_STRIPPED}/${name})
     message(FATAL_ERROR "${CPACK_HOLDFAST_STRIPPED}/${name} is not there: scripts/build-static makes it")
   endif()
+  file(REMOVE ${usr}/bin/${name})  # else one as old as the other, to a second, is left
   file(COPY ${CPACK_HOLDFAST_STRIPPED}/${name} DESTINATION ${usr}/bin)
 endforeach()
 file(GLOB notices ${CPACK_HOLDFAST_STRIPPED}/notices.gz)
