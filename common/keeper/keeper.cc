@@ -131,6 +131,7 @@ void Keeper::begin() {
   pid_ = getpid();
   std::snprintf(page_.program, sizeof page_.program, "%s", program_path().c_str());
   signal(SIGCHLD, SIG_DFL);  // ignored, as it may have been inherited, children end unseen
+  signal(SIGPIPE, SIG_IGN);  // what it says may have no reader
   sigemptyset(&signals_);
   for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals_, number);
   sigprocmask(SIG_BLOCK, &signals_, nullptr);

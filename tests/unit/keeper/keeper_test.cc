@@ -154,6 +154,29 @@ TEST_CASE("an agent that goes on from another one and exits otherwise ends its k
   CHECK(kept.notes().starts == 2);
 }
 
+TEST_CASE("a keeper whose words nobody reads goes on") {
+  int before = dup(STDERR_FILENO);
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  close(ends[0]);
+  dup2(ends[1], STDERR_FILENO);
+  {
+    // Nobody takes what is to be parked, and it says so.
+    Kept kept([](Page& page, Notes& notes) {
+      if (notes.starts == 1) {
+        page.wish = static_cast<std::uint32_t>(StartReason::parked);
+        return kExitHandOver;
+      }
+      return serve(page, notes);
+    });
+    kept.wait_starts(2);
+    CHECK(kept.notes().reason == static_cast<int>(StartReason::rolled_back));
+  }
+  dup2(before, STDERR_FILENO);
+  close(before);
+  close(ends[1]);
+}
+
 TEST_CASE("an agent ends with its keeper") {
   Kept kept(serve);
   kept.wait_starts(1);
