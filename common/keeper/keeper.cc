@@ -31,7 +31,8 @@ constexpr int kLooksPerStandstill = 4;
 // How much less eager the kernel is to kill the keeper than its agent.
 constexpr int kOomAdvantage = 100;
 constexpr Duration kReadPatience = seconds(2);
-// make_agent(): this host has no processes that share their descriptors (qemu-user has none).
+// make_agent(): this host has no processes that share their descriptors (qemu-user has none), or a
+// filter of system calls denies them.
 constexpr pid_t kRefused = -2;
 // When the host has no process for the next agent.
 constexpr Duration kScarcityPause = milliseconds(100);
@@ -153,7 +154,7 @@ pid_t Keeper::make_agent() {
   while (stop_ == 0) {
     pid_t pid = fork_sharing_descriptors();
     if (pid >= 0) return pid;
-    bool unknown = errno == EINVAL || errno == ENOSYS;
+    bool unknown = errno == EINVAL || errno == ENOSYS || errno == EPERM;
     if (page_.deaths == 0 && unknown) {
       page_.refusal = errno;
       return kRefused;
