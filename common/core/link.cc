@@ -92,6 +92,8 @@ void Link::carrier_up(Time now, CarrierId carrier, Duration round_trip) {
     return;
   }
   if (auto* greeting = std::get_if<Greeting>(&state_)) {
+    // A relay that is near has it, and the answer comes from afar.
+    greeting->moved = greeting->moved || first_bytes_.passed();
     greeting_failed(*greeting);
     drop_carrier(now, Cause::carrier_replaced, Socket::must_close);
   }
@@ -139,11 +141,15 @@ void LinkBody::start_greeting(Time now, CarrierId carrier, Duration round_trip) 
   greeting.carrier = carrier;
   greeting.since = greeting.moved_at = now;
   // Doubles with every failure, so that a slow path is not greeted anew for ever.
-  Duration doubled = std::min<Duration>(
-      liveness_.patience() * (1 << std::min(failed_greetings_, 5)), options_.handshake_timeout);
-  greeting.impatient_at = now + doubled;
+  auto doubled = [this](std::uint32_t times) {
+    return std::min<Duration>(liveness_.patience() * (1 << std::min(times, 5U)),
+                              options_.handshake_timeout);
+  };
+  greeting.impatient_at = now + doubled(failed_greetings_);
   // A relay's kernel may have taken a long table that takes the rest of its way much longer.
-  greeting.answer_in = handshake_.size() > tuning::kLongHello ? doubled : liveness_.patience();
+  bool long_hello = handshake_.size() > tuning::kLongHello;
+  std::uint32_t shown = failed_greetings_ != 0 ? 1 : 0;  // two in a row tell of large packets
+  greeting.answer_in = doubled(long_hello ? failed_greetings_ : failed_greetings_ - shown);
   greeting.unanswered_at = now + greeting.answer_in;
   state_ = std::move(greeting);
 }

@@ -187,6 +187,30 @@ TEST_CASE("an answer that two greetings in a row wait for makes the second one b
   CHECK(peer.link().counters().carriers_barren == 1);
 }
 
+TEST_CASE(
+    "the answer to a greeting has twice as long each time, for a relay may be near and it far") {
+  ScriptedPeer peer(LinkOptions::Role::client);
+  peer.open();
+  peer.link().carrier_down(peer.now(), peer.carrier(), Cause::carrier_reset);
+  Time began = peer.now();
+  std::vector<std::int64_t> waited;
+  for (std::uint64_t number = 77; number < 83; ++number) {
+    Time dialled = peer.now();
+    CarrierId carrier{number};
+    peer.link().carrier_up(dialled, carrier, milliseconds(20));
+    peer.transmit();
+    PathReport all_there = path_of(0, 0);
+    peer.link().path_report(dialled, carrier, all_there);
+    while (!peer.link().wants_carrier()) {
+      peer.pass(milliseconds(100));
+      peer.link().timeout(peer.now());
+    }
+    waited.push_back((peer.now() - dialled).count() / 1000);
+  }
+  CHECK(waited == std::vector<std::int64_t>{500, 500, 1000, 2000, 4000, 8000});
+  CHECK(peer.now() - began == seconds(16));
+}
+
 TEST_CASE("a client that sees its carrier barren wants another at once and says so") {
   ScriptedPeer peer(LinkOptions::Role::client);
   peer.open();
