@@ -238,8 +238,9 @@ void LinkRegistry::settle_doubts(Time now) {
     auto found = links_.find(doubt.link);
     if (found == links_.end() || found->second.link->ended()) return true;
     Link& link = *found->second.link;
-    if (!link.detached() && link.liveness().last_heard() > doubt.asked_at) return true;
+    // What is heard meanwhile may be the last that the process sent, with its end behind it.
     if (!link.detached() && now < doubt.give_up_at) return false;
+    if (!link.detached() && link.liveness().last_heard() > doubt.asked_at) return true;
     end_link(now, found->second, Cause::client_restarted);
     return true;
   });

@@ -289,6 +289,20 @@ TEST_CASE("of a process that seems gone, a link that answers stays and one that 
   }
 }
 
+TEST_CASE("the last bytes of a process that is gone, with its end behind them, are no answer") {
+  Bench bench;
+  for (std::uint8_t n = 1; n <= 2; ++n) bench.hello(at_ms(0), {.link = n, .slot = n});
+  bench.lose_carrier(at_ms(10), 1);
+  bench.hello(at_ms(20), {.link = 11, .start_id = 8, .slot = 1});
+  Link* link = bench.registry.find(link_id(2));
+  std::uint8_t late[kMaxSmallFrame];
+  link->carrier_bytes(at_ms(30), link->carrier(), Bytes(late, encode_pong(late, 1)));
+  bench.registry.poll(at_ms(30));
+  bench.lose_carrier(at_ms(40), 2);
+  bench.registry.poll(bench.registry.next_timeout());
+  CHECK(link->ended());
+}
+
 TEST_CASE("a waiting newcomer that hangs up is forgotten") {
   Bench bench;
   bench.hello(at_ms(0), {1, 0, 1, 7});
