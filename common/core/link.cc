@@ -92,8 +92,7 @@ void Link::carrier_up(Time now, CarrierId carrier, Duration round_trip) {
     return;
   }
   if (auto* greeting = std::get_if<Greeting>(&state_)) {
-    // A relay that is near has it, and the answer comes from afar.
-    greeting->moved = greeting->moved || first_bytes_.passed();
+    if (!greeting->moved && first_bytes_.passed()) mute_greetings_ += 1;
     greeting_failed(*greeting);
     drop_carrier(now, Cause::carrier_replaced, Socket::must_close);
   }
@@ -145,11 +144,15 @@ void LinkBody::start_greeting(Time now, CarrierId carrier, Duration round_trip) 
     return std::min<Duration>(liveness_.patience() * (1 << std::min(times, 5U)),
                               options_.handshake_timeout);
   };
-  greeting.impatient_at = now + doubled(failed_greetings_);
+  // Those that a kernel took at once, and nobody answered: a middlebox that is mute for a while, or
+  // a relay that is near with the peer far behind it. A link that has lived knows the way.
+  bool has_lived = live_since_ != Time{};
+  std::uint32_t spared = has_lived ? tuning::kMuteGreetings : tuning::kFirstMuteGreetings;
+  std::uint32_t mute = mute_greetings_ - std::min(mute_greetings_, spared);
+  greeting.impatient_at = now + doubled(std::max(failed_greetings_, mute));
   // A relay's kernel may have taken a long table that takes the rest of its way much longer.
   bool long_hello = handshake_.size() > tuning::kLongHello;
-  std::uint32_t shown = failed_greetings_ != 0 ? 1 : 0;  // two in a row tell of large packets
-  greeting.answer_in = doubled(long_hello ? failed_greetings_ : failed_greetings_ - shown);
+  greeting.answer_in = doubled(long_hello ? std::max(failed_greetings_, mute) : mute);
   greeting.unanswered_at = now + greeting.answer_in;
   state_ = std::move(greeting);
 }
@@ -281,7 +284,7 @@ void LinkBody::become_live(Time now, CarrierId carrier, Standing standing) {
   live_since_ = now;
   grace_deadline_ = kNever;
   service_deadline_ = kNever;
-  failed_greetings_ = 0;
+  failed_greetings_ = mute_greetings_ = 0;
   // Rule 9's time is one with a carrier: without one, the first too, nobody could make progress.
   for (Deadline& each : lingers_) {
     each.at += now - std::max(detached_since_, each.at - tuning::kAbortLinger);

@@ -234,7 +234,7 @@ class LinkBody : protected LinkStates {
   Time lost_since_ = kNever;  // when the carrier that was lost was heard last
   Time grace_deadline_ = kNever;
   Time service_deadline_ = kNever;  // the next service whose own grace ends
-  std::uint32_t failed_greetings_ = 0;
+  std::uint32_t failed_greetings_ = 0, mute_greetings_ = 0;  // in a row
   std::deque<Deadline> lingers_;
   std::deque<Deadline> open_deadlines_;
 

@@ -117,7 +117,7 @@ void Link::renew(Time now, LinkId id) {
   draining_ = false;
   initial_credit_ = 0;
   peer_max_streams_ = UINT32_MAX;
-  failed_greetings_ = 0;
+  failed_greetings_ = mute_greetings_ = 0;
   detached_since_ = now;
   lost_since_ = kNever;
   state_ = Detached{};

@@ -82,6 +82,10 @@ inline constexpr std::uint32_t kSmallSegment = 536;
 inline constexpr std::uint32_t kMiddleSegment = 1200;
 // A fresh carrier is barren when its first large segment was sent again so often in vain.
 inline constexpr std::uint32_t kBarrenTimeouts = 2;
+// So many greetings in a row may arrive without an answer before the next ones wait for longer: on
+// a new link two tell of large packets, an old one may be behind a middlebox for ten seconds.
+inline constexpr std::uint32_t kFirstMuteGreetings = 1;
+inline constexpr std::uint32_t kMuteGreetings = 20;
 // Bytes of ours that were sent again so often are a doubt, whatever the peer says meanwhile; once
 // more, and what it says is no progress of ours.
 inline constexpr std::uint32_t kStuckTimeouts = 2;
