@@ -70,8 +70,7 @@ void add_keeper(AgentSnapshot& snapshot, const Page& page) {
 }
 
 bool begins_again(const Page& page) {
-  return page.keeper_pid != 0 && page.reason != StartReason::first &&
-         inheritance_of(page).state.has_value();
+  return page.keeper_pid != 0 && goes_on(page);
 }
 
 void tell_of_predecessor(Logger& logger, const Page& page) {

@@ -149,10 +149,10 @@ void LinkBody::start_greeting(Time now, CarrierId carrier, Duration round_trip) 
   bool has_lived = live_since_ != Time{};
   std::uint32_t spared = has_lived ? tuning::kMuteGreetings : tuning::kFirstMuteGreetings;
   std::uint32_t mute = mute_greetings_ - std::min(mute_greetings_, spared);
-  greeting.impatient_at = now + doubled(std::max(failed_greetings_, mute));
+  std::uint32_t failed = std::max(failed_greetings_, mute);
+  greeting.impatient_at = now + doubled(failed);
   // A relay's kernel may have taken a long table that takes the rest of its way much longer.
-  bool long_hello = handshake_.size() > tuning::kLongHello;
-  greeting.answer_in = doubled(long_hello ? std::max(failed_greetings_, mute) : mute);
+  greeting.answer_in = doubled(handshake_.size() > tuning::kLongHello ? failed : mute);
   greeting.unanswered_at = now + greeting.answer_in;
   state_ = std::move(greeting);
 }

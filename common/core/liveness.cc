@@ -116,9 +116,10 @@ Liveness::Action Liveness::timeout(Time now) {
   if (now < next_timeout()) return Action::none;
   if (now >= see_at()) unseen_since_ = kNever;  // the kernel says nothing
   // A look is no verdict: one that comes late has cost nobody anything.
-  Time due = state_ == State::fresh ? std::min(dead_at(), ask_at()) : dead_at();
-  if (state_ == State::fresh && now < due) return Action::none;
+  Time due = dead_at();
+  if (state_ == State::fresh) due = std::min(due, ask_at());
   if (state_ == State::asked) due = std::min(due, suspect_at());
+  if (state_ == State::fresh && now < due) return Action::none;
   if (now >= due && now - due > tuning::kLateTurn && !excused_) {
     // We slept, so the peer's silence is not shown: wait anew, and ask at once.
     excused_ = true;

@@ -300,8 +300,7 @@ void Keeper::pause_for(Duration patience) {
 bool Keeper::begins_again(int code, Duration began) {
   // With another code it has waited itself (agent/missing_files.h), or been told to end.
   bool asked_for = stop_ != 0 || code != kExitLacking || page_.ready != 0;
-  bool goes_on = page_.reason != StartReason::first && inheritance_of(page_).state.has_value();
-  if (asked_for || !goes_on) return false;
+  if (asked_for || !goes_on(page_)) return false;
   failing_since_ = failing_since_.value_or(began);
   if (awake() - *failing_since_ >= kStartPatience) return false;
   page_.config_from_file = 0;

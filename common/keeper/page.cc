@@ -37,4 +37,8 @@ Inheritance inheritance_of(const Page& page) {
   return found;
 }
 
+bool goes_on(const Page& page) {
+  return page.reason != StartReason::first && inheritance_of(page).state.has_value();
+}
+
 }  // namespace holdfast

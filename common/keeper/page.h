@@ -107,5 +107,7 @@ struct Inheritance {
 };
 
 Inheritance inheritance_of(const Page& page);
+// Another agent was here before, and left connections.
+bool goes_on(const Page& page);
 
 }  // namespace holdfast
